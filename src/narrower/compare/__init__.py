@@ -1,0 +1,1 @@
+"""Which search method was better, with statistics."""

@@ -1,0 +1,1 @@
+"""What a network costs under a plan, without building a model."""

@@ -1,0 +1,56 @@
+"""What a user can get wrong, and what stops a run from outside."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class NarrowerError(Exception):
+    """A mistake that the user can mend; the message says how. Commands end with exit code 2."""
+
+
+class SettingsError(NarrowerError):
+    """A settings file or a command-line option is wrong."""
+
+
+class UnknownNameError(NarrowerError):
+    """A name (of a model, data set, layer, metric, ...) that does not exist."""
+
+
+class ModelError(NarrowerError):
+    """A model cannot be loaded, traced or changed as asked."""
+
+
+class DataError(NarrowerError):
+    """A data set cannot be loaded or does not fit the model."""
+
+
+class CheckpointError(NarrowerError):
+    """A checkpoint cannot be read, or does not fit the model."""
+
+
+class RunError(NarrowerError):
+    """A run directory cannot be created, read, resumed or written."""
+
+
+class ExportError(NarrowerError):
+    """A plan cannot be exported as asked, or the artefact differs from what was simulated."""
+
+
+class MissingExtraError(NarrowerError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}: pip install 'narrower[{extra}]'")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the closest known name, or an empty string."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """Build the error for a name that is not in ``known``, with all allowed names."""
+    names = list(known)
+    allowed = ", ".join(names) if names else "none"
+    return UnknownNameError(f"unknown {what} {name!r}{nearest(name, names)}; allowed: {allowed}")

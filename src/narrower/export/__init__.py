@@ -1,0 +1,1 @@
+"""Artefacts that run elsewhere, and what is measured on them."""

@@ -1,0 +1,1 @@
+"""What a number can be: frozen values with a text form."""

@@ -1,0 +1,16 @@
+"""What every number format can say about itself."""
+
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class NumberFormat(Protocol):
+    """A frozen, hashable description of the numbers that a tensor may hold."""
+
+    @property
+    def bits(self) -> int:
+        """Bits that one number takes."""
+
+    @property
+    def text(self) -> str:
+        """The text form, ``fixed(8,frac=4)``; ``formats.text.parse_format`` reads it back."""

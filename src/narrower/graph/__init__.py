@@ -1,0 +1,1 @@
+"""From a model to the frozen picture of its network."""

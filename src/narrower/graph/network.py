@@ -1,0 +1,131 @@
+"""The frozen, torch-free picture of a model: operators, layers, shapes, parameters, data flow."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+Attribute = int | float | bool | str | None | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSize:
+    """A dimension whose size is ``multiple`` times the batch size."""
+
+    multiple: int = 1
+
+
+Shape = tuple[int | BatchSize, ...]
+
+
+def numel(shape: Shape, batch: int = 1) -> int:
+    """Number of elements at a batch size."""
+    return prod(size.multiple * batch if isinstance(size, BatchSize) else size for size in shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A tensor that the model holds: a parameter, or a buffer such as a running mean.
+
+    ``name`` is the first of its names where it is shared.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    is_buffer: bool = False
+
+    @property
+    def numel(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One node of the ATen program that computes a tensor.
+
+    ``kind`` is the usual name of the operation (linear, conv2d, batch_norm, relu, ...), else that of ATen.
+    ``layer`` is the name by which plans address it: the path of the submodule that owns its weight, or, for
+    an operator without one, the path of the module that called it and the kind (``encoder.0.self_attn.matmul``).
+    ``inputs`` names the tensors it reads (operators or network inputs), ``parameters`` what it reads of the
+    model, both in the order of its arguments. ``source`` is the user's line (``model.py:88``) where known.
+    """
+
+    name: str
+    kind: str
+    target: str
+    layer: str
+    module: str
+    module_type: str
+    inputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+    attributes: tuple[tuple[str, Attribute], ...] = ()
+    source: str | None = None
+
+    def attribute(self, name: str) -> Attribute:
+        """One named argument, such as ``groups`` of a convolution."""
+        return dict(self.attributes)[name]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model as its operators in the order in which they run."""
+
+    name: str
+    inputs: tuple[tuple[str, Shape], ...]
+    operators: tuple[Operator, ...]
+    outputs: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    module_types: tuple[tuple[str, str], ...]  # every submodule that ran: path and class name
+
+    @cached_property
+    def parameter_by_name(self) -> dict[str, Parameter]:
+        return {parameter.name: parameter for parameter in self.parameters}
+
+    @cached_property
+    def operator_by_name(self) -> dict[str, Operator]:
+        return {operator.name: operator for operator in self.operators}
+
+    @cached_property
+    def layers(self) -> dict[str, tuple[Operator, ...]]:
+        """Operators by layer; a layer that is called twice has two."""
+        layers: dict[str, tuple[Operator, ...]] = {}
+        for operator in self.operators:
+            layers[operator.layer] = (*layers.get(operator.layer, ()), operator)
+        return layers
+
+    @cached_property
+    def product_layers(self) -> dict[str, tuple[Operator, ...]]:
+        """The layers that multiply and accumulate: those whose operands a plan can quantize."""
+        found: dict[str, tuple[Operator, ...]] = {}
+        for operator in self.operators:
+            if operator.kind in PRODUCT_KINDS:
+                found[operator.layer] = (*found.get(operator.layer, ()), operator)
+        return found
+
+    def weight_of(self, operator: Operator) -> Parameter | None:
+        """The weight of a product; None for a product of two activations."""
+        return self._product_parameter(operator, "weight")
+
+    def bias_of(self, operator: Operator) -> Parameter | None:
+        """The bias of a product; None where it has none."""
+        return self._product_parameter(operator, "bias")
+
+    def _product_parameter(self, operator: Operator, attribute: str) -> Parameter | None:
+        name = dict(operator.attributes).get(attribute)
+        return self.parameter_by_name[name] if isinstance(name, str) else None
+
+
+PRODUCT_KINDS = frozenset(
+    {
+        "linear",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "conv_transpose1d",
+        "conv_transpose2d",
+        "conv_transpose3d",
+        "matmul",
+        "scaled_dot_product_attention",
+    }
+)

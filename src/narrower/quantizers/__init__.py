@@ -1,0 +1,1 @@
+"""How a tensor is rounded into a number format."""

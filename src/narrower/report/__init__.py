@@ -1,0 +1,1 @@
+"""A frozen record of a run, rendered as tables, plots and one page."""

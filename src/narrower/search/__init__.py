@@ -1,0 +1,1 @@
+"""Spaces, samplers and the loop that proposes and scores plans."""

@@ -1,0 +1,1 @@
+"""Models, data sets, training and checkpoints."""

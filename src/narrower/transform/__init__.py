@@ -1,0 +1,1 @@
+"""A plan and a model to a new model; the old one is untouched."""
