@@ -44,7 +44,7 @@ class Operator:
 
     ``kind`` is the usual name of the operation (linear, conv2d, batch_norm, relu, ...), else that of ATen.
     ``layer`` is the name by which plans address it: the path of the submodule that owns its weight, or, for
-    an operator without one, the path of the module that called it and the kind (``encoder.0.self_attn.matmul``).
+    an operator without one, the path of the module that called it and the kind (``blocks.0.matmul``).
     ``inputs`` names the tensors it reads (operators or network inputs), ``parameters`` what it reads of the
     model, both in the order of its arguments. ``source`` is the user's line (``model.py:88``) where known.
     """
