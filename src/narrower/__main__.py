@@ -1,0 +1,5 @@
+"""``python -m narrower``."""
+
+from narrower.cli.main import main
+
+main()

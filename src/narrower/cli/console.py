@@ -1,0 +1,44 @@
+"""Where words go: results to stdout, progress and messages to stderr."""
+
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def messages() -> Console:
+    """The console for progress, notes and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def results() -> Console:
+    """The console for what a command was asked for; never cut to the width of a terminal when piped."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=240)
+
+
+def print_json(value: object) -> None:
+    """Print ``value`` as JSON on stdout; NaN is not JSON and is refused."""
+    results().out(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False), highlight=False)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
+    """Print rows under column headings; numbers are right-aligned."""
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        is_number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell_text(cell) for cell in row))
+    results().print(table)
+
+
+def cell_text(value: object) -> str:
+    """A value as a table shows it: whole numbers with thousands separators, fractions with six digits."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return escape(str(value))
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"

@@ -1,0 +1,48 @@
+"""The program `narrower`: its commands, and how each way of ending becomes an exit code."""
+
+import sys
+import traceback
+
+import click
+import typer
+
+from narrower.cli.console import messages
+from narrower.errors import NarrowerError
+
+DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="narrower",
+    help="Find the bit widths and channel widths at which a neural network still does its job.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code: 0 done, 2 the user can mend it, 1 our fault, 130 Ctrl-C."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except NarrowerError as error:
+        messages().print(f"error: {error}", markup=False, style="red")
+        return USER_CAN_MEND
+    except click.ClickException as error:
+        error.show()
+        return USER_CAN_MEND
+    except (KeyboardInterrupt, click.Abort):
+        messages().print("interrupted", style="red")
+        return INTERRUPTED
+    except Exception:  # the last door: whatever arrives here is a defect of ours
+        messages().print(traceback.format_exc(), markup=False)
+        messages().print(
+            "error: this is a defect in narrower; please report it with the text above", style="red"
+        )
+        return OUR_FAULT
+    return code if isinstance(code, int) else DONE
