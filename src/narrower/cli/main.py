@@ -3,8 +3,8 @@
 import sys
 import traceback
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from narrower.cli.console import messages
 from narrower.errors import NarrowerError
@@ -33,10 +33,10 @@ def run(arguments: list[str]) -> int:
     except NarrowerError as error:
         messages().print(f"error: {error}", markup=False, style="red")
         return USER_CAN_MEND
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        messages().print(f"error: {error}", markup=False, style="red")
         return USER_CAN_MEND
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         messages().print("interrupted", style="red")
         return INTERRUPTED
     except Exception:  # the last door: whatever arrives here is a defect of ours
