@@ -1,0 +1,237 @@
+"""From an ATen graph to the torch-free picture of its network."""
+
+import operator as python_operators
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, fx, nn
+
+from narrower.errors import ModelError
+from narrower.graph.network import PRODUCT_KINDS, Attribute, BatchSize, Network, Operator, Parameter, Shape
+
+# ATen's name of an operator, without overload, where ours differs.
+KINDS: dict[str, str] = {
+    "_native_batch_norm_legit_no_training": "batch_norm",
+    "mm": "matmul",
+    "bmm": "matmul",
+    "dot": "matmul",
+    "mv": "matmul",
+}
+# Views and copies of a weight: the operand behind them is the weight itself.
+LAYOUT_TARGETS = frozenset(
+    {"t", "transpose", "permute", "view", "reshape", "unsqueeze", "squeeze", "numpy_T"}
+)
+_USER_LINE = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+
+
+def describe(
+    name: str,
+    model: nn.Module,
+    graph: fx.Graph,
+    parameter_names: Mapping[str, str],
+    input_names: tuple[str, ...],
+) -> Network:
+    """Describe a traced graph; ``parameter_names`` maps placeholders to the model's own names."""
+    first_names = _first_names(model)
+    held = {node: first_names.get(parameter, parameter) for node, parameter in parameter_names.items()}
+    namer = _LayerNames(model)
+    operators = tuple(
+        _operator(node, held, namer) for node in graph.nodes if node.op == "call_function" and is_tensor(node)
+    )
+    output = next(node for node in graph.nodes if node.op == "output")
+    placeholders = {node.name: node for node in graph.nodes if node.op == "placeholder"}
+    return Network(
+        name=name,
+        inputs=tuple((node, shape_of(placeholders[node])) for node in input_names),
+        operators=operators,
+        outputs=tuple(resolve(node).name for node in output.args[0] if isinstance(node, fx.Node)),
+        parameters=_parameters(model, graph, held),
+        module_types=tuple((path, type(module).__name__) for path, module in model.named_modules()),
+    )
+
+
+def is_tensor(node: fx.Node) -> bool:
+    """Whether the node is an operator of the network: it computes tensors and is no mere unpacking."""
+    value = node.meta.get("val")
+    is_tensors = isinstance(value, Tensor) or (
+        isinstance(value, list | tuple) and any(isinstance(v, Tensor) for v in value)
+    )
+    is_several = kind_of(node) == "batch_norm"
+    return (is_tensors or is_several) and resolve(node) is node
+
+
+def resolve(node: fx.Node) -> fx.Node:
+    """The operator behind a node: batch norm's first result stands for batch norm."""
+    if node.target is python_operators.getitem:
+        source = node.args[0]
+        if isinstance(source, fx.Node) and kind_of(source) == "batch_norm":
+            return source
+    return node
+
+
+def kind_of(node: fx.Node) -> str:
+    """The usual name of a node's operation."""
+    base = base_name(node)
+    if base in ("clone", "alias", "detach") and "Dropout" in _module_call(node)[2]:
+        return "dropout"
+    return KINDS.get(base, base)
+
+
+def base_name(node: fx.Node) -> str:
+    """ATen's name of the operation, without namespace and overload."""
+    target = node.target
+    if isinstance(target, torch._ops.OpOverload):
+        return str(target._schema.name).split("::")[-1]
+    return getattr(target, "__name__", str(target))
+
+
+def shape_of(node: fx.Node) -> Shape:
+    """The shape of a node's (first) tensor.
+
+    Raises:
+        ModelError: a dimension is no multiple of the batch size.
+    """
+    value = node.meta.get("val")
+    if value is None and kind_of(node) == "batch_norm":
+        value = node.args[0].meta["val"]  # type: ignore[union-attr]
+    if isinstance(value, list | tuple):
+        value = value[0]
+    return tuple(_size(size, node) for size in value.shape) if isinstance(value, Tensor) else ()
+
+
+def _size(size: int | torch.SymInt, node: fx.Node) -> int | BatchSize:
+    if isinstance(size, int):
+        return size
+    expression = size.node.expr
+    symbols = list(expression.free_symbols)
+    if not symbols:
+        return int(expression)
+    multiple = expression.subs(symbols[0], 1)
+    if len(symbols) != 1 or expression != multiple * symbols[0]:
+        raise ModelError(f"{node.name}: a dimension of {expression} is no multiple of the batch size")
+    return BatchSize(int(multiple))
+
+
+def parameter_behind(node: object) -> fx.Node | None:
+    """The placeholder that a node is a mere view of, or None."""
+    while isinstance(node, fx.Node):
+        if node.op == "placeholder":
+            return node
+        if base_name(node) not in LAYOUT_TARGETS:
+            return None
+        node = node.args[0]
+    return None
+
+
+def _operator(node: fx.Node, held: Mapping[str, str], namer: "_LayerNames") -> Operator:
+    kind = kind_of(node)
+    inputs, parameters, shapes = [], [], []
+    for argument in node.all_input_nodes:
+        behind = parameter_behind(argument)
+        if behind is not None and behind.name in held:
+            parameters.append(held[behind.name])
+        elif isinstance(argument.meta.get("val"), Tensor | list | tuple):
+            inputs.append(resolve(argument).name)
+            shapes.append(shape_of(argument))
+    attributes = _attributes(node, held)
+    weight = dict(attributes).get("weight")
+    path, call, module_type = _module_call(node)
+    return Operator(
+        name=node.name,
+        kind=kind,
+        target=str(node.target),
+        layer=namer.name(kind, path, call, weight if isinstance(weight, str) else None),
+        module=path,
+        module_type=module_type,
+        inputs=tuple(inputs),
+        parameters=tuple(parameters),
+        input_shapes=tuple(shapes),
+        output_shape=shape_of(node),
+        attributes=attributes,
+        source=_source(node),
+    )
+
+
+def _attributes(node: fx.Node, held: Mapping[str, str]) -> tuple[tuple[str, Attribute], ...]:
+    """Constant arguments by their names in ATen's schema; parameters as the model's names."""
+    target = node.target
+    if not isinstance(target, torch._ops.OpOverload):
+        return tuple(("index", a) for a in node.args[1:2] if isinstance(a, int))
+    found: dict[str, Attribute] = {}
+    schema = target._schema.arguments
+    given = {**{a.name: v for a, v in zip(schema, node.args, strict=False)}, **node.kwargs}
+    for argument in schema:
+        value = given.get(argument.name, argument.default_value if argument.has_default_value() else None)
+        behind = parameter_behind(value)
+        if behind is not None:
+            if behind.name in held:
+                key = "weight" if kind_of(node) == "matmul" else argument.name
+                found[key] = held[behind.name]
+        elif isinstance(value, bool | int | float | str):
+            found[argument.name] = value
+        elif isinstance(value, list | tuple) and all(isinstance(v, int) for v in value):
+            found[argument.name] = tuple(value)
+    return tuple(found.items())
+
+
+def _module_call(node: fx.Node) -> tuple[str, str, str]:
+    """Path of the module that called the operator, the key of that call, and the module's class name."""
+    stack = node.meta.get("nn_module_stack") or {}
+    if not stack:
+        return "", "", ""
+    key, (path, module_type) = list(stack.items())[-1]
+    class_name = module_type if isinstance(module_type, str) else module_type.__name__
+    if class_name.startswith("_empty_nn_module_stack"):
+        return "", "", ""
+    return str(path).split("@")[0], str(key), class_name.split(".")[-1]
+
+
+def _source(node: fx.Node) -> str | None:
+    lines = [
+        match
+        for match in _USER_LINE.finditer(node.meta.get("stack_trace") or "")
+        if "/torch/" not in match["file"]
+    ]
+    return f"{lines[-1]['file'].rsplit('/', 1)[-1]}:{lines[-1]['line']}" if lines else None
+
+
+class _LayerNames:
+    """Gives each operator the name by which plans address it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._modules = dict(model.named_modules())
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def name(self, kind: str, path: str, call: str, weight: str | None) -> str:
+        if weight is not None and kind in PRODUCT_KINDS:
+            return weight.removesuffix(".weight").removesuffix("_weight")
+        module = self._modules.get(path)
+        is_leaf = path and module is not None and not any(True for _ in module.children())
+        if is_leaf and type(module).__module__.startswith("torch.nn"):
+            return path
+        count = self._counts.get((call, kind), 0)
+        self._counts[call, kind] = count + 1
+        own = kind if count == 0 else f"{kind}_{count}"
+        return f"{path}.{own}" if path else own
+
+
+def _first_names(model: nn.Module) -> dict[str, str]:
+    """The first name of every parameter and buffer, by each of its names."""
+    first: dict[int, str] = {}
+    names: dict[str, str] = {}
+    for named in (model.named_parameters, model.named_buffers):
+        for name, tensor in named(remove_duplicate=False):
+            names[name] = first.setdefault(id(tensor), name)
+    return names
+
+
+def _parameters(model: nn.Module, graph: fx.Graph, held: Mapping[str, str]) -> tuple[Parameter, ...]:
+    """Everything the model holds, used or not, and the constants that tracing found."""
+    listed = {name: Parameter(name, tuple(tensor.shape)) for name, tensor in model.named_parameters()}
+    listed |= {name: Parameter(name, tuple(tensor.shape), True) for name, tensor in model.named_buffers()}
+    for node in graph.nodes:
+        name = held.get(node.name)
+        if node.op == "placeholder" and name is not None and name not in listed:
+            listed[name] = Parameter(name, tuple(int(s) for s in node.meta["val"].shape), True)
+    return tuple(listed.values())

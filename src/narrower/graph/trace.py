@@ -1,0 +1,79 @@
+"""From a model to its ATen program and network."""
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, fx, nn
+
+from narrower.errors import ModelError
+from narrower.graph.describe import describe
+from narrower.graph.program import Program
+
+
+def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None = None) -> Program:
+    """Trace ``model`` in evaluation mode with a batch size that stays open.
+
+    ``example`` holds the model's arguments; the first dimension of each is the batch, of at least 2 samples.
+    Dropout is gone, in-place operators have become functional ones, and linear, convolution and attention
+    stay whole.
+
+    Raises:
+        ModelError: the model cannot be traced; the message holds the reason.
+    """
+    examples = (example,) if isinstance(example, Tensor) else tuple(example)
+    if any(len(argument) < 2 for argument in examples):  # noqa: PLR2004 - torch.export specialises sizes 0 and 1
+        raise ModelError("tracing needs an example batch of at least 2 samples: 1 would become a constant")
+    frozen = copy.deepcopy(model).eval()
+    batch = torch.export.Dim("batch")
+    try:
+        with _whole_attention(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exported = torch.export.export(
+                frozen, examples, dynamic_shapes=tuple({0: batch} for _ in examples)
+            ).run_decompositions({})
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ModelError(f"{type(model).__name__} cannot be traced by torch.export: {reason}") from error
+    signature = exported.graph_signature
+    parameter_names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    tensors: dict[str, Tensor] = {
+        node: exported.state_dict[parameter].detach()
+        if parameter in exported.state_dict
+        else exported.constants[parameter].detach()
+        for node, parameter in parameter_names.items()
+    }
+    for node, constant in signature.inputs_to_lifted_tensor_constants.items():
+        tensors[node] = exported.constants[constant].detach()
+        parameter_names[node] = constant
+    graph = _without_bookkeeping(exported.graph)
+    input_names = tuple(signature.user_inputs)
+    return Program(
+        describe(name or type(model).__name__, model, graph, parameter_names, input_names),
+        graph,
+        tensors,
+        parameter_names,
+        input_names,
+    )
+
+
+@contextmanager
+def _whole_attention() -> Iterator[None]:
+    """Keep multi-head attention off its fused path, which no graph shows."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _without_bookkeeping(graph: fx.Graph) -> fx.Graph:
+    """Drop shape assertions and results that nothing reads."""
+    for node in reversed(graph.nodes):
+        if node.op == "call_function" and not node.users:
+            graph.erase_node(node)
+    graph.lint()
+    return graph
