@@ -92,14 +92,14 @@ def split(name: str, table: Table, seed: int) -> DataSet:
     if min(len(part) for part in indices) == 0:
         raise DataError(f"data set {name!r} has {count} samples: too few for three parts")
     mean, deviation = _moments(table.inputs[indices[0]])
-    parts = [
+    train, validation, test = (
         Part(
             torch.from_numpy(((table.inputs[i] - mean) / deviation).astype(np.float32)),
             torch.from_numpy(table.targets[i].astype(np.int64)),
         )
         for i in indices
-    ]
-    return DataSet(name, *parts, class_names=table.class_names)
+    )
+    return DataSet(name, train, validation, test, table.class_names)
 
 
 def _moments(inputs: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,5 +1,7 @@
 """The jet-tagging networks: 16 features to 5 classes, a few hundred weights."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -55,6 +57,6 @@ def jsc_three_linear_relu() -> nn.Module:
 def _normalized_chain(*widths: int) -> list[nn.Module]:
     """Batch norm and ReLU of the input, then linear, batch norm and ReLU for each further width."""
     blocks: list[nn.Module] = [nn.BatchNorm1d(widths[0]), nn.ReLU()]
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         blocks += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU()]
     return blocks

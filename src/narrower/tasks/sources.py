@@ -104,8 +104,9 @@ def _openml_columns() -> dict[str, NDArray[Any]]:
         )
     except (urllib.error.URLError, OSError, ValueError) as error:
         raise DataError(
-            f"the data set 'jsc' (OpenML {JSC_OPENML_ID}) cannot be downloaded: {error}. Without a network use "
-            "the data set 'jets', which ships with the package, or --data-path with a local copy (HDF5, CSV, NPZ)"
+            f"the data set 'jsc' (OpenML {JSC_OPENML_ID}) cannot be downloaded: {error}. Without a network "
+            "use the data set 'jets', which ships with the package, or a local copy with --data-path "
+            "(HDF5, CSV, NPZ)"
         ) from error
     finally:
         socket.setdefaulttimeout(before)
