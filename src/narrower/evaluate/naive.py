@@ -1,0 +1,55 @@
+"""One plan on its own: the definition of what every faster way must reproduce bit for bit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from narrower.graph.describe import parameter_behind
+from narrower.graph.program import Program
+from narrower.plan import Plan
+from narrower.quantizers.quantize import quantize
+
+
+def naive_outputs(program: Program, plan: Plan, inputs: Tensor) -> Tensor:
+    """Run a lowered program on one batch with every operand rounded as the plan says."""
+    module = torch.nn.Module()
+    interpreter = _QuantizedInterpreter(fx.GraphModule(module, program.graph), plan, program.tensors)
+    batch = [inputs]
+    arguments = [
+        program.tensors[node.name] if node.name in program.tensors else batch.pop(0)
+        for node in program.graph.nodes
+        if node.op == "placeholder"
+    ]
+    with torch.inference_mode():
+        outputs = interpreter.run(*arguments)
+    first: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
+    return first
+
+
+class _QuantizedInterpreter(fx.Interpreter):
+    def __init__(self, module: fx.GraphModule, plan: Plan, held: Mapping[str, Tensor]) -> None:
+        super().__init__(module)
+        self._plan = plan
+        self._held = held
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Round the operands of a product or of the addition of its bias, then run the node."""
+        layer = n.meta.get("layer")
+        biased = n.meta.get("bias_of")
+        if layer is None and biased is None:
+            return super().run_node(n)
+        arguments, keywords = self.fetch_args_kwargs_from_env(n)
+        rounded = list(arguments)
+        if biased is not None:
+            rounded[1] = quantize(rounded[1], self._plan.layer(biased).bias)
+        else:
+            chosen = self._plan.layer(layer)
+            for position, source in enumerate(n.args):
+                if not isinstance(source, fx.Node):
+                    continue
+                behind = parameter_behind(source)
+                is_weight = behind is not None and behind.name in self._held
+                rounded[position] = quantize(rounded[position], chosen.weight if is_weight else chosen.data)
+        return self.call_function(n.target, tuple(rounded), keywords)

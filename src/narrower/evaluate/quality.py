@@ -1,0 +1,30 @@
+"""How well a plan did."""
+
+from dataclasses import dataclass
+
+from narrower.evaluate.intervals import wilson_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Counts and loss of one plan on one set of samples; ``failure`` says why there are none."""
+
+    correct: int
+    samples: int
+    loss: float | None = None
+    failure: str | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples whose highest score is that of their class (micro average)."""
+        return self.correct / self.samples
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the accuracy."""
+        return wilson_interval(self.correct, self.samples)
+
+
+def failed(reason: str, samples: int) -> Quality:
+    """The quality of a plan whose evaluation went wrong."""
+    return Quality(0, samples, None, reason)

@@ -1,0 +1,169 @@
+"""A lowered program as steps that can be run one at a time, and what each step's value depends on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from narrower.formats.float32 import FLOAT32
+from narrower.formats.number_format import NumberFormat
+from narrower.graph.describe import parameter_behind
+from narrower.graph.program import Program
+from narrower.quantizers.quantize import quantize
+
+Slot = tuple[str, str]  # a layer and one of its operands: "data", "weight" or "bias"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The value of an earlier step, in the place of an argument."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One value of the program.
+
+    ``slot`` is the choice that the step itself makes (how it rounds an operand), as an index into
+    ``Steps.slots``; ``inputs`` are the steps that it reads.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    inputs: tuple[int, ...]
+    slot: int | None = None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A program compiled for evaluation.
+
+    ``constants`` holds the values of the first steps, which no sample and no plan changes. ``affected[s]``
+    lists, in order, the steps whose value depends on slot ``s``.
+    """
+
+    steps: tuple[Step, ...]
+    slots: tuple[Slot, ...]
+    constants: dict[int, Tensor]
+    batch_inputs: tuple[int, ...]
+    output: int
+    affected: tuple[tuple[int, ...], ...]
+
+    def run(self, index: int, values: Sequence[Any], formats: Sequence[NumberFormat]) -> Any:
+        """The value of one step, from those of its inputs."""
+        step = self.steps[index]
+        if step.slot is not None:
+            return quantize(values[step.inputs[0]], formats[step.slot])
+        return step.function(*_filled(step.arguments, values), **_filled(step.keywords, values))
+
+
+def compile_steps(program: Program) -> Steps:
+    """Compile a lowered program: each operand that a plan can round becomes a step of its own."""
+    builder = _Builder(program)
+    for node in program.graph.nodes:
+        builder.add(node)
+    return builder.finish()
+
+
+def _filled(template: Any, values: Sequence[Any]) -> Any:
+    if isinstance(template, Reference):
+        return values[template.step]
+    if isinstance(template, tuple):
+        return tuple(_filled(item, values) for item in template)
+    if isinstance(template, list):
+        return [_filled(item, values) for item in template]
+    if isinstance(template, dict):
+        return {key: _filled(item, values) for key, item in template.items()}
+    return template
+
+
+class _Builder:
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._steps: list[Step] = []
+        self._constants: dict[int, Tensor] = {}
+        self._index: dict[str, int] = {}
+        self._slots: dict[Slot, int] = {}
+        self._inputs: list[int] = []
+        self._output = -1
+
+    def add(self, node: fx.Node) -> None:
+        if node.op == "placeholder":
+            step = self._append(Step(node.name, _no_function, (), {}, ()))
+            self._index[node.name] = step
+            if node.name in self._program.tensors:
+                self._constants[step] = self._program.tensors[node.name]
+            else:
+                self._inputs.append(step)
+        elif node.op == "call_function":
+            self._index[node.name] = self._append_call(node)
+        elif node.op == "output":
+            outputs = node.args[0]
+            first = outputs[0] if isinstance(outputs, tuple | list) else outputs
+            assert isinstance(first, fx.Node)
+            self._output = self._index[first.name]
+        else:
+            raise AssertionError(node.op)
+
+    def _append(self, step: Step) -> int:
+        self._steps.append(step)
+        return len(self._steps) - 1
+
+    def _append_call(self, node: fx.Node) -> int:
+        replaced = {}
+        for source in node.all_input_nodes:
+            operand = self._operand(node, source)
+            step = self._index[source.name]
+            if operand is not None:
+                slot = self._slots.setdefault(operand, len(self._slots))
+                name = f"{node.name}.{operand[1]}"
+                step = self._append(Step(name, quantize, (Reference(step),), {}, (step,), slot))
+            replaced[source] = Reference(step)
+        arguments = fx.map_arg(node.args, lambda n: replaced[n])
+        keywords = fx.map_arg(node.kwargs, lambda n: replaced[n])
+        inputs = tuple(reference.step for reference in replaced.values())
+        assert callable(node.target)
+        return self._append(Step(node.name, node.target, tuple(arguments), dict(keywords), inputs))
+
+    def _operand(self, node: fx.Node, source: fx.Node) -> Slot | None:
+        if "bias_of" in node.meta:
+            return (node.meta["bias_of"], "bias") if source is node.args[1] else None
+        if "layer" not in node.meta:
+            return None
+        behind = parameter_behind(source)
+        is_weight = behind is not None and behind.name in self._program.tensors
+        return node.meta["layer"], "weight" if is_weight else "data"
+
+    def finish(self) -> Steps:
+        depends: list[frozenset[int]] = []
+        is_constant: list[bool] = []
+        for index, step in enumerate(self._steps):
+            own = frozenset() if step.slot is None else frozenset({step.slot})
+            depends.append(own.union(*(depends[i] for i in step.inputs)))
+            is_constant.append(
+                index in self._constants
+                or (bool(step.inputs) and not depends[index] and all(is_constant[i] for i in step.inputs))
+            )
+        slots = tuple(self._slots)
+        affected = tuple(
+            tuple(i for i, slot_set in enumerate(depends) if slot in slot_set) for slot in range(len(slots))
+        )
+        compiled = Steps(
+            tuple(self._steps), slots, self._constants, tuple(self._inputs), self._output, affected
+        )
+        values: list[Any] = [self._constants.get(i) for i in range(len(self._steps))]
+        formats = [FLOAT32] * len(slots)
+        with torch.inference_mode():
+            for index, constant in enumerate(is_constant):
+                if constant and index not in self._constants:
+                    values[index] = self._constants[index] = compiled.run(index, values, formats)
+        return compiled
+
+
+def _no_function() -> None:
+    raise AssertionError("an input has no function")

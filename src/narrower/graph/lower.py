@@ -1,0 +1,177 @@
+"""The deployed form of a network: the operators that are scored and exported.
+
+Runtimes compute batch norm, biased products and fused attention with other roundings than PyTorch's module
+does. After a quantizer a last bit can become a whole step. So a program is lowered to operators whose result
+is the same everywhere: batch norm is a multiplication and an addition for each channel, a bias is added after
+its product, attention is two products around a softmax, dropout is gone.
+"""
+
+from dataclasses import replace
+from math import sqrt
+
+import torch
+from torch import Tensor, fx
+
+from narrower.errors import ModelError
+from narrower.graph.describe import base_name, kind_of
+from narrower.graph.network import PRODUCT_KINDS
+from narrower.graph.program import Program
+
+aten = torch.ops.aten
+
+
+def lower(program: Program) -> Program:
+    """Return the deployed form of a traced program.
+
+    Each node that multiplies and accumulates carries ``meta["layer"]``, the name by which plans address it;
+    the addition of its bias carries the same name.
+    """
+    copied = program.copy()
+    graph, tensors = copied.graph, dict(copied.tensors)
+    layers = {operator.name: operator.layer for operator in program.network.operators}
+    for node in list(graph.nodes):
+        if node.op != "call_function":
+            continue
+        kind = kind_of(node)
+        if kind in PRODUCT_KINDS:
+            node.meta["layer"] = layers[node.name]
+        if kind == "batch_norm":
+            _lower_batch_norm(graph, node, tensors)
+        elif kind == "dropout":
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+        elif kind == "scaled_dot_product_attention":
+            _lower_attention(graph, node)
+        elif kind in BIAS_ARGUMENT and len(node.args) > BIAS_ARGUMENT[kind]:
+            _lower_bias(graph, node, BIAS_ARGUMENT[kind])
+    for node in reversed(list(graph.nodes)):
+        if node.op == "call_function" and not node.users:
+            graph.erase_node(node)
+    graph.lint()
+    return replace(copied, tensors=tensors)
+
+
+BIAS_ARGUMENT = {
+    "linear": 2,
+    "conv1d": 2,
+    "conv2d": 2,
+    "conv3d": 2,
+    "conv_transpose1d": 2,
+    "conv_transpose2d": 2,
+    "conv_transpose3d": 2,
+}
+
+
+def is_bias_addition(node: fx.Node) -> bool:
+    """Whether the node adds the bias of a product."""
+    return "bias_of" in node.meta
+
+
+def _new_tensor(graph: fx.Graph, name: str, value: Tensor, tensors: dict[str, Tensor]) -> fx.Node:
+    with graph.inserting_before(next(iter(graph.nodes))):
+        node = graph.placeholder(name)
+    node.meta["val"] = value
+    tensors[node.name] = value
+    return node
+
+
+def _lower_batch_norm(graph: fx.Graph, node: fx.Node, tensors: dict[str, Tensor]) -> None:
+    """``(x - mean) / sqrt(variance + eps) * weight + bias`` as ``x * scale + shift``.
+
+    Both constants are computed in double precision and rounded once.
+    """
+    x, weight, bias, mean, variance = node.args[:5]
+    eps = node.args[6]
+    values = [
+        tensors[a.name].double() if isinstance(a, fx.Node) else None for a in (weight, bias, mean, variance)
+    ]
+    assert isinstance(x, fx.Node)
+    assert isinstance(eps, float)
+    running_mean, running_variance = values[2], values[3]
+    assert running_mean is not None
+    assert running_variance is not None
+    scale = (
+        (running_variance + eps).rsqrt() if values[0] is None else values[0] / (running_variance + eps).sqrt()
+    )
+    shift = -running_mean * scale if values[1] is None else values[1] - running_mean * scale
+    dimensions = len(x.meta["val"].shape)
+    shape = (-1, *(1 for _ in range(dimensions - 2)))
+    scale_node = _new_tensor(graph, f"{node.name}_scale", scale.float().reshape(shape), tensors)
+    shift_node = _new_tensor(graph, f"{node.name}_shift", shift.float().reshape(shape), tensors)
+    with graph.inserting_before(node):
+        product = _call(graph, node, aten.mul.Tensor, (x, scale_node), like=x)
+        result = _call(graph, node, aten.add.Tensor, (product, shift_node), like=x)
+    for user in list(node.users):
+        user.replace_all_uses_with(result)
+        graph.erase_node(user)
+    graph.erase_node(node)
+
+
+def _lower_bias(graph: fx.Graph, node: fx.Node, position: int) -> None:
+    """A product with a bias as the product, then the addition of the bias."""
+    bias = node.args[position]
+    if not isinstance(bias, fx.Node):
+        return
+    node.args = (*node.args[:position], None, *node.args[position + 1 :])
+    with graph.inserting_after(node):
+        addend = bias
+        if base_name(node) != "linear":
+            shape = [-1, *(1 for _ in range(len(node.meta["val"].shape) - 2))]
+            addend = graph.call_function(aten.reshape.default, (bias, shape))
+            addend.meta["val"] = bias.meta["val"].reshape(shape)
+    with graph.inserting_after(node if addend is bias else addend):
+        addition = graph.call_function(aten.add.Tensor, (node, addend))
+    addition.meta = {**node.meta, "bias_of": node.meta["layer"]}
+    addition.meta.pop("layer")
+    node.replace_all_uses_with(addition, delete_user_cb=lambda user: user is not addition)
+
+
+def _lower_attention(graph: fx.Graph, node: fx.Node) -> None:
+    """``softmax(q k' * scale + mask) v`` as its two products (Vaswani et al. 2017, eq. 1)."""
+    if node.kwargs.get("enable_gqa"):
+        raise ModelError(
+            f"{node.meta['layer']}: attention with grouped queries (enable_gqa) is not supported"
+        )
+    arguments = list(node.args) + [None] * (6 - len(node.args))
+    query, key, value, mask = arguments[:4]
+    is_causal = node.kwargs.get("is_causal", arguments[5])
+    assert isinstance(query, fx.Node)
+    assert isinstance(key, fx.Node)
+    assert isinstance(value, fx.Node)
+    mask = node.kwargs.get("attn_mask", mask)
+    scale = node.kwargs.get("scale")
+    head_size = query.meta["val"].shape[-1]
+    factor = float(scale) if isinstance(scale, int | float) else 1 / sqrt(head_size)
+    layer = node.meta["layer"]
+    with graph.inserting_before(node):
+        transposed = _call(graph, node, aten.transpose.int, (key, -2, -1), like=None)
+        scores = _call(graph, node, aten.matmul.default, (query, transposed), like=None)
+        scores.meta["layer"] = layer
+        scaled = _call(graph, node, aten.mul.Tensor, (scores, factor), like=None)
+        if is_causal:
+            length = int(query.meta["val"].shape[-2])
+            ones = graph.call_function(aten.ones.default, ([length, length],), {"dtype": torch.bool})
+            upper = graph.call_function(aten.triu.default, (ones, 1))
+            scaled = graph.call_function(aten.masked_fill.Scalar, (scaled, upper, float("-inf")))
+        elif isinstance(mask, fx.Node):
+            if mask.meta["val"].dtype == torch.bool:
+                hidden = graph.call_function(aten.logical_not.default, (mask,))
+                scaled = graph.call_function(aten.masked_fill.Scalar, (scaled, hidden, float("-inf")))
+            else:
+                scaled = graph.call_function(aten.add.Tensor, (scaled, mask))
+        weights = _call(graph, node, aten.softmax.int, (scaled, -1), like=None)
+        result = _call(graph, node, aten.matmul.default, (weights, value), like=node)
+        result.meta["layer"] = layer
+    node.replace_all_uses_with(result)
+    graph.erase_node(node)
+
+
+def _call(
+    graph: fx.Graph, origin: fx.Node, target: object, arguments: tuple[object, ...], like: fx.Node | None
+) -> fx.Node:
+    """Insert a call that keeps the origin's source line; its value's shape is that of ``like``."""
+    node: fx.Node = graph.call_function(target, arguments)  # type: ignore[arg-type]
+    node.meta = {key: value for key, value in origin.meta.items() if key not in ("layer", "val")}
+    if like is not None:
+        node.meta["val"] = like.meta["val"]
+    return node
