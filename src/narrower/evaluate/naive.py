@@ -36,8 +36,8 @@ class _QuantizedInterpreter(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         """Round the operands of a product or of the addition of its bias, then run the node."""
-        layer = n.meta.get("layer")
-        biased = n.meta.get("bias_of")
+        layer: str | None = n.meta.get("layer")
+        biased: str | None = n.meta.get("bias_of")
         if layer is None and biased is None:
             return super().run_node(n)
         arguments, keywords = self.fetch_args_kwargs_from_env(n)
@@ -45,7 +45,7 @@ class _QuantizedInterpreter(fx.Interpreter):
         if biased is not None:
             rounded[1] = quantize(rounded[1], self._plan.layer(biased).bias)
         else:
-            chosen = self._plan.layer(layer)
+            chosen = self._plan.layer(layer or "")
             for position, source in enumerate(n.args):
                 if not isinstance(source, fx.Node):
                     continue

@@ -115,7 +115,7 @@ class _Builder:
         return len(self._steps) - 1
 
     def _append_call(self, node: fx.Node) -> int:
-        replaced = {}
+        replaced: dict[fx.Node, Any] = {}
         for source in node.all_input_nodes:
             operand = self._operand(node, source)
             step = self._index[source.name]
@@ -124,8 +124,9 @@ class _Builder:
                 name = f"{node.name}.{operand[1]}"
                 step = self._append(Step(name, quantize, (Reference(step),), {}, (step,), slot))
             replaced[source] = Reference(step)
-        arguments = fx.map_arg(node.args, lambda n: replaced[n])
-        keywords = fx.map_arg(node.kwargs, lambda n: replaced[n])
+        swap: Callable[[fx.Node], Any] = replaced.__getitem__
+        arguments: Any = fx.map_arg(node.args, swap)
+        keywords: Any = fx.map_arg(node.kwargs, swap)
         inputs = tuple(reference.step for reference in replaced.values())
         assert callable(node.target)
         return self._append(Step(node.name, node.target, tuple(arguments), dict(keywords), inputs))

@@ -29,7 +29,7 @@ def quantize_straight_through(x: Tensor, number_format: NumberFormat) -> Tensor:
     """``quantize`` with gradient 1 inside the range of the format and 0 where it saturates."""
     if isinstance(number_format, Float32):
         return x
-    quantized: Tensor = _StraightThrough.apply(x, number_format)
+    quantized: Tensor = _StraightThrough.apply(x, number_format)  # type: ignore[no-untyped-call]
     return quantized
 
 

@@ -167,9 +167,9 @@ def _from_columns(columns: dict[str, NDArray[Any]], where: str) -> Table:
 def _classes(columns: dict[str, NDArray[Any]], where: str) -> NDArray[np.int64]:
     one_hot = [f"j_{name}" for name in JSC_CLASSES]
     if all(name in columns for name in one_hot):
-        return np.stack([np.asarray(columns[name], dtype=np.float32) for name in one_hot], axis=1).argmax(
-            axis=1
-        )
+        indicators = np.stack([np.asarray(columns[name], dtype=np.float32) for name in one_hot], axis=1)
+        winners: NDArray[np.int64] = np.argmax(indicators, axis=1)
+        return winners
     if "class" not in columns:
         raise DataError(f"{where}: neither a column 'class' nor the columns {', '.join(one_hot)}")
     labels = np.asarray(columns["class"]).astype(str)
