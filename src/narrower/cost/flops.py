@@ -60,11 +60,67 @@ PER_INPUT: dict[str, int] = {
 POOLING = frozenset({"max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "max_pool2d_with_indices"})
 # Moves, copies and look-ups.
 FREE = frozenset(
-    """dropout view reshape flatten permute transpose t squeeze unsqueeze expand select slice cat stack split
-    split_with_sizes chunk getitem clone alias detach contiguous pad constant_pad_nd embedding index
-    pixel_shuffle pixel_unshuffle unbind unflatten _to_copy to lift_fresh_copy arange full zeros ones
-    full_like zeros_like ones_like upsample_nearest2d movedim repeat roll flip index_select
-    zero _unsafe_view tril triu eq ne gt lt ge le logical_not argmax channel_shuffle""".split()
+    [
+        "dropout",
+        "view",
+        "reshape",
+        "flatten",
+        "permute",
+        "transpose",
+        "t",
+        "squeeze",
+        "unsqueeze",
+        "expand",
+        "select",
+        "slice",
+        "cat",
+        "stack",
+        "split",
+        "split_with_sizes",
+        "chunk",
+        "getitem",
+        "clone",
+        "alias",
+        "detach",
+        "contiguous",
+        "pad",
+        "constant_pad_nd",
+        "embedding",
+        "index",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "unbind",
+        "unflatten",
+        "_to_copy",
+        "to",
+        "lift_fresh_copy",
+        "arange",
+        "full",
+        "zeros",
+        "ones",
+        "full_like",
+        "zeros_like",
+        "ones_like",
+        "upsample_nearest2d",
+        "movedim",
+        "repeat",
+        "roll",
+        "flip",
+        "index_select",
+        "zero",
+        "_unsafe_view",
+        "tril",
+        "triu",
+        "eq",
+        "ne",
+        "gt",
+        "lt",
+        "ge",
+        "le",
+        "logical_not",
+        "argmax",
+        "channel_shuffle",
+    ]
 )
 
 

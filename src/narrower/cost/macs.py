@@ -22,7 +22,7 @@ def _convolution(network: Network, operator: Operator) -> int:
 
 
 def _transposed_convolution(network: Network, operator: Operator) -> int:
-    # The weight is [inputs, outputs of one group, *kernel]: each input is spread over one group and one window.
+    # The weight is [inputs, outputs of one group, *kernel]: each input reaches one group and one window.
     return numel(operator.input_shapes[0]) * prod(_weight_shape(network, operator)[1:])
 
 

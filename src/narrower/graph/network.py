@@ -112,6 +112,8 @@ class Network:
         return self._product_parameter(operator, "bias")
 
     def _product_parameter(self, operator: Operator, attribute: str) -> Parameter | None:
+        if operator.kind not in PRODUCT_KINDS:
+            return None
         name = dict(operator.attributes).get(attribute)
         return self.parameter_by_name[name] if isinstance(name, str) else None
 
