@@ -60,7 +60,7 @@ PER_INPUT: dict[str, int] = {
 POOLING = frozenset({"max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "max_pool2d_with_indices"})
 # Moves, copies and look-ups.
 FREE = frozenset(
-    [
+    {
         "dropout",
         "view",
         "reshape",
@@ -120,7 +120,7 @@ FREE = frozenset(
         "logical_not",
         "argmax",
         "channel_shuffle",
-    ]
+    }
 )
 
 
