@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from narrower.cost.flops import flops
 from narrower.cost.macs import macs
@@ -14,7 +15,14 @@ FLOAT_BITS = 32
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """Costs of one network, per sample. Every cost is a constant plus a sum over layers."""
+    """Costs of one network, per sample.
+
+    macs: multiply-accumulates of all products. flops: 2 for each of them, plus the other operators by the
+    table in ``cost/flops.py``. bitops: macs x weight bits x data bits, 32 where not quantized; for a product
+    of two activations, the bits of both. model_size: bytes of all parameters, each at its own width, shared
+    ones once. average_bitwidth: mean width of the products' weights, weighted by their number; 32 where there
+    is none. memory_density: 32 over that.
+    """
 
     network: Network
 
@@ -58,8 +66,34 @@ class NetworkCost:
 
     def of(self, plan: Plan) -> dict[str, float]:
         """All costs of ``plan`` by name; widths must be 1 (a resized network has a cost of its own)."""
+        return self.metrics(self.totals(plan))
+
+    def totals(self, plan: Plan) -> dict[str, int]:
+        """The whole numbers that the costs follow from; each is a sum over layers."""
         layers = dict(plan.layers)
-        return {name: metric(self, layers) for name, metric in COSTS.items()}
+        saved = sum(self.layer_saved_bits(layer, chosen) for layer, chosen in layers.items())
+        products = self.network.product_layers
+        return {
+            "bitops": sum(self.layer_bitops(layer, layers.get(layer, UNCHANGED)) for layer in products),
+            "parameter_bits": self.parameter_count * FLOAT_BITS - saved,
+            "weight_bits": sum(
+                self.layer_weight_bits(layer, layers.get(layer, UNCHANGED)) for layer in products
+            ),
+        }
+
+    def metrics(self, totals: Mapping[str, Any]) -> dict[str, Any]:
+        """All costs by name, from totals that are numbers or arrays of numbers."""
+        count = self.weight_count
+        average = totals["weight_bits"] / count if count else totals["weight_bits"] + float(FLOAT_BITS)
+        constant = totals["bitops"] * 0
+        return {
+            "macs": constant + self.macs,
+            "flops": constant + self.flops,
+            "bitops": totals["bitops"],
+            "model_size": totals["parameter_bits"] / 8,
+            "average_bitwidth": average,
+            "memory_density": FLOAT_BITS / average,
+        }
 
     def layer_bitops(self, layer: str, plan: LayerPlan) -> int:
         """Bit operations of one layer's products."""
@@ -89,44 +123,3 @@ class NetworkCost:
     def _operand_count(self, layer: str, operand: Callable[[Operator], object]) -> int:
         found = {operand(operator) for operator in self.network.product_layers.get(layer, ())}
         return sum(getattr(parameter, "numel", 0) for parameter in found)
-
-
-Layers = Mapping[str, LayerPlan]
-
-
-def bitops(cost: NetworkCost, layers: Layers) -> float:
-    """Sum over products of macs x weight bits x data bits; 32 where not quantized."""
-    return sum(
-        cost.layer_bitops(layer, layers.get(layer, UNCHANGED)) for layer in cost.network.product_layers
-    )
-
-
-def model_size(cost: NetworkCost, layers: Layers) -> float:
-    """Bytes of all parameters, each at its own width."""
-    saved = sum(cost.layer_saved_bits(layer, plan) for layer, plan in layers.items())
-    return (cost.parameter_count * FLOAT_BITS - saved) / 8
-
-
-def average_bitwidth(cost: NetworkCost, layers: Layers) -> float:
-    """Mean width of the products' weights, weighted by their number; 32 where there is none."""
-    if cost.weight_count == 0:
-        return float(FLOAT_BITS)
-    bits = sum(
-        cost.layer_weight_bits(layer, layers.get(layer, UNCHANGED)) for layer in cost.network.product_layers
-    )
-    return bits / cost.weight_count
-
-
-def memory_density(cost: NetworkCost, layers: Layers) -> float:
-    """32 over the average bit width."""
-    return FLOAT_BITS / average_bitwidth(cost, layers)
-
-
-COSTS: dict[str, Callable[[NetworkCost, Layers], float]] = {
-    "macs": lambda cost, _layers: cost.macs,
-    "flops": lambda cost, _layers: cost.flops,
-    "bitops": bitops,
-    "model_size": model_size,
-    "average_bitwidth": average_bitwidth,
-    "memory_density": memory_density,
-}

@@ -68,7 +68,8 @@ class Space:
     def _in_name_order(self) -> tuple[int, ...]:
         return tuple(
             sorted(
-                range(len(self.slots)), key=lambda i: min((n for o in self.slots[i].options for n, _ in o))
+                range(len(self.slots)),
+                key=lambda i: min((n for o in self.slots[i].options for n, _ in o), default=""),
             )
         )
 

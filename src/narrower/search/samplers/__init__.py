@@ -1,0 +1,1 @@
+"""What proposes plans: one file for each way."""
