@@ -1,9 +1,6 @@
-"""What samplers there are, and how one is built from its name."""
+"""What samplers there are, by name."""
 
 from narrower.errors import unknown_name
-from narrower.search.samplers.enumeration import BruteForce, Grid, Random
-from narrower.search.samplers.sampler import Sampler
-from narrower.search.space import Space
 
 SAMPLERS: dict[str, str] = {
     "brute_force": "every plan; a seeded random subset where n_trials is below the size of the space",
@@ -15,7 +12,6 @@ SAMPLERS: dict[str, str] = {
     "nsgaii": "genetic, non-dominated sorting with crowding distance (Optuna)",
     "nsgaiii": "genetic, non-dominated sorting with reference points (Optuna)",
 }
-_OWN = {"brute_force": BruteForce, "random": Random, "grid": Grid}
 
 
 def canonical_sampler(name: str) -> str:
@@ -28,12 +24,3 @@ def canonical_sampler(name: str) -> str:
     if spelled not in SAMPLERS:
         raise unknown_name("sampler", name, SAMPLERS)
     return spelled
-
-
-def build_sampler(name: str, space: Space, *, seed: int, wanted: int, loss_count: int) -> Sampler:
-    """Build a sampler of ``SAMPLERS``; ``wanted`` is the number of plans that will be asked for."""
-    if own := _OWN.get(name):
-        return own(space, seed, wanted)
-    from narrower.search.samplers.optuna_samplers import optuna_sampler
-
-    return optuna_sampler(name, space, seed, loss_count)

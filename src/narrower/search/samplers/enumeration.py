@@ -56,7 +56,7 @@ class Grid(_Stream):
 
 
 def grid_counts(sizes: Sequence[int], wanted: int) -> list[int]:
-    """How many options of each slot a grid of at most ``wanted`` plans takes: the coarsest slot grows first."""
+    """Options of each slot in a grid of at most ``wanted`` plans: the coarsest slot grows first."""
     counts = [1] * len(sizes)
     growing = set(range(len(sizes)))
     while growing:

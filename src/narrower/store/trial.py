@@ -1,0 +1,24 @@
+"""A plan that was tried, as it is stored."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["complete", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One row of a run.
+
+    ``number`` counts the trials of the run from 0, ``plan_index`` is the plan's number in the space;
+    ``metrics`` hold what was measured and computed, by name; ``seconds`` is its share of the time that the
+    evaluation of its batch took, ``finished`` the seconds from the start of the search.
+    """
+
+    number: int
+    plan_index: int
+    state: State
+    metrics: dict[str, float]
+    reason: str | None
+    seconds: float
+    finished: float

@@ -1,0 +1,173 @@
+"""Trials in an SQLite file: append, read, resume."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from narrower.errors import RunError
+from narrower.store.trial import State, Trial
+
+SCHEMA_VERSION = 1
+COMMIT_SECONDS = 0.5  # what finished is on disk well within a second
+LARGEST_SQLITE_INTEGER = 2**63 - 1
+
+TrialRow = tuple[int, int, State, str | None, float, float, tuple[float | None, ...]]
+
+
+class TrialStore:
+    """The file ``trials.db`` of one run, open for one writer.
+
+    Rows that were appended are committed in groups: by the next ``append`` once ``COMMIT_SECONDS`` have
+    passed, and by ``commit``.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, metrics: tuple[str, ...]) -> None:
+        self._path = path
+        self._connection = connection
+        self.metrics = metrics
+        self._committed = time.monotonic()
+        marks = ", ".join("?" for _ in range(6 + len(metrics)))
+        self._insert = f"INSERT INTO trials VALUES ({marks})"
+
+    @classmethod
+    def create(cls, path: Path, metrics: Sequence[str], facts: Mapping[str, object]) -> "TrialStore":
+        """Create the file with the names of the metrics and facts about the run (plain JSON values)."""
+        columns = ", ".join(f'"metric {name}" REAL' for name in metrics)
+        connection = _connect(path)
+        with _explained(path), connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            connection.execute(
+                "CREATE TABLE trials (number INTEGER PRIMARY KEY, plan_index, state TEXT NOT NULL, reason TEXT, "
+                f"seconds REAL NOT NULL, finished REAL NOT NULL{', ' if columns else ''}{columns})"
+            )
+            rows = {"schema": SCHEMA_VERSION, "metrics": list(metrics), **facts}
+            connection.executemany(
+                "INSERT INTO facts VALUES (?, ?)", [(name, json.dumps(value)) for name, value in rows.items()]
+            )
+        return cls(path, connection, tuple(metrics))
+
+    @classmethod
+    def open(cls, path: Path) -> "TrialStore":
+        """Open an existing file.
+
+        Raises:
+            RunError: there is none, or it is not of this kind.
+        """
+        if not path.is_file():
+            raise RunError(f"{path}: no such file; is {path.parent} the directory of a run?")
+        connection = _connect(path)
+        with _explained(path):
+            found = connection.execute("SELECT value FROM facts WHERE name = 'schema'").fetchone()
+            names = connection.execute("SELECT value FROM facts WHERE name = 'metrics'").fetchone()
+        if found is None or json.loads(found[0]) != SCHEMA_VERSION or names is None:
+            raise RunError(f"{path}: written by another version of narrower (schema {found and found[0]})")
+        return cls(path, connection, tuple(json.loads(names[0])))
+
+    def facts(self) -> dict[str, object]:
+        """What was recorded about the run."""
+        with _explained(self._path):
+            rows = self._connection.execute("SELECT name, value FROM facts").fetchall()
+        return {name: json.loads(value) for name, value in rows}
+
+    def set_fact(self, name: str, value: object) -> None:
+        """Record or replace one fact, and commit."""
+        with _explained(self._path):
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+        self.commit()
+
+    def append(self, rows: Sequence[TrialRow]) -> None:
+        """Add trials: number, plan index, state, reason, seconds, finished, and a value for each metric."""
+        with _explained(self._path):
+            self._connection.executemany(
+                self._insert,
+                [
+                    (
+                        number,
+                        index if index <= LARGEST_SQLITE_INTEGER else str(index),
+                        state,
+                        reason,
+                        seconds,
+                        finished,
+                        *values,
+                    )
+                    for number, index, state, reason, seconds, finished, values in rows
+                ],
+            )
+        if time.monotonic() - self._committed > COMMIT_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Bring what was appended to disk."""
+        with _explained(self._path):
+            self._connection.commit()
+        self._committed = time.monotonic()
+
+    def count(self, state: State | None = None) -> int:
+        """How many trials there are, of one state or in all."""
+        query, values = "SELECT COUNT(*) FROM trials", ()
+        if state is not None:
+            query, values = f"{query} WHERE state = ?", (state,)  # type: ignore[assignment]
+        with _explained(self._path):
+            return int(self._connection.execute(query, values).fetchone()[0])
+
+    def trials(self, numbers: Sequence[int] | None = None) -> Iterator[Trial]:
+        """All trials in order, or those with the given numbers; streamed, so that memory stays bounded."""
+        if numbers is None:
+            with _explained(self._path):
+                yield from map(self._trial, self._connection.execute("SELECT * FROM trials ORDER BY number"))
+            return
+        for number in numbers:
+            with _explained(self._path):
+                row = self._connection.execute("SELECT * FROM trials WHERE number = ?", (number,)).fetchone()
+            if row is None:
+                raise RunError(f"{self._path}: there is no trial {number}")
+            yield self._trial(row)
+
+    def _trial(self, row: tuple[object, ...]) -> Trial:
+        number, index, state, reason, seconds, finished, *values = row
+        metrics = {n: v for n, v in zip(self.metrics, values, strict=True) if v is not None}
+        return Trial(number, int(index), state, metrics, reason, seconds, finished)  # type: ignore[arg-type, call-overload]
+
+    def close(self) -> None:
+        """Commit and close."""
+        self.commit()
+        self._connection.close()
+
+    def __enter__(self) -> "TrialStore":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except RunError:
+            if error is None:
+                raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    with _explained(path):
+        return sqlite3.connect(path, timeout=10.0, check_same_thread=False)
+
+
+class _explained:  # noqa: N801 - reads as a phrase: with _explained(path)
+    """Turn what SQLite says into words about the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.Error):
+            is_full = "full" in str(error) or "disk I/O" in str(error)
+            hint = "; free some space and resume the run: what was committed is safe" if is_full else ""
+            raise RunError(f"{self._path}: {error}{hint}") from error
