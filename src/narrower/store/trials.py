@@ -39,10 +39,11 @@ class TrialStore:
         connection = _connect(path)
         with _explained(path), connection:
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN")  # all of it or nothing, should the process be killed here
             connection.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
             connection.execute(
-                "CREATE TABLE trials (number INTEGER PRIMARY KEY, plan_index, state TEXT NOT NULL, reason TEXT, "
-                f"seconds REAL NOT NULL, finished REAL NOT NULL{', ' if columns else ''}{columns})"
+                "CREATE TABLE trials (number INTEGER PRIMARY KEY, plan_index, state TEXT NOT NULL, "
+                f"reason TEXT, seconds REAL NOT NULL, finished REAL NOT NULL{', ' if columns else ''}{columns})"
             )
             rows = {"schema": SCHEMA_VERSION, "metrics": list(metrics), **facts}
             connection.executemany(

@@ -1,0 +1,253 @@
+"""The loop of a search: ask, cut, score, record, tell."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from narrower.errors import RunError
+from narrower.evaluate.quality import Quality
+from narrower.front import Front
+from narrower.plan import Plan
+from narrower.search.costs import SpaceCosts, broken
+from narrower.search.objective import Constraint, Objectives, first_broken
+from narrower.search.samplers.sampler import Losses, Sampler
+from narrower.search.space import Options, Space
+from narrower.store.trial import Trial
+from narrower.store.trials import TrialRow, TrialStore
+
+PATIENCE = 100  # proposals in a row that repeat or are not admitted before a plan is drawn instead
+CHUNK_SECONDS = 0.4  # plans are scored in chunks of about this time, so that little is lost when killed
+FIRST_CHUNK = 16
+ENUMERABLE = 2**22  # in smaller spaces what is left untried is found by looking at every plan
+
+Score = Callable[[Sequence[Plan]], list[Quality]]
+Progress = Callable[[int, int], None]  # trials that are done, size of the front
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When a search ends: after so many distinct plans, or so many seconds."""
+
+    trials: int
+    timeout_seconds: float | None = None
+    batch: int | None = None  # proposals asked for at a time; None: what suits the sampler
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened besides trials."""
+
+    trials: int = 0
+    failed: int = 0
+    replayed: int = 0
+    repeated: int = 0
+    drawn: int = 0
+    cut: Counter[str] = field(default_factory=Counter)
+    first_failure: str | None = None
+    stopped: str = "complete"  # or "n_trials", "timeout", "interrupted"
+    evaluation_seconds: float = 0.0
+
+
+class Loop:
+    """One search. Its trials follow from the space, the sampler's seed and the scores alone."""
+
+    def __init__(
+        self,
+        space: Space,
+        costs: SpaceCosts,
+        sampler: Sampler,
+        score: Score,
+        objectives: Objectives,
+        constraints: Sequence[Constraint],
+        store: TrialStore,
+        *,
+        seed: int,
+    ) -> None:
+        self._space, self._costs, self._sampler, self._score = space, costs, sampler, score
+        self._objectives, self._constraints, self._store = objectives, tuple(constraints), store
+        self._chance = random.Random(seed)
+        self._recorded: Iterator[Trial] = iter(())
+        self._recorded_left = 0
+        self._seen: dict[int, Losses | None] = {}
+        self._chunk = FIRST_CHUNK
+        self._started = time.monotonic()
+        self.front = Front(objectives.count)
+        self.tally = Tally()
+
+    def run(self, budget: Budget, progress: Progress) -> None:
+        """Search until the budget is spent or nothing is left; Ctrl-C ends it with what there is."""
+        recorded = list(self._store.trials())
+        self._recorded, self._recorded_left = iter(recorded), len(recorded)
+        batch = budget.batch or self._sampler.default_batch
+        idle = 0
+        try:
+            while self.tally.trials < budget.trials:
+                if self._is_late(budget):
+                    self.tally.stopped = "timeout"
+                    return
+                proposals = self._sampler.ask(min(batch, budget.trials - self.tally.trials))
+                if not proposals:
+                    return
+                before = self.tally.trials
+                self._round(proposals, budget, progress)
+                idle = 0 if self.tally.trials > before else idle + len(proposals)
+                if idle >= PATIENCE and not self._draw(budget, progress):
+                    return
+                idle %= PATIENCE
+            if budget.trials < self._space.size:
+                self.tally.stopped = "n_trials"
+        except KeyboardInterrupt:
+            self.tally.stopped = "interrupted"
+        finally:
+            self._store.commit()
+
+    def _is_late(self, budget: Budget) -> bool:
+        limit = budget.timeout_seconds
+        return limit is not None and time.monotonic() - self._started > limit
+
+    def _round(self, proposals: Sequence[Options], budget: Budget, progress: Progress) -> None:
+        """Score what is new among the proposals and tell the sampler about all of them, in their order."""
+        costs = self._costs.of(proposals)
+        reasons = broken(self._constraints, costs, len(proposals))
+        remembers = not self._sampler.never_repeats
+        fresh: list[int] = []
+        indices = [self._space.index_of(options) for options in proposals]
+        in_batch: set[int] = set()
+        for position, index in enumerate(indices):
+            reason = reasons[position]
+            if reason is not None:
+                self.tally.cut[reason] += 1
+            elif remembers and (index in self._seen or index in in_batch):
+                self.tally.repeated += 1
+            else:
+                in_batch.add(index)
+                fresh.append(position)
+        results: dict[int, Losses | None] = {}
+        start = 0
+        while start < len(fresh) and not (start > 0 and self._is_late(budget)):
+            chunk = fresh[start : start + self._chunk]
+            start += len(chunk)
+            losses = self._trials(
+                [proposals[p] for p in chunk],
+                [indices[p] for p in chunk],
+                {name: values[chunk].tolist() for name, values in costs.items()},
+            )
+            results.update(zip((indices[p] for p in chunk), losses, strict=True))
+            progress(self.tally.trials, len(self.front))
+        if remembers:
+            self._seen.update(results)
+            for position, options in enumerate(proposals):
+                admitted = reasons[position] is None
+                self._sampler.tell(options, self._seen.get(indices[position]) if admitted else None)
+
+    def _trials(
+        self, assignments: Sequence[Options], indices: Sequence[int], costs: dict[str, list[float]]
+    ) -> list[Losses | None]:
+        """Score plans, or take what is recorded of them, and add them to the run."""
+        replayed = self._replay(indices)
+        started = time.monotonic()
+        plans = [self._space.plan(options) for options in assignments[len(replayed) :]]
+        qualities = self._score(plans) if plans else []
+        now = time.monotonic()
+        if plans:
+            self._adapt_chunk(len(plans), now - started)
+            self.tally.evaluation_seconds += now - started
+        share = (now - started) / max(1, len(plans))
+        losses, rows, first = [], [], self.tally.trials
+        for position, trial in enumerate(replayed):
+            losses.append(self._losses(trial.metrics, trial.reason))
+            self.tally.failed += trial.reason is not None
+            assert first + position == trial.number
+        for position, quality in enumerate(qualities, start=len(replayed)):
+            metrics = {name: values[position] for name, values in costs.items()}
+            if quality.failure is None:
+                metrics["accuracy"] = quality.accuracy
+                if quality.loss is not None:
+                    metrics["loss"] = quality.loss
+            rows.append(self._row(first + position, indices[position], metrics, quality.failure, share, now))
+            losses.append(self._losses(metrics, quality.failure))
+            if quality.failure is not None:
+                self.tally.failed += 1
+                self.tally.first_failure = self.tally.first_failure or quality.failure
+        self.tally.trials += len(losses)
+        self.tally.replayed += len(replayed)
+        self._store.append(rows)
+        self._add_to_front(losses, first)
+        return losses
+
+    def _replay(self, indices: Sequence[int]) -> list[Trial]:
+        """The recorded trials of these plans, as far as the record goes."""
+        replayed = []
+        for index in indices[: self._recorded_left]:
+            trial = next(self._recorded)
+            if trial.plan_index != index:
+                raise RunError(
+                    f"trial {trial.number} of the run tried plan {trial.plan_index}, but the sampler now proposes "
+                    f"plan {index}: it does not repeat itself, probably because a library has another version"
+                )
+            replayed.append(trial)
+        self._recorded_left -= len(replayed)
+        return replayed
+
+    def _row(
+        self,
+        number: int,
+        index: int,
+        metrics: dict[str, float],
+        failure: str | None,
+        seconds: float,
+        now: float,
+    ) -> TrialRow:
+        values = tuple(metrics.get(name) for name in self._store.metrics)
+        state = "complete" if failure is None else "failed"
+        return number, index, state, failure, seconds, now - self._started, values  # type: ignore[return-value]
+
+    def _losses(self, metrics: dict[str, float], failure: str | None) -> Losses | None:
+        if failure is not None or first_broken(self._constraints, metrics):
+            return None
+        return self._objectives.losses(metrics)
+
+    def _add_to_front(self, losses: Sequence[Losses | None], first: int) -> None:
+        rows = [(row, first + position) for position, row in enumerate(losses) if row is not None]
+        if rows:
+            self.front.add(np.array([row for row, _ in rows]), np.array([number for _, number in rows]))
+
+    def _adapt_chunk(self, count: int, seconds: float) -> None:
+        if count == self._chunk or seconds > CHUNK_SECONDS:
+            fitting = int(count * CHUNK_SECONDS / max(seconds, 1e-6))
+            self._chunk = max(1, min(fitting, 4 * count))
+
+    def _draw(self, budget: Budget, progress: Progress) -> bool:
+        """Try an admitted plan at random in the sampler's place; False when none is left."""
+        index = self._untried()
+        if index is None:
+            return False
+        options = self._space.options_at(index)
+        self.tally.drawn += 1
+        costs = {name: values.tolist() for name, values in self._costs.of([options]).items()}
+        (losses,) = self._trials([options], [index], costs)
+        self._seen[index] = losses
+        self._sampler.tell(options, losses)
+        progress(self.tally.trials, len(self.front))
+        return not self._is_late(budget)
+
+    def _untried(self) -> int | None:
+        for _ in range(PATIENCE):
+            index = self._chance.randrange(self._space.size)
+            if index not in self._seen and self._is_admitted([index])[0]:
+                return index
+        if self._space.size > ENUMERABLE:
+            return None
+        left = [index for index in range(self._space.size) if index not in self._seen]
+        admitted = [i for i, is_admitted in zip(left, self._is_admitted(left), strict=True) if is_admitted]
+        return self._chance.choice(admitted) if admitted else None
+
+    def _is_admitted(self, indices: Sequence[int]) -> list[bool]:
+        if not indices:
+            return []
+        costs = self._costs.of([self._space.options_at(index) for index in indices])
+        return [reason is None for reason in broken(self._constraints, costs, len(indices))]
