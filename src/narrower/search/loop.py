@@ -95,9 +95,10 @@ class Loop:
                 before = self.tally.trials
                 self._round(proposals, budget, progress)
                 idle = 0 if self.tally.trials > before else idle + len(proposals)
-                if idle >= PATIENCE and not self._draw(budget, progress):
-                    return
-                idle %= PATIENCE
+                if idle >= PATIENCE and not self._sampler.never_repeats:
+                    idle = 0
+                    if not self._draw(budget, progress):
+                        return
             if budget.trials < self._space.size:
                 self.tally.stopped = "n_trials"
         except KeyboardInterrupt:
@@ -186,8 +187,8 @@ class Loop:
             trial = next(self._recorded)
             if trial.plan_index != index:
                 raise RunError(
-                    f"trial {trial.number} of the run tried plan {trial.plan_index}, but the sampler now proposes "
-                    f"plan {index}: it does not repeat itself, probably because a library has another version"
+                    f"trial {trial.number} of the run tried plan {trial.plan_index}, but the sampler now "
+                    f"proposes plan {index}: it does not repeat itself"
                 )
             replayed.append(trial)
         self._recorded_left -= len(replayed)

@@ -35,7 +35,7 @@ class TrialStore:
     @classmethod
     def create(cls, path: Path, metrics: Sequence[str], facts: Mapping[str, object]) -> "TrialStore":
         """Create the file with the names of the metrics and facts about the run (plain JSON values)."""
-        columns = ", ".join(f'"metric {name}" REAL' for name in metrics)
+        columns = "".join(f', "metric {name}" REAL' for name in metrics)
         connection = _connect(path)
         with _explained(path), connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -43,7 +43,7 @@ class TrialStore:
             connection.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
             connection.execute(
                 "CREATE TABLE trials (number INTEGER PRIMARY KEY, plan_index, state TEXT NOT NULL, "
-                f"reason TEXT, seconds REAL NOT NULL, finished REAL NOT NULL{', ' if columns else ''}{columns})"
+                f"reason TEXT, seconds REAL NOT NULL, finished REAL NOT NULL{columns})"
             )
             rows = {"schema": SCHEMA_VERSION, "metrics": list(metrics), **facts}
             connection.executemany(

@@ -1,0 +1,63 @@
+"""Which fraction width loses least, for each operand of a layer at each width."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from narrower.evaluate.steps import compile_steps
+from narrower.formats.fixed import FixedPoint
+from narrower.formats.float32 import FLOAT32
+from narrower.graph.program import Program
+from narrower.quantizers.quantize import quantize
+
+CALIBRATION_SAMPLES = 1024
+LARGEST_SAMPLE = 2**20  # values of one operand that are looked at
+
+
+class Calibration:
+    """Fraction widths with the least squared error, on the float model's own weights and activations."""
+
+    def __init__(self, program: Program, inputs: Tensor) -> None:
+        """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which 1,024 are used."""
+        self._values = _operands(program, inputs[:CALIBRATION_SAMPLES])
+        self._fractions: dict[tuple[str, str, int], int] = {}
+
+    def fraction(self, layer: str, operand: str, width: int) -> int:
+        """The fraction width for one operand; of equally good ones the smallest."""
+        key = (layer, operand, width)
+        if key not in self._fractions:
+            self._fractions[key] = best_fraction(self._values.get((layer, operand), ()), width)
+        return self._fractions[key]
+
+
+def best_fraction(values: Sequence[Tensor], width: int) -> int:
+    """The fraction width at which signed fixed point loses least (sum of squared errors)."""
+    flat = torch.cat([value.flatten() for value in values]) if values else torch.zeros(1)
+    flat = flat[:: max(1, -(-len(flat) // LARGEST_SAMPLE))].double()
+    largest = float(flat.abs().max())
+    if largest == 0 or width == 1:
+        return width // 2
+    # At this fraction nothing saturates; more fraction bits trade range for resolution.
+    unsaturated = width - 1 - torch.frexp(torch.tensor(largest)).exponent.item()
+    candidates = [int(unsaturated) + extra for extra in range(-1, width + 2)]
+    errors = [float((quantize(flat, FixedPoint(width, f)) - flat).square().sum()) for f in candidates]
+    return candidates[min(range(len(errors)), key=errors.__getitem__)]
+
+
+def _operands(program: Program, inputs: Tensor) -> dict[tuple[str, str], list[Tensor]]:
+    """What every operand that a plan can round holds when nothing is rounded."""
+    steps = compile_steps(program)
+    values: list[object] = [steps.constants.get(index) for index in range(len(steps.steps))]
+    values[steps.batch_inputs[0]] = inputs
+    found: dict[tuple[str, str], list[Tensor]] = {}
+    formats = [FLOAT32] * len(steps.slots)
+    with torch.inference_mode():
+        for index, step in enumerate(steps.steps):
+            if index not in steps.constants and index not in steps.batch_inputs:
+                values[index] = steps.run(index, values, formats)
+            if step.slot is not None:
+                operand = values[index]
+                assert isinstance(operand, Tensor)
+                found.setdefault(steps.slots[step.slot], []).append(operand)
+    return found

@@ -1,0 +1,40 @@
+"""What a space is made of, as a user writes it: for some layers, lists of widths and fractions."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Width = int | Literal["NA"]
+Fraction = int | Literal["NA", "auto"]
+
+NOT_QUANTIZED = "NA"
+
+
+@dataclass(frozen=True, slots=True)
+class OperandChoices:
+    """Widths and fraction widths of one operand; width "NA" leaves it as it is, fraction "NA" is half of it."""
+
+    widths: tuple[Width, ...] = ()
+    fractions: tuple[Fraction, ...] = ("NA",)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChoices:
+    """What may be chosen for one layer. ``families`` holds "fixed" and "NA" (not quantized)."""
+
+    families: tuple[str, ...] = (NOT_QUANTIZED,)
+    data: OperandChoices = field(default_factory=OperandChoices)
+    weight: OperandChoices = field(default_factory=OperandChoices)
+    bias: OperandChoices = field(default_factory=OperandChoices)
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSettings:
+    """Which layers get which choices.
+
+    ``by`` says what ``layers`` names: layers, kinds of layers, or regular expressions that match whole names
+    (the first that matches counts). ``default`` is for every other layer; None leaves them as they are.
+    """
+
+    by: Literal["name", "type", "regex"]
+    layers: tuple[tuple[str, LayerChoices], ...]
+    default: LayerChoices | None = None
