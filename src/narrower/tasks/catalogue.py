@@ -1,18 +1,30 @@
 """What models and data sets there are, by name; nothing here imports torch."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from narrower.errors import unknown_name
 
-MODELS: dict[str, str] = {
-    "jsc-tiny": "jet tagger 16-5: batch norm, ReLU, linear, ReLU",
-    "jsc-toy": "jet tagger 16-8-8-5 with batch norm and ReLU",
-    "jsc-trt": "jet tagger 16-32-48-16-5 with batch norm, ReLU and dropout",
-    "jsc-s": "jet tagger 16-64-32-32-32-5 with batch norm and ReLU",
-    "jsc-three-linear": "jet tagger 16-16-16-5, ReLU at the end only",
-    "jsc-three-linear-relu": "jet tagger 16-16-16-5, ReLU after each layer",
-    "digits-mlp": "64-32-32-10 for 8x8 digits",
-    "digits-cnn": "two convolutions for 8x8 digits",
-    "resnet20": "residual net for 32x32 colour images, 0.27 million parameters",
-    "vgg7": "plain convolutional net for 32x32 colour images, 0.55 million parameters",
+
+@dataclass(frozen=True, slots=True)
+class ModelNote:
+    """What a list of models says of one."""
+
+    description: str
+    data_set: str  # a data set whose samples it takes
+
+
+MODELS: dict[str, ModelNote] = {
+    "jsc-tiny": ModelNote("jet tagger 16-5: batch norm, ReLU, linear, ReLU", "jets"),
+    "jsc-toy": ModelNote("jet tagger 16-8-8-5 with batch norm and ReLU", "jets"),
+    "jsc-trt": ModelNote("jet tagger 16-32-48-16-5 with batch norm, ReLU and dropout", "jets"),
+    "jsc-s": ModelNote("jet tagger 16-64-32-32-32-5 with batch norm and ReLU", "jets"),
+    "jsc-three-linear": ModelNote("jet tagger 16-16-16-5, ReLU first and last only", "jets"),
+    "jsc-three-linear-relu": ModelNote("jet tagger 16-16-16-5, ReLU after each layer", "jets"),
+    "digits-mlp": ModelNote("64-32-32-10 for 8x8 digits", "digits"),
+    "digits-cnn": ModelNote("two convolutions and a linear layer for 8x8 digits", "digits"),
+    "resnet20": ModelNote("residual net for 32x32 colour images, 0.27 million parameters", "digits32"),
+    "vgg7": ModelNote("plain convolutional net for 32x32 colour images, 0.55 million parameters", "digits32"),
 }
 
 DATA_SETS: dict[str, str] = {
@@ -23,13 +35,14 @@ DATA_SETS: dict[str, str] = {
 }
 
 
-def canonical_name(what: str, name: str, known: dict[str, str]) -> str:
-    """The listed spelling of a name; underscores and hyphens are the same.
+def canonical_name(what: str, name: str, known: Iterable[str]) -> str:
+    """The listed spelling of a name; underscores and hyphens are the same, and so are capitals.
 
     Raises:
         UnknownNameError: the name is not listed.
     """
+    names = list(known)
     spelled = name.lower().replace("_", "-")
-    if spelled not in known:
-        raise unknown_name(what, name, [*known, "package.module:name"])
+    if spelled not in names:
+        raise unknown_name(what, name, [*names, "package.module:name"])
     return spelled

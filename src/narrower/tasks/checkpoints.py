@@ -3,62 +3,55 @@
 import copy
 import os
 import pickle
+import re
+import warnings
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from narrower.errors import CheckpointError
+from narrower.errors import CheckpointError, nearest
 
-WRAPPER_PREFIXES = ("model.", "module.", "_orig_mod.")
-HOW_TO_SAVE = (
-    "Where the file comes from someone you trust, load it there and save the weights alone: "
-    "torch.save(model.state_dict(), 'weights.pt')"
+WRAPPER_PREFIXES = ("model.", "module.", "_orig_mod.")  # Lightning wrappers, DistributedDataParallel, compile
+NAMED_PROBLEMS = 4
+# What can do harm when it is called. This list chooses the words of a refusal alone: whatever is not a tensor
+# is refused.
+HARMFUL = re.compile(
+    r"(posix|nt|os|sys|subprocess|shutil|socket|runpy|pty|importlib|ctypes|webbrowser)\."
+    r"|(builtins|__builtin__)\.(eval|exec|compile|open|getattr|__import__)$"
 )
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read tensors by name from a Lightning checkpoint, a state dict or a safetensors file.
 
-    Prefixes that a wrapper put before every name are taken off. No code of the file is run.
+    A prefix that a wrapper put before every name is taken off. No code of the file is run.
 
     Raises:
         CheckpointError: no such file, not readable, or refused because it holds more than tensors.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    for prefix in WRAPPER_PREFIXES:
-        if state and all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return state
+    return _bare_names(_read(path))[-1]
 
 
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
     """Return a copy of ``model`` with the weights of a file.
 
     Raises:
-        CheckpointError: the file cannot be read, does not fit the model, or holds NaN.
+        CheckpointError: the file cannot be read, does not fit the model, or holds NaN or infinity.
     """
-    state = read_state_dict(path)
     expected = model.state_dict()
-    problems = [f"missing {name}" for name in expected if name not in state]
-    problems += [f"unexpected {name}" for name in state if name not in expected]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)}, the model's has {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in state and state[name].shape != tensor.shape
-    ]
-    problems += [
-        f"{name} holds NaN or infinity"
-        for name, tensor in state.items()
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all()
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""  # noqa: PLR2004 - enough to see why
-        raise CheckpointError(f"{path} does not fit {type(model).__name__}: {'; '.join(problems[:3])}{more}")
+    # A model may have a submodule called "model": prefixes come off only as far as the names then agree.
+    candidates = _bare_names(_read(path))
+    state = max(candidates, key=lambda names: len(names.keys() & expected.keys()))
+    if problems := _misfits(state, expected) or _not_finite(state):
+        more = f"; and {len(problems) - NAMED_PROBLEMS} more" if len(problems) > NAMED_PROBLEMS else ""
+        raise CheckpointError(
+            f"{path} does not fit {type(model).__name__}: {'; '.join(problems[:NAMED_PROBLEMS])}{more}"
+        )
     loaded = copy.deepcopy(model)
     loaded.load_state_dict(state)
     return loaded
@@ -67,42 +60,122 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
 def save_weights(model: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write the model's parameters and buffers as safetensors; the file appears complete or not at all."""
     # Tied parameters share memory, which safetensors refuses: every name gets a copy of its own.
-    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    save_file(tensors, partial, metadata)
-    os.replace(partial, path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, metadata)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _bare_names(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """The state dict as it is, then after taking off each common prefix in turn."""
+    candidates = [state]
+    while state:
+        prefix = next((p for p in WRAPPER_PREFIXES if all(name.startswith(p) for name in state)), None)
+        if prefix is None:
+            break
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+        candidates.append(state)
+    return candidates
+
+
+def _misfits(state: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
+    unexpected = [name for name in state if name not in expected]
+    problems = [f"missing {name}{nearest(name, unexpected)}" for name in expected if name not in state]
+    problems += [f"unexpected {name}" for name in unexpected]
+    return problems + [
+        f"{name} has shape {tuple(state[name].shape)}, the model's has {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+
+
+def _not_finite(state: dict[str, Tensor]) -> list[str]:
+    return [
+        f"{name} holds NaN or infinity"
+        for name, tensor in state.items()
+        if tensor.is_floating_point() and not torch.isfinite(tensor.float()).all()
+    ]
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a safetensors file: {error}") from error
     return tensors
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Said of pickles that are refused in any case.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: refused, because {_what_it_holds(error)}. {HOW_TO_SAVE}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise CheckpointError(f"{path}: not a PyTorch checkpoint: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"{path}: refused: {_reason(path)}") from error
+    except Exception as error:  # bytes that are no pickle make the unpickler raise anything
+        raise CheckpointError(f"{path}: not a PyTorch checkpoint, or a damaged one") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not content:
+        raise CheckpointError(f"{path}: holds no state dict (names and tensors) but {type(content).__name__}")
+    other = [name for name, value in content.items() if not isinstance(value, Tensor)]
+    if other:
         raise CheckpointError(
-            f"{path}: holds no state dict (names and tensors) but {type(content).__name__}. {HOW_TO_SAVE}"
+            f"{path}: holds no state dict: {other[0]!r} is {type(content[other[0]]).__name__}, not a tensor. "
+            f"In Lightning's form the tensors are below the key 'state_dict'"
         )
     return {str(name): tensor for name, tensor in content.items()}
 
 
-def _what_it_holds(error: pickle.UnpicklingError) -> str:
-    """The object that torch refused, from its message."""
-    text = str(error)
-    for marker in ("GLOBAL ", "instantiate one more callable, "):
-        if marker in text:
-            name = text.partition(marker)[2].split(maxsplit=1)[0].strip("`.,")
-            return f"it holds an object that is no tensor ({name})"
-    return "it holds objects that are no tensors (hyper-parameters or a whole model, for example)"
+def _reason(path: Path) -> str:
+    """Why torch refused the file, from a look at its pickle that runs nothing."""
+    try:
+        # Names of classes and functions that are not on torch's list of harmless ones.
+        names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    except Exception:  # not in torch's own format, so there is no list
+        return (
+            "it is a pickle of something other than tensors, which could run any code. Ask its author for "
+            "the weights alone: torch.save(model.state_dict(), 'weights.pt')"
+        )
+    harmful = [name for name in names if HARMFUL.match(name)]
+    if harmful:
+        return (
+            f"loading it would call {', '.join(harmful)}. It may be malicious: load it nowhere, and ask its "
+            "author for a safetensors file"
+        )
+    if any(name.startswith("torch.nn.") for name in names):
+        what = "it holds a whole model, not its state dict"
+    elif _mentions_hyper_parameters(path):
+        what = f"its hyper-parameters hold {', '.join(names)}"
+    else:
+        what = f"it holds {', '.join(names) or 'something'}, not only tensors"
+    return f"{what}. {_how_to_save(path)}"
+
+
+def _mentions_hyper_parameters(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
+        return any(b"hyper_parameters" in archive.read(name) for name in pickles)
+
+
+def _how_to_save(path: Path) -> str:
+    return (
+        "If you trust whoever made it, save the weights alone and load those: "
+        f"python -c \"import torch; c = torch.load({str(path)!r}, map_location='cpu', weights_only=False); "
+        "s = c.state_dict() if hasattr(c, 'state_dict') else c.get('state_dict', c); "
+        f"torch.save(s, '{path.stem}.pt')\""
+    )

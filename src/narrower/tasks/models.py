@@ -1,14 +1,25 @@
 """A model by its name: built in, or the user's own."""
 
+import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from narrower.errors import ModelError
-from narrower.tasks import image_models, jsc_models
-from narrower.tasks.catalogue import MODELS, canonical_name
+from narrower.tasks import catalogue, image_models, jsc_models
 from narrower.tasks.imported import import_object
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A built-in model."""
+
+    build: Callable[[], nn.Module]
+    description: str
+    data_set: str  # a data set whose samples it takes
+
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "jsc-tiny": jsc_models.jsc_tiny,
@@ -23,6 +34,11 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "vgg7": image_models.vgg7,
 }
 
+MODELS: dict[str, ModelEntry] = {
+    name: ModelEntry(BUILDERS[name], note.description, note.data_set)
+    for name, note in catalogue.MODELS.items()
+}
+
 
 def build_model(name: str, *, seed: int = 0) -> nn.Module:
     """Build a model of ``narrower models``, or call ``package.module:callable`` without arguments.
@@ -33,30 +49,27 @@ def build_model(name: str, *, seed: int = 0) -> nn.Module:
         UnknownNameError: no such model.
         ModelError: the user's callable cannot be imported, raises, or returns no ``nn.Module``.
     """
-    builder = _own_builder(name) if ":" in name else BUILDERS[canonical_name("model", name, MODELS)]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return builder()
+        if ":" in name:
+            return _build_own(name)
+        return MODELS[catalogue.canonical_name("model", name, MODELS)].build()
 
 
-def _own_builder(reference: str) -> Callable[[], nn.Module]:
+def _build_own(reference: str) -> nn.Module:
     target = import_object(reference, ModelError)
-
-    def build() -> nn.Module:
-        if isinstance(target, nn.Module):
-            return target
-        if not callable(target):
-            raise ModelError(
-                f"model {reference!r} is neither an nn.Module nor callable, but {type(target).__name__}"
-            )
-        try:
-            model = target()
-        except Exception as error:
-            raise ModelError(
-                f"model {reference!r}: calling it failed: {type(error).__name__}: {error}"
-            ) from error
-        if not isinstance(model, nn.Module):
-            raise ModelError(f"model {reference!r} returned {type(model).__name__}, expected an nn.Module")
-        return model
-
-    return build
+    if isinstance(target, nn.Module):  # an instance: the module that holds it keeps its own
+        return copy.deepcopy(target)
+    if not callable(target):
+        raise ModelError(
+            f"model {reference!r} is neither an nn.Module nor callable, but {type(target).__name__}"
+        )
+    try:
+        model = target()
+    except Exception as error:
+        raise ModelError(
+            f"model {reference!r}: calling it failed: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"model {reference!r} returned {type(model).__name__}, expected an nn.Module")
+    return model

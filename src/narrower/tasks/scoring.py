@@ -1,40 +1,65 @@
-"""Accuracy and loss of a module as it stands."""
+"""Accuracy and loss of a module as it stands, and whether it runs on the data at all."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrower.tasks.datasets import Part
-
-BATCH = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Quality on one part of the data."""
-
-    correct: int
-    samples: int
-    loss: float
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.samples
+from narrower.errors import DataError
+from narrower.tasks.parts import DataSet, Part
 
 
-def score(model: nn.Module, part: Part) -> Score:
-    """Score ``model`` in evaluation mode; the mode it had is restored."""
-    was_training = model.training
-    model.eval()
+def score(model: nn.Module, part: Part, *, batch_size: int = 4096) -> dict[str, float]:
+    """Accuracy and mean cross entropy of ``model`` in evaluation mode; the mode it had is restored."""
     correct, loss = 0, 0.0
-    with torch.inference_mode():
+    with _evaluation_mode(model), torch.inference_mode():
         for inputs, targets in zip(
-            torch.split(part.inputs, BATCH), torch.split(part.targets, BATCH), strict=True
+            torch.split(part.inputs, batch_size), torch.split(part.targets, batch_size), strict=True
         ):
             outputs = model(inputs)
             correct += int((outputs.argmax(dim=1) == targets).sum())
             loss += float(F.cross_entropy(outputs, targets, reduction="sum"))
-    model.train(was_training)
-    return Score(correct, len(part), loss / len(part))
+    return {"accuracy": correct / len(part), "loss": loss / len(part)}
+
+
+def check_fit(model: nn.Module, data: DataSet) -> None:
+    """Run two samples to see that model and data fit.
+
+    Raises:
+        DataError: the model raises on the data, or does not give one score for each class.
+    """
+    sample = data.validation.first(2)
+    try:
+        with _evaluation_mode(model), torch.inference_mode():
+            outputs = model(sample.inputs)
+    except Exception as error:
+        raise DataError(
+            f"{type(model).__name__} does not run on data set {data.name!r} with samples of shape "
+            f"{tuple(sample.inputs.shape[1:])}: {str(error).strip() or type(error).__name__}"
+        ) from error
+    needed = (len(sample), len(data.class_names))
+    found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+    if (
+        not isinstance(found, tuple)
+        or len(found) != len(needed)
+        or found[0] != needed[0]
+        or found[1] < needed[1]
+    ):
+        raise DataError(
+            f"{type(model).__name__} gives {found} for {len(sample)} samples; data set {data.name!r} needs "
+            f"scores of shape {needed}, one for each class"
+        )
+
+
+@contextmanager
+def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Each submodule gets its own mode back: some may have been frozen on purpose."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

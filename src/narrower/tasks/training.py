@@ -2,6 +2,8 @@
 
 import copy
 import logging
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -12,26 +14,32 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrower.errors import DataError, NarrowerError
+from narrower.errors import NarrowerError, SettingsError
 from narrower.tasks.checkpoints import load_weights
-from narrower.tasks.datasets import DataSet, Part
+from narrower.tasks.parts import DataSet, Part
+from narrower.tasks.scoring import check_fit, score
 from narrower.tasks.training_settings import TrainingSettings
+
+__all__ = ["TrainingResult", "TrainingSettings", "check_fit", "train"]
 
 EVALUATION_BATCH = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """Where the best weights lie and how well they did on the validation part."""
+    """Where the best weights lie, and how well they do."""
 
-    model: nn.Module
-    checkpoint: Path
+    best_checkpoint: Path
     validation_accuracy: float
+    test_accuracy: float
     epochs: int
     seconds: float
 
@@ -39,99 +47,105 @@ class TrainingResult:
 def train(
     model: nn.Module, data: DataSet, settings: TrainingSettings, directory: Path, *, show_progress: bool
 ) -> TrainingResult:
-    """Train a copy of ``model`` and return it with the weights of its best epoch.
+    """Train a copy of ``model``; the weights of its best epoch on the validation part are in the file.
 
-    Writes ``checkpoints/best.ckpt`` and logs for TensorBoard and as CSV below ``directory``.
+    Writes ``checkpoints/best.ckpt``, ``logs/csv`` and ``logs/tensorboard`` below ``directory``. The same seed
+    gives the same weights on the same machine and number of threads.
 
     Raises:
         DataError: the model does not run on the data.
+        SettingsError: there is no such accelerator, or the batch size is too small for batch norm.
+        NarrowerError: the loss is not a number.
         KeyboardInterrupt: the user stopped the training.
     """
     check_fit(model, data)
     started = time.monotonic()
-    candidate = _Classifier(copy.deepcopy(model), settings)
+    classifier = _Classifier(copy.deepcopy(model), settings)
     checkpoint = ModelCheckpoint(
-        directory / "checkpoints", filename="best", monitor="validation_accuracy", mode="max",
+        directory / "checkpoints",
+        filename="best",
+        monitor="validation_accuracy",
+        mode="max",
         enable_version_counter=False,
-    )  # fmt: skip
-    callbacks: list[Callback] = [checkpoint]
-    if show_progress:
-        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
-    with _quiet_lightning(), torch.random.fork_rng():
+    )
+    callbacks: list[Callback] = [checkpoint, _ProgressBar()] if show_progress else [checkpoint]
+    with _quiet_lightning(), _interruptible(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        trainer = lightning.Trainer(
+        trainer = _trainer(settings, directory, callbacks)
+        try:
+            trainer.fit(
+                classifier,
+                _Batches(data.train, settings.batch_size, settings.seed),
+                _Batches(data.validation, EVALUATION_BATCH, None),
+            )
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise SettingsError(
+                f"batch_size: batch norm cannot train on {settings.batch_size} sample"
+            ) from error
+    best = directory / "checkpoints" / "best.ckpt"
+    trained = load_weights(model, best)
+    return TrainingResult(
+        best_checkpoint=best,
+        validation_accuracy=score(trained, data.validation)["accuracy"],
+        test_accuracy=score(trained, data.test)["accuracy"],
+        epochs=trainer.current_epoch,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _trainer(settings: TrainingSettings, directory: Path, callbacks: list[Callback]) -> lightning.Trainer:
+    loggers: list[Logger] = [
+        CSVLogger(directory, name="logs", version="csv"),
+        TensorBoardLogger(directory, name="logs", version="tensorboard"),
+    ]
+    try:
+        return lightning.Trainer(
             max_epochs=settings.max_epochs,
             accelerator=settings.accelerator,
             devices=1,
-            logger=[
-                CSVLogger(directory, name="logs", version="csv"),
-                TensorBoardLogger(directory, name="logs", version="tensorboard"),
-            ],
+            logger=loggers,
             callbacks=callbacks,
-            enable_progress_bar=show_progress,
+            enable_progress_bar=False,
             enable_model_summary=False,
             log_every_n_steps=settings.log_every_n_steps,
             num_sanity_val_steps=0,
         )
-        trainer.fit(
-            candidate,
-            _Batches(data.train, settings.batch_size, settings.seed),
-            _Batches(data.validation, EVALUATION_BATCH, None),
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    path = directory / "checkpoints" / "best.ckpt"
-    if checkpoint.best_model_score is None or not path.is_file():
-        raise NarrowerError(
-            "training gave no checkpoint: the loss was never finite; try a smaller learning rate"
-        )
-    accuracy = float(checkpoint.best_model_score)
-    seconds = time.monotonic() - started
-    return TrainingResult(load_weights(model, path), path, accuracy, trainer.current_epoch, seconds)
+    except (MisconfigurationException, ValueError) as error:
+        raise SettingsError(f"accelerator {settings.accelerator!r} cannot be used: {error}") from error
 
 
-def check_fit(model: nn.Module, data: DataSet) -> None:
-    """Run one small batch to see that model and data fit.
-
-    Raises:
-        DataError: the model raises on the data, or gives no score for each class.
-    """
-    sample = data.validation.first(2)
-    try:
-        with torch.no_grad():
-            outputs = copy.deepcopy(model).eval()(sample.inputs)
-    except Exception as error:
-        raise DataError(
-            f"{type(model).__name__} does not run on data set {data.name!r} with samples of shape "
-            f"{tuple(sample.inputs.shape[1:])}: {error}"
-        ) from error
-    classes = len(data.class_names)
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[1] < classes:  # noqa: PLR2004
-        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise DataError(
-            f"{type(model).__name__} gives {found} for 2 samples; data set {data.name!r} needs scores "
-            f"of shape (2, {classes})"
-        )
-
-
-class _Classifier(lightning.LightningModule):  # type: ignore[misc]
+class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning is not typed here
     def __init__(self, model: nn.Module, settings: TrainingSettings) -> None:
         super().__init__()
         self.model = model
         self.settings = settings
+        self._validated: list[tuple[int, int, float]] = []  # correct, samples, summed loss of each batch
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         inputs, targets = batch
         loss = F.cross_entropy(self.model(inputs), targets)
-        self.log("loss", loss, prog_bar=True)
+        if not torch.isfinite(loss):
+            raise NarrowerError(
+                f"the loss became {float(loss)} in epoch {self.current_epoch + 1}; try a learning rate below "
+                f"{self.settings.learning_rate:g}"
+            )
+        self.log("loss", loss, batch_size=len(targets))
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
         inputs, targets = batch
         outputs = self.model(inputs)
-        accuracy = (outputs.argmax(dim=1) == targets).float().mean()
-        self.log("validation_accuracy", accuracy, prog_bar=True, batch_size=len(targets))
-        self.log("validation_loss", F.cross_entropy(outputs, targets), batch_size=len(targets))
+        correct = int((outputs.argmax(dim=1) == targets).sum())
+        loss = float(F.cross_entropy(outputs, targets, reduction="sum"))
+        self._validated.append((correct, len(targets), loss))
+
+    def on_validation_epoch_end(self) -> None:
+        correct, samples, loss = (sum(column) for column in zip(*self._validated, strict=True))
+        self._validated.clear()
+        self.log("validation_accuracy", correct / samples)
+        self.log("validation_loss", loss / samples)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate)
@@ -150,7 +164,8 @@ class _Batches:
     def __len__(self) -> int:
         full, rest = divmod(len(self._part), self._batch_size)
         # Batch norm cannot train on a last batch of one sample.
-        return full + (rest > 1 or (rest == 1 and (self._generator is None or full == 0)))
+        left_out = rest == 0 or (rest == 1 and full > 0 and self._generator is not None)
+        return full if left_out else full + 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self._part)
@@ -163,6 +178,56 @@ class _Batches:
             yield self._part.inputs[batch], self._part.targets[batch]
 
 
+class _ProgressBar(Callback):  # type: ignore[misc] # Lightning is not typed here
+    """One bar on stderr for the whole training. Lightning's own reconfigures rich for the whole program."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("batches, {task.description}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("first epoch", total=None)
+
+    def on_train_start(self, trainer: Any, *_: Any) -> None:
+        self._progress.update(self._task, total=int(trainer.estimated_stepping_batches))
+        self._progress.start()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._progress.advance(self._task)
+
+    def on_validation_epoch_end(self, trainer: Any, *_: Any) -> None:
+        if "validation_accuracy" in trainer.callback_metrics:
+            epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            accuracy = float(trainer.callback_metrics["validation_accuracy"])
+            self._progress.update(self._task, description=f"{epoch}, validation accuracy {accuracy:.4f}")
+
+    def on_train_end(self, *_: Any) -> None:
+        self._progress.stop()
+
+    def on_exception(self, *_: Any) -> None:
+        self._progress.stop()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn Lightning's answer to Ctrl-C (exit code 1, SIGINT ignored from then on) into KeyboardInterrupt."""
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    finally:
+        if on_main_thread:
+            signal.signal(signal.SIGINT, handler)
+
+
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Silence Lightning's hints, which do not concern the user of this program."""
@@ -172,7 +237,8 @@ def _quiet_lightning() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            # A name that PyTorch renamed and Lightning still uses.
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -1,0 +1,53 @@
+"""What a data set is: three disjoint parts of samples and their classes."""
+
+import hashlib
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Part:
+    """Samples and their classes: inputs [N, ...], targets [N] int64."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def first(self, count: int) -> "Part":
+        """The first ``count`` samples."""
+        return Part(self.inputs[:count], self.targets[:count])
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Three disjoint parts of one kind of samples; ``feature_names`` is empty for images."""
+
+    name: str
+    train: Part
+    validation: Part
+    test: Part
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...] = ()
+    content_hash: str = ""  # computed where it is not given
+
+    def __post_init__(self) -> None:
+        if not self.content_hash:
+            object.__setattr__(self, "content_hash", _content_hash(self))
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The three parts by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def _content_hash(data: DataSet) -> str:
+    """SHA-256 of the names, shapes, types and bytes of all parts; the name of the data set is left out."""
+    digest = hashlib.sha256(repr((data.class_names, data.feature_names)).encode())
+    for name, part in data.parts.items():
+        for kind, tensor in (("inputs", part.inputs), ("targets", part.targets)):
+            digest.update(f"{name}.{kind} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
