@@ -36,6 +36,10 @@ class ExportError(NarrowerError):
     """A plan cannot be exported as asked, or the artefact differs from what was simulated."""
 
 
+class AllTrialsFailedError(Exception):
+    """No plan of a search could be scored; commands end with exit code 1 and say why."""
+
+
 class MissingExtraError(NarrowerError):
     """An optional dependency is not installed."""
 

@@ -73,6 +73,7 @@ class Front:
     def __init__(self, columns: int) -> None:
         self.losses: Losses = np.empty((0, columns))
         self.numbers: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.equals: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -84,4 +85,9 @@ class Front:
         merged = np.concatenate([self.losses, losses])
         all_numbers = np.concatenate([self.numbers, numbers])
         kept = front_indices(merged)
-        self.losses, self.numbers = merged[kept], all_numbers[kept]
+        self.losses, members = merged[kept], all_numbers[kept]
+        self.equals = {
+            int(number): self.equals.get(int(number), -1) + int((losses == row).all(axis=1).sum())
+            for number, row in zip(members, self.losses, strict=True)
+        }
+        self.numbers = members

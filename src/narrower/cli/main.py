@@ -7,7 +7,12 @@ import typer
 from typer.exceptions import TyperException
 
 from narrower.cli.console import messages
-from narrower.errors import NarrowerError
+from narrower.cli.listing import datasets, models
+from narrower.cli.search import search
+from narrower.cli.show import runs, show
+from narrower.cli.test import test
+from narrower.cli.train import train
+from narrower.errors import AllTrialsFailedError, NarrowerError
 
 DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
 
@@ -19,6 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+for command in (train, test, search, show, runs, models, datasets):
+    app.command(command.__name__)(command)
 
 
 def main() -> None:
@@ -36,6 +44,9 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         messages().print(f"error: {error}", markup=False, style="red")
         return USER_CAN_MEND
+    except AllTrialsFailedError as error:
+        messages().print(f"error: {error}", markup=False, style="red")
+        return OUR_FAULT
     except (KeyboardInterrupt, typer.Abort):
         messages().print("interrupted", style="red")
         return INTERRUPTED

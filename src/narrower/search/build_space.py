@@ -134,11 +134,11 @@ def _slot(network: Network, layer: str, choices: LayerChoices, auto_fraction: Au
         if values[f"{layer}.name"] == NOT_QUANTIZED:
             fragments[positions] = ()
             continue
-        formats = {
-            operand: _format(layer, operand, values, auto_fraction) if has[operand] else FLOAT32
+        data, weight, bias = (
+            _format(layer, operand, values, auto_fraction) if has[operand] else FLOAT32
             for operand in OPERANDS
-        }
-        fragments[positions] = ((layer, LayerPlan(**formats)),)
+        )
+        fragments[positions] = ((layer, LayerPlan(data, weight, bias)),)
     return make_slot(layer, named, fragments)
 
 

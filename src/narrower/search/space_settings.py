@@ -11,7 +11,7 @@ NOT_QUANTIZED = "NA"
 
 @dataclass(frozen=True, slots=True)
 class OperandChoices:
-    """Widths and fraction widths of one operand; width "NA" leaves it as it is, fraction "NA" is half of it."""
+    """Widths and fractions of one operand: width "NA" leaves it as it is, fraction "NA" is half of it."""
 
     widths: tuple[Width, ...] = ()
     fractions: tuple[Fraction, ...] = ("NA",)

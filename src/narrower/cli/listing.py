@@ -1,0 +1,34 @@
+"""``narrower models``, ``narrower datasets``: what there is, by name. One function and one table each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from narrower.cli.console import print_json, print_table
+from narrower.tasks import catalogue
+
+Json = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
+
+
+def models(as_json: Json = False) -> None:
+    """List the built-in models; your own is named package.module:callable."""
+    rows = [
+        {"name": name, "data set": note.data_set, "description": note.description}
+        for name, note in catalogue.MODELS.items()
+    ]
+    print_list(rows, as_json)
+
+
+def datasets(as_json: Json = False) -> None:
+    """List the built-in data sets; your own is named package.module:function."""
+    rows = [{"name": name, "description": description} for name, description in catalogue.DATA_SETS.items()]
+    print_list(rows, as_json)
+
+
+def print_list(rows: Sequence[Mapping[str, object]], as_json: bool) -> None:
+    """Print rows of the same keys as a table, or as a JSON list with underscores in the keys."""
+    if as_json:
+        print_json([{key.replace(" ", "_"): value for key, value in row.items()} for row in rows])
+    else:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])

@@ -1,0 +1,52 @@
+"""``narrower test``: how well given weights do on each part of a data set."""
+
+from math import isfinite
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from narrower.cli.console import print_json, print_table
+from narrower.cli.train import DataPath, Dataset, Json, Model
+from narrower.evaluate.intervals import wilson_interval
+
+Load = Annotated[
+    Path, typer.Option("--load", help="Weights: a Lightning checkpoint, a state dict or safetensors.")
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Samples at a time.")]
+
+
+def test(
+    model: Model,
+    dataset: Dataset,
+    load: Load,
+    batch_size: BatchSize = 4096,
+    data_path: DataPath = None,
+    as_json: Json = False,
+) -> None:
+    """Print accuracy and loss of MODEL with the weights of a file, on each part of DATASET."""
+    from narrower.tasks.checkpoints import load_weights
+    from narrower.tasks.datasets import load_data_set
+    from narrower.tasks.models import build_model
+    from narrower.tasks.scoring import check_fit, score
+
+    network = load_weights(build_model(model), load)
+    data = load_data_set(dataset, path=data_path)
+    check_fit(network, data)
+    parts: dict[str, dict[str, object]] = {}
+    rows: list[tuple[object, ...]] = []
+    for name, part in data.parts.items():
+        quality = score(network, part, batch_size=batch_size)
+        accuracy, loss = quality["accuracy"], quality["loss"]
+        low, high = wilson_interval(round(accuracy * len(part)), len(part))
+        rows.append((name, len(part), accuracy, f"{low:.4f} to {high:.4f}", loss))
+        parts[name] = {
+            "samples": len(part),
+            "accuracy": accuracy,
+            "accuracy_interval": (low, high),
+            "loss": loss if isfinite(loss) else None,
+        }
+    if as_json:
+        print_json({"model": model, "data_set": data.name, "load": str(load), "parts": parts})
+        return
+    print_table(["part", "samples", "accuracy", "95 % interval", "loss"], rows)

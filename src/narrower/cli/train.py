@@ -1,0 +1,129 @@
+"""``narrower train``: fit a model to a data set."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from narrower.cli.console import messages, print_json, print_table
+from narrower.errors import RunError
+from narrower.evaluate.intervals import wilson_interval
+from narrower.store.run_directory import RUNS, RunDirectory
+from narrower.tasks.training_settings import TrainingSettings
+
+DEFAULTS = TrainingSettings()
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A name of 'narrower models', or package.module:callable.")
+]
+Dataset = Annotated[
+    str, typer.Argument(metavar="DATASET", help="A name of 'narrower datasets', or package.module:function.")
+]
+Epochs = Annotated[int, typer.Option("--max-epochs", min=1, help="Passes over the training part.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Samples in one step.")]
+LearningRate = Annotated[
+    float, typer.Option("--learning-rate", help="Of Adam at the first step; falls to zero along a cosine.")
+]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", min=0, help="Of the first weights and the order of samples, not of the split."),
+]
+Accelerator = Annotated[str, typer.Option("--accelerator", help="cpu, gpu, mps or auto.")]
+Project = Annotated[
+    str | None, typer.Option("--project", help="Write below runs/PROJECT.", show_default="MODEL-DATASET")
+]
+Load = Annotated[Path | None, typer.Option("--load", help="Weights to begin with.")]
+DataPath = Annotated[
+    Path | None, typer.Option("--data-path", help="A local copy of the table 'jsc' (HDF5, CSV, NPZ).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def train(
+    model: Model,
+    dataset: Dataset,
+    max_epochs: Epochs = DEFAULTS.max_epochs,
+    batch_size: BatchSize = DEFAULTS.batch_size,
+    learning_rate: LearningRate = DEFAULTS.learning_rate,
+    seed: Seed = DEFAULTS.seed,
+    accelerator: Accelerator = DEFAULTS.accelerator,
+    project: Project = None,
+    load: Load = None,
+    data_path: DataPath = None,
+    as_json: Json = False,
+) -> None:
+    """Train MODEL on DATASET and keep the weights that are best on the validation part.
+
+    Writes checkpoints/best.ckpt and logs for TensorBoard and as CSV to a new directory below runs/.
+    """
+    settings = TrainingSettings(max_epochs, batch_size, learning_rate, seed, accelerator)
+    run = untrained_run(project or f"{model}-{dataset}")
+    from narrower.tasks.checkpoints import load_weights
+    from narrower.tasks.datasets import load_data_set
+    from narrower.tasks.models import build_model
+
+    network = build_model(model, seed=seed)
+    if load is not None:
+        network = load_weights(network, load)
+    data = load_data_set(dataset, path=data_path)
+    from narrower.tasks import training
+
+    with run.locked():
+        messages().print(f"training {model} on {data.name}: {run.path}", markup=False)
+        try:
+            result = training.train(network, data, settings, run.path, show_progress=messages().is_terminal)
+        except KeyboardInterrupt:
+            if run.checkpoint.is_file():
+                messages().print(f"stopped early; the best weights so far: {run.checkpoint}", markup=False)
+            raise
+    accuracies = {
+        "validation": (result.validation_accuracy, len(data.validation)),
+        "test": (result.test_accuracy, len(data.test)),
+    }
+    intervals = {
+        name: wilson_interval(round(accuracy * count), count)
+        for name, (accuracy, count) in accuracies.items()
+    }
+    if as_json:
+        print_json(
+            {
+                "model": model,
+                "data_set": data.name,
+                "best_checkpoint": str(result.best_checkpoint),
+                "validation_accuracy": result.validation_accuracy,
+                "validation_accuracy_interval": intervals["validation"],
+                "test_accuracy": result.test_accuracy,
+                "test_accuracy_interval": intervals["test"],
+                "epochs": result.epochs,
+                "seconds": result.seconds,
+                "settings": asdict(settings),
+            }
+        )
+        return
+    rows = [
+        (name, count, accuracy, "{:.4f} to {:.4f}".format(*intervals[name]))
+        for name, (accuracy, count) in accuracies.items()
+    ]
+    print_table(["part", "samples", "accuracy", "95 % interval"], rows)
+    messages().print(
+        f"{result.epochs} epochs in {result.seconds:.1f} s; best weights: {result.best_checkpoint}",
+        markup=False,
+    )
+
+
+def untrained_run(project: str) -> RunDirectory:
+    """The first of runs/PROJECT, runs/PROJECT-2, ... in which nothing was trained or searched yet.
+
+    Raises:
+        RunError: the name is no name for a directory.
+    """
+    name = project.replace(":", "-").replace("_", "-")
+    if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
+        raise RunError(f"project {project!r} is no name for a directory below {RUNS}")
+    number = 1
+    while True:
+        run = RunDirectory(RUNS / (name if number == 1 else f"{name}-{number}"))
+        if not run.checkpoint.exists() and not run.trials.exists():
+            return run
+        number += 1

@@ -1,0 +1,111 @@
+"""What a search found, as frozen values: the content of ``front.json``."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from narrower.errors import RunError
+from narrower.store.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One plan of the front.
+
+    ``metrics`` are those of the samples that the search scored on, ``accuracy_interval`` their 95 % Wilson
+    interval; ``test_accuracy`` is that of the test part, which no choice was made on. ``equals`` counts the
+    other trials with the same objectives.
+    """
+
+    number: int
+    plan_index: int
+    plan: dict[str, dict[str, str | float]]
+    metrics: dict[str, float]
+    scaled: dict[str, float]
+    accuracy_interval: tuple[float, float]
+    test_accuracy: float
+    test_interval: tuple[float, float]
+    equals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How the search went, in numbers."""
+
+    space_size: int
+    trials: int
+    failed: int
+    replayed: int
+    repeated: int
+    drawn: int
+    cut: dict[str, int]
+    stopped: str
+    seconds: float
+    first_failure: str | None
+    loss_accuracy_rank_correlation: float | None
+    correlation_plans: int
+
+    @property
+    def completeness(self) -> str:
+        """Whether every admissible plan was tried, in words."""
+        done = self.trials + sum(self.cut.values()) if self.stopped == "complete" else self.trials
+        if done >= self.space_size:
+            cut = f" ({sum(self.cut.values()):,} cut by constraints)" if self.cut else ""
+            return f"complete: {done:,} of {self.space_size:,}{cut}"
+        return f"{self.trials:,} of {self.space_size:,}, not complete"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One search: what was asked, how it went, what it found."""
+
+    model: str
+    data_set: str
+    sampler: str
+    samples: int
+    part: str
+    seed: int
+    objectives: tuple[dict[str, Any], ...]
+    float32: dict[str, float]
+    members: tuple[Member, ...]
+    summary: Summary
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self) | {"completeness": self.summary.completeness}
+
+
+def read_record(run: RunDirectory) -> RunRecord:
+    """Read the record of a finished (or interrupted) search.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    run.require()
+    if not run.front.is_file():
+        raise RunError(
+            f"{run.path}: the search has not ended; resume it: narrower search --resume {run.path}"
+        )
+    try:
+        value = json.loads(run.front.read_text(encoding="utf-8"))
+        value.pop("completeness")
+        members = tuple(
+            Member(
+                **{
+                    **member,
+                    "accuracy_interval": tuple(member["accuracy_interval"]),
+                    "test_interval": tuple(member["test_interval"]),
+                }
+            )
+            for member in value.pop("members")
+        )
+        return RunRecord(
+            members=members,
+            summary=Summary(**value.pop("summary")),
+            objectives=tuple(value.pop("objectives")),
+            warnings=tuple(value.pop("warnings")),
+            **value,
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{run.front}: not the record of a search: {error}") from error

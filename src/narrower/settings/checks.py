@@ -1,0 +1,115 @@
+"""What a single value in a settings file may be, and what is said when it is something else."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from narrower.errors import NarrowerError, nearest
+from narrower.formats.fixed import LARGEST_SHIFT, LARGEST_WIDTH
+
+FAMILIES = {"integer": "fixed", "fixed": "fixed", "NA": "NA"}
+
+
+def shown(value: object) -> str:
+    """A value as TOML spells it, shortened."""
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - one line of a message
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[Any], int]:
+    """A check for a whole number within bounds."""
+    allowed = f"a whole number from {low}" + (f" to {high}" if high is not None else " up")
+
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < low or (high and value > high):
+            raise ValueError(f"found {shown(value)}; allowed: {allowed}")
+        return value
+
+    return check
+
+
+def number(allowed: str, admits: Callable[[float], bool]) -> Callable[[Any], float]:
+    """A check for a finite number that ``admits`` accepts."""
+
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not admits(value):
+            raise ValueError(f"found {shown(value)}; allowed: {allowed}")
+        return float(value)
+
+    return check
+
+
+def one_of(names: Sequence[str]) -> Callable[[Any], str]:
+    """A check for one of several names; capitals, hyphens and underscores do not matter."""
+    spelled = {name.lower().replace("-", "_"): name for name in names}
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value.lower().replace("-", "_") not in spelled:
+            hint = nearest(value, names) if isinstance(value, str) else ""
+            raise ValueError(f"found {shown(value)}{hint}; allowed: {', '.join(names)}")
+        return spelled[value.lower().replace("-", "_")]
+
+    return check
+
+
+def text(value: Any) -> str:
+    """A check for text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"found {shown(value)}; allowed: a text that is not empty")
+    return value
+
+
+def yes_or_no(value: Any) -> bool:
+    """A check for a truth value."""
+    if not isinstance(value, bool):
+        raise ValueError(f"found {shown(value)}; allowed: true or false")
+    return value
+
+
+def list_of(check: Callable[[Any], Any], example: str) -> Callable[[Any], tuple[Any, ...]]:
+    """A check for a list that is not empty and names nothing twice."""
+
+    def check_list(values: Any) -> tuple[Any, ...]:
+        if not isinstance(values, list | tuple):
+            raise ValueError(f"found {shown(values)}; allowed: a list such as {example}")
+        if not values:
+            raise ValueError(f"found an empty list; allowed: a list such as {example}")
+        checked = tuple(check(value) for value in values)
+        repeated = [value for index, value in enumerate(checked) if value in checked[:index]]
+        if repeated:
+            raise ValueError(f"found {shown(repeated[0])} twice; each option is listed once")
+        return checked
+
+    return check_list
+
+
+def width(value: Any) -> int | str:
+    """A width in bits, or "NA" for an operand that is not quantized."""
+    if value == "NA":
+        return "NA"
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_WIDTH:
+        raise ValueError(f"found {shown(value)}; allowed: whole numbers from 1 to {LARGEST_WIDTH}, or 'NA'")
+    return value
+
+
+def fraction(value: Any) -> int | str:
+    """A fraction width in bits, "NA" for half the width, or "auto"."""
+    if value in ("NA", "auto") and isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_SHIFT:
+        raise ValueError(
+            f"found {shown(value)}; allowed: whole numbers from -{LARGEST_SHIFT} to {LARGEST_SHIFT}, "
+            "'NA' (half the width) or 'auto'"
+        )
+    return value
+
+
+def known(canonical: Callable[[str], str]) -> Callable[[Any], str]:
+    """A check by a function that returns a listed name or raises ``NarrowerError``."""
+
+    def check(value: Any) -> str:
+        try:
+            return canonical(text(value))
+        except NarrowerError as error:
+            raise ValueError(str(error)) from None
+
+    return check

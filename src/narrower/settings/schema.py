@@ -1,0 +1,190 @@
+"""The settings file: every key that has a meaning, and what it may hold."""
+
+from math import isfinite
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+from narrower.search.objective import METRICS
+from narrower.search.samplers.catalogue import SAMPLERS
+from narrower.settings import checks
+from narrower.tasks.catalogue import DATA_SETS, MODELS, canonical_name
+
+Count = Annotated[int, PlainValidator(checks.whole_number(1))]
+SeedNumber = Annotated[int, PlainValidator(checks.whole_number(0, 2**31 - 1))]
+Text = Annotated[str, PlainValidator(checks.text)]
+Switch = Annotated[bool, PlainValidator(checks.yes_or_no)]
+Widths = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.width, "[4, 8]"))]
+Fractions = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.fraction, "['NA'] or [2, 4]"))]
+Positive = Annotated[
+    float, PlainValidator(checks.number("a number above 0", lambda x: isfinite(x) and x > 0))
+]
+Finite = Annotated[float, PlainValidator(checks.number("a finite number", isfinite))]
+Direction = Annotated[str, PlainValidator(checks.one_of(("maximize", "minimize")))]
+
+SPACE_NAMES = ("quantize", "graph/quantize/mixed_precision_ptq")
+ACCELERATORS = ("cpu", "gpu", "auto")
+DATA_LOADERS = {
+    "val_dataloader": "validation",
+    "test_dataloader": "test",
+    "train_dataloader": "train",
+}
+
+
+def _named(what: str, names: dict[str, str]) -> PlainValidator:
+    return PlainValidator(
+        checks.known(lambda name: name if ":" in name else canonical_name(what, name, names))
+    )
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, and no key that is not known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LayerConfig(Table):
+    """``[search.search_space.seed.<layer>.config]``: what may be chosen for a layer."""
+
+    name: Annotated[
+        tuple[str, ...],
+        PlainValidator(checks.list_of(checks.one_of(tuple(checks.FAMILIES)), "['integer'] or ['NA']")),
+    ]
+    data_in_width: Widths | None = None
+    data_in_frac_width: Fractions = ("NA",)
+    weight_width: Widths | None = None
+    weight_frac_width: Fractions = ("NA",)
+    bias_width: Widths | None = None
+    bias_frac_width: Fractions = ("NA",)
+
+
+class LayerSeed(Table):
+    """``[search.search_space.seed.<layer>]``."""
+
+    config: LayerConfig
+
+
+class SpaceSetup(Table):
+    """``[search.search_space.setup]``."""
+
+    by: Annotated[str, PlainValidator(checks.one_of(("name", "type", "regex")))] = "name"
+
+
+class SearchSpace(Table):
+    """``[search.search_space]``."""
+
+    name: Annotated[str, PlainValidator(checks.one_of(SPACE_NAMES))]
+    setup: SpaceSetup = SpaceSetup()
+    seed: dict[str, LayerSeed]
+
+
+class BasicEvaluation(Table):
+    """``[search.strategy.sw_runner.basic_evaluation]``: the samples that plans are scored on."""
+
+    data_loader: Annotated[str, PlainValidator(checks.one_of(tuple(DATA_LOADERS)))] = "val_dataloader"
+    num_samples: Count | None = None
+
+
+class SwRunner(Table):
+    """``[search.strategy.sw_runner]``."""
+
+    basic_evaluation: BasicEvaluation = BasicEvaluation()
+
+
+class AverageBitwidth(Table):
+    """``[search.strategy.hw_runner.average_bitwidth]``."""
+
+    compare_to: Annotated[int, PlainValidator(checks.whole_number(32, 32))] = 32
+    convention: Annotated[str, PlainValidator(checks.one_of(("narrower", "chop")))] = "narrower"
+
+
+class HwRunner(Table):
+    """``[search.strategy.hw_runner]``."""
+
+    average_bitwidth: AverageBitwidth = AverageBitwidth()
+
+
+class StrategySetup(Table):
+    """``[search.strategy.setup]``."""
+
+    n_jobs: Annotated[int, PlainValidator(checks.whole_number(1, 64))] = 1
+    n_trials: Count | None = None
+    timeout: Positive | None = None
+    sampler: Annotated[str, PlainValidator(checks.one_of(tuple(SAMPLERS)))]
+    sum_scaled_metrics: Switch = False
+    direction: Direction | None = None
+    batch: Count | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.n_trials is None and self.sampler != "brute_force":
+            raise ValueError(f"n_trials is missing; the sampler {self.sampler!r} needs to know when to end")
+        if self.sum_scaled_metrics and self.direction is None:
+            raise ValueError("direction is missing; sum_scaled_metrics = true needs 'maximize' or 'minimize'")
+        return self
+
+
+class MetricSettings(Table):
+    """``[search.strategy.metrics]``: an objective. Without a direction, the metric's own."""
+
+    scale: Positive = 1.0
+    direction: Direction | None = None
+
+
+class Bound(Table):
+    """``[search.strategy.constraints]``: bounds of a metric, both included."""
+
+    min: Finite | None = None
+    max: Finite | None = None
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("expected min, max or both, as in bitops.max = 5000")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min:g}) is above max ({self.max:g})")
+        return self
+
+
+MetricName = Annotated[str, PlainValidator(checks.one_of(tuple(METRICS)))]
+
+
+class Strategy(Table):
+    """``[search.strategy]``."""
+
+    name: Annotated[str, PlainValidator(checks.one_of(("optuna",)))] = "optuna"
+    eval_mode: Annotated[
+        bool,
+        PlainValidator(checks.yes_or_no),
+    ] = True
+    sw_runner: SwRunner = SwRunner()
+    hw_runner: HwRunner = HwRunner()
+    setup: StrategySetup
+    metrics: Annotated[dict[MetricName, MetricSettings], Field(min_length=1)]
+    constraints: dict[MetricName, Bound] = Field(default_factory=dict)
+
+
+class Search(Table):
+    """``[search]``."""
+
+    search_space: SearchSpace
+    strategy: Strategy
+
+
+class RunSettings(Table):
+    """A whole settings file."""
+
+    model: Annotated[str, _named("model", MODELS)]
+    dataset: Annotated[str, _named("data set", DATA_SETS)]
+    data_path: Text | None = None
+    task: Annotated[str, PlainValidator(checks.one_of(("cls",)))] = "cls"
+    max_epochs: Count = 10
+    batch_size: Annotated[int, PlainValidator(checks.whole_number(2))] = 256
+    learning_rate: Positive = 1e-2
+    accelerator: Annotated[str, PlainValidator(checks.one_of(ACCELERATORS))] = "cpu"
+    project: Text | None = None
+    seed: SeedNumber = 0
+    log_every_n_steps: Count = 50
+    load_name: Text | None = None
+    load_type: Annotated[str, PlainValidator(checks.one_of(("pl", "pt", "safetensors", "mz")))] | None = None
+    search: Search
