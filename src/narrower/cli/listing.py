@@ -1,4 +1,4 @@
-"""``narrower models``, ``narrower datasets``: what there is, by name. One function and one table each."""
+"""``narrower models``, ``datasets``, ``samplers``, ``metrics``: what there is, by name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import print_json, print_table
+from narrower.search.objective import METRICS
+from narrower.search.samplers.catalogue import SAMPLERS
 from narrower.tasks import catalogue
 
 Json = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
@@ -23,6 +25,27 @@ def models(as_json: Json = False) -> None:
 def datasets(as_json: Json = False) -> None:
     """List the built-in data sets; your own is named package.module:function."""
     rows = [{"name": name, "description": description} for name, description in catalogue.DATA_SETS.items()]
+    print_list(rows, as_json)
+
+
+def samplers(as_json: Json = False) -> None:
+    """List the samplers of a search."""
+    rows = [{"name": name, "description": description} for name, description in SAMPLERS.items()]
+    print_list(rows, as_json)
+
+
+def metrics(as_json: Json = False) -> None:
+    """List the metrics that a search can optimise or bound."""
+    rows = [
+        {
+            "name": metric.name,
+            "better": "higher" if metric.direction == "maximize" else "lower",
+            "kind": "quality" if metric.is_quality else "cost",
+            "unit": metric.unit,
+            "description": metric.description,
+        }
+        for metric in METRICS.values()
+    ]
     print_list(rows, as_json)
 
 

@@ -7,7 +7,8 @@ import typer
 from typer.exceptions import TyperException
 
 from narrower.cli.console import messages
-from narrower.cli.listing import datasets, models
+from narrower.cli.listing import datasets, metrics, models, samplers
+from narrower.cli.profile import profile
 from narrower.cli.search import search
 from narrower.cli.show import runs, show
 from narrower.cli.test import test
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (train, test, search, show, runs, models, datasets):
+for command in (train, test, search, show, runs, profile, models, datasets, samplers, metrics):
     app.command(command.__name__)(command)
 
 

@@ -1,5 +1,6 @@
 """``narrower show`` and ``narrower runs``: what was found."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from narrower.plan import OPERANDS
 from narrower.report.record import Member, RunRecord, read_record
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
 
+QUALITY = ("accuracy", "loss")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -48,11 +50,11 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
     print_table(
         (
             "number",
-            "accuracy",
-            "95 % interval",
-            "test accuracy",
-            "95 % interval",
-            *_metric_names(record),
+            "software_metrics",
+            "hardware_metrics",
+            "scaled_metrics",
+            "accuracy, 95 %",
+            "test accuracy, 95 %",
             "plan",
         ),
         [_row(record, member) for member in record.members],
@@ -95,21 +97,23 @@ def summary_lines(record: RunRecord) -> list[str]:
     return lines
 
 
-def _metric_names(record: RunRecord) -> list[str]:
-    named = [objective["metric"] for objective in record.objectives if objective["metric"] != "accuracy"]
-    return list(dict.fromkeys([*named, "loss", "average_bitwidth", "memory_density", "bitops", "model_size"]))
-
-
 def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
+    named = [objective["metric"] for objective in record.objectives]
+    hardware = [*named, "average_bitwidth", "memory_density"]
     return (
         member.number,
-        round(member.metrics["accuracy"], 4),
+        _metrics(member.metrics, ("loss", "accuracy")),
+        _metrics(member.metrics, [name for name in dict.fromkeys(hardware) if name not in QUALITY]),
+        _metrics(member.scaled, member.scaled),
         _interval(member.accuracy_interval),
-        round(member.test_accuracy, 4),
-        _interval(member.test_interval),
-        *(member.metrics[name] for name in _metric_names(record)),
+        f"{member.test_accuracy:.4f} ({_interval(member.test_interval)})",
         short_plan(member.plan),
     )
+
+
+def _metrics(values: Mapping[str, float], names: Iterable[str]) -> str:
+    """Some of the metrics, spelled as a Python dictionary with four significant digits."""
+    return str({name: float(f"{values[name]:.4g}") for name in names if name in values})
 
 
 def _interval(bounds: tuple[float, float]) -> str:

@@ -1,0 +1,28 @@
+"""Find the bit widths and channel widths at which a neural network still does its job."""
+
+from importlib import import_module
+from typing import Any
+
+# Public names and where they live; loaded on first use, since torch takes seconds to import.
+_HOMES = {
+    "FixedPoint": "narrower.formats.fixed",
+    "LayerPlan": "narrower.plan",
+    "NarrowerError": "narrower.errors",
+    "Plan": "narrower.plan",
+    "build_model": "narrower.tasks.models",
+    "load_data_set": "narrower.tasks.datasets",
+    "load_weights": "narrower.tasks.checkpoints",
+    "trace": "narrower.graph.trace",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'narrower' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)
