@@ -1,0 +1,54 @@
+"""What every test may rely on: a directory of its own, and small things that are slow to make."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from narrower.graph.lower import lower
+from narrower.graph.program import Program
+from narrower.graph.trace import trace
+from narrower.tasks.datasets import DataSet, load_data_set
+from narrower.tasks.models import build_model
+
+
+@pytest.fixture(autouse=True)
+def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs land below the current directory: each test has one to itself."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def jets() -> DataSet:
+    return load_data_set("jets")
+
+
+@pytest.fixture(scope="session")
+def jsc_toy(jets: DataSet) -> nn.Module:
+    """jsc-toy whose batch norms have seen the data, so that quantized values are of the usual size."""
+    return with_statistics(build_model("jsc-toy"), jets.train.inputs[:2000])
+
+
+@pytest.fixture(scope="session")
+def jsc_toy_program(jsc_toy: nn.Module, jets: DataSet) -> Program:
+    return trace(jsc_toy, jets.train.inputs[:3], "jsc-toy")
+
+
+@pytest.fixture(scope="session")
+def jsc_toy_lowered(jsc_toy_program: Program) -> Program:
+    return lower(jsc_toy_program)
+
+
+def with_statistics(model: nn.Module, inputs: torch.Tensor) -> nn.Module:
+    """The model with running statistics of ``inputs`` and batch norm scales that are not all one."""
+    generator = torch.Generator().manual_seed(7)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
+            nn.init.uniform_(module.bias, -0.5, 0.5, generator=generator)
+    model.train()
+    with torch.no_grad():
+        for _ in range(20):
+            model(inputs)
+    return model.eval()

@@ -1,0 +1,56 @@
+"""Multiply-accumulates, against PyTorch's own counter."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from narrower.cost.network_cost import NetworkCost
+from narrower.graph.trace import trace
+from narrower.tasks.catalogue import MODELS
+from narrower.tasks.datasets import load_data_set
+from narrower.tasks.models import build_model
+
+
+def counted_by_torch(model: nn.Module, sample: Tensor) -> int:
+    """PyTorch counts 2 for each multiply-accumulate; attention only where its products are visible."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+            model(sample)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+    assert counter.get_total_flops() % 2 == 0
+    return counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_macs_equal_those_of_the_flop_counter_on_every_shipped_model(name: str) -> None:
+    model = build_model(name).eval()
+    inputs = load_data_set(MODELS[name].data_set).validation.inputs
+    cost = NetworkCost(trace(model, inputs[:3], name).network)
+    assert cost.macs == counted_by_torch(model, inputs[:1])
+    assert cost.uncounted == ()
+
+
+def test_macs_of_a_transformer_encoder_layer() -> None:
+    model = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True).eval()
+    inputs = torch.randn(3, 10, 32)
+    cost = NetworkCost(trace(model, inputs, "encoder").network)
+    # by hand: q, k, v and output projections, scores and mixing, two feed-forward products
+    by_hand = 4 * 10 * 32 * 32 + 2 * 10 * 10 * 32 + 2 * 10 * 32 * 64
+    assert cost.macs == by_hand == counted_by_torch(model, inputs[:1])
+
+
+def test_macs_of_grouped_strided_and_transposed_convolutions() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.ConvTranspose2d(8, 4, 2, stride=2),
+        nn.Conv2d(4, 6, 1, dilation=1),
+    ).eval()
+    inputs = torch.randn(3, 4, 12, 12)
+    cost = NetworkCost(trace(model, inputs, "convolutions").network)
+    assert cost.macs == counted_by_torch(model, inputs[:1])
