@@ -42,6 +42,8 @@ def lower(program: Program) -> Program:
             graph.erase_node(node)
         elif kind == "scaled_dot_product_attention":
             _lower_attention(graph, node)
+        elif kind == "view":  # a product of attention has other strides than the fused operator
+            node.target = aten.reshape.default
         elif kind in BIAS_ARGUMENT and len(node.args) > BIAS_ARGUMENT[kind]:
             _lower_bias(graph, node, BIAS_ARGUMENT[kind])
     for node in reversed(list(graph.nodes)):
