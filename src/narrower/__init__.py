@@ -10,8 +10,11 @@ _HOMES = {
     "NarrowerError": "narrower.errors",
     "Plan": "narrower.plan",
     "build_model": "narrower.tasks.models",
+    "load_compressed": "narrower.export.compressed",
     "load_data_set": "narrower.tasks.datasets",
     "load_weights": "narrower.tasks.checkpoints",
+    "quantized": "narrower.transform.quantized",
+    "search": "narrower.pipeline.api",
     "trace": "narrower.graph.trace",
 }
 

@@ -32,6 +32,10 @@ class RunError(NarrowerError):
     """A run directory cannot be created, read, resumed or written."""
 
 
+class DivergedError(RunError):
+    """The sampler of a resumed run proposes other plans than those recorded."""
+
+
 class ExportError(NarrowerError):
     """A plan cannot be exported as asked, or the artefact differs from what was simulated."""
 

@@ -16,7 +16,7 @@ def messages() -> Console:
 def results() -> Console:
     """The console for what a command was asked for; never cut to the width of a terminal when piped."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=240)
+    return console if console.is_terminal else Console(highlight=False, width=1000)
 
 
 def print_json(value: object) -> None:

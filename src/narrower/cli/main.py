@@ -6,13 +6,16 @@ import traceback
 import typer
 from typer.exceptions import TyperException
 
+from narrower.cli.check import check
 from narrower.cli.console import messages
 from narrower.cli.listing import datasets, metrics, models, samplers
+from narrower.cli.pick import pick
 from narrower.cli.profile import profile
 from narrower.cli.search import search
 from narrower.cli.show import runs, show
 from narrower.cli.test import test
 from narrower.cli.train import train
+from narrower.cli.transform import transform
 from narrower.errors import AllTrialsFailedError, NarrowerError
 
 DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
@@ -26,7 +29,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (train, test, search, show, runs, profile, models, datasets, samplers, metrics):
+for command in (
+    train,
+    test,
+    check,
+    search,
+    show,
+    runs,
+    pick,
+    transform,
+    profile,
+    models,
+    datasets,
+    samplers,
+    metrics,
+):
     app.command(command.__name__)(command)
 
 

@@ -7,14 +7,34 @@ import typer
 
 from narrower.cli.console import messages, print_json
 from narrower.errors import RunError, SettingsError
-from narrower.settings.load import LoadedSettings, load_settings
+from narrower.settings.dump import settings_text
+from narrower.settings.from_options import settings_from_options
+from narrower.settings.load import LoadedSettings, load_settings, located
 from narrower.store.run_directory import RUNS, RunDirectory
+from narrower.store.run_log import RunLog
 
 Config = Annotated[Path | None, typer.Option("--config", help="What to search (TOML).")]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
 Train = Annotated[bool, typer.Option("--train/--no-train", help="Train first where there are no weights.")]
-Resume = Annotated[Path | None, typer.Option("--resume", help="Go on with this run.")]
+Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Model = Annotated[str | None, typer.Option("--model", help="Without a file: the model.")]
+Dataset = Annotated[str | None, typer.Option("--dataset", help="Without a file: the data set.")]
+Layers = Annotated[str, typer.Option("--layers", help="Regular expression of the layers to quantize.")]
+DataWidths = Annotated[str, typer.Option("--data-widths", help="Widths of data, separated by commas.")]
+WeightWidths = Annotated[str, typer.Option("--weight-widths", help="Widths of weights.")]
+BiasWidths = Annotated[str, typer.Option("--bias-widths", help="Widths of biases.")]
+Fractions = Annotated[str, typer.Option("--fraction", help="Fraction width: NA (half), auto or a number.")]
+ObjectiveNames = Annotated[
+    list[str] | None, typer.Option("--objective", help="A metric to improve; give it several times.")
+]
+Bounds = Annotated[list[str] | None, typer.Option("--constraint", help="A bound such as 'bitops<=5000'.")]
+Sampler = Annotated[str, typer.Option("--sampler", help="A name of 'narrower samplers'.")]
+Trials = Annotated[int | None, typer.Option("--trials", help="Distinct plans to evaluate.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds after which the search ends.")]
+Samples = Annotated[int | None, typer.Option("--samples", help="Samples of the validation part to score on.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of everything that is left to chance.")]
+Project = Annotated[str | None, typer.Option("--project", help="Write below runs/PROJECT.")]
 
 
 def search(
@@ -22,42 +42,111 @@ def search(
     load: Load = None,
     train: Train = True,
     resume: Resume = None,
+    model: Model = None,
+    dataset: Dataset = None,
+    layers: Layers = ".*",
+    data_widths: DataWidths = "4,8",
+    weight_widths: WeightWidths = "2,4,8",
+    bias_widths: BiasWidths = "8",
+    fraction: Fractions = "NA",
+    objective: ObjectiveNames = None,
+    constraint: Bounds = None,
+    sampler: Sampler = "brute_force",
+    trials: Trials = None,
+    timeout: Timeout = None,
+    samples: Samples = None,
+    seed: Seed = 0,
+    project: Project = None,
     as_json: Json = False,
 ) -> int:
-    """Search the plans of a settings file and print the front.
+    """Search the plans of a settings file, or of --model and --dataset, and print the front.
 
     Writes a run below runs/. Ctrl-C ends the search and writes the front of what was tried.
     """
-    if (config is None) == (resume is None):
-        raise SettingsError("give either --config FILE for a new search or --resume RUN")
+    if sum(value is not None for value in (config, resume, model)) != 1:
+        raise SettingsError(
+            "give one of --config FILE (a new search), --model MODEL --dataset DATASET (without a file) "
+            "and --resume RUN"
+        )
     run = RunDirectory(resume) if resume else None
     if run is not None:
         run.require()
-    loaded = load_settings(run.settings if run else config)  # type: ignore[arg-type]
-    _say_ignored(loaded)
-    from narrower import pipeline
+    file = run.settings if run else config
+    if file is not None:
+        loaded = load_settings(file)
+    else:
+        if dataset is None:
+            raise SettingsError("--model needs --dataset; 'narrower datasets' lists what there is")
+        settings = settings_from_options(
+            layers=layers,
+            widths={
+                "data_in": data_widths.split(","),
+                "weight": weight_widths.split(","),
+                "bias": bias_widths.split(","),
+            },
+            fractions=fraction,
+            objectives=objective or ["accuracy", "bitops"],
+            bounds=constraint or [],
+            setup={"sampler": sampler, "n_trials": trials, "timeout": timeout},
+            samples=samples,
+            top={"model": model, "dataset": dataset, "seed": seed, "project": project},
+        )
+        loaded = LoadedSettings(settings, ())
+    return _run(loaded, file, run, load, train, as_json)
+
+
+def _run(
+    loaded: LoadedSettings,
+    file: Path | None,
+    run: RunDirectory | None,
+    load: Path | None,
+    may_train: bool,
+    as_json: bool,
+) -> int:
+    say_ignored(loaded)
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
+    from narrower.pipeline.problem import given_weights, pose
+    from narrower.pipeline.record import unseen_widths
+    from narrower.pipeline.search import check_unchanged, run_search, start_run
+    from narrower.pipeline.weights import initial_weights
     from narrower.store.trials import TrialStore
 
-    problem = pipeline.pose(loaded.settings)
+    with located(file or Path("options")):
+        problem = pose(loaded.settings)
+        source = load or (Path(loaded.settings.load_name) if loaded.settings.load_name else None)
     target = run or new_run(loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}")
-    with target.locked():
-        problem = pipeline.with_weights(
-            problem,
-            target,
-            None if run else load,
-            may_train=train,
-            say=lambda text: messages().print(text, markup=False),
-            show_progress=messages().is_terminal,
-        )
-        for warning in pipeline.unseen_widths(problem):
+    if run is None and source is None and not may_train and not target.checkpoint.is_file():
+        raise SettingsError("there are no weights: give --load FILE or load_name, or leave out --no-train")
+    if run is None and source is not None:
+        problem = given_weights(problem, source)
+    with target.locked(), RunLog(target.log) as log:
+        log.write(f"{'resumed' if run else 'began'}: {problem.space.size:,} plans, {problem.options}")
+
+        def say(text: str) -> None:
+            messages().print(text, markup=False)
+            log.write(text)
+
+        if run is not None:
+            problem = given_weights(problem, run.weights)
+        elif source is not None:
+            say(f"weights: {source}")
+        else:
+            problem = initial_weights(
+                problem, loaded.settings, target, say=say, show_progress=messages().is_terminal
+            )
+        for warning in unseen_widths(problem):
             messages().print(f"warning: {warning}", markup=False, style="yellow")
-        store = TrialStore.open(target.trials) if run else pipeline.start_run(problem, target)
-        with store:
-            if run:
-                pipeline.check_unchanged(problem, store)
-            record = pipeline.search(problem, target, show_progress=search_progress, store=store)
+            log.write(f"warning: {warning}")
+        with (
+            TrialStore.open(target.trials)
+            if run
+            else start_run(problem, target, settings_text(loaded.settings))
+        ) as store:
+            if run is not None:
+                check_unchanged(problem, store)
+            record = run_search(problem, target, store, show_progress=search_progress)
+        log.write(f"ended: {record.summary.completeness}, {len(record.members)} plans on the front")
     if as_json:
         print_json(record.to_dict() | {"run": str(target.path)})
     else:
@@ -71,18 +160,19 @@ def new_run(project: str) -> RunDirectory:
     Raises:
         RunError: the name is no name for a directory.
     """
-    if project in (".", "..") or "\0" in project or Path(project).is_absolute():
+    name = project.replace(":", "-")
+    if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
         raise RunError(f"project {project!r} is no name for a directory below {RUNS}")
-    safe = project.replace(":", "-")
     number = 1
     while True:
-        run = RunDirectory(RUNS / (safe if number == 1 else f"{safe}-{number}"))
+        run = RunDirectory(RUNS / (name if number == 1 else f"{name}-{number}"))
         if not run.trials.exists():
             return run
         number += 1
 
 
-def _say_ignored(loaded: LoadedSettings) -> None:
+def say_ignored(loaded: LoadedSettings) -> None:
+    """Name the keys of a file that mean nothing here, in one warning."""
     if loaded.ignored:
         messages().print(
             f"warning: without meaning here and passed over: {', '.join(loaded.ignored)}",

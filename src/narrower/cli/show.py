@@ -55,6 +55,7 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             "scaled_metrics",
             "accuracy, 95 %",
             "test accuracy, 95 %",
+            "member",
             "plan",
         ),
         [_row(record, member) for member in record.members],
@@ -84,14 +85,14 @@ def summary_lines(record: RunRecord) -> list[str]:
         )
     if summary.replayed:
         lines.append(f"taken over from the run: {summary.replayed:,} trials")
+    if summary.taken_over:
+        lines.append(f"taken over from earlier runs: {summary.taken_over:,} results")
     if summary.repeated or summary.drawn:
         lines.append(
             f"proposals that repeated a plan: {summary.repeated:,}; "
             f"plans drawn in their place: {summary.drawn:,}"
         )
-    lines += [
-        f"cut before evaluation: {count:,} proposals, {reason}" for reason, count in summary.cut.items()
-    ]
+    lines += [f"cut before evaluation: {count:,} plans, {reason}" for reason, count in summary.cut.items()]
     if summary.failed:
         lines.append(f"failed: {summary.failed:,} trials; the first: {summary.first_failure}")
     return lines
@@ -106,7 +107,10 @@ def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
         _metrics(member.metrics, [name for name in dict.fromkeys(hardware) if name not in QUALITY]),
         _metrics(member.scaled, member.scaled),
         _interval(member.accuracy_interval),
-        f"{member.test_accuracy:.4f} ({_interval(member.test_interval)})",
+        None
+        if member.test_accuracy is None or member.test_interval is None
+        else f"{member.test_accuracy:.4f} ({_interval(member.test_interval)})",
+        {True: "certain", False: "possible", None: None}[member.certain],
         short_plan(member.plan),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from narrower.cost.flops import flops
 from narrower.cost.macs import macs
@@ -11,6 +11,7 @@ from narrower.graph.network import Network, Operator
 from narrower.plan import UNCHANGED, LayerPlan, Plan
 
 FLOAT_BITS = 32
+Convention = Literal["narrower", "chop"]
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,12 @@ class NetworkCost:
     table in ``cost/flops.py``. bitops: macs x weight bits x data bits, 32 where not quantized; for a product
     of two activations, the bits of both. model_size: bytes of all parameters, each at its own width, shared
     ones once. average_bitwidth: mean width of the products' weights, weighted by their number; 32 where there
-    is none. memory_density: 32 over that.
+    is none. memory_density: 32 over that. By the convention of MASE/chop the mean leaves out layers without a
+    number format; where no layer has one it is 32.
     """
 
     network: Network
+    convention: Convention = "narrower"
 
     @cached_property
     def macs_by_operator(self) -> Mapping[str, int]:
@@ -79,12 +82,21 @@ class NetworkCost:
             "weight_bits": sum(
                 self.layer_weight_bits(layer, layers.get(layer, UNCHANGED)) for layer in products
             ),
+            "formatted_weights": sum(self._weights(layer) for layer in layers if layers[layer].is_quantized),
+            "formatted_bits": sum(
+                self.layer_weight_bits(layer, chosen)
+                for layer, chosen in layers.items()
+                if chosen.is_quantized
+            ),
         }
 
     def metrics(self, totals: Mapping[str, Any]) -> dict[str, Any]:
         """All costs by name, from totals that are numbers or arrays of numbers."""
-        count = self.weight_count
-        average = totals["weight_bits"] / count if count else totals["weight_bits"] + float(FLOAT_BITS)
+        bits, count = totals["weight_bits"], totals["weight_bits"] * 0 + self.weight_count
+        if self.convention == "chop":
+            bits, count = totals["formatted_bits"], totals["formatted_weights"]
+        none = count == 0  # nothing to average: what there is has 32 bits
+        average = (bits + none * float(FLOAT_BITS)) / (count + none)
         constant = totals["bitops"] * 0
         return {
             "macs": constant + self.macs,

@@ -1,12 +1,14 @@
 """The quality of many plans at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from narrower.evaluate.own_metric import OwnMetric
 from narrower.evaluate.quality import Quality, failed
 from narrower.evaluate.steps import Steps, compile_steps
 from narrower.formats.float32 import FLOAT32
@@ -16,6 +18,7 @@ from narrower.plan import Plan
 from narrower.tasks.datasets import Part
 
 Formats = tuple[NumberFormat, ...]
+HELD_OUTPUT_BYTES = 2**27  # outputs that are held at a time for metrics of all samples together
 
 
 class Evaluator:
@@ -25,10 +28,20 @@ class Evaluator:
     same batch size and number of threads.
     """
 
-    def __init__(self, program: Program, part: Part, *, batch_size: int = 4096) -> None:
+    def __init__(
+        self,
+        program: Program,
+        part: Part,
+        *,
+        batch_size: int = 4096,
+        own_metrics: Mapping[str, OwnMetric] | None = None,
+    ) -> None:
         self.program = program
         self.part = part
         self.batch_size = batch_size
+        self.adopted = 0  # plans whose result came from an earlier search
+        self._own = dict(own_metrics or {})
+        self._earlier: Mapping[Plan, Quality] = {}
         self._steps: Steps = compile_steps(program)
         self._results: dict[tuple[Plan, bool], Quality] = {}
         self._weights: dict[tuple[int, NumberFormat], Tensor] = {}
@@ -39,10 +52,29 @@ class Evaluator:
         A plan whose evaluation raises or gives NaN has a ``failure``; the others are not touched by it.
         """
         missing = [plan for plan in dict.fromkeys(plans) if (plan, loss) not in self._results]
-        if missing:
-            for plan, quality in zip(missing, self._evaluate(missing, loss), strict=True):
+        for plan in missing if self._earlier else ():
+            earlier = self._earlier.get(plan)
+            if earlier is not None and (earlier.loss is not None or not loss):
+                self._results[plan, loss] = earlier
+                self.adopted += 1
+        missing = [plan for plan in missing if (plan, loss) not in self._results]
+        for start in range(0, len(missing), self._plans_at_a_time):
+            some = missing[start : start + self._plans_at_a_time]
+            for plan, quality in zip(some, self._evaluate(some, loss), strict=True):
                 self._results[plan, loss] = quality
         return [self._results[plan, loss] for plan in plans]
+
+    def adopt(self, results: Mapping[Plan, Quality]) -> None:
+        """Use results of an earlier search with the same model, samples, batch size and threads."""
+        self._earlier = results
+
+    @cached_property
+    def _plans_at_a_time(self) -> int:
+        if not self._own:
+            return 2**31
+        with torch.inference_mode():
+            outputs = _Path(self._steps, self.part.inputs[:1], self._weights).output(self._formats(Plan()))
+        return max(1, HELD_OUTPUT_BYTES // (len(self.part) * outputs.nbytes))
 
     def outputs(self, plan: Plan, inputs: Tensor) -> Tensor:
         """The scores [N, classes] of one plan for any samples."""
@@ -70,6 +102,7 @@ class Evaluator:
         samples = len(self.part)
         correct, losses = [0] * len(plans), [0.0] * len(plans)
         failures: list[str | None] = [None] * len(plans)
+        held: list[list[Tensor]] = [[] for _ in plans]
         batches = zip(
             torch.split(self.part.inputs, self.batch_size),
             torch.split(self.part.targets, self.batch_size),
@@ -87,17 +120,34 @@ class Evaluator:
                             failures[index] = "the outputs hold NaN or infinity"
                             continue
                         correct[index] += int((outputs.argmax(dim=1) == targets).sum())
+                        if self._own:
+                            held[index].append(outputs.clone())
                         if loss:
                             losses[index] += float(F.cross_entropy(outputs, targets, reduction="sum"))
                     except Exception as error:
                         failures[index] = f"{type(error).__name__}: {error}"
                         path = _Path(self._steps, inputs, self._weights)
+        own = [self._own_values(held[i], failures, i) for i in range(len(plans))]
         return [
             failed(failure, samples)
             if (failure := failures[i]) is not None
-            else Quality(correct[i], samples, losses[i] / samples if loss else None)
+            else Quality(correct[i], samples, losses[i] / samples if loss else None, own=own[i])
             for i in range(len(plans))
         ]
+
+    def _own_values(
+        self, outputs: list[Tensor], failures: list[str | None], index: int
+    ) -> tuple[tuple[str, float], ...]:
+        if not self._own or failures[index] is not None:
+            return ()
+        try:
+            return tuple(
+                (name, function(torch.cat(outputs), self.part.targets))
+                for name, function in self._own.items()
+            )
+        except Exception as error:
+            failures[index] = f"{type(error).__name__}: {error}"
+            return ()
 
 
 class _Path:

@@ -13,6 +13,7 @@ class Quality:
     samples: int
     loss: float | None = None
     failure: str | None = None
+    own: tuple[tuple[str, float], ...] = ()  # metrics of the user's own, by name
 
     @property
     def accuracy(self) -> float:

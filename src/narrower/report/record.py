@@ -13,8 +13,10 @@ class Member:
     """One plan of the front.
 
     ``metrics`` are those of the samples that the search scored on, ``accuracy_interval`` their 95 % Wilson
-    interval; ``test_accuracy`` is that of the test part, which no choice was made on. ``equals`` counts the
-    other trials with the same objectives.
+    interval; ``test_accuracy`` is that of the test part, which no choice was made on (None for candidates
+    that were trained one by one: their weights are not kept). ``equals`` counts the other trials with the
+    same objectives. ``certain`` says whether the member is more accurate, at 95 % by McNemar's test, than
+    the plans that are better in everything else; None where that has no meaning.
     """
 
     number: int
@@ -23,9 +25,10 @@ class Member:
     metrics: dict[str, float]
     scaled: dict[str, float]
     accuracy_interval: tuple[float, float]
-    test_accuracy: float
-    test_interval: tuple[float, float]
+    test_accuracy: float | None
+    test_interval: tuple[float, float] | None
     equals: int
+    certain: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,16 @@ class Summary:
 
     space_size: int
     trials: int
+    exhausted: bool
     failed: int
     replayed: int
+    taken_over: int
     repeated: int
     drawn: int
     cut: dict[str, int]
     stopped: str
     seconds: float
+    evaluation_seconds: float
     first_failure: str | None
     loss_accuracy_rank_correlation: float | None
     correlation_plans: int
@@ -48,11 +54,12 @@ class Summary:
     @property
     def completeness(self) -> str:
         """Whether every admissible plan was tried, in words."""
-        done = self.trials + sum(self.cut.values()) if self.stopped == "complete" else self.trials
-        if done >= self.space_size:
-            cut = f" ({sum(self.cut.values()):,} cut by constraints)" if self.cut else ""
-            return f"complete: {done:,} of {self.space_size:,}{cut}"
-        return f"{self.trials:,} of {self.space_size:,}, not complete"
+        if not self.exhausted:
+            return f"{self.trials:,} of {self.space_size:,}, not complete"
+        left = self.space_size - self.trials
+        return f"complete: {self.trials:,} of {self.space_size:,}" + (
+            f" ({left:,} not admitted by constraints)" if left else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class RunRecord:
 
     model: str
     data_set: str
+    classes: int
     sampler: str
     samples: int
     part: str
@@ -95,7 +103,7 @@ def read_record(run: RunDirectory) -> RunRecord:
                 **{
                     **member,
                     "accuracy_interval": tuple(member["accuracy_interval"]),
-                    "test_interval": tuple(member["test_interval"]),
+                    "test_interval": member["test_interval"] and tuple(member["test_interval"]),
                 }
             )
             for member in value.pop("members")

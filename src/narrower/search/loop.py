@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from narrower.errors import RunError
+from narrower.errors import DivergedError
 from narrower.evaluate.quality import Quality
 from narrower.front import Front
 from narrower.plan import Plan
@@ -48,6 +48,7 @@ class Tally:
     drawn: int = 0
     cut: Counter[str] = field(default_factory=Counter)
     first_failure: str | None = None
+    exhausted: bool = False  # whether every admitted plan was tried
     stopped: str = "complete"  # or "n_trials", "timeout", "interrupted"
     evaluation_seconds: float = 0.0
 
@@ -73,6 +74,7 @@ class Loop:
         self._recorded: Iterator[Trial] = iter(())
         self._recorded_left = 0
         self._seen: dict[int, Losses | None] = {}
+        self._cut: set[int] = set()
         self._chunk = FIRST_CHUNK
         self._started = time.monotonic()
         self.front = Front(objectives.count)
@@ -91,6 +93,7 @@ class Loop:
                     return
                 proposals = self._sampler.ask(min(batch, budget.trials - self.tally.trials))
                 if not proposals:
+                    self.tally.exhausted = self._sampler.covers_space
                     return
                 before = self.tally.trials
                 self._round(proposals, budget, progress)
@@ -99,8 +102,8 @@ class Loop:
                     idle = 0
                     if not self._draw(budget, progress):
                         return
-            if budget.trials < self._space.size:
-                self.tally.stopped = "n_trials"
+            self.tally.exhausted = self.tally.trials == self._space.size
+            self.tally.stopped = "complete" if self.tally.exhausted else "n_trials"
         except KeyboardInterrupt:
             self.tally.stopped = "interrupted"
         finally:
@@ -120,9 +123,11 @@ class Loop:
         in_batch: set[int] = set()
         for position, index in enumerate(indices):
             reason = reasons[position]
-            if reason is not None:
+            if reason is not None and index not in self._cut:
                 self.tally.cut[reason] += 1
-            elif remembers and (index in self._seen or index in in_batch):
+                if remembers:
+                    self._cut.add(index)
+            elif reason is not None or (remembers and (index in self._seen or index in in_batch)):
                 self.tally.repeated += 1
             else:
                 in_batch.add(index)
@@ -169,6 +174,7 @@ class Loop:
                 metrics["accuracy"] = quality.accuracy
                 if quality.loss is not None:
                     metrics["loss"] = quality.loss
+                metrics.update(quality.own)
             rows.append(self._row(first + position, indices[position], metrics, quality.failure, share, now))
             losses.append(self._losses(metrics, quality.failure))
             if quality.failure is not None:
@@ -186,9 +192,9 @@ class Loop:
         for index in indices[: self._recorded_left]:
             trial = next(self._recorded)
             if trial.plan_index != index:
-                raise RunError(
+                raise DivergedError(
                     f"trial {trial.number} of the run tried plan {trial.plan_index}, but the sampler now "
-                    f"proposes plan {index}: it does not repeat itself"
+                    f"proposes plan {index}"
                 )
             replayed.append(trial)
         self._recorded_left -= len(replayed)
@@ -226,6 +232,7 @@ class Loop:
         """Try an admitted plan at random in the sampler's place; False when none is left."""
         index = self._untried()
         if index is None:
+            self.tally.exhausted = self._space.size <= ENUMERABLE
             return False
         options = self._space.options_at(index)
         self.tally.drawn += 1

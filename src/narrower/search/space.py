@@ -36,6 +36,11 @@ class Slot:
     options: tuple[Fragment, ...]
     option_of: dict[tuple[int, ...], int]
 
+    @property
+    def option_tables(self) -> tuple[dict[str, dict[str, str | float]], ...]:
+        """The options in the TOML form of plans."""
+        return tuple(plan_to_dict(Plan(option)) for option in self.options)
+
 
 @dataclass(frozen=True)
 class Space:
@@ -110,14 +115,10 @@ class Space:
     def content_hash(self) -> str:
         """SHA-256 of the choices and the plans that they give."""
         content = [
-            [slot.name, [[c.name, list(c.values)] for c in slot.choices], [_text(o) for o in slot.options]]
+            [slot.name, [[c.name, list(c.values)] for c in slot.choices], list(slot.option_tables)]
             for slot in self.slots
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _text(option: Fragment) -> dict[str, dict[str, str | float]]:
-    return plan_to_dict(Plan(option))
 
 
 def make_slot(name: str, choices: Sequence[Choice], fragments: dict[tuple[int, ...], Fragment]) -> Slot:

@@ -1,6 +1,7 @@
 """From the settings file's tables to the values that the program works with."""
 
 from narrower.search.objective import METRICS, Constraint, Direction, Objective, Objectives
+from narrower.search.options import SearchOptions
 from narrower.search.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.settings.checks import FAMILIES
 from narrower.settings.schema import LayerConfig, RunSettings
@@ -30,6 +31,19 @@ def constraints(settings: RunSettings) -> tuple[Constraint, ...]:
     """What must hold."""
     return tuple(
         Constraint(name, bound.min, bound.max) for name, bound in settings.search.strategy.constraints.items()
+    )
+
+
+def search_options(settings: RunSettings) -> SearchOptions:
+    """How to go about the search."""
+    setup = settings.search.strategy.setup
+    return SearchOptions(
+        sampler=setup.sampler,
+        trials=setup.n_trials,
+        timeout_seconds=setup.timeout,
+        batch=setup.batch,
+        seed=settings.seed,
+        jobs=setup.n_jobs,
     )
 
 

@@ -1,7 +1,9 @@
 """From a TOML file to settings, or to one message that says what is wrong where."""
 
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +15,7 @@ from narrower.settings.checks import shown
 from narrower.settings.locate import line_of
 from narrower.settings.schema import RunSettings
 
+_LIKE_A_KEY = re.compile(r"[a-z_]+(\.\S+)*")
 # Keys that files written for MASE/chop carry and that have no meaning here.
 WITHOUT_MEANING = frozenset(
     """num_workers num_devices num_nodes weight_decay gradient_accumulation_steps is_to_interactive
@@ -57,17 +60,22 @@ def load_settings(path: Path) -> LoadedSettings:
     try:
         settings = RunSettings.model_validate(kept)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path, text)) from None
+        raise SettingsError(explain(error, str(path), text)) from None
     return LoadedSettings(settings, tuple(ignored))
 
 
-def locate(path: Path, key: str) -> str:
-    """``file:line`` of a dotted key, for errors that are found later."""
+@contextmanager
+def located(path: Path) -> Iterator[None]:
+    """Put ``file:line`` before a later error that begins with a key of the file."""
     try:
-        line = line_of(path.read_text(encoding="utf-8"), key.split("."))
-    except OSError:
-        line = None
-    return f"{path}:{line}" if line else str(path)
+        yield
+    except SettingsError as error:
+        key = str(error).partition(": ")[0]
+        # A layer's name may hold dots: the longest path that the file has is the one that is meant.
+        line = (
+            line_of(path.read_text(encoding="utf-8"), key.split(".")) if _LIKE_A_KEY.fullmatch(key) else None
+        )
+        raise SettingsError(f"{path}:{line}: {error}" if line else f"{path}: {error}") from error
 
 
 def _without_meaningless(table: Mapping[str, Any], at: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
@@ -85,14 +93,14 @@ def _without_meaningless(table: Mapping[str, Any], at: tuple[str, ...]) -> tuple
     return kept, ignored
 
 
-def _explain(error: ValidationError, path: Path, text: str) -> str:
+def explain(error: ValidationError, path: str, text: str) -> str:
     """The first problem with its line; a key that is not known comes before what may be missing for it."""
     messages = []
     problems = error.errors(include_url=False)
     for problem in sorted(problems, key=lambda problem: problem["type"] != "extra_forbidden"):
         location = [part for part in problem["loc"] if part != "[key]"]
         line = line_of(text, location)
-        where = f"{path}:{line}" if line else str(path)
+        where = f"{path}:{line}" if line else path
         messages.append(f"{where}: {_key(location)}{_what(problem, location)}")
     unique = list(dict.fromkeys(messages))
     return unique[0] + (f" (and {len(unique) - 1} more mistakes)" if len(unique) > 1 else "")

@@ -146,7 +146,15 @@ class Bound(Table):
         return self
 
 
-MetricName = Annotated[str, PlainValidator(checks.one_of(tuple(METRICS)))]
+_listed_metric = checks.one_of((*METRICS, "package.module:function"))
+
+
+def _metric_name(value: Any) -> str:
+    is_own = isinstance(value, str) and ":" in value
+    return checks.text(value) if is_own else _listed_metric(value)
+
+
+MetricName = Annotated[str, PlainValidator(_metric_name)]
 
 
 class Strategy(Table):
@@ -162,6 +170,13 @@ class Strategy(Table):
     setup: StrategySetup
     metrics: Annotated[dict[MetricName, MetricSettings], Field(min_length=1)]
     constraints: dict[MetricName, Bound] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _directed(self) -> Self:
+        for name, metric in self.metrics.items():
+            if name not in METRICS and metric.direction is None:
+                raise ValueError(f"metrics.{name}.direction: missing; 'maximize' or 'minimize'")
+        return self
 
 
 class Search(Table):

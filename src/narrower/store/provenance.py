@@ -19,6 +19,17 @@ def environment() -> dict[str, object]:
     }
 
 
+def changed_versions(recorded: object) -> list[str]:
+    """What differs between a recorded environment and the present one, in words."""
+    if not isinstance(recorded, dict):
+        return []
+    now = environment()
+    before = recorded.get("versions") or {}
+    pairs = [("python", recorded.get("python"), now["python"])]
+    pairs += [(package, before.get(package), _version(package)) for package in PACKAGES]
+    return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)

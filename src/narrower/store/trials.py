@@ -52,7 +52,7 @@ class TrialStore:
         return cls(path, connection, tuple(metrics))
 
     @classmethod
-    def open(cls, path: Path) -> "TrialStore":
+    def open(cls, path: Path, *, read_only: bool = False) -> "TrialStore":
         """Open an existing file.
 
         Raises:
@@ -60,7 +60,7 @@ class TrialStore:
         """
         if not path.is_file():
             raise RunError(f"{path}: no such file; is {path.parent} the directory of a run?")
-        connection = _connect(path)
+        connection = _connect(path, read_only)
         with _explained(path):
             found = connection.execute("SELECT value FROM facts WHERE name = 'schema'").fetchone()
             names = connection.execute("SELECT value FROM facts WHERE name = 'metrics'").fetchone()
@@ -151,8 +151,11 @@ class TrialStore:
                 raise
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     with _explained(path):
+        if read_only:
+            name = f"{path.resolve().as_uri()}?mode=ro"
+            return sqlite3.connect(name, uri=True, timeout=10.0)
         return sqlite3.connect(path, timeout=10.0, check_same_thread=False)
 
 

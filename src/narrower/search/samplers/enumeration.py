@@ -17,6 +17,7 @@ class _Stream:
     """Proposes what an iterator gives."""
 
     never_repeats = True
+    covers_space = True
     default_batch = 1024
 
     def __init__(self, assignments: Iterator[Options]) -> None:
@@ -45,6 +46,8 @@ class Random(_Stream):
 
 class Grid(_Stream):
     """The finest grid of at most ``wanted`` plans that is evenly spread over every slot's options."""
+
+    covers_space = False
 
     def __init__(self, space: Space, seed: int, wanted: int) -> None:  # noqa: ARG002 - a grid has no chance
         counts = grid_counts([len(slot.options) for slot in space.slots], wanted)

@@ -27,6 +27,7 @@ class OptunaSampler:
     """One of Optuna's samplers over the positions of a space's choices."""
 
     never_repeats = False
+    covers_space = False
 
     def __init__(self, sampler: BaseSampler, space: Space, loss_count: int, default_batch: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)

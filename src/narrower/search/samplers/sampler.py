@@ -15,6 +15,9 @@ class Sampler(Protocol):
     never_repeats: bool
     """Whether no assignment is proposed twice; nothing needs to be told then."""
 
+    covers_space: bool
+    """Whether every plan was proposed once there is nothing left to propose."""
+
     default_batch: int
     """How many proposals are asked for at a time unless the settings say otherwise."""
 

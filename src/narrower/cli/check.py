@@ -1,0 +1,45 @@
+"""``narrower check``: is this settings file right, and what would it do?"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from narrower.cli.console import print_json, print_table, results
+from narrower.cli.search import say_ignored
+from narrower.settings.load import load_settings, located
+
+Config = Annotated[Path, typer.Argument(metavar="FILE", help="Settings of a search (TOML).")]
+Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def check(config: Config, load: Load = None, as_json: Json = False) -> None:
+    """Validate FILE and say what the search would do; nothing is trained or written."""
+    loaded = load_settings(config)
+    from narrower.pipeline.preview import preview
+    from narrower.pipeline.problem import given_weights, pose
+
+    with located(config):
+        problem = pose(loaded.settings)
+    source = load or (Path(loaded.settings.load_name) if loaded.settings.load_name else None)
+    if source is not None:
+        problem = given_weights(problem, source)
+    found = preview(problem)
+    say_ignored(loaded)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    say = results().print
+    say(f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples", markup=False)
+    say(
+        f"space: {found.space_size:,} plans; {found.trials:,} trials with {problem.options.sampler}",
+        markup=False,
+    )
+    if found.cut is not None:
+        cut = ", ".join(f"{count:,} by {reason}" for reason, count in found.cut.items()) or "none"
+        say(f"cut by constraints on cost: {cut} ({found.counted})", markup=False)
+    seconds = "unknown" if found.seconds is None else f"about {found.seconds:,.1f} s"
+    say(f"estimated time: {seconds} ({found.estimated_from})", markup=False)
+    rows: list[list[Any]] = [[name, low, high] for name, (low, high) in found.ranges.items()]
+    print_table(("cost", "smallest", "largest"), rows)

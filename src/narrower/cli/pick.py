@@ -1,0 +1,63 @@
+"""``narrower pick``: one plan of a front, and why."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from narrower.cli.console import messages, print_json, results
+from narrower.errors import SettingsError
+from narrower.report.pick import Pick, pick_accuracy_drop, pick_knee, pick_within
+from narrower.report.record import RunRecord, read_record
+from narrower.store.run_directory import RunDirectory
+
+Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
+Most = Annotated[
+    list[str] | None, typer.Option("--max", help="A limit such as bitops=5000; several may hold.")
+]
+Drop = Annotated[
+    float | None, typer.Option("--accuracy-drop", help="Accuracy that may be lost; 0.01 is one point.")
+]
+Knee = Annotated[bool, typer.Option("--knee", help="Where the front bends most.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def pick(
+    run: Run, most: Most = None, accuracy_drop: Drop = None, knee: Knee = False, as_json: Json = False
+) -> None:
+    """Pick one plan of a run's front and print it as TOML for 'narrower transform'."""
+    if sum((bool(most), accuracy_drop is not None, knee)) != 1:
+        raise SettingsError("give one of --max METRIC=LIMIT, --accuracy-drop DROP and --knee")
+    directory = RunDirectory(run)
+    record = read_record(directory)
+    if most:
+        chosen = pick_within(record, dict(_limit(text) for text in most))
+    elif accuracy_drop is not None:
+        chosen = pick_accuracy_drop(record, accuracy_drop)
+    else:
+        chosen = pick_knee(record)
+    if as_json:
+        print_json({"why": chosen.why, **plan_tables(record, directory, chosen)})
+        return
+    import tomli_w
+
+    messages().print(f"trial {chosen.member.number}: {chosen.why}", markup=False)
+    results().print(f"# trial {chosen.member.number} of {run}: {chosen.why}", markup=False)
+    results().out(tomli_w.dumps(plan_tables(record, directory, chosen)), highlight=False, end="")
+
+
+def plan_tables(record: RunRecord, run: RunDirectory, chosen: Pick) -> dict[str, Any]:
+    """What ``narrower transform --config`` needs: model, weights and plan."""
+    return {
+        "model": record.model,
+        "load": str(run.weights),
+        "plan": chosen.member.plan,
+    }
+
+
+def _limit(text: str) -> tuple[str, float]:
+    metric, _, value = text.partition("=")
+    try:
+        return metric.strip(), float(value)
+    except ValueError:
+        raise SettingsError(f"--max: found {text!r}; allowed: METRIC=LIMIT such as bitops=5000") from None

@@ -1,0 +1,27 @@
+"""How many samples go through the network at a time."""
+
+from torch import Tensor
+
+from narrower.graph.network import numel
+from narrower.graph.program import Program
+
+CACHE_BYTES = 2**19  # of the largest value of a batch: it should stay in a core's own cache
+SMALLEST, LARGEST = 16, 8192
+
+
+def fitting_batch_size(program: Program, samples: int) -> int:
+    """A power of two at which a batch's largest value fits into a core's own cache.
+
+    It follows from shapes alone, not from a stopwatch: where a product is not exact its last bit may depend
+    on the batch size, and the same seed must give the same trials on a busy machine.
+    """
+    largest = 1
+    for node in program.graph.nodes:
+        value = node.meta.get("val")
+        if node.op == "call_function" and isinstance(value, Tensor) and value.dim() > 0:
+            sizes = [size if isinstance(size, int) else 1 for size in value.shape]
+            largest = max(largest, numel(tuple(sizes), 1))
+    batch = SMALLEST
+    while batch < LARGEST and batch < samples and 2 * batch * largest * 4 <= CACHE_BYTES:
+        batch *= 2
+    return batch

@@ -1,0 +1,31 @@
+"""A quality metric of the user's own: ``package.module:function(outputs, targets) -> float``."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from narrower.errors import ModelError, SettingsError
+from narrower.tasks.imported import import_object
+
+OwnMetric = Callable[[Tensor, Tensor], float]
+
+
+def own_metric(reference: str) -> OwnMetric:
+    """Import the function; it gets outputs [N, classes] and targets [N] of all samples.
+
+    Raises:
+        ModelError: it cannot be imported or is not callable.
+    """
+    function: Any = import_object(reference, ModelError)
+    if not callable(function):
+        raise SettingsError(f"{reference!r} is not callable, but {type(function).__name__}")
+
+    def value(outputs: Tensor, targets: Tensor) -> float:
+        found = float(function(outputs.clone(), targets))
+        if not math.isfinite(found):
+            raise ValueError(f"{reference} gave {found}")
+        return found
+
+    return value

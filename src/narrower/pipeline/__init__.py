@@ -1,0 +1,1 @@
+"""The whole program: from settings, or from Python values, to a front."""

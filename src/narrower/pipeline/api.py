@@ -1,0 +1,191 @@
+"""A search from Python: the same as from a settings file, with models and data as they are."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from narrower.errors import SettingsError
+from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.graph.trace import trace
+from narrower.pipeline.problem import Problem, first_samples, with_model
+from narrower.pipeline.search import run_search, start_run
+from narrower.plan import OPERANDS
+from narrower.report.record import RunRecord
+from narrower.search.build_space import build_space
+from narrower.search.objective import METRICS, Constraint, Direction, Objective, Objectives
+from narrower.search.options import SearchOptions
+from narrower.search.samplers.catalogue import canonical_sampler
+from narrower.search.space_settings import LayerChoices, OperandChoices, SpaceSettings
+from narrower.settings import checks
+from narrower.store.run_directory import RunDirectory
+from narrower.tasks.datasets import DataSet, load_data_set
+from narrower.tasks.models import build_model
+from narrower.tasks.scoring import check_fit
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found; ``front`` is a plain table, a dictionary for each member."""
+
+    record: RunRecord
+
+    @property
+    def front(self) -> list[dict[str, Any]]:
+        """The members: number, metrics, accuracy interval, test accuracy and plan."""
+        return [
+            {
+                "number": member.number,
+                **member.metrics,
+                "accuracy_interval": member.accuracy_interval,
+                "test_accuracy": member.test_accuracy,
+                "certain": member.certain,
+                "plan": member.plan,
+            }
+            for member in self.record.members
+        ]
+
+
+def search(  # noqa: PLR0913 - one argument for each table of a settings file
+    model: nn.Module | str,
+    data: DataSet | str,
+    space: Mapping[str, Mapping[str, Sequence[Any]]],
+    objectives: Sequence[str] | Mapping[str, str],
+    *,
+    by: Literal["name", "type", "regex"] = "name",
+    constraints: Mapping[str, tuple[float | None, float | None]] | None = None,
+    sampler: str = "brute_force",
+    n_trials: int | None = None,
+    timeout: float | None = None,
+    samples: int | None = None,
+    part: Literal["validation", "test", "train"] = "validation",
+    seed: int = 0,
+    directory: Path | str | None = None,
+) -> SearchResult:
+    """Search the number formats of a trained model's layers.
+
+    ``space`` gives for each layer (a name, type or pattern, as ``by`` says) the options of its operands::
+
+        {"seq_blocks.2": {"data": [4, 8], "weight": [2, 4, 8], "bias": [8], "weight_frac": ["auto"]}}
+
+    ``objectives`` are metrics, each improved in its own direction, or a mapping of metrics to "maximize" or
+    "minimize"; ``package.module:function`` is a metric of your own. ``constraints`` map metrics to
+    (minimum, maximum). The model is searched with the weights that it has. ``directory`` keeps the run;
+    without one nothing is left behind.
+
+    Raises:
+        NarrowerError: what is asked for cannot be searched; the message says why.
+        AllTrialsFailedError: no plan could be scored.
+    """
+    problem = _pose(model, data, space, objectives, by, constraints or {}, samples, part, seed)
+    options = SearchOptions(canonical_sampler(sampler), n_trials, timeout, None, seed)
+    if n_trials is None and options.sampler != "brute_force":
+        raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
+    problem = replace(problem, options=options)
+    with _run_directory(directory) as run, run.locked():
+        if run.trials.exists():
+            raise SettingsError(f"{run.path} holds a search already; choose another directory")
+        with start_run(problem, run, _note(problem)) as store:
+            record = run_search(problem, run, store, show_progress=lambda _: nullcontext(_no_progress))
+    return SearchResult(record)
+
+
+def _pose(  # noqa: PLR0913, PLR0917
+    model: nn.Module | str,
+    data: DataSet | str,
+    space: Mapping[str, Mapping[str, Sequence[Any]]],
+    objectives: Sequence[str] | Mapping[str, str],
+    by: Literal["name", "type", "regex"],
+    constraints: Mapping[str, tuple[float | None, float | None]],
+    samples: int | None,
+    part: str,
+    seed: int,
+) -> Problem:
+    data_set = load_data_set(data, seed=seed) if isinstance(data, str) else data
+    module = build_model(model, seed=seed) if isinstance(model, str) else model
+    check_fit(module, data_set)
+    name = model if isinstance(model, str) else type(model).__name__
+    program = trace(module, data_set.train.inputs[:3], name)
+    settings = SpaceSettings(by, tuple((key, _layer_choices(key, c)) for key, c in space.items()), None)
+    wanted = _objectives(objectives)
+    bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in constraints.items())
+    metrics = [o.metric for o in wanted.each] + [c.metric for c in bounds]
+    problem = Problem(
+        model_name=name,
+        data=data_set,
+        part=first_samples(data_set, part, samples),
+        part_name=part,
+        model=module,
+        program=program,
+        space_settings=settings,
+        space=build_space(program.network, settings, lambda _layer, _operand, width: width // 2),
+        objectives=wanted,
+        constraints=bounds,
+        own_metrics=_own_metrics(metrics),
+    )
+    return with_model(problem, module)
+
+
+def _own_metrics(metrics: Sequence[str]) -> dict[str, OwnMetric]:
+    for metric in metrics:
+        if metric not in METRICS and ":" not in metric:
+            raise SettingsError(
+                f"unknown metric {metric!r}; allowed: {', '.join(METRICS)}, package.module:function"
+            )
+    return {metric: own_metric(metric) for metric in metrics if ":" in metric}
+
+
+def _objectives(wanted: Sequence[str] | Mapping[str, str]) -> Objectives:
+    directions: dict[str, Any] = dict(wanted) if isinstance(wanted, Mapping) else dict.fromkeys(wanted)
+    each = []
+    for metric, given in directions.items():
+        direction: Direction | None = given or (METRICS[metric].direction if metric in METRICS else None)
+        if direction not in ("maximize", "minimize"):
+            raise SettingsError(f"objective {metric!r}: say 'maximize' or 'minimize', not {direction!r}")
+        each.append(Objective(metric, direction))
+    if not each:
+        raise SettingsError("there is no objective")
+    return Objectives(tuple(each))
+
+
+def _layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices:
+    allowed = [name for operand in OPERANDS for name in (operand, f"{operand}_frac")]
+    for name in table:
+        if name not in allowed:
+            raise SettingsError(f"space[{key!r}]: unknown key {name!r}; allowed: {', '.join(allowed)}")
+    widths = checks.list_of(checks.width, "[4, 8]")
+    fractions = checks.list_of(checks.fraction, "['NA'] or [2, 4]")
+    try:
+        operands = [
+            OperandChoices(
+                widths(table[operand]) if operand in table else ("NA",),
+                fractions(table.get(f"{operand}_frac", ("NA",))),
+            )
+            for operand in OPERANDS
+        ]
+    except ValueError as error:
+        raise SettingsError(f"space[{key!r}]: {error}") from None
+    return LayerChoices(("fixed",), *operands)
+
+
+@contextmanager
+def _run_directory(directory: Path | str | None) -> Iterator[RunDirectory]:
+    if directory is not None:
+        yield RunDirectory(Path(directory))
+        return
+    with tempfile.TemporaryDirectory(prefix="narrower-") as temporary:
+        yield RunDirectory(Path(temporary) / "run")
+
+
+def _note(problem: Problem) -> str:
+    return (
+        f"# A search from Python over {problem.space.size} plans of {problem.model_name}; no settings file.\n"
+    )
+
+
+def _no_progress(_done: int, _front: int) -> None:
+    pass

@@ -1,0 +1,83 @@
+"""What a search would do, without doing it."""
+
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from narrower.evaluate.batch_size import fitting_batch_size
+from narrower.evaluate.evaluator import Evaluator
+from narrower.graph.lower import lower
+from narrower.pipeline.problem import Problem
+from narrower.search.costs import SpaceCosts, broken
+
+COUNTED_EXACTLY = 2**18
+SAMPLED = 2**15
+TIMED_PLANS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Size of the space, range of each cost, plans cut by constraints on cost, and an estimate of the time.
+
+    ``cut`` is None where no constraint looks at cost; ``counted`` says whether it was counted or estimated.
+    ``seconds`` is None where every candidate is trained first.
+    """
+
+    space_size: int
+    trials: int
+    ranges: dict[str, tuple[float, float]]
+    cut: dict[str, int] | None
+    counted: str
+    seconds: float | None
+    estimated_from: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
+
+
+def preview(problem: Problem) -> Preview:
+    """Count and price the space, and time a few of its plans."""
+    costs = SpaceCosts(problem.space, problem.cost)
+    cut, counted = _cut(problem, costs)
+    admitted = problem.space.size - sum((cut or {}).values())
+    trials = min(problem.wanted_trials, admitted)
+    seconds, estimated_from = _seconds(problem, trials)
+    return Preview(problem.space.size, trials, costs.ranges(), cut, counted, seconds, estimated_from)
+
+
+def _cut(problem: Problem, costs: SpaceCosts) -> tuple[dict[str, int] | None, str]:
+    ranges = costs.ranges()
+    if not any(constraint.metric in ranges for constraint in problem.constraints):
+        return None, ""
+    size = problem.space.size
+    if size <= COUNTED_EXACTLY:
+        options, share, counted = list(problem.space.enumerate()), 1.0, "counted"
+    else:
+        chance = np.random.default_rng(problem.options.seed)
+        columns = [chance.integers(len(slot.options), size=SAMPLED).tolist() for slot in problem.space.slots]
+        options, share = list(zip(*columns, strict=True)), size / SAMPLED
+        counted = f"estimated from {SAMPLED:,} random plans"
+    reasons = Counter(
+        reason for reason in broken(problem.constraints, costs.of(options), len(options)) if reason
+    )
+    return {reason: round(count * share) for reason, count in reasons.items()}, counted
+
+
+def _seconds(problem: Problem, trials: int) -> tuple[float | None, str]:
+    if problem.retraining is not None:
+        return None, "every candidate is trained first"
+    lowered = lower(problem.program)
+    batch_size = fitting_batch_size(lowered, len(problem.part))
+    evaluator = Evaluator(lowered, problem.part, batch_size=batch_size, own_metrics=problem.own_metrics)
+    options = list(islice(problem.space.enumerate(), TIMED_PLANS))
+    plans = [problem.space.plan(assignment) for assignment in options]
+    evaluator.evaluate(plans[:1])  # what is compiled once is not counted
+    start = time.perf_counter()
+    evaluator.evaluate(plans[1:], loss="loss" in problem.seen_metrics)
+    each = (time.perf_counter() - start) / max(1, len(plans) - 1)
+    return each * trials, f"from {max(1, len(plans) - 1)} plans; the sampler's own time comes on top"

@@ -1,0 +1,160 @@
+"""What is searched: model, data, space and objectives, checked as far as that goes without training."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from torch import nn
+
+from narrower.cost.network_cost import Convention, NetworkCost
+from narrower.errors import NarrowerError, SettingsError
+from narrower.evaluate.calibration import Calibration
+from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.graph.lower import lower
+from narrower.graph.program import Program
+from narrower.graph.trace import trace
+from narrower.search.build_space import build_space
+from narrower.search.objective import Constraint, Objectives
+from narrower.search.options import SearchOptions
+from narrower.search.space import Space
+from narrower.search.space_settings import SpaceSettings
+from narrower.settings import convert
+from narrower.settings.schema import DATA_LOADERS, RunSettings
+from narrower.tasks.checkpoints import load_weights
+from narrower.tasks.datasets import DataSet, Part, load_data_set
+from narrower.tasks.models import build_model
+from narrower.tasks.scoring import check_fit
+from narrower.tasks.training_settings import TrainingSettings
+
+SAMPLES_KEY = "search.strategy.sw_runner.basic_evaluation.num_samples"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One search, posed.
+
+    ``part`` are the samples that plans are scored on. ``retraining`` says how each candidate is trained
+    before it is scored; None: it is scored with the weights that the model has.
+    """
+
+    model_name: str
+    data: DataSet
+    part: Part
+    part_name: str
+    model: nn.Module
+    program: Program
+    space_settings: SpaceSettings
+    space: Space
+    objectives: Objectives
+    constraints: tuple[Constraint, ...] = ()
+    own_metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
+    options: SearchOptions = field(default_factory=SearchOptions)
+    convention: Convention = "narrower"
+    retraining: TrainingSettings | None = None
+
+    @property
+    def wanted_trials(self) -> int:
+        """Distinct plans that are asked for."""
+        asked = self.options.trials
+        return self.space.size if asked is None else min(asked, self.space.size)
+
+    @cached_property
+    def cost(self) -> NetworkCost:
+        """What the network costs, by the convention of the search."""
+        return NetworkCost(self.program.network, self.convention)
+
+    @property
+    def seen_metrics(self) -> set[str]:
+        """Metrics that an objective or a constraint looks at."""
+        return {o.metric for o in self.objectives.each} | {c.metric for c in self.constraints}
+
+
+def pose(settings: RunSettings) -> Problem:
+    """Load the data and the untrained model, and build the space: every mistake shows here.
+
+    Raises:
+        SettingsError: beginning with the key of the settings file that is wrong.
+    """
+    path = Path(settings.data_path) if settings.data_path else None
+    with _about("dataset"):
+        data = load_data_set(settings.dataset, seed=settings.seed, path=path)
+    with _about("model"):
+        model = build_model(settings.model, seed=settings.seed)
+        check_fit(model, data)
+        program = trace(model, data.train.inputs[:3], settings.model)
+    strategy = settings.search.strategy
+    evaluation = strategy.sw_runner.basic_evaluation
+    part_name = DATA_LOADERS[evaluation.data_loader]
+    space_settings = convert.space_settings(settings)
+    own = {}
+    for table, names in (("metrics", strategy.metrics), ("constraints", strategy.constraints)):
+        for name in names:
+            if ":" in name:
+                with _about(f"search.strategy.{table}.{name}"):
+                    own[name] = own_metric(name)
+    return Problem(
+        model_name=settings.model,
+        data=data,
+        part=first_samples(data, part_name, evaluation.num_samples),
+        part_name=part_name,
+        model=model,
+        program=program,
+        space_settings=space_settings,
+        space=build_space(program.network, space_settings, _any_fraction),
+        objectives=convert.objectives(settings),
+        constraints=convert.constraints(settings),
+        own_metrics=own,
+        options=convert.search_options(settings),
+        convention=strategy.hw_runner.average_bitwidth.convention,  # type: ignore[arg-type]
+        retraining=None if strategy.eval_mode else convert.training_settings(settings),
+    )
+
+
+def first_samples(data: DataSet, part_name: str, count: int | None) -> Part:
+    """The samples that plans are scored on.
+
+    Raises:
+        SettingsError: there are not as many.
+    """
+    part = data.parts[part_name]
+    if count is None:
+        return part
+    if count > len(part):
+        raise SettingsError(
+            f"{SAMPLES_KEY}: found {count}; the {part_name} part of {data.name!r} has {len(part)} samples"
+        )
+    return part.first(count)
+
+
+def given_weights(problem: Problem, path: Path) -> Problem:
+    """The problem with the weights of a file.
+
+    Raises:
+        CheckpointError: they cannot be read, or do not fit.
+    """
+    return with_model(problem, load_weights(problem.model, path))
+
+
+def with_model(problem: Problem, model: nn.Module) -> Problem:
+    """The problem for a model that has its weights; automatic fractions are chosen for them."""
+    program = trace(model, problem.data.train.inputs[:3], problem.model_name)
+    calibration = Calibration(lower(program), problem.data.train.inputs)
+    space = build_space(program.network, problem.space_settings, calibration.fraction)
+    return replace(problem, model=model, program=program, space=space)
+
+
+def _any_fraction(_layer: str, _operand: str, width: int) -> int:
+    """Stands in for calibration where only the shape of a space matters."""
+    return width // 2
+
+
+@contextmanager
+def _about(key: str) -> Iterator[None]:
+    """Name the key of the settings file whose value was found to be wrong."""
+    try:
+        yield
+    except NarrowerError as error:
+        raise SettingsError(f"{key}: {error}") from error

@@ -1,0 +1,169 @@
+"""Run or go on with a search, and keep what a resume and a reader need."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from narrower.errors import AllTrialsFailedError, DivergedError, RunError
+from narrower.evaluate.batch_size import fitting_batch_size
+from narrower.evaluate.evaluator import Evaluator
+from narrower.graph.lower import lower
+from narrower.pipeline.problem import Problem
+from narrower.pipeline.record import build_record
+from narrower.pipeline.retraining import RetrainingScore
+from narrower.report.record import RunRecord
+from narrower.search.costs import SpaceCosts
+from narrower.search.earlier_results import SPACE_FACT, describe_space, earlier_results
+from narrower.search.loop import Budget, Loop, Progress, Score
+from narrower.search.objective import METRICS
+from narrower.search.samplers.build import build_sampler
+from narrower.store.provenance import changed_versions, environment
+from narrower.store.run_directory import RunDirectory, list_runs, write_json, write_text
+from narrower.store.trials import TrialStore
+from narrower.tasks.checkpoints import save_weights
+
+ShowProgress = Callable[[int], AbstractContextManager[Progress]]
+
+
+def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
+    """Write down what is searched, so that the run can be resumed and reproduced.
+
+    ``settings`` is the content of ``settings.toml``.
+    """
+    lowered = lower(problem.program)
+    batch_size = fitting_batch_size(lowered, len(problem.part))
+    write_text(run.settings, settings)
+    save_weights(problem.model, run.weights)
+    costs = [name for name, metric in METRICS.items() if not metric.is_quality]
+    return TrialStore.create(
+        run.trials,
+        ["accuracy", "loss", *problem.own_metrics, *costs],
+        {
+            **fingerprint(problem),
+            **conditions(problem, batch_size, torch.get_num_threads()),
+            SPACE_FACT: describe_space(problem.space),
+            "sample count": len(problem.part),
+            "environment": environment(),
+            "model": problem.model_name,
+        },
+    )
+
+
+def fingerprint(problem: Problem) -> dict[str, str]:
+    """Content hashes of everything that a run's trials depend on."""
+    return {"space": problem.space.content_hash, **_scored_on(problem)}
+
+
+def _scored_on(problem: Problem) -> dict[str, str]:
+    retraining = problem.retraining
+    return {
+        "model weights": problem.program.content_hash,
+        "data set": problem.data.content_hash,
+        "samples": f"{problem.part_name}[:{len(problem.part)}]",
+        "retraining": repr(retraining) if retraining else "none",
+    }
+
+
+def conditions(problem: Problem, batch_size: int, threads: int) -> dict[str, Any]:
+    """What two searches must have in common for their results to be the same bit for bit."""
+    return {**_scored_on(problem), "batch size": batch_size, "threads": threads}
+
+
+def check_unchanged(problem: Problem, store: TrialStore) -> None:
+    """Refuse to go on with a run whose space, model or data have changed.
+
+    Raises:
+        RunError: with what has changed.
+    """
+    recorded = store.facts()
+    for name, value in fingerprint(problem).items():
+        if recorded.get(name) != value:
+            raise RunError(f"the {name} of the run has changed since it began; start a new run instead")
+
+
+def run_search(
+    problem: Problem, run: RunDirectory, store: TrialStore, *, show_progress: ShowProgress
+) -> RunRecord:
+    """Search until the budget is spent and write the front; Ctrl-C ends it early with what there is.
+
+    Batch size and threads are those of the run's beginning.
+
+    Raises:
+        AllTrialsFailedError: no plan could be scored.
+        RunError: the sampler does not repeat what the run recorded, or the run cannot be written.
+    """
+    started = time.monotonic()
+    facts = store.facts()
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(_whole_number(facts, "threads"))
+    try:
+        evaluator = Evaluator(
+            lower(problem.program),
+            problem.part,
+            batch_size=_whole_number(facts, "batch size"),
+            own_metrics=problem.own_metrics,
+        )
+        loop = _search(problem, run, store, facts, evaluator, show_progress)
+        record = build_record(problem, loop, store, evaluator, time.monotonic() - started)
+    finally:
+        torch.set_num_threads(threads_before)
+    write_json(run.front, record.to_dict())
+    return record
+
+
+def _search(
+    problem: Problem,
+    run: RunDirectory,
+    store: TrialStore,
+    facts: Mapping[str, object],
+    evaluator: Evaluator,
+    show_progress: ShowProgress,
+) -> Loop:
+    options = problem.options
+    quality = [name for name in problem.seen_metrics if name in ("accuracy", "loss") or ":" in name]
+    others = [other for other in list_runs(run.path.parent) if other.path.resolve() != run.path.resolve()]
+    same = conditions(problem, evaluator.batch_size, torch.get_num_threads())
+    evaluator.adopt(earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}))
+    score: Score = lambda plans: evaluator.evaluate(plans, loss="loss" in problem.seen_metrics)  # noqa: E731
+    if problem.retraining is not None:
+        score = RetrainingScore(problem, problem.retraining, evaluator).evaluate
+    wanted = problem.wanted_trials
+    loop = Loop(
+        problem.space,
+        SpaceCosts(problem.space, problem.cost),
+        build_sampler(
+            options.sampler,
+            problem.space,
+            seed=options.seed,
+            wanted=wanted,
+            loss_count=problem.objectives.count,
+        ),
+        score,
+        problem.objectives,
+        problem.constraints,
+        store,
+        seed=options.seed,
+    )
+    try:
+        with show_progress(wanted) as progress:
+            loop.run(Budget(wanted, options.timeout_seconds, options.batch), progress)
+    except DivergedError as error:
+        changed = ", ".join(changed_versions(facts.get("environment"))) or "no version that is recorded"
+        raise RunError(
+            f"{error}: the {options.sampler} sampler does not repeat itself; changed since then: {changed}"
+        ) from error
+    if loop.tally.trials and loop.tally.failed == loop.tally.trials:
+        raise AllTrialsFailedError(
+            f"all {loop.tally.failed} trials failed; the first: {loop.tally.first_failure}"
+        )
+    return loop
+
+
+def _whole_number(facts: Mapping[str, object], name: str) -> int:
+    value = facts.get(name)
+    if not isinstance(value, int):
+        raise RunError(f"the run does not say its {name}; it was written by another version of narrower")
+    return value

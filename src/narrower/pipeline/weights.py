@@ -1,0 +1,25 @@
+"""The weights that plans start from, where none were given: trained first, or left by an earlier training."""
+
+from narrower.pipeline.problem import Problem, Say, given_weights
+from narrower.settings import convert
+from narrower.settings.schema import RunSettings
+from narrower.store.run_directory import RunDirectory
+from narrower.tasks.training import train
+
+
+def initial_weights(
+    problem: Problem, settings: RunSettings, run: RunDirectory, *, say: Say, show_progress: bool
+) -> Problem:
+    """The problem with weights: those that were trained in this run directory, or newly trained there."""
+    if run.checkpoint.is_file():
+        say(f"weights: {run.checkpoint}")
+        return given_weights(problem, run.checkpoint)
+    training = convert.training_settings(settings)
+    say(
+        f"no checkpoint: training {settings.model} on {problem.data.name} first "
+        f"({training.max_epochs} epochs, batch size {training.batch_size}, "
+        f"learning rate {training.learning_rate:g})"
+    )
+    result = train(problem.model, problem.data, training, run.path, show_progress=show_progress)
+    say(f"trained: validation accuracy {result.validation_accuracy:.4f}, {result.best_checkpoint}")
+    return given_weights(problem, result.best_checkpoint)

@@ -1,0 +1,58 @@
+"""Results of earlier searches that a new one can take over."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from narrower.errors import NarrowerError
+from narrower.evaluate.quality import Quality
+from narrower.plan import LayerPlan, Plan, plan_from_dict
+from narrower.search.space import Space
+from narrower.store.run_directory import RunDirectory
+from narrower.store.trials import TrialStore
+
+SPACE_FACT = "space slots"
+
+
+def describe_space(space: Space) -> list[list[dict[str, dict[str, str | float]]]]:
+    """The parts of the plan that each slot's options give: enough to read a plan's number back."""
+    return [list(slot.option_tables) for slot in space.slots]
+
+
+def earlier_results(
+    runs: Iterable[RunDirectory], conditions: Mapping[str, object], metrics: Iterable[str]
+) -> dict[Plan, Quality]:
+    """What runs under the same conditions (facts of the store) measured, by plan.
+
+    Only complete trials with all of the quality ``metrics`` count; a run that cannot be read is passed over.
+    """
+    found: dict[Plan, Quality] = {}
+    for run in runs:
+        try:
+            with TrialStore.open(run.trials, read_only=True) as store:
+                facts = store.facts()
+                if all(facts.get(name) == value for name, value in conditions.items()):
+                    found.update(_results(store, facts, tuple(metrics)))
+        except NarrowerError:
+            continue
+    return found
+
+
+def _results(
+    store: TrialStore, facts: Mapping[str, object], metrics: tuple[str, ...]
+) -> Iterable[tuple[Plan, Quality]]:
+    slots: Any = facts.get(SPACE_FACT)
+    samples: Any = facts.get("sample count")
+    if not isinstance(slots, list) or not isinstance(samples, int):
+        return
+    options = [[plan_from_dict(tables).layers for tables in slot] for slot in slots]
+    for trial in store.trials():
+        if trial.state != "complete" or any(name not in trial.metrics for name in metrics):
+            continue
+        index = trial.plan_index
+        entries: list[tuple[str, LayerPlan]] = []
+        for slot in reversed(options):
+            index, digit = divmod(index, len(slot))
+            entries += slot[digit]
+        own = tuple((name, trial.metrics[name]) for name in metrics if ":" in name)
+        correct = round(trial.metrics["accuracy"] * samples)
+        yield Plan.of(entries), Quality(correct, samples, trial.metrics.get("loss"), own=own)

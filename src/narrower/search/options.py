@@ -1,0 +1,19 @@
+"""How a search goes about it: which sampler, how long, with what chance."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """Everything about a search besides what is searched.
+
+    ``trials`` counts distinct evaluated plans, None meaning all; ``batch`` is the number of proposals asked
+    for at a time, None meaning what suits the sampler.
+    """
+
+    sampler: str = "brute_force"
+    trials: int | None = None
+    timeout_seconds: float | None = None
+    batch: int | None = None
+    seed: int = 0
+    jobs: int = 1

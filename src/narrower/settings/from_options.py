@@ -1,0 +1,76 @@
+"""A search described by command-line options instead of a file."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from narrower.errors import SettingsError
+from narrower.settings.load import explain
+from narrower.settings.schema import RunSettings
+
+BOUND = re.compile(r"\s*(?P<metric>[\w.:]+?)\s*(?P<sign><=|>=)\s*(?P<value>\S+)\s*")
+WHERE = "options"
+
+
+def settings_from_options(
+    *,
+    layers: str,
+    widths: dict[str, Sequence[str]],
+    fractions: str,
+    objectives: Sequence[str],
+    bounds: Sequence[str],
+    setup: dict[str, Any],
+    samples: int | None,
+    top: dict[str, Any],
+) -> RunSettings:
+    """The settings of a search over one set of choices for all layers whose name matches ``layers``.
+
+    Raises:
+        SettingsError: with the option's key, what was found and what is allowed.
+    """
+    config: dict[str, Any] = {"name": ["integer"]}
+    for operand, options in widths.items():
+        config[f"{operand}_width"] = [_number(option) for option in options]
+        config[f"{operand}_frac_width"] = [_number(fractions)]
+    strategy: dict[str, Any] = {
+        "setup": {name: value for name, value in setup.items() if value is not None},
+        "metrics": dict(_objective(text) for text in objectives),
+        "constraints": _constraints(bounds),
+    }
+    if samples is not None:
+        strategy["sw_runner"] = {"basic_evaluation": {"num_samples": samples}}
+    tables = {name: value for name, value in top.items() if value is not None}
+    tables["search"] = {
+        "search_space": {"name": "quantize", "setup": {"by": "regex"}, "seed": {layers: {"config": config}}},
+        "strategy": strategy,
+    }
+    try:
+        return RunSettings.model_validate(tables)
+    except ValidationError as error:
+        raise SettingsError(explain(error, WHERE, "")) from None
+
+
+def _number(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"-?\d+", text.strip()) else text.strip()
+
+
+def _objective(text: str) -> tuple[str, dict[str, str]]:
+    """``bitops``, or ``package.module:function=maximize``."""
+    name, _, direction = text.partition("=")
+    return name, {"direction": direction} if direction else {}
+
+
+def _constraints(bounds: Sequence[str]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for text in bounds:
+        match = BOUND.fullmatch(text)
+        try:
+            value = float(match["value"]) if match else None
+        except ValueError:
+            value = None
+        if match is None or value is None:
+            raise SettingsError(f"--constraint: found {text!r}; allowed: 'bitops<=5000' or 'accuracy>=0.6'")
+        found.setdefault(match["metric"], {})["max" if match["sign"] == "<=" else "min"] = value
+    return found

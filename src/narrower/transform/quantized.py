@@ -1,0 +1,89 @@
+"""Put the planned number formats into a module."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from narrower.errors import ModelError, unknown_name
+from narrower.formats.float32 import FLOAT32
+from narrower.formats.number_format import NumberFormat
+from narrower.plan import LayerPlan, Plan
+from narrower.quantizers.quantize import quantize_straight_through
+
+PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class Rounded(nn.Module):
+    """Rounds a parameter into a format; gradients pass straight through."""
+
+    def __init__(self, number_format: NumberFormat) -> None:
+        super().__init__()
+        self.number_format = number_format
+
+    def forward(self, x: Tensor) -> Tensor:
+        return quantize_straight_through(x, self.number_format)
+
+    def extra_repr(self) -> str:
+        return self.number_format.text
+
+
+def quantized(model: nn.Module, plan: Plan) -> nn.Module:
+    """Return a copy of ``model`` that rounds data, weight and bias of its layers as ``plan`` says.
+
+    Its parameters stay in float32 and can be trained: rounding has a straight-through gradient (Bengio et al.
+    2013). A module adds the bias inside its product, so that its outputs may differ from those of the
+    deployed form in the last bit.
+
+    Raises:
+        UnknownNameError: the plan names a layer that the model does not have.
+        ModelError: the layer is no linear or convolution module, or the plan changes its width.
+    """
+    changed = copy.deepcopy(model)
+    modules = dict(changed.named_modules())
+    for name, layer in plan.layers:
+        if name not in modules:
+            raise unknown_name("layer", name, [n for n, m in modules.items() if isinstance(m, PRODUCTS)])
+        module = modules[name]
+        if not isinstance(module, PRODUCTS):
+            raise ModelError(
+                f"{name}: a {type(module).__name__} computes its products inside; only linear and "
+                "convolution layers can be rounded in a module"
+            )
+        if layer.width != 1.0:
+            raise ModelError(f"{name}: resize the model before its formats are put in")
+        _round_operands(module, layer)
+    return changed
+
+
+def original_weights(model: nn.Module, trained: nn.Module) -> nn.Module:
+    """Return a copy of ``model`` with the float32 parameters that its quantized form was trained to."""
+    state = {_original_name(name): tensor for name, tensor in trained.state_dict().items()}
+    copied = copy.deepcopy(model)
+    copied.load_state_dict(state)
+    return copied
+
+
+def _original_name(name: str) -> str:
+    return (
+        name.replace(".parametrizations.", ".").removesuffix(".original")
+        if "parametrizations" in name
+        else name
+    )
+
+
+def _round_operands(module: nn.Module, layer: LayerPlan) -> None:
+    if layer.data != FLOAT32:
+        module.register_forward_pre_hook(_round_data(layer.data))
+    for parameter, number_format in (("weight", layer.weight), ("bias", layer.bias)):
+        if number_format != FLOAT32 and getattr(module, parameter) is not None:
+            parametrize.register_parametrization(module, parameter, Rounded(number_format))
+
+
+def _round_data(number_format: NumberFormat) -> Callable[[nn.Module, Any], Any]:
+    def hook(_module: nn.Module, inputs: Any) -> Any:
+        return (quantize_straight_through(inputs[0], number_format), *inputs[1:])
+
+    return hook
