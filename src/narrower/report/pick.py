@@ -50,15 +50,16 @@ def pick_accuracy_drop(record: RunRecord, drop: float) -> Pick:
     if not within:
         best = max(m.metrics["accuracy"] for m in members)
         raise RunError(
-            f"every member loses more than {drop:g} of float32's accuracy {float32:.4f}; the best has {best:.4f}"
+            f"every member loses more than {drop:g} of float32's accuracy {float32:.4f}; "
+            f"the best has {best:.4f}"
         )
     sign = -1 if cost["direction"] == "maximize" else 1
     cheapest = min(within, key=lambda m: (sign * m.metrics[cost["metric"]], m.number))
     lost = float32 - cheapest.metrics["accuracy"]
     return Pick(
         cheapest,
-        f"the {'largest' if sign < 0 else 'smallest'} {cost['metric']} of the {len(within)} of {len(members)} "
-        f"members that lose at most {drop:g} of float32's accuracy {float32:.4f}; it loses {lost:.4f}",
+        f"the {'largest' if sign < 0 else 'smallest'} {cost['metric']} of the {len(within)} "
+        f"of {len(members)} members that lose at most {drop:g} of float32's accuracy {float32:.4f}; it loses {lost:.4f}",
     )
 
 
