@@ -59,7 +59,8 @@ def pick_accuracy_drop(record: RunRecord, drop: float) -> Pick:
     return Pick(
         cheapest,
         f"the {'largest' if sign < 0 else 'smallest'} {cost['metric']} of the {len(within)} "
-        f"of {len(members)} members that lose at most {drop:g} of float32's accuracy {float32:.4f}; it loses {lost:.4f}",
+        f"of {len(members)} members that lose at most {drop:g} of float32's accuracy "
+        f"{float32:.4f}; it loses {lost:.4f}",
     )
 
 
