@@ -1,16 +1,22 @@
 """What every test may rely on: a directory of its own, and small things that are slow to make."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from narrower.cli.main import run
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
+from narrower.tasks.training import train
+from narrower.tasks.training_settings import TrainingSettings
+
+RunNarrower = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +58,24 @@ def with_statistics(model: nn.Module, inputs: torch.Tensor) -> nn.Module:
         for _ in range(20):
             model(inputs)
     return model.eval()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, jets: DataSet) -> Path:
+    """Weights of jsc-toy after one epoch on the jets."""
+    directory = tmp_path_factory.mktemp("trained")
+    settings = TrainingSettings(max_epochs=1, batch_size=256, learning_rate=1e-2)
+    result = train(build_model("jsc-toy"), jets, settings, directory, show_progress=False)
+    return result.best_checkpoint
+
+
+@pytest.fixture
+def run_narrower(capfd: pytest.CaptureFixture[str]) -> RunNarrower:
+    """Call the command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = run([str(argument) for argument in arguments])
+        return code, *capfd.readouterr()
+
+    return call

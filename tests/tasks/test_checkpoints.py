@@ -41,7 +41,7 @@ def test_hyper_parameters_that_hold_objects_say_how_to_save_a_state_dict(tmp_pat
     state = {f"model.{name}": tensor for name, tensor in build_model("jsc-toy").state_dict().items()}
     torch.save({"state_dict": state, "hyper_parameters": {"c": OwnConfiguration()}}, tmp_path / "hyper.ckpt")
     with pytest.raises(
-        CheckpointError, match="hyper-parameters hold.*OwnConfiguration.*save the weights alone"
+        CheckpointError, match=r"hyper-parameters hold.*OwnConfiguration.*save the weights alone"
     ):
         read_state_dict(tmp_path / "hyper.ckpt")
 

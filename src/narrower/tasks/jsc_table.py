@@ -59,6 +59,8 @@ def _csv_columns(path: Path) -> Columns:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header = next(csv.reader(file), [])
+        if not header:
+            raise DataError(f"{path}: empty, expected a heading and rows")
         # Text of fixed width, column by column: 830,000 rows as Python strings would take gigabytes.
         table = np.loadtxt(
             path, dtype="U32", delimiter=",", skiprows=1, ndmin=2, quotechar='"', encoding="utf-8"

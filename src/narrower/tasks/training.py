@@ -14,6 +14,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -128,7 +129,7 @@ class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning 
         loss = F.cross_entropy(self.model(inputs), targets)
         if not torch.isfinite(loss):
             raise NarrowerError(
-                f"the loss became {float(loss)} in epoch {self.current_epoch + 1}; try a learning rate below "
+                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; try a learning rate below "
                 f"{self.settings.learning_rate:g}"
             )
         self.log("loss", loss, batch_size=len(targets))
@@ -239,6 +240,7 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # A name that PyTorch renamed and Lightning still uses.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")
+            warnings.filterwarnings("ignore", category=PossibleUserWarning)
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

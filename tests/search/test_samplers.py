@@ -1,0 +1,126 @@
+"""Every sampler, run by the loop on jsc-toy under a constraint: the contract that all of them keep."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+
+from narrower.pipeline.problem import Problem, given_weights, pose
+from narrower.pipeline.search import run_search, start_run
+from narrower.report.record import RunRecord
+from narrower.search.samplers.catalogue import SAMPLERS
+from narrower.settings.from_options import settings_from_options
+from narrower.store.run_directory import RunDirectory
+from narrower.store.trial import Trial
+from narrower.store.trials import TrialStore
+
+TRIALS = 40
+LIMIT = 5000
+
+
+def problem(trained: Path, sampler: str, *, trials: int | None = TRIALS, seed: int = 0) -> Problem:
+    settings = settings_from_options(
+        layers=".*",
+        widths={"data_in": ["4", "8"], "weight": ["2", "4", "8"], "bias": ["2", "4", "8"]},
+        fractions="NA",
+        objectives=["accuracy", "bitops"],
+        bounds=[f"bitops<={LIMIT}"],
+        setup={"sampler": sampler, "n_trials": trials},
+        samples=256,
+        top={"model": "jsc-toy", "dataset": "jets", "seed": seed},
+    )
+    return given_weights(pose(settings), trained)
+
+
+def searched(posed: Problem, path: Path) -> tuple[RunRecord, list[Trial]]:
+    run = RunDirectory(path)
+    with run.locked(), start_run(posed, run, "") as store:
+        record = run_search(posed, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
+        return record, list(store.trials())
+
+
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_every_trial_is_admitted_none_is_repeated_and_the_seed_decides(
+    sampler: str, trained: Path, tmp_path: Path
+) -> None:
+    record, trials = searched(problem(trained, sampler), tmp_path / "a" / "run")
+    indices = [trial.plan_index for trial in trials]
+    assert len(set(indices)) == len(indices)
+    assert all(trial.metrics["bitops"] <= LIMIT for trial in trials)
+    assert record.summary.trials == len(trials) <= TRIALS
+    assert len(trials) == TRIALS or sampler == "grid"
+    _, again = searched(problem(trained, sampler), tmp_path / "b" / "run")
+    assert [trial.plan_index for trial in again] == indices
+    assert [trial.metrics for trial in again] == [trial.metrics for trial in trials]
+    if sampler not in ("grid", "brute_force"):
+        _, other = searched(problem(trained, sampler, seed=1), tmp_path / "c" / "run")
+        assert [trial.plan_index for trial in other] != indices
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsgaii", "random"])
+def test_a_space_that_is_used_up_ends_the_search_and_that_is_said(
+    sampler: str, trained: Path, tmp_path: Path
+) -> None:
+    settings = settings_from_options(
+        layers=r"seq_blocks\.2",
+        widths={"data_in": ["4", "8"], "weight": ["2", "4", "8"], "bias": ["8"]},
+        fractions="NA",
+        objectives=["accuracy", "bitops"],
+        bounds=[
+            "bitops<=113000"
+        ],  # the other layers take 106,496: 4x2, 4x4, 8x2 and 4x8 fit, 8x4 fits as well
+        setup={"sampler": sampler, "n_trials": 1000},
+        samples=64,
+        top={"model": "jsc-toy", "dataset": "jets"},
+    )
+    posed = given_weights(pose(settings), trained)
+    record, trials = searched(posed, tmp_path / "run")
+    by_hand = {
+        (data, weight)
+        for data in (4, 8)
+        for weight in (2, 4, 8)
+        if 128 * data * weight + 104 * 32 * 32 <= 113_000
+    }
+    assert len(trials) == len(by_hand) < 6
+    assert record.summary.exhausted
+    assert record.summary.completeness.startswith(f"complete: {len(by_hand)} of 6")
+    assert sum(record.summary.cut.values()) <= 6 - len(by_hand)
+
+
+def test_brute_force_below_the_size_takes_a_seeded_subset_and_says_so(trained: Path, tmp_path: Path) -> None:
+    posed = problem(trained, "brute_force", trials=30)
+    record, trials = searched(posed, tmp_path / "run")
+    assert record.summary.completeness == "30 of 5,832, not complete"
+    assert [t.plan_index for t in trials] != sorted(t.plan_index for t in trials)
+
+
+def test_results_of_a_smaller_space_are_taken_over(trained: Path, tmp_path: Path) -> None:
+    def posed(widths: list[str]) -> Problem:
+        settings = settings_from_options(
+            layers=".*",
+            widths={"data_in": ["8"], "weight": widths, "bias": ["8"]},
+            fractions="auto",
+            objectives=["accuracy", "bitops"],
+            bounds=[],
+            setup={"sampler": "brute_force"},
+            samples=256,
+            top={"model": "jsc-toy", "dataset": "jets"},
+        )
+        return given_weights(pose(settings), trained)
+
+    _, small = searched(posed(["4", "8"]), tmp_path / "runs" / "a")
+    record, large = searched(posed(["3", "4", "8"]), tmp_path / "runs" / "b")
+    assert (len(small), len(large)) == (8, 27)
+    assert record.summary.taken_over == 8
+    fresh, alone = searched(posed(["3", "4", "8"]), tmp_path / "elsewhere" / "c")
+    assert fresh.summary.taken_over == 0
+    assert [t.metrics for t in alone] == [t.metrics for t in large]
+
+
+def test_threads_and_batch_size_are_recorded(trained: Path, tmp_path: Path) -> None:
+    searched(problem(trained, "random"), tmp_path / "run")
+    with TrialStore.open(tmp_path / "run" / "trials.db") as store:
+        facts = store.facts()
+    assert facts["threads"] == torch.get_num_threads()
+    assert isinstance(facts["batch size"], int)
