@@ -3,11 +3,11 @@
 Runtimes compute batch norm, biased products and fused attention with other roundings than PyTorch's module
 does. After a quantizer a last bit can become a whole step. So a program is lowered to operators whose result
 is the same everywhere: batch norm is a multiplication and an addition for each channel, a bias is added after
-its product, attention is two products around a softmax, dropout is gone.
+its product, attention is two products around a softmax, a mean is a sum of halves, dropout is gone.
 """
 
 from dataclasses import replace
-from math import sqrt
+from math import prod, sqrt
 
 import torch
 from torch import Tensor, fx
@@ -42,6 +42,8 @@ def lower(program: Program) -> Program:
             graph.erase_node(node)
         elif kind == "scaled_dot_product_attention":
             _lower_attention(graph, node)
+        elif kind in ("mean", "adaptive_avg_pool1d", "adaptive_avg_pool2d"):
+            _lower_mean(graph, node, kind)
         elif kind == "view":  # a product of attention has other strides than the fused operator
             node.target = aten.reshape.default
         elif kind in BIAS_ARGUMENT and len(node.args) > BIAS_ARGUMENT[kind]:
@@ -126,6 +128,51 @@ def _lower_bias(graph: fx.Graph, node: fx.Node, position: int) -> None:
     addition.meta = {**node.meta, "bias_of": node.meta["layer"]}
     addition.meta.pop("layer")
     node.replace_all_uses_with(addition, delete_user_cb=lambda user: user is not addition)
+
+
+def _lower_mean(graph: fx.Graph, node: fx.Node, kind: str) -> None:
+    """A mean as additions of halves, in an order that every runtime keeps, and one multiplication."""
+    x = node.args[0]
+    assert isinstance(x, fx.Node)
+    shape = x.meta["val"].shape
+    if kind == "mean":
+        given = node.args[1] if len(node.args) > 1 else None
+        keeps = len(node.args) > 2 and bool(node.args[2])  # noqa: PLR2004 - mean(x, dim, keepdim)
+        if not isinstance(given, list | tuple) or not given or node.kwargs:
+            return
+        dimensions = sorted(int(d) % len(shape) for d in given if isinstance(d, int))
+    else:
+        keeps = True
+        spatial = 2 if kind.endswith("2d") else 1
+        if any(size != 1 for size in node.args[1]):  # type: ignore[union-attr]
+            return
+        dimensions = list(range(len(shape) - spatial, len(shape)))
+    sizes = [shape[d] for d in dimensions]
+    if not all(isinstance(size, int) for size in sizes):
+        return
+    with graph.inserting_before(node):
+        value = x
+        for dimension, size in zip(dimensions, sizes, strict=True):
+            value = _sum_of_halves(graph, node, value, dimension, size)
+        result = _call(graph, node, aten.mul.Tensor, (value, 1 / prod(sizes)), like=node if keeps else None)
+        if not keeps:
+            result = _call(graph, node, aten.squeeze.dims, (result, dimensions), like=node)
+    node.replace_all_uses_with(result)
+    graph.erase_node(node)
+
+
+def _sum_of_halves(graph: fx.Graph, origin: fx.Node, value: fx.Node, dimension: int, size: int) -> fx.Node:
+    def part(start: int, end: int) -> fx.Node:
+        return _call(graph, origin, aten.slice.Tensor, (value, dimension, start, end), like=None)
+
+    while size > 1:
+        half = size // 2
+        added = _call(graph, origin, aten.add.Tensor, (part(0, half), part(half, 2 * half)), like=None)
+        if size % 2:
+            rest = part(2 * half, size)
+            added = _call(graph, origin, aten.cat.default, ([added, rest], dimension), like=None)
+        value, size = added, half + size % 2
+    return value
 
 
 def _lower_attention(graph: fx.Graph, node: fx.Node) -> None:
