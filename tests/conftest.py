@@ -16,6 +16,9 @@ from narrower.tasks.models import build_model
 from narrower.tasks.training import train
 from narrower.tasks.training_settings import TrainingSettings
 
+# Several test processes share the cores: more threads than cores make each of them many times slower.
+torch.set_num_threads(1)
+
 RunNarrower = Callable[..., tuple[int, str, str]]
 
 

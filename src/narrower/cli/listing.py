@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import print_json, print_table
-from narrower.search.objective import METRICS
-from narrower.search.samplers.catalogue import SAMPLERS
+from narrower.searching.objective import METRICS
+from narrower.searching.samplers.catalogue import SAMPLERS
 from narrower.tasks import catalogue
 
 Json = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]

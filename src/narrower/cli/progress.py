@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from narrower.cli.console import messages
-from narrower.search.loop import Progress as Report
+from narrower.searching.loop import Progress as Report
 
 
 @contextmanager

@@ -109,7 +109,6 @@ def _run(
     from narrower.pipeline.problem import given_weights, pose
     from narrower.pipeline.record import unseen_widths
     from narrower.pipeline.search import check_unchanged, run_search, start_run
-    from narrower.pipeline.weights import initial_weights
     from narrower.store.trials import TrialStore
 
     with located(file or Path("options")):
@@ -132,6 +131,8 @@ def _run(
         elif source is not None:
             say(f"weights: {source}")
         else:
+            from narrower.pipeline.weights import initial_weights  # Lightning takes seconds to import
+
             problem = initial_weights(
                 problem, loaded.settings, target, say=say, show_progress=messages().is_terminal
             )

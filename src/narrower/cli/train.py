@@ -62,11 +62,13 @@ def train(
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.datasets import load_data_set
     from narrower.tasks.models import build_model
+    from narrower.tasks.scoring import check_fit
 
     network = build_model(model, seed=seed)
     if load is not None:
         network = load_weights(network, load)
     data = load_data_set(dataset, path=data_path)
+    check_fit(network, data)
     from narrower.tasks import training
 
     with run.locked():

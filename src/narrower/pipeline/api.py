@@ -16,11 +16,11 @@ from narrower.pipeline.problem import Problem, first_samples, with_model
 from narrower.pipeline.search import run_search, start_run
 from narrower.plan import OPERANDS
 from narrower.report.record import RunRecord
-from narrower.search.build_space import build_space
-from narrower.search.objective import METRICS, Constraint, Direction, Objective, Objectives
-from narrower.search.options import SearchOptions
-from narrower.search.samplers.catalogue import canonical_sampler
-from narrower.search.space_settings import LayerChoices, OperandChoices, SpaceSettings
+from narrower.searching.build_space import build_space
+from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
+from narrower.searching.options import SearchOptions
+from narrower.searching.samplers.catalogue import canonical_sampler
+from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.settings import checks
 from narrower.store.run_directory import RunDirectory
 from narrower.tasks.datasets import DataSet, load_data_set
@@ -105,7 +105,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     part: str,
     seed: int,
 ) -> Problem:
-    data_set = load_data_set(data, seed=seed) if isinstance(data, str) else data
+    data_set = load_data_set(data) if isinstance(data, str) else data
     module = build_model(model, seed=seed) if isinstance(model, str) else model
     check_fit(module, data_set)
     name = model if isinstance(model, str) else type(model).__name__

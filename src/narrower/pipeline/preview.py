@@ -12,7 +12,7 @@ from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
 from narrower.graph.lower import lower
 from narrower.pipeline.problem import Problem
-from narrower.search.costs import SpaceCosts, broken
+from narrower.searching.costs import SpaceCosts, broken
 
 COUNTED_EXACTLY = 2**18
 SAMPLED = 2**15

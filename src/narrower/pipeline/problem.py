@@ -15,11 +15,11 @@ from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
-from narrower.search.build_space import build_space
-from narrower.search.objective import Constraint, Objectives
-from narrower.search.options import SearchOptions
-from narrower.search.space import Space
-from narrower.search.space_settings import SpaceSettings
+from narrower.searching.build_space import build_space
+from narrower.searching.objective import Constraint, Objectives
+from narrower.searching.options import SearchOptions
+from narrower.searching.space import Space
+from narrower.searching.space_settings import SpaceSettings
 from narrower.settings import convert
 from narrower.settings.schema import DATA_LOADERS, RunSettings
 from narrower.tasks.checkpoints import load_weights
@@ -80,7 +80,7 @@ def pose(settings: RunSettings) -> Problem:
     """
     path = Path(settings.data_path) if settings.data_path else None
     with _about("dataset"):
-        data = load_data_set(settings.dataset, seed=settings.seed, path=path)
+        data = load_data_set(settings.dataset, path=path)
     with _about("model"):
         model = build_model(settings.model, seed=settings.seed)
         check_fit(model, data)

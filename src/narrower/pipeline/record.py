@@ -9,7 +9,7 @@ from narrower.evaluate.paired import is_more_accurate
 from narrower.pipeline.problem import Problem
 from narrower.plan import Plan, plan_to_dict
 from narrower.report.record import Member, RunRecord, Summary
-from narrower.search.loop import Loop
+from narrower.searching.loop import Loop
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 

@@ -13,13 +13,12 @@ from narrower.evaluate.evaluator import Evaluator
 from narrower.graph.lower import lower
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import build_record
-from narrower.pipeline.retraining import RetrainingScore
 from narrower.report.record import RunRecord
-from narrower.search.costs import SpaceCosts
-from narrower.search.earlier_results import SPACE_FACT, describe_space, earlier_results
-from narrower.search.loop import Budget, Loop, Progress, Score
-from narrower.search.objective import METRICS
-from narrower.search.samplers.build import build_sampler
+from narrower.searching.costs import SpaceCosts
+from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
+from narrower.searching.loop import Budget, Loop, Progress, Score
+from narrower.searching.objective import METRICS
+from narrower.searching.samplers.build import build_sampler
 from narrower.store.provenance import changed_versions, environment
 from narrower.store.run_directory import RunDirectory, list_runs, write_json, write_text
 from narrower.store.trials import TrialStore
@@ -129,6 +128,8 @@ def _search(
     evaluator.adopt(earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}))
     score: Score = lambda plans: evaluator.evaluate(plans, loss="loss" in problem.seen_metrics)  # noqa: E731
     if problem.retraining is not None:
+        from narrower.pipeline.retraining import RetrainingScore  # Lightning takes seconds to import
+
         score = RetrainingScore(problem, problem.retraining, evaluator).evaluate
     wanted = problem.wanted_trials
     loop = Loop(

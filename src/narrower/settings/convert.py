@@ -1,8 +1,8 @@
 """From the settings file's tables to the values that the program works with."""
 
-from narrower.search.objective import METRICS, Constraint, Direction, Objective, Objectives
-from narrower.search.options import SearchOptions
-from narrower.search.space_settings import LayerChoices, OperandChoices, SpaceSettings
+from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
+from narrower.searching.options import SearchOptions
+from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.settings.checks import FAMILIES
 from narrower.settings.schema import LayerConfig, RunSettings
 from narrower.tasks.training_settings import TrainingSettings

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
-from narrower.search.objective import METRICS
-from narrower.search.samplers.catalogue import SAMPLERS
+from narrower.searching.objective import METRICS
+from narrower.searching.samplers.catalogue import SAMPLERS
 from narrower.settings import checks
 from narrower.tasks.catalogue import DATA_SETS, MODELS, canonical_name
 

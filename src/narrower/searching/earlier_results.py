@@ -6,7 +6,7 @@ from typing import Any
 from narrower.errors import NarrowerError
 from narrower.evaluate.quality import Quality
 from narrower.plan import LayerPlan, Plan, plan_from_dict
-from narrower.search.space import Space
+from narrower.searching.space import Space
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 

@@ -9,10 +9,10 @@ from narrower.formats.fixed import FixedPoint
 from narrower.graph.network import Network
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
-from narrower.search.build_space import build_space
-from narrower.search.costs import SpaceCosts
-from narrower.search.space import Space
-from narrower.search.space_settings import LayerChoices, OperandChoices, SpaceSettings
+from narrower.searching.build_space import build_space
+from narrower.searching.costs import SpaceCosts
+from narrower.searching.space import Space
+from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.tasks.models import build_model
 from tests import zoo
 

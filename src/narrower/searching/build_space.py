@@ -11,8 +11,8 @@ from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
 from narrower.graph.network import Network
 from narrower.plan import OPERANDS, LayerPlan
-from narrower.search.space import Choice, Fragment, Slot, Space, Value, make_slot
-from narrower.search.space_settings import NOT_QUANTIZED, LayerChoices, OperandChoices, SpaceSettings
+from narrower.searching.space import Choice, Fragment, Slot, Space, Value, make_slot
+from narrower.searching.space_settings import NOT_QUANTIZED, LayerChoices, OperandChoices, SpaceSettings
 
 # The fraction width with the least squared error for a layer's operand at a width.
 AutoFraction = Callable[[str, str, int], int]

@@ -9,7 +9,7 @@ import torch
 from narrower.pipeline.problem import Problem, given_weights, pose
 from narrower.pipeline.search import run_search, start_run
 from narrower.report.record import RunRecord
-from narrower.search.samplers.catalogue import SAMPLERS
+from narrower.searching.samplers.catalogue import SAMPLERS
 from narrower.settings.from_options import settings_from_options
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.cost.network_cost import NetworkCost
-from narrower.search.objective import Constraint
-from narrower.search.space import Options, Space
+from narrower.searching.objective import Constraint
+from narrower.searching.space import Options, Space
 
 
 class SpaceCosts:

@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
-from narrower.search.samplers.sampler import Losses
-from narrower.search.space import Options, Space
+from narrower.searching.samplers.sampler import Losses
+from narrower.searching.space import Options, Space
 
 LARGEST_PERMUTATION = 2**22  # above, numbers are drawn and those drawn before are drawn again
 

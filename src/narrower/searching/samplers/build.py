@@ -1,8 +1,8 @@
 """How a sampler is built from its name."""
 
-from narrower.search.samplers.enumeration import BruteForce, Grid, Random
-from narrower.search.samplers.sampler import Sampler
-from narrower.search.space import Space
+from narrower.searching.samplers.enumeration import BruteForce, Grid, Random
+from narrower.searching.samplers.sampler import Sampler
+from narrower.searching.space import Space
 
 _OWN = {"brute_force": BruteForce, "random": Random, "grid": Grid}
 
@@ -11,6 +11,6 @@ def build_sampler(name: str, space: Space, *, seed: int, wanted: int, loss_count
     """Build a sampler of ``SAMPLERS``; ``wanted`` is the number of plans that will be asked for."""
     if own := _OWN.get(name):
         return own(space, seed, wanted)
-    from narrower.search.samplers.optuna_samplers import optuna_sampler
+    from narrower.searching.samplers.optuna_samplers import optuna_sampler
 
     return optuna_sampler(name, space, seed, loss_count)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from narrower.search.space import Options
+from narrower.searching.space import Options
 
 Losses = tuple[float, ...]
 

@@ -12,10 +12,10 @@ from narrower.errors import DivergedError
 from narrower.evaluate.quality import Quality
 from narrower.front import Front
 from narrower.plan import Plan
-from narrower.search.costs import SpaceCosts, broken
-from narrower.search.objective import Constraint, Objectives, first_broken
-from narrower.search.samplers.sampler import Losses, Sampler
-from narrower.search.space import Options, Space
+from narrower.searching.costs import SpaceCosts, broken
+from narrower.searching.objective import Constraint, Objectives, first_broken
+from narrower.searching.samplers.sampler import Losses, Sampler
+from narrower.searching.space import Options, Space
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialRow, TrialStore
 

@@ -16,8 +16,8 @@ from optuna.samplers import (
 )
 from optuna.trial import Trial, TrialState, create_trial
 
-from narrower.search.samplers.sampler import Losses
-from narrower.search.space import Options, Space
+from narrower.searching.samplers.sampler import Losses
+from narrower.searching.space import Options, Space
 
 POPULATION = 50
 STARTUP_TRIALS = 10

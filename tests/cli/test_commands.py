@@ -1,0 +1,168 @@
+"""The other commands, exit codes, and that nothing heavy is imported for a word of help."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.settings_file import settings_file
+from tests.conftest import RunNarrower
+
+HEAVY = "torch optuna lightning scipy sklearn pydantic onnxruntime"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from narrower.cli.main import run; import contextlib, io\n"
+        "with contextlib.redirect_stdout(io.StringIO()): run(['--help'])\n"
+        f"print([m for m in '{HEAVY}'.split() if m in sys.modules and m != 'pydantic'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_importing_the_package_imports_nothing_heavy_and_names_load_on_use() -> None:
+    code = (
+        "import sys, narrower; before = [m for m in 'torch optuna'.split() if m in sys.modules]\n"
+        "narrower.Plan; after = 'torch' in sys.modules\n"
+        "print(before, after, sorted(narrower.__all__) == dir(narrower))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] False True"
+
+
+@pytest.mark.parametrize("command", ["models", "datasets", "samplers", "metrics"])
+def test_lists_have_names_and_descriptions(run_narrower: RunNarrower, command: str) -> None:
+    code, out, _ = run_narrower(command, "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert all(row["name"] and row["description"] for row in rows)
+    code, table, _ = run_narrower(command)
+    assert all(row["name"] in table for row in rows)
+
+
+def test_profile_by_the_chop_convention(run_narrower: RunNarrower) -> None:
+    code, out, _ = run_narrower(
+        "profile", "jsc-tiny", "jets", "--batch-size", "8", "--convention", "chop", "--json"
+    )
+    found = json.loads(out)
+    assert code == 0
+    assert (found["flops"], found["bitops"], found["model_size_bytes"]) == (1320, 42240, 468)
+
+
+def test_profile_with_latency_names_threads_and_quartiles(run_narrower: RunNarrower) -> None:
+    code, out, _ = run_narrower("profile", "jsc-toy", "jets", "--batch-size", "64", "--latency", "--json")
+    assert code == 0
+    rows = json.loads(out)["latency"]
+    assert {(row["runtime"], row["batch_size"]) for row in rows} == {
+        ("PyTorch eager", 1),
+        ("PyTorch eager", 64),
+        ("ONNX Runtime", 1),
+        ("ONNX Runtime", 64),
+    }
+    for row in rows:
+        assert 0 < row["lower_quartile_us"] <= row["median_us"] <= row["upper_quartile_us"] <= row["p99_us"]
+        assert row["threads"] == 1
+
+
+def test_train_then_test(run_narrower: RunNarrower) -> None:
+    code, out, _ = run_narrower("train", "digits-mlp", "digits", "--max-epochs", "2", "--json")
+    assert code == 0
+    trained = json.loads(out)
+    code, out, _ = run_narrower(
+        "test", "digits-mlp", "digits", "--load", trained["best_checkpoint"], "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["parts"]["test"]["accuracy"] == trained["test_accuracy"]
+
+
+MISTAKES = [
+    (("train", "jsc-toi", "jets"), "did you mean 'jsc-toy'"),
+    (("train", "jsc-toy", "jet"), "did you mean 'jets'"),
+    (("train", "resnet20", "jets"), "does not run on data set"),
+    (("train", "nowhere:model", "jets"), "nowhere"),
+    (("test", "jsc-toy", "jets", "--load", "none.ckpt"), "no such file"),
+    (("search",), "--config"),
+    (("search", "--config", "none.toml"), "none.toml"),
+    (("search", "--resume", "runs/none"), "no such run"),
+    (("show", "runs/none"), "no such run"),
+    (("pick", "runs/none", "--knee"), "no such run"),
+    (("transform", "--config", "none.toml"), "none.toml"),
+    (("profile", "jsc-toy", "jets", "--convention", "mase"), "chop"),
+    (("serch",), "serch"),
+    (("search", "--model", "jsc-toy"), "--dataset"),
+    (("search", "--model", "jsc-toy", "--dataset", "jets", "--weight-widths", "2,x"), "'x'"),
+    (("search", "--model", "jsc-toy", "--dataset", "jets", "--objective", "acuracy"), "accuracy"),
+    (("search", "--model", "jsc-toy", "--dataset", "jets", "--constraint", "bitops"), "bitops<=5000"),
+    (("search", "--model", "jsc-toy", "--dataset", "jets", "--sampler", "tpe"), "n_trials is missing"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), MISTAKES)
+def test_mistakes_end_with_2_and_one_message_and_write_nothing(
+    run_narrower: RunNarrower, arguments: tuple[str, ...], said: str
+) -> None:
+    code, out, err = run_narrower(*arguments)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert list(Path().iterdir()) == []
+
+
+def test_check_counts_prices_and_writes_nothing(run_narrower: RunNarrower) -> None:
+    config = settings_file(Path("a.toml"), samples=64)
+    text = config.read_text(encoding="utf-8") + "\n[search.strategy.constraints]\nbitops.max = 5000\n"
+    config.write_text(text, encoding="utf-8")
+    code, out, _ = run_narrower("check", config, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["space_size"] == 5832
+    by_hand = sum(
+        9
+        * 3  # bias widths of three layers cost no bit operations
+        * (128 * a * b + 64 * c * d + 40 * e * f > 5000)
+        for a in (4, 8)
+        for b in (2, 4, 8)
+        for c in (4, 8)
+        for d in (2, 4, 8)
+        for e in (4, 8)
+        for f in (2, 4, 8)
+    )
+    assert found["cut"] == {"bitops above 5000": by_hand}
+    assert found["ranges"]["bitops"] == [232 * 8, 232 * 64]
+    assert found["seconds"] > 0
+    assert [path.name for path in Path().iterdir()] == ["a.toml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seed.seq_blocks_5", "seed.seq_block_5", "did you mean"),
+        ("seed.seq_blocks_5", "seed.seq_blocks_6", "no operands"),
+        ("num_samples = 256", "num_samples = 99999", "8800 samples"),
+        ('model = "jsc-toy"', 'model = "my.module:model"', "my.module"),
+        ('dataset = "jets"', 'dataset = "digits"', "model: "),
+        (
+            '[search.search_space.setup]\nby = "name"',
+            '[search.search_space.setup]\nby = "regex"',
+            "matches no layer",
+        ),
+    ],
+)
+def test_mistakes_that_show_only_with_the_model_name_file_and_line(
+    run_narrower: RunNarrower, old: str, new: str, said: str
+) -> None:
+    config = settings_file(Path("a.toml"))
+    text = config.read_text(encoding="utf-8")
+    assert old in text
+    config.write_text(text.replace(old, new), encoding="utf-8")
+    for command in (("check", "a.toml"), ("search", "--config", "a.toml")):
+        code, _, err = run_narrower(*command)
+        assert code == 2
+        assert err.startswith("error: a.toml:")
+        assert said in err
+        assert "Traceback" not in err
+    assert not Path("runs").exists()

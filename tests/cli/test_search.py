@@ -1,0 +1,190 @@
+"""The command ``search`` from file to front, and what reads its run."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+
+import narrower
+from narrower.tasks.datasets import DataSet
+from tests.cli.settings_file import settings_file
+from tests.conftest import RunNarrower
+
+FEW = {"layers": ("seq_blocks_5",), "biases": "[8]"}  # 6 plans
+
+
+def test_without_a_checkpoint_the_model_is_trained_first_and_that_is_said(run_narrower: RunNarrower) -> None:
+    code, out, err = run_narrower("search", "--config", settings_file(Path("a.toml"), **FEW))
+    assert code == 0
+    assert "no checkpoint: training jsc-toy on jets first (1 epochs, batch size 256" in err
+    assert "complete: 6 of 6" in err
+    assert "software_metrics" in out
+    assert "hardware_metrics" in out
+    assert "scaled_metrics" in out
+    run = Path("runs/toy")
+    for name in ("settings.toml", "trials.db", "front.json", "log.txt", "checkpoints/best.ckpt"):
+        assert (run / name).is_file()
+    again, _, err = run_narrower(
+        "search", "--config", run / "settings.toml", "--load", run / "checkpoints/best.ckpt"
+    )
+    assert again == 0
+    assert "training" not in err
+    fronts = [json.loads(Path(f"runs/{name}/front.json").read_text()) for name in ("toy", "toy-2")]
+    assert fronts[0]["members"] == fronts[1]["members"]
+
+
+def test_no_train_refuses_before_anything_is_written(run_narrower: RunNarrower) -> None:
+    code, _, err = run_narrower("search", "--no-train", "--config", settings_file(Path("a.toml"), **FEW))
+    assert code == 2
+    assert "--load" in err
+    assert not Path("runs").exists()
+
+
+def test_json_goes_to_stdout_and_everything_else_to_stderr(run_narrower: RunNarrower, trained: Path) -> None:
+    config = settings_file(Path("a.toml"), **FEW)
+    code, out, err = run_narrower("search", "--config", config, "--load", trained, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["completeness"] == "complete: 6 of 6"
+    assert "weights:" in err
+    code, out, _ = run_narrower("show", "runs/toy", "--json")
+    shown = json.loads(out)
+    assert shown["members"] == found["members"]
+    code, out, _ = run_narrower("runs", "--json")
+    assert [row["run"] for row in json.loads(out)] == ["runs/toy"]
+    for member in found["members"]:
+        low, high = member["accuracy_interval"]
+        assert low < member["metrics"]["accuracy"] < high
+        assert 0 < member["test_accuracy"] < 1
+
+
+def test_a_width_that_no_objective_sees_is_named(run_narrower: RunNarrower, trained: Path) -> None:
+    config = settings_file(Path("a.toml"), layers=("seq_blocks_5",))
+    _, _, err = run_narrower("search", "--config", config, "--load", trained)
+    assert "bias_width is searched in 1 layers, but no objective" in err
+    assert "data_in_width is searched" in err
+    assert "weight_width is searched" not in err
+
+
+def test_scaled_sum_is_one_objective(run_narrower: RunNarrower, trained: Path) -> None:
+    config = settings_file(Path("a.toml"), **FEW, setup='sum_scaled_metrics = true\ndirection = "maximize"')
+    code, out, _ = run_narrower("search", "--config", config, "--load", trained, "--json")
+    assert code == 0
+    (best,) = json.loads(out)["members"]
+    _, out, _ = run_narrower(
+        "search", "--config", settings_file(Path("b.toml"), **FEW), "--load", trained, "--json"
+    )
+    members = json.loads(out)["members"]
+    scores = [m["metrics"]["accuracy"] - 0.2 * m["metrics"]["average_bitwidth"] for m in members]
+    assert best["metrics"]["accuracy"] - 0.2 * best["metrics"]["average_bitwidth"] == pytest.approx(
+        max(scores)
+    )
+
+
+def test_the_chop_convention_leaves_out_layers_without_a_format(
+    run_narrower: RunNarrower, trained: Path
+) -> None:
+    config = settings_file(Path("a.toml"), **FEW)
+    text = config.read_text(encoding="utf-8")
+    table = '\n[search.strategy.hw_runner.average_bitwidth]\nconvention = "chop"\n'
+    config.write_text(text + table, encoding="utf-8")
+    _, out, _ = run_narrower("search", "--config", config, "--load", trained, "--json")
+    averages = {member["metrics"]["average_bitwidth"] for member in json.loads(out)["members"]}
+    assert averages <= {2, 4, 8}
+
+
+def test_a_failing_metric_is_recorded_and_all_failed_ends_with_1(
+    run_narrower: RunNarrower, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_metrics.py").write_text(
+        "import torch\n"
+        "def background_rejection(outputs, targets):\n"
+        "    assert outputs.shape == (256, 5) and targets.shape == (256,)\n"
+        "    scores = outputs.softmax(dim=1)[:, 2]\n"
+        "    cut = scores[targets == 2].quantile(0.5)\n"
+        "    return 1 / max(1e-3, float((scores[targets != 2] > cut).float().mean()))\n"
+        "calls = []\n"
+        "def sometimes(outputs, targets):\n"
+        "    calls.append(0)\n"
+        "    if len(calls) % 2: raise ValueError('no luck')\n"
+        "    return 0.5\n"
+        "def never(outputs, targets):\n"
+        "    return float('nan')\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def config(function: str) -> Path:
+        path = settings_file(Path(f"{function}.toml"), **FEW)
+        metric = f'"my_metrics:{function}".direction = "maximize"'
+        text = path.read_text(encoding="utf-8").replace("accuracy.scale = 1.0", metric)
+        path.write_text(text.replace('accuracy.direction = "maximize"', ""), encoding="utf-8")
+        return path
+
+    code, out, _ = run_narrower(
+        "search", "--config", config("background_rejection"), "--load", trained, "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["members"][0]["metrics"]["my_metrics:background_rejection"] > 1
+    code, out, _ = run_narrower("search", "--config", config("sometimes"), "--load", trained, "--json")
+    assert code == 0
+    assert json.loads(out)["summary"]["failed"] == 3
+    assert "no luck" in json.loads(out)["summary"]["first_failure"]
+    code, _, err = run_narrower("search", "--config", config("never"), "--load", trained)
+    assert code == 1
+    assert "all 6 trials failed" in err
+    assert "nan" in err
+
+
+def test_eval_mode_false_trains_each_candidate_first(run_narrower: RunNarrower, trained: Path) -> None:
+    kept = settings_file(Path("a.toml"), layers=("seq_blocks_5",), biases="[8]", weights="[2]")
+    _, out, _ = run_narrower("search", "--config", kept, "--load", trained, "--json")
+    before = max(m["metrics"]["accuracy"] for m in json.loads(out)["members"])
+    text = kept.read_text(encoding="utf-8") + "\n[search.strategy]\neval_mode = false\n"
+    Path("b.toml").write_text(text, encoding="utf-8")
+    code, out, _ = run_narrower("search", "--config", "b.toml", "--load", trained, "--json")
+    assert code == 0
+    after = max(m["metrics"]["accuracy"] for m in json.loads(out)["members"])
+    assert after > before  # two-bit weights recover when they are trained
+
+
+def test_pick_and_transform_give_a_model_that_loads_with_one_call(
+    run_narrower: RunNarrower, trained: Path, jets: DataSet
+) -> None:
+    run_narrower("search", "--config", settings_file(Path("a.toml")), "--load", trained)
+    code, out, _ = run_narrower("pick", "runs/toy", "--max", "average_bitwidth=6")
+    assert code == 0
+    Path("picked.toml").write_text(out, encoding="utf-8")
+    record = json.loads(Path("runs/toy/front.json").read_text(encoding="utf-8"))
+    within = [m for m in record["members"] if m["metrics"]["average_bitwidth"] <= 6]
+    best = max(within, key=lambda m: m["metrics"]["accuracy"])
+    assert tomllib.loads(out)["plan"] == best["plan"]
+    code, _, _ = run_narrower("transform", "--config", "picked.toml", "--output", "small.safetensors")
+    assert code == 0
+    model = narrower.load_compressed("small.safetensors")
+    part = jets.validation.first(256)
+    with torch.inference_mode():
+        correct = int((model(part.inputs).argmax(dim=1) == part.targets).sum())
+    assert abs(correct - best["metrics"]["accuracy"] * 256) <= 1
+    for arguments in (("--knee",), ("--accuracy-drop", "0.5")):
+        assert run_narrower("pick", "runs/toy", *arguments)[0] == 0
+    for arguments in (("--max", "average_bitwidth=1"), ("--max", "bitops"), ("--max", "bitop=3"), ()):
+        assert run_narrower("pick", "runs/toy", *arguments)[0] == 2
+
+
+def test_search_from_python_gives_a_plain_table(jsc_toy: torch.nn.Module, jets: DataSet) -> None:
+    result = narrower.search(
+        jsc_toy,
+        jets,
+        {"seq_blocks.2": {"weight": [2, 8]}, "seq_blocks_8": {"data": [4, 8], "weight": [8]}},
+        ["accuracy", "bitops"],
+        samples=200,
+        constraints={"bitops": (None, 200_000)},
+    )
+    assert result.record.summary.trials == 4
+    assert {"number", "accuracy", "bitops", "plan"} <= result.front[0].keys()
+    assert not Path("runs").exists()
+    with pytest.raises(narrower.NarrowerError, match="did you mean"):
+        narrower.search(jsc_toy, jets, {"seq_block.2": {"weight": [2]}}, ["accuracy"])
