@@ -1,0 +1,185 @@
+"""How an artefact rounds the operands of a product: QDQ pairs for ONNX Runtime, Quant nodes for QONNX."""
+
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto
+from torch import Tensor
+
+from narrower.errors import ExportError
+from narrower.export.onnx_builder import OnnxBuilder
+from narrower.formats.fixed import FixedPoint
+from narrower.formats.float32 import Float32
+from narrower.formats.number_format import NumberFormat
+from narrower.plan import LayerPlan
+from narrower.quantizers.quantize import quantize
+
+Packing = Literal["speed", "size"]
+QONNX_DOMAIN = "qonnx.custom_op.general"
+# Container by whether it is signed: (bits it has, ONNX type), the narrowest first.
+CONTAINERS: dict[bool, tuple[tuple[int, int], ...]] = {
+    True: ((4, TensorProto.INT4), (8, TensorProto.INT8), (16, TensorProto.INT16)),
+    False: ((4, TensorProto.UINT4), (8, TensorProto.UINT8), (16, TensorProto.UINT16)),
+}
+INT32_LIMIT = 2**31
+
+
+@runtime_checkable
+class Rounding(Protocol):
+    """Writes operands into a graph, each through its number format."""
+
+    def data(self, value: str, number_format: NumberFormat) -> str:
+        """A computed value, rounded."""
+
+    def weight(self, values: Tensor, number_format: NumberFormat, *, is_matrix: bool, label: str) -> str:
+        """A constant operand, rounded; ``is_matrix`` where the runtime may multiply it in integers."""
+
+    def add_bias(self, product: str, bias: Tensor, layer: LayerPlan, label: str) -> str:
+        """A product plus its rounded bias."""
+
+
+def whole_numbers(values: Tensor, number_format: FixedPoint) -> NDArray[np.int64]:
+    """The integers that stand for rounded values, in steps of the format."""
+    scaled = quantize(values.detach().float(), number_format).double() * 2.0**number_format.frac
+    return np.asarray(scaled.round().to(torch.int64).numpy())
+
+
+class QdqRounding:
+    """QuantizeLinear and DequantizeLinear with the scale 2**-frac and the zero point 0.
+
+    Widths other than that of their container are cut by a Clip before QuantizeLinear; widths above 16, which
+    have no container, are rounded by Mul, Round and Clip. Weights of matrices take a whole byte with the
+    packing "speed", because ONNX Runtime has no integer kernel for 4 bits.
+    """
+
+    def __init__(self, builder: OnnxBuilder, packing: Packing = "speed") -> None:
+        self._builder = builder
+        self._packing = packing
+        self._rounded: dict[tuple[str, NumberFormat], str] = {}
+
+    def data(self, value: str, number_format: NumberFormat) -> str:
+        """Clip, QuantizeLinear, DequantizeLinear; once for each value and format."""
+        key = (value, number_format)
+        if isinstance(number_format, Float32):
+            return value
+        if key not in self._rounded:
+            self._rounded[key] = self._round(value, _fixed(number_format))
+        return self._rounded[key]
+
+    def _round(self, value: str, number_format: FixedPoint) -> str:
+        emit, constant = self._builder.emit, self._builder.constant
+        low, high = number_format.integer_range
+        container = _container(number_format, smallest=8)
+        if container is None:
+            scaled = emit("Mul", value, constant(np.float32(2.0**number_format.frac)))
+            whole = emit("Clip", emit("Round", scaled), constant(np.float32(low)), constant(np.float32(high)))
+            return emit("Mul", whole, constant(np.float32(number_format.step)))
+        bits, data_type = container
+        if bits != number_format.width:
+            step = number_format.step
+            value = emit("Clip", value, constant(np.float32(low * step)), constant(np.float32(high * step)))
+        scale, zero = self._grid(number_format.frac, data_type)
+        return emit("DequantizeLinear", emit("QuantizeLinear", value, scale, zero), scale, zero)
+
+    def weight(self, values: Tensor, number_format: NumberFormat, *, is_matrix: bool, label: str) -> str:
+        """DequantizeLinear of integers, or float32 where there is no container."""
+        if isinstance(number_format, Float32):
+            return self._builder.constant(values.detach().float().numpy(), label)
+        number_format = _fixed(number_format)
+        smallest = 8 if is_matrix and self._packing == "speed" else 4
+        container = _container(number_format, smallest)
+        if container is None:
+            return self._builder.constant(quantize(values.detach().float(), number_format).numpy(), label)
+        data_type = container[1]
+        integers = self._builder.integers(whole_numbers(values, number_format), data_type, label)
+        return self._builder.emit(
+            "DequantizeLinear", integers, *self._grid(number_format.frac, data_type), label=label
+        )
+
+    def add_bias(self, product: str, bias: Tensor, layer: LayerPlan, label: str) -> str:
+        """Add a bias on the grid of the product as int32; any other as float32.
+
+        A bias off the grid of a rounded product is subtracted with its sign turned, which is the same number:
+        ONNX Runtime would move an added one to the grid (its optimisation WeightBiasQuantization) or start
+        its float32 sum with it.
+        """
+        builder, frac = self._builder, product_fraction(layer)
+        if frac is not None and isinstance(layer.bias, FixedPoint) and layer.bias.frac <= frac:
+            on_grid = whole_numbers(bias, layer.bias) << (frac - layer.bias.frac)
+            if np.abs(on_grid).max(initial=0) < INT32_LIMIT:
+                scale, zero = self._grid(frac, TensorProto.INT32)
+                integers = builder.integers(on_grid, TensorProto.INT32, label)
+                return builder.emit("Add", product, builder.emit("DequantizeLinear", integers, scale, zero))
+        rounded = quantize(bias.detach().float(), layer.bias).numpy()
+        if isinstance(layer.weight, Float32):
+            return builder.emit("Add", product, builder.constant(rounded, label))
+        return builder.emit("Sub", product, builder.constant(-rounded, label))
+
+    def _grid(self, frac: int, data_type: int) -> tuple[str, str]:
+        zero = self._builder.integers(np.zeros((), np.int64), data_type, "zero_point")
+        return self._builder.constant(np.float32(2.0**-frac), "scale"), zero
+
+
+class QuantRounding:
+    """QONNX's Quant nodes, on values and on float32 weights; hls4ml and FINN read them."""
+
+    def __init__(self, builder: OnnxBuilder) -> None:
+        self._builder = builder
+        self._rounded: dict[tuple[str, NumberFormat], str] = {}
+
+    def data(self, value: str, number_format: NumberFormat) -> str:
+        """One Quant node for each value and format."""
+        if isinstance(number_format, Float32):
+            return value
+        key = (value, number_format)
+        if key not in self._rounded:
+            self._rounded[key] = self._quant(value, _fixed(number_format))
+        return self._rounded[key]
+
+    def _quant(self, value: str, number_format: FixedPoint) -> str:
+        constant = self._builder.constant
+        return self._builder.emit(
+            "Quant",
+            value,
+            constant(np.float32(number_format.step), "scale"),
+            constant(np.float32(0), "zero_point"),
+            constant(np.float32(number_format.width), "bit_width"),
+            domain=QONNX_DOMAIN,
+            signed=int(number_format.signed),
+            narrow=0,
+            rounding_mode="ROUND",
+        )
+
+    def weight(self, values: Tensor, number_format: NumberFormat, *, is_matrix: bool, label: str) -> str:
+        """A Quant node over the float32 weight."""
+        del is_matrix
+        return self.data(self._builder.constant(values.detach().float().numpy(), label), number_format)
+
+    def add_bias(self, product: str, bias: Tensor, layer: LayerPlan, label: str) -> str:
+        """Add the bias behind its Quant node."""
+        held = self._builder.constant(bias.detach().float().numpy(), label)
+        return self._builder.emit("Add", product, self.data(held, layer.bias))
+
+
+def product_fraction(layer: LayerPlan) -> int | None:
+    """Fraction bits of a layer's exact products; None where an operand is not fixed point."""
+    if isinstance(layer.data, FixedPoint) and isinstance(layer.weight, FixedPoint):
+        return layer.data.frac + layer.weight.frac
+    return None
+
+
+def _container(number_format: FixedPoint, smallest: int) -> tuple[int, int] | None:
+    fitting = (
+        (bits, data_type)
+        for bits, data_type in CONTAINERS[number_format.signed]
+        if bits >= max(smallest, number_format.width)
+    )
+    return next(fitting, None)
+
+
+def _fixed(number_format: NumberFormat) -> FixedPoint:
+    if not isinstance(number_format, FixedPoint):
+        raise ExportError(f"no rule exports numbers in the format {number_format.text}; allowed: fixed point")
+    return number_format
