@@ -1,18 +1,26 @@
 """A model with its plan in one safetensors file."""
 
 import json
+import os
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from narrower.errors import CheckpointError, NarrowerError
+from narrower.export.bit_packing import pack, unpack
+from narrower.export.rounding import whole_numbers
+from narrower.formats.fixed import FixedPoint
+from narrower.formats.text import parse_format
 from narrower.plan import Plan, plan_from_dict, plan_to_dict
 from narrower.tasks.checkpoints import load_weights, save_weights
 from narrower.tasks.models import build_model
 from narrower.transform.quantized import quantized
 
-MODEL, PLAN = "narrower.model", "narrower.plan"
+MODEL, PLAN, PACKED = "narrower.model", "narrower.plan", "narrower.packed"
 
 
 def save_compressed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> None:
@@ -25,19 +33,86 @@ def save_compressed(model: nn.Module, model_name: str, plan: Plan, path: Path) -
     save_weights(model, path, {MODEL: model_name, PLAN: json.dumps(plan_to_dict(plan))})
 
 
+def save_packed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> None:
+    """Write the rounded weights, each in as many bits as its format has, with the model's name and the plan.
+
+    What the plan does not round stays float32.
+
+    Raises:
+        NarrowerError: the plan does not fit the model.
+    """
+    quantized(model, plan)
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
+    packed: dict[str, dict[str, object]] = {}
+    for layer, chosen in plan.layers:
+        for operand, number_format in (("weight", chosen.weight), ("bias", chosen.bias)):
+            name = f"{layer}.{operand}"
+            if isinstance(number_format, FixedPoint) and name in tensors:
+                packed[name] = {"format": number_format.text, "shape": list(tensors[name].shape)}
+                integers = whole_numbers(tensors[name], number_format)
+                tensors[name] = torch.from_numpy(pack(integers, number_format.width))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    metadata = {MODEL: model_name, PLAN: json.dumps(plan_to_dict(plan)), PACKED: json.dumps(packed)}
+    try:
+        save_file(tensors, partial, metadata)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def load_compressed(path: Path | str) -> nn.Module:
-    """Load what ``save_compressed`` wrote: the model in evaluation mode, rounding as its plan says.
+    """Load what ``save_compressed`` or ``save_packed`` wrote: a model that rounds as its plan says.
+
+    It is in evaluation mode.
+
+    Raises:
+        CheckpointError: not such a file, or its model or plan cannot be had.
+    """
+    model, plan = load_parts(path)
+    return quantized(model, plan).eval()
+
+
+def load_parts(path: Path | str) -> tuple[nn.Module, Plan]:
+    """The float32 model of such a file, and the plan.
 
     Raises:
         CheckpointError: not such a file, or its model or plan cannot be had.
     """
     path = Path(path)
-    name, plan = _description(path)
-    model = load_weights(build_model(name), path)
-    return quantized(model, plan).eval()
+    metadata = _metadata(path)
+    try:
+        name, plan = metadata[MODEL], plan_from_dict(json.loads(metadata[PLAN]))
+        packed = json.loads(metadata.get(PACKED, "{}"))
+    except (ValueError, NarrowerError) as error:
+        raise CheckpointError(f"{path}: its plan cannot be read: {error}") from error
+    model = build_model(name)
+    if not packed:
+        return load_weights(model, path), plan
+    tensors = load_file(path)
+    try:
+        for tensor, described in packed.items():
+            tensors[tensor] = _unpacked(tensors[tensor], described)
+        model.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError, NarrowerError) as error:
+        raise CheckpointError(f"{path} does not fit {name}: {error}") from error
+    return model, plan
 
 
-def _description(path: Path) -> tuple[str, Plan]:
+def _unpacked(stored: Tensor, described: dict[str, object]) -> Tensor:
+    number_format = parse_format(str(described["format"]))
+    shape = described["shape"]
+    if not isinstance(number_format, FixedPoint) or not isinstance(shape, list):
+        raise CheckpointError(f"no packed weight is described by {described}")
+    count = int(np.prod(shape))
+    integers = unpack(stored.numpy(), number_format.width, count, signed=number_format.signed)
+    return torch.from_numpy(integers.reshape(shape)).float() * number_format.step
+
+
+def _metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -45,9 +120,7 @@ def _description(path: Path) -> tuple[str, Plan]:
         raise CheckpointError(f"{path}: not a safetensors file: {error}") from error
     if MODEL not in metadata or PLAN not in metadata:
         raise CheckpointError(
-            f"{path}: holds weights but no plan; it was not written by 'narrower transform'"
+            f"{path}: holds weights but no plan; it was not written by 'narrower transform' or "
+            "'narrower export'"
         )
-    try:
-        return metadata[MODEL], plan_from_dict(json.loads(metadata[PLAN]))
-    except (ValueError, NarrowerError) as error:
-        raise CheckpointError(f"{path}: its plan cannot be read: {error}") from error
+    return dict(metadata)

@@ -37,7 +37,7 @@ class OnnxBuilder:
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._held:
             self._held[key] = self._name(label)
-            self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), self._held[key]))
+            self._constants.append(numpy_helper.from_array(array.copy(order="C"), self._held[key]))
         return self._held[key]
 
     def integers(self, values: NDArray[np.int64], data_type: int, label: str) -> str:

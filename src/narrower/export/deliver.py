@@ -1,0 +1,197 @@
+"""Write an artefact, run it, compare it with our own evaluation, and say so beside it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from narrower.cost.network_cost import NetworkCost
+from narrower.errors import ExportError, unknown_name
+from narrower.evaluate.batch_size import fitting_batch_size
+from narrower.evaluate.evaluator import Evaluator
+from narrower.export.compressed import load_parts, save_packed
+from narrower.export.exactness import inexact_operators
+from narrower.export.execute import run_onnx, run_qonnx
+from narrower.export.gate_samples import LEAST, affordable_count, gate_samples
+from narrower.export.manifest import Check, Manifest, compare
+from narrower.export.onnx_model import to_onnx
+from narrower.export.rounding import Packing
+from narrower.graph.lower import lower
+from narrower.graph.program import Program
+from narrower.graph.trace import trace
+from narrower.plan import Plan, plan_to_dict
+from narrower.tasks.datasets import DataSet, Part
+
+Kind = Literal["onnx", "qonnx", "safetensors", "verilog"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is exported: a trained model with a plan for it, and data of the kind it was made for."""
+
+    model: nn.Module
+    model_name: str
+    plan: Plan
+    data: DataSet
+    trial: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How it is exported.
+
+    ``samples`` None: 10,000 for small networks, 1,000 for others. ``batch_size`` None: open in ONNX, 1 in
+    QONNX. ``packing``: "speed" keeps 4-bit matrices in whole bytes, for which ONNX Runtime has kernels.
+    """
+
+    samples: int | None = None
+    batch_size: int | None = None
+    packing: Packing = "speed"
+    allow_mismatch: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """A subject ready for export: its lowered program, and inputs with the outputs they must give."""
+
+    subject: Subject
+    program: Program
+    wishes: Wishes
+    inputs: Tensor
+    own_samples: int
+    outputs: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What an exporter wrote and measured."""
+
+    path: Path
+    checks: tuple[Check, ...]
+    batch_size: int | None = None
+    notes: tuple[str, ...] = ()
+    is_exact: bool | None = None  # None: as the plan's operators are
+
+
+def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | None = None) -> Manifest:
+    """Write the artefact and ``manifest.json`` into ``directory``, after running and comparing it.
+
+    Raises:
+        UnknownNameError: no such kind of artefact.
+        ExportError: the plan cannot be expressed, or the artefact computes something else.
+    """
+    if kind not in EXPORTERS:
+        raise unknown_name("kind of artefact", kind, EXPORTERS)
+    wishes = wishes or Wishes()
+    case = _prepare(subject, wishes)
+    directory.mkdir(parents=True, exist_ok=True)
+    delivery = EXPORTERS[kind](case, directory)
+    inexact = inexact_operators(case.program, subject.plan)
+    is_exact = not inexact if delivery.is_exact is None else delivery.is_exact
+    manifest = Manifest(
+        artefact=str(delivery.path),
+        kind=kind,
+        model=subject.model_name,
+        trial=subject.trial,
+        plan=plan_to_dict(subject.plan),
+        batch_size=delivery.batch_size,
+        mode="exact" if is_exact else "class",
+        inexact=() if is_exact else inexact,
+        checks=delivery.checks,
+        samples_of_data_set=min(case.own_samples, delivery.checks[0].samples),
+        bytes_on_disk=_bytes_on_disk(delivery.path),
+        computed_bytes=NetworkCost(case.program.network).of(subject.plan.formats)["model_size"],
+        notes=delivery.notes,
+    )
+    path = directory / f"{delivery.path.name}.manifest.json"
+    path.write_text(json.dumps(manifest.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    if not wishes.allow_mismatch:
+        manifest.require_passed()
+    return manifest
+
+
+def _prepare(subject: Subject, wishes: Wishes) -> Case:
+    if subject.plan.widths:
+        raise ExportError("resize the model before it is exported: its plan still holds widths")
+    program = lower(trace(subject.model, subject.data.train.inputs[:3], subject.model_name))
+    count = affordable_count(program.network) if wishes.samples is None else wishes.samples
+    if count < LEAST:
+        raise ExportError(f"an artefact is compared on at least {LEAST:,} samples, not {count:,}")
+    inputs, own = gate_samples(subject.data, count)
+    return Case(subject, program, wishes, inputs, own, own_outputs(program, subject.plan, inputs))
+
+
+def own_outputs(program: Program, plan: Plan, inputs: Tensor) -> NDArray[np.float32]:
+    """Our own evaluation of a plan, bit for bit what a search scores."""
+    part = Part(inputs, torch.zeros(len(inputs), dtype=torch.long))
+    evaluator = Evaluator(program, part, batch_size=fitting_batch_size(program, len(inputs)))
+    outputs = evaluator.outputs(plan, inputs)
+    if outputs.dim() != 2:  # noqa: PLR2004 - [samples, classes]
+        raise ExportError(f"the outputs have {outputs.dim()} dimensions; scores have 2, [samples, classes]")
+    return np.asarray(outputs.numpy())
+
+
+def _onnx(case: Case, directory: Path) -> Delivery:
+    path = directory / "model.onnx"
+    size = case.wishes.batch_size
+    model = to_onnx(case.program, case.subject.plan, batch_size=size, packing=case.wishes.packing)
+    path.write_bytes(model.SerializeToString())
+    checks = tuple(
+        compare(run_onnx(path, case.inputs, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
+        for optimised, conditions in (
+            (True, "default session options, one thread"),
+            (False, "graph optimisations off, one thread"),
+        )
+    )
+    return Delivery(path, checks, size)
+
+
+def _qonnx(case: Case, directory: Path) -> Delivery:
+    path = directory / "model.qonnx.onnx"
+    size = case.wishes.batch_size or 1
+    model = to_onnx(case.program, case.subject.plan, dialect="qonnx", batch_size=size)
+    path.write_bytes(model.SerializeToString())
+    check = compare(run_qonnx(path, case.inputs), case.outputs, "QONNX executor", "node by node")
+    return Delivery(path, (check,), size)
+
+
+def _safetensors(case: Case, directory: Path) -> Delivery:
+    """The file is loaded back and evaluated; its module as such may differ in the last bit."""
+    path = directory / "model.safetensors"
+    subject = case.subject
+    save_packed(subject.model, subject.model_name, subject.plan, path)
+    model, plan = load_parts(path)
+    program = lower(trace(model, subject.data.train.inputs[:3], subject.model_name))
+    check = compare(
+        own_outputs(program, plan, case.inputs), case.outputs, "PyTorch", "loaded back, deployed form"
+    )
+    return Delivery(path, (check,), is_exact=True)
+
+
+def _verilog(case: Case, directory: Path) -> Delivery:
+    from narrower.export.verilog import deliver_verilog
+
+    path, checks, notes = deliver_verilog(
+        case.program, case.subject.plan, case.inputs, case.outputs, directory / "verilog"
+    )
+    return Delivery(path, checks, None, notes, is_exact=True)
+
+
+def _bytes_on_disk(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in (path / "src").rglob("*.v"))
+
+
+EXPORTERS: dict[str, Callable[[Case, Path], Delivery]] = {
+    "onnx": _onnx,
+    "qonnx": _qonnx,
+    "safetensors": _safetensors,
+    "verilog": _verilog,
+}

@@ -1,0 +1,101 @@
+"""Run an artefact where it will run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narrower.errors import ExportError, MissingExtraError
+
+SAMPLES_AT_A_TIME = 512
+HELD_ELEMENTS = 2**25  # of all intermediate values together; QONNX's executor keeps every one
+
+
+def onnx_session(
+    path: Path, *, optimised: bool = True, threads: int = 1, dump: Path | None = None
+) -> onnxruntime.InferenceSession:
+    """Open a file in ONNX Runtime on the CPU; ``optimised`` is what it does unless told otherwise.
+
+    Raises:
+        ExportError: the runtime refuses the file.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+    if dump is not None:
+        options.optimized_model_filepath = str(dump)
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's own exception classes share no public base
+        raise ExportError(f"{path}: ONNX Runtime refuses it: {error}") from error
+
+
+def run_onnx(path: Path, inputs: Tensor, *, optimised: bool = True) -> NDArray[np.float32]:
+    """The outputs [N, ...] of an ONNX file in ONNX Runtime."""
+    session = onnx_session(path, optimised=optimised)
+    (described,) = session.get_inputs()
+    size = described.shape[0] if isinstance(described.shape[0], int) else SAMPLES_AT_A_TIME
+    is_static = isinstance(described.shape[0], int)
+    outputs = []
+    for batch, count in _batches(inputs, size, is_padded=is_static):
+        outputs.append(session.run(None, {described.name: batch})[0][:count])
+    return np.concatenate(outputs)
+
+
+def run_qonnx(path: Path, inputs: Tensor) -> NDArray[np.float32]:
+    """The outputs [N, ...] of a QONNX file in QONNX's own executor.
+
+    The file's batch size is raised where its graph allows that: the executor opens a session for each node.
+
+    Raises:
+        MissingExtraError: qonnx is not installed.
+    """
+    try:
+        from qonnx.core.modelwrapper import ModelWrapper
+        from qonnx.core.onnx_exec import execute_onnx
+        from qonnx.transformation.infer_shapes import InferShapes
+    except ImportError as error:
+        raise MissingExtraError("qonnx", "qonnx", "running QONNX models") from error
+    model = onnx.load(path)
+    name, output = model.graph.input[0].name, model.graph.output[0].name
+    if not any(node.op_type == "Expand" for node in model.graph.node):  # the batch is a constant of Expand
+        shaped = ModelWrapper(_with_batch(model, 1)).transform(InferShapes())
+        held = sum(_elements(value) for value in shaped.graph.value_info)
+        size = max(1, min(len(inputs), SAMPLES_AT_A_TIME, HELD_ELEMENTS // max(1, held)))
+        model = _with_batch(model, size)
+    wrapper: Any = ModelWrapper(model).transform(InferShapes())
+    size = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    outputs = []
+    for batch, count in _batches(inputs, size, is_padded=True):
+        outputs.append(execute_onnx(wrapper, {name: batch})[output][:count])
+    return np.concatenate(outputs)
+
+
+def _batches(inputs: Tensor, size: int, *, is_padded: bool) -> Iterator[tuple[NDArray[np.float32], int]]:
+    for batch in torch.split(inputs, size):
+        count = len(batch)
+        if is_padded and count < size:
+            batch = torch.cat([batch, batch[:1].expand(size - count, *batch.shape[1:])])  # noqa: PLW2901
+        yield batch.contiguous().numpy(), count
+
+
+def _with_batch(model: onnx.ModelProto, size: int) -> onnx.ModelProto:
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    del copied.graph.value_info[:]
+    for value in (*copied.graph.input, *copied.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = size
+    return copied
+
+
+def _elements(value: onnx.ValueInfoProto) -> int:
+    return int(np.prod([dimension.dim_value for dimension in value.type.tensor_type.shape.dim]))

@@ -1,0 +1,123 @@
+"""What was compared with what, and with which result: the file beside every artefact."""
+
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrower.errors import ExportError
+
+Mode = Literal["exact", "class"]
+VERSIONED = ("narrower", "torch", "numpy", "onnx", "onnxruntime", "qonnx", "da4ml", "safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One run of the artefact against our own evaluation of the plan.
+
+    ``largest_difference`` is in units of the outputs. ``differing_classes`` counts samples whose highest
+    output is another one.
+    """
+
+    runtime: str
+    conditions: str
+    samples: int
+    elements: int
+    differing_elements: int
+    differing_classes: int
+    largest_difference: float
+
+    def passed(self, mode: Mode) -> bool:
+        """Whether what must be equal is equal."""
+        return (self.differing_elements if mode == "exact" else self.differing_classes) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An artefact and how far it can be trusted.
+
+    ``mode`` says what must be equal: every output element ("exact"), or, where operators remain that runtimes
+    round differently (``inexact``), the predicted class. The first of ``checks`` is the gate: the artefact as
+    it runs unless told otherwise. ``samples_of_data_set`` of the samples are the data set's own; the others
+    are these with noise. ``computed_bytes`` is the metric model_size, ``bytes_on_disk`` what lies there.
+    """
+
+    artefact: str
+    kind: str
+    model: str
+    trial: int | None
+    plan: dict[str, dict[str, str | float]]
+    batch_size: int | None
+    mode: Mode
+    inexact: tuple[str, ...]
+    checks: tuple[Check, ...]
+    samples_of_data_set: int
+    bytes_on_disk: int
+    computed_bytes: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate is passed."""
+        return self.checks[0].passed(self.mode)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, with the gate's numbers at the top."""
+        gate = self.checks[0]
+        return {
+            "passed": self.passed,
+            "mode": self.mode,
+            "samples": gate.samples,
+            "differing_elements": gate.differing_elements,
+            "differing_classes": gate.differing_classes,
+            "largest_difference": gate.largest_difference,
+            **asdict(self),
+            "versions": versions(),
+        }
+
+    def require_passed(self) -> None:
+        """Raise unless the artefact does what was evaluated.
+
+        Raises:
+            ExportError: with the size of the mismatch.
+        """
+        gate = self.checks[0]
+        if not self.passed:
+            what = (
+                f"{gate.differing_elements:,} of {gate.elements:,} output elements differ, by at most "
+                f"{gate.largest_difference:g}"
+                if self.mode == "exact"
+                else f"{gate.differing_classes:,} of {gate.samples:,} samples get another class"
+            )
+            raise ExportError(
+                f"{self.artefact}: {gate.runtime} computes something else than the search did: {what}; "
+                "--allow-mismatch keeps it and records this"
+            )
+
+
+def compare(theirs: NDArray[np.float32], ours: NDArray[np.float32], runtime: str, conditions: str) -> Check:
+    """Compare outputs [N, classes] element by element; NaN equals nothing."""
+    differs = theirs != ours
+    gaps = np.abs(theirs.astype(np.float64) - ours.astype(np.float64))
+    return Check(
+        runtime=runtime,
+        conditions=conditions,
+        samples=len(ours),
+        elements=ours.size,
+        differing_elements=int(differs.sum()),
+        differing_classes=int((theirs.argmax(axis=1) != ours.argmax(axis=1)).sum()),
+        largest_difference=float(np.nan_to_num(gaps, nan=np.finfo(np.float64).max).max(initial=0.0)),
+    )
+
+
+def versions() -> dict[str, str]:
+    """The versions of what took part."""
+    found = {}
+    for package in VERSIONED:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
