@@ -18,12 +18,14 @@ HELD_ELEMENTS = 2**25  # of all intermediate values together; QONNX's executor k
 
 
 def onnx_session(
-    path: Path, *, optimised: bool = True, threads: int = 1, dump: Path | None = None
+    model: Path | bytes, *, optimised: bool = True, threads: int = 1, dump: Path | None = None
 ) -> onnxruntime.InferenceSession:
-    """Open a file in ONNX Runtime on the CPU; ``optimised`` is what it does unless told otherwise.
+    """Open a file (or its content) in ONNX Runtime on the CPU.
+
+    ``optimised`` is what it does unless told otherwise; ``dump`` receives the graph that it really runs.
 
     Raises:
-        ExportError: the runtime refuses the file.
+        ExportError: the runtime refuses the model.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -34,9 +36,9 @@ def onnx_session(
     if dump is not None:
         options.optimized_model_filepath = str(dump)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own exception classes share no public base
-        raise ExportError(f"{path}: ONNX Runtime refuses it: {error}") from error
+        raise ExportError(f"ONNX Runtime refuses the model: {error}") from error
 
 
 def run_onnx(path: Path, inputs: Tensor, *, optimised: bool = True) -> NDArray[np.float32]:

@@ -1,0 +1,120 @@
+"""``narrower export``: one plan of a run as an artefact that runs elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from narrower.cli.console import print_json, results
+from narrower.errors import RunError, SettingsError
+from narrower.report.record import read_record
+from narrower.store.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from narrower.export.deliver import Subject
+    from narrower.export.manifest import Manifest
+
+Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
+TrialNumber = Annotated[
+    int, typer.Option("--trial", min=0, help="Number of a trial, as 'narrower show' has.")
+]
+Kind = Annotated[str, typer.Option("--to", help="onnx, qonnx, safetensors or verilog.")]
+Output = Annotated[Path | None, typer.Option("--output", help="Directory; below the run unless given.")]
+Mismatch = Annotated[
+    bool, typer.Option("--allow-mismatch", help="Keep an artefact that differs, and record by how much.")
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, help="Fix the batch size (ONNX; QONNX has 1 unless given)."),
+]
+Samples = Annotated[
+    int | None, typer.Option("--samples", min=1000, help="Samples that the artefact is compared on.")
+]
+Small = Annotated[bool, typer.Option("--small", help="Pack weights of 4 bits and less two to a byte (ONNX).")]
+Json = Annotated[bool, typer.Option("--json", help="Print the manifest.")]
+
+
+def export(
+    run: Run,
+    trial: TrialNumber,
+    to: Kind = "onnx",
+    output: Output = None,
+    allow_mismatch: Mismatch = False,
+    batch_size: BatchSize = None,
+    samples: Samples = None,
+    small: Small = False,
+    as_json: Json = False,
+) -> None:
+    """Export a trial of RUN, run the artefact and compare it with what the search scored.
+
+    The comparison is written beside the artefact. A mismatch is an error.
+    """
+    directory = RunDirectory(run)
+    (subject,) = run_subjects(directory, [trial])
+    from narrower.export.deliver import Wishes, export_plan
+
+    manifest = export_plan(
+        subject,
+        to,
+        output or run / "exports" / f"trial-{trial}",
+        Wishes(samples, batch_size, "size" if small else "speed", allow_mismatch),
+    )
+    if as_json:
+        print_json(manifest.to_dict())
+    else:
+        _print_manifest(manifest)
+
+
+def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "list[Subject]":
+    """Plans of a run with its model, weights and data; None: its whole front.
+
+    Raises:
+        RunError: there is no such trial, or its weights were not kept.
+    """
+    record = read_record(run)
+    wanted = [member.number for member in record.members] if numbers is None else list(numbers)
+    from narrower.export.deliver import Subject
+    from narrower.pipeline.problem import given_weights, pose
+    from narrower.settings.load import load_settings
+    from narrower.store.trials import TrialStore
+
+    try:
+        settings = load_settings(run.settings).settings
+    except SettingsError as error:
+        raise RunError(
+            f"{run.path}: a search from Python does not keep its model: export it with "
+            f"narrower.export.deliver.export_plan ({error})"
+        ) from error
+    if not settings.search.strategy.eval_mode:
+        raise RunError(f"{run.path}: each candidate was trained on its own, and their weights were not kept")
+    problem = given_weights(pose(settings), run.weights)
+    with TrialStore.open(run.trials, read_only=True) as store:
+        found = {trial.number: trial for trial in store.trials(wanted)}
+        total = store.count()
+    for number in wanted:
+        if number not in found:
+            raise RunError(f"{run.path}: no trial {number}; there are {total:,}, from 0 to {total - 1:,}")
+    plans = {n: problem.space.plan(problem.space.options_at(t.plan_index)) for n, t in found.items()}
+    return [Subject(problem.model, problem.model_name, plans[n], problem.data, n) for n in wanted]
+
+
+def _print_manifest(manifest: "Manifest") -> None:
+    say = results().print
+    say(
+        f"{manifest.artefact}: {manifest.bytes_on_disk:,} bytes on disk; its parameters take "
+        f"{manifest.computed_bytes:,.0f} bytes (model_size)",
+        markup=False,
+    )
+    for check in manifest.checks:
+        say(
+            f"{check.runtime} ({check.conditions}), {check.samples:,} samples: "
+            f"{check.differing_elements:,} of {check.elements:,} elements differ, by at most "
+            f"{check.largest_difference:g}; {check.differing_classes:,} classes differ",
+            markup=False,
+        )
+    what = "every element must be equal" if manifest.mode == "exact" else "every class must be equal"
+    say(f"{what}: {'passed' if manifest.passed else 'NOT passed, kept all the same'}", markup=False)
+    for line in (*manifest.inexact, *manifest.notes):
+        say(f"note: {line}", markup=False)

@@ -1,0 +1,71 @@
+"""``narrower latency``: is what was found faster, here?"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from narrower.cli.console import messages, print_json, print_table
+from narrower.cli.export import run_subjects
+from narrower.store.run_directory import RunDirectory
+
+Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
+Trials = Annotated[list[int] | None, typer.Option("--trial", help="These trials instead of the front.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Samples in one call.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of ONNX Runtime.")]
+Limit = Annotated[float, typer.Option("--limit", min=0.1, help="Seconds for each distinct graph at most.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def latency(
+    run: Run,
+    trial: Trials = None,
+    batch_size: BatchSize = 1,
+    threads: Threads = 1,
+    limit: Limit = 20.0,
+    as_json: Json = False,
+) -> None:
+    """Time the front of RUN in ONNX Runtime on this machine, beside float32 in turn.
+
+    A ratio below 1 is faster than float32. Measuring ends when the 95 % interval of the ratio is within 5 %.
+    """
+    subjects = run_subjects(RunDirectory(run), trial)
+    from narrower.export.plan_latency import LatencyMeter
+    from narrower.graph.lower import lower
+    from narrower.graph.trace import trace
+
+    first = subjects[0]
+    program = lower(trace(first.model, first.data.train.inputs[:3], first.model_name))
+    meter = LatencyMeter(
+        program, first.data.test.inputs, batch_size=batch_size, threads=threads, limit_seconds=limit
+    )
+    measured = [(subject.trial, meter.measure(subject.plan)) for subject in subjects]
+    if as_json:
+        print_json([{"trial": number, **asdict(found)} for number, found in measured])
+        return
+    columns = ("trial", "latency, us", "float32, us", "ratio", "ratio, 95 %", "pairs", "integer kernels")
+    rows = [
+        (
+            number,
+            found.median_us,
+            found.float32_us,
+            found.ratio,
+            f"{found.ratio_low:.3f} to {found.ratio_high:.3f}",
+            found.pairs,
+            f"{len(found.kernels) - len(found.without_kernel)} of {len(found.kernels)} layers",
+        )
+        for number, found in measured
+    ]
+    threads_said = "1 thread" if threads == 1 else f"{threads} threads"
+    print_table(columns, rows, title=f"ONNX Runtime at batch size {batch_size}, {threads_said}")
+    say = messages().print
+    without = sorted({layer for _, found in measured for layer in found.without_kernel})
+    if without:
+        say(f"no integer kernel, computed in float32: {', '.join(without)}", markup=False)
+    if unsettled := [number for number, found in measured if not found.settled]:
+        say(
+            f"warning: the time limit came first, the interval is wider than 5 %: {unsettled}",
+            markup=False,
+            style="yellow",
+        )
