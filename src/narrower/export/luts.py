@@ -1,0 +1,72 @@
+"""How much logic a plan takes: look-up tables of an FPGA, and a cheap stand-in for them."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrower.errors import ExportError
+from narrower.export.integer_network import Chain, integer_network, output_fraction_for
+from narrower.export.logic import build_logic
+from narrower.export.verilog import MODULE, write_verilog
+from narrower.graph.program import Program
+from narrower.plan import Plan
+
+LUT_CELL = re.compile(r"^\s+LUT[1-6]\s+(\d+)\s*$", re.MULTILINE)
+
+
+def luts(program: Program, plan: Plan, outputs: NDArray[np.float32]) -> float:
+    """Look-up tables by da4ml's cost of the adders, shifts and selections of the actual integer weights.
+
+    ``outputs`` [N, classes] are our own for some samples: they decide how finely the outputs are rounded.
+
+    Raises:
+        ExportError: the plan cannot be built in logic.
+        MissingExtraError: da4ml is not installed.
+    """
+    network = integer_network(program, plan, output_fraction_for(outputs))
+    return float(build_logic(network).cost)
+
+
+def ebops(program: Program, plan: Plan) -> int:
+    """Effective bit operations: data bits times the bits that each weight really needs (Sun et al. 2024).
+
+    A weight's trailing zeros and leading signs take no logic; zero takes none at all.
+
+    Raises:
+        ExportError: the network is no chain of fixed-point linear layers.
+    """
+    chain = Chain(program, plan)
+    total = 0
+    for index in range(len(chain.products)):
+        magnitudes = np.abs(chain.weights(index)[0])
+        odd = magnitudes // np.where(magnitudes > 0, magnitudes & -magnitudes, 1)
+        needed = np.ceil(np.log2(odd + 1)).astype(np.int64)
+        total += int(needed.sum()) * chain.data_format(index).width
+    return total
+
+
+def yosys_luts(program: Program, plan: Plan, outputs: NDArray[np.float32]) -> int:
+    """Look-up tables after synthesis by Yosys (``synth_xilinx -abc9``), in tens of seconds.
+
+    Raises:
+        ExportError: Yosys is not installed, or fails.
+    """
+    if shutil.which("yosys") is None:
+        raise ExportError("counting look-up tables by synthesis needs Yosys: apt-get install yosys")
+    logic = build_logic(integer_network(program, plan, output_fraction_for(outputs)))
+    with tempfile.TemporaryDirectory() as directory:
+        write_verilog(logic, Path(directory))
+        found = sorted((Path(directory) / "src").rglob("*.v"))
+        unused = ("wrapper", "lookup_table")  # the second cannot be read without a table
+        read = " ".join(str(path) for path in found if not any(word in path.name for word in unused))
+        script = f"read_verilog {read}; synth_xilinx -abc9 -noiopad -noclkbuf -top {MODULE} -flatten; stat"
+        done = subprocess.run(["yosys", "-p", script], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ExportError(f"Yosys failed: {done.stderr.strip().splitlines()[:3]}")
+    statistics = done.stdout[done.stdout.rfind("Number of cells") :]
+    return sum(int(count) for count in LUT_CELL.findall(statistics))

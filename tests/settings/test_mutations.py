@@ -1,0 +1,109 @@
+"""Settings mutated at random: the answer is valid, or one short message."""
+
+import random
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from narrower.cli.main import run
+from narrower.evaluate.evaluator import Evaluator
+from tests.settings.test_load import VALID
+
+VALUES: tuple[Any, ...] = (
+    *(0, 1, -1, 2, 4, 33, 64, 10**6, 2**40, -(2**63), 0.5, -0.0, 1e300, float("nan"), float("inf")),
+    *(
+        "",
+        " ",
+        "NA",
+        "auto",
+        "4",
+        "tpe",
+        "TPE",
+        "jets",
+        "name",
+        "seq_blocks_2",
+        "ünïcode \U0001f600",
+        "a" * 400,
+    ),
+    *("a:b", "os:system", "../..", "\x00", "[4", "%s", "{}"),
+    *(True, False, [], {}, [[]], [4], ["NA"], [4, "NA"], [4, 4], [None][:0], ["integer", "NA"], [1.5], [{}]),
+    *({"scale": 1.0}, {"config": {}}, {"config": {"name": ["NA"]}}, {"direction": "maximize"}),
+)
+
+
+def paths(table: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    for key, value in table.items():
+        found.append((*at, key))
+        if isinstance(value, dict):
+            found += paths(value, (*at, key))
+    return found
+
+
+def mutate(table: dict[str, Any], chance: random.Random) -> None:
+    path = chance.choice(paths(table))
+    holder: Any = table
+    for key in path[:-1]:
+        holder = holder[key]
+    key = path[-1]
+    match chance.randrange(7):
+        case 0:
+            del holder[key]
+        case 1:
+            letters = list(key)
+            letters[chance.randrange(len(letters))] = chance.choice("abcxyz_.-")
+            holder["".join(letters)] = holder.pop(key)
+        case 2:
+            other = chance.choice(paths(table))
+            moved: Any = table
+            for part in other:
+                moved = moved[part]
+            holder[key] = tomllib.loads(tomli_w.dumps({"x": moved}))["x"]
+        case 3:
+            holder[key] = [holder[key]] if not isinstance(holder[key], list) else holder[key][0:1]
+        case 4:
+            holder[key + chance.choice(("s", "_", "x"))] = chance.choice(VALUES)
+        case _:
+            holder[key] = chance.choice(VALUES)
+
+
+def check_mutations(count: int, seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    # the estimate of the time is the only slow part and not what is tested here
+    monkeypatch.setattr(Evaluator, "evaluate", lambda _self, _plans, **_: [])
+    chance = random.Random(seed)
+    path = Path("mutated.toml")
+    codes = set()
+    for number in range(count):
+        table = tomllib.loads(VALID)
+        for _ in range(chance.choice((1, 1, 1, 2, 3))):
+            if paths(table):
+                mutate(table, chance)
+        path.write_text(tomli_w.dumps(table), encoding="utf-8")
+        code = run(["check", "mutated.toml"])
+        out, err = capfd.readouterr()
+        codes.add(code)
+        assert code in (0, 2), (number, err, path.read_text(encoding="utf-8"))
+        assert "Traceback" not in err
+        if code == 2:
+            assert out == ""
+            assert err.startswith("error: mutated.toml"), err
+            assert err.count("\n") == 1, err
+            assert len(err) < 1500, err
+        else:
+            assert "plans" in out
+    assert codes == {0, 2}
+    assert [entry.name for entry in Path().iterdir()] == ["mutated.toml"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_thousand_mutations(seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    check_mutations(500, seed, monkeypatch, capfd)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_twenty_thousand_mutations(seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    check_mutations(2000, seed, monkeypatch, capfd)
