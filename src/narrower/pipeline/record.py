@@ -1,14 +1,18 @@
 """From a finished search to the frozen record of what it found."""
 
+from dataclasses import asdict
+
 import numpy as np
 from scipy.stats import spearmanr
 
+from narrower.cost.network_cost import FLOAT_BITS
+from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import wilson_interval
 from narrower.evaluate.paired import is_more_accurate
 from narrower.pipeline.problem import Problem
 from narrower.plan import Plan, plan_to_dict
-from narrower.report.record import Member, RunRecord, Summary
+from narrower.report.record import LayerCost, Member, RunRecord, Summary
 from narrower.searching.loop import Loop
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
@@ -47,6 +51,8 @@ def build_record(
                 test_interval=test_quality.accuracy_interval if test_quality else None,
                 equals=loop.front.equals[trial.number],
                 certain=certain,
+                layer_bitops=_layer_bitops(problem, plan),
+                layer_bytes=_layer_bytes(problem, plan),
             )
         )
     members.sort(key=lambda member: problem.objectives.losses(member.metrics))
@@ -65,6 +71,10 @@ def build_record(
         members=tuple(members),
         summary=_summary(problem, loop, store, evaluator, seconds),
         warnings=tuple(unseen_widths(problem)),
+        layers=_layers(problem),
+        sum_direction=problem.objectives.sum_direction,
+        constraints=tuple(asdict(constraint) for constraint in problem.constraints),
+        worst_costs=_worst_costs(problem, loop),
     )
 
 
@@ -74,6 +84,55 @@ def _plan(problem: Problem, trial: Trial) -> Plan:
 
 def _interval(accuracy: float, samples: int) -> tuple[float, float]:
     return wilson_interval(round(accuracy * samples), samples)
+
+
+def _layers(problem: Problem) -> tuple[LayerCost, ...]:
+    return tuple(
+        LayerCost(
+            row.layer,
+            row.kind,
+            row.parameters,
+            row.macs,
+            row.flops,
+            row.bitops,
+            row.parameters * FLOAT_BITS / 8,
+        )
+        for row in profile(problem.program.network).layers
+    )
+
+
+def _layer_bitops(problem: Problem, plan: Plan) -> dict[str, int] | None:
+    if plan.widths:
+        return None
+    return {row.layer: row.bitops for row in profile(problem.program.network, plan=plan).layers}
+
+
+def _layer_bytes(problem: Problem, plan: Plan) -> dict[str, float] | None:
+    if plan.widths:
+        return None
+    return {
+        layer.layer: layer.bytes - problem.cost.layer_saved_bits(layer.layer, plan.layer(layer.layer)) / 8
+        for layer in _layers(problem)
+    }
+
+
+def _worst_costs(problem: Problem, loop: Loop) -> dict[str, float]:
+    """For each cost among the objectives, the worst value that the space and its constraints allow."""
+    ranges = loop.cost_ranges
+    bounds = {constraint.metric: constraint for constraint in problem.constraints}
+    worst = {}
+    for objective in problem.objectives.each:
+        if objective.metric not in ranges:
+            continue
+        low, high = ranges[objective.metric]
+        bound = bounds.get(objective.metric)
+        if objective.direction == "maximize":
+            limit = bound.minimum if bound else None
+            worst[objective.metric] = low if limit is None else max(low, limit)
+        else:
+            limit = bound.maximum if bound else None
+            worst[objective.metric] = high if limit is None else min(high, limit)
+    return worst
 
 
 def _float32(problem: Problem, evaluator: Evaluator, test: Evaluator) -> dict[str, float]:

@@ -9,6 +9,19 @@ from narrower.store.run_directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
+class LayerCost:
+    """What one layer of the float32 network costs, per sample; ``flops`` is None where no rule covers it."""
+
+    layer: str
+    kind: str
+    parameters: int
+    macs: int
+    flops: int | None
+    bitops: int
+    bytes: float
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """One plan of the front.
 
@@ -16,7 +29,8 @@ class Member:
     interval; ``test_accuracy`` is that of the test part, which no choice was made on (None for candidates
     that were trained one by one: their weights are not kept). ``equals`` counts the other trials with the
     same objectives. ``certain`` says whether the member is more accurate, at 95 % by McNemar's test, than
-    the plans that are better in everything else; None where that has no meaning.
+    the plans that are better in everything else; None where that has no meaning. ``layer_bitops`` and
+    ``layer_bytes`` are the shares of the layers under the plan; None where they were not recorded.
     """
 
     number: int
@@ -29,6 +43,8 @@ class Member:
     test_interval: tuple[float, float] | None
     equals: int
     certain: bool | None
+    layer_bitops: dict[str, int] | None = None
+    layer_bytes: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +80,12 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One search: what was asked, how it went, what it found."""
+    """One search: what was asked, how it went, what it found.
+
+    ``layers`` are the layers of the float32 network. ``sum_direction`` is set where the objectives were
+    added up. ``worst_costs`` are the worst values of the objectives' costs that space and constraints allow.
+    What records of earlier versions lack is empty or None: not known.
+    """
 
     model: str
     data_set: str
@@ -78,6 +99,10 @@ class RunRecord:
     members: tuple[Member, ...]
     summary: Summary
     warnings: tuple[str, ...]
+    layers: tuple[LayerCost, ...] = ()
+    sum_direction: str | None = None
+    constraints: tuple[dict[str, Any], ...] | None = None
+    worst_costs: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -108,8 +133,11 @@ def read_record(run: RunDirectory) -> RunRecord:
             )
             for member in value.pop("members")
         )
+        constraints = value.pop("constraints", None)
         return RunRecord(
             members=members,
+            layers=tuple(LayerCost(**layer) for layer in value.pop("layers", ())),
+            constraints=None if constraints is None else tuple(constraints),
             summary=Summary(**value.pop("summary")),
             objectives=tuple(value.pop("objectives")),
             warnings=tuple(value.pop("warnings")),

@@ -80,6 +80,11 @@ class Loop:
         self.front = Front(objectives.count)
         self.tally = Tally()
 
+    @property
+    def cost_ranges(self) -> dict[str, tuple[float, float]]:
+        """Smallest and largest value of every cost over the whole space."""
+        return self._costs.ranges()
+
     def run(self, budget: Budget, progress: Progress) -> None:
         """Search until the budget is spent or nothing is left; Ctrl-C ends it with what there is."""
         recorded = list(self._store.trials())

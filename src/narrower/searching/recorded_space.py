@@ -1,0 +1,136 @@
+"""The space of a run as its trials.db records it: plans by number, and what was chosen for which layer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrower.errors import NarrowerError, RunError
+from narrower.formats.float32 import FLOAT32
+from narrower.formats.text import parse_format
+from narrower.plan import OPERANDS
+from narrower.searching.earlier_results import SPACE_FACT
+
+PlanTables = dict[str, dict[str, str | float]]  # the TOML form of a plan
+OptionArray = NDArray[np.int64]  # [trials, slots]
+LARGEST_INDEX = 2**62  # larger numbers of plans do not fit numpy's integers
+ASPECTS = (*OPERANDS, "width")
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One aspect of a layer (or of layers that always agree) that the space sets.
+
+    ``aspect`` is data, weight, bias or width; ``levels`` are its different values (texts of formats, or
+    multipliers) from the fewest bits or channels to the most, ``sizes`` their bits or multipliers.
+    ``level_of`` gives the level of each option of the slot.
+    """
+
+    layers: tuple[str, ...]
+    aspect: str
+    slot: int
+    levels: tuple[str | float, ...]
+    sizes: tuple[float, ...]
+    level_of: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as ``seq_blocks.2.weight``; of layers that always agree the first, and how many more."""
+        more = f" (+{len(self.layers) - 1})" if len(self.layers) > 1 else ""
+        return f"{self.layers[0]}{more}.{self.aspect}"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The sizes where they tell the levels apart, else the whole texts."""
+        if len(set(self.sizes)) == len(self.sizes):
+            return tuple(f"{size:g}" for size in self.sizes)
+        return tuple(str(level) for level in self.levels)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether there was more than one level to choose from."""
+        return len(self.levels) > 1
+
+
+@dataclass(frozen=True)
+class RecordedSpace:
+    """For each slot, its options in the TOML form of plans; the last slot varies fastest."""
+
+    slots: tuple[tuple[PlanTables, ...], ...]
+
+    @cached_property
+    def size(self) -> int:
+        """Number of different plans."""
+        return prod(len(slot) for slot in self.slots)
+
+    def options(self, indices: Sequence[int]) -> OptionArray:
+        """The options [N, slots] of the plans with these numbers."""
+        digits = np.empty((len(indices), len(self.slots)), dtype=np.int64)
+        kind = np.int64 if self.size < LARGEST_INDEX else object
+        rest = np.array(indices, dtype=kind)
+        for position in reversed(range(len(self.slots))):
+            count = len(self.slots[position])
+            digits[:, position] = rest % count
+            rest = rest // count
+        return digits
+
+    def plan(self, index: int) -> PlanTables:
+        """The plan with a number, layer by layer in the order of the network."""
+        (digits,) = self.options([index]).tolist()
+        tables: PlanTables = {}
+        for slot, digit in zip(self.slots, digits, strict=True):
+            tables |= slot[digit]
+        return tables
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """Everything that the space sets, in the order of the network; aspects that agree are one feature."""
+        return tuple(feature for slot in range(len(self.slots)) for feature in self._slot_features(slot))
+
+    def _slot_features(self, slot: int) -> list[Feature]:
+        options = self.slots[slot]
+        layers = dict.fromkeys(layer for option in options for layer in option)
+        found: dict[tuple[object, ...], Feature] = {}
+        for layer in layers:
+            for aspect in ASPECTS:
+                default: str | float = 1.0 if aspect == "width" else FLOAT32.text
+                values = [option.get(layer, {}).get(aspect, default) for option in options]
+                if set(values) == {default}:
+                    continue
+                levels = tuple(sorted(set(values), key=lambda value: (_size(value), str(value))))
+                earlier = found.get((aspect, *values))
+                found[(aspect, *values)] = Feature(
+                    layers=(*(earlier.layers if earlier else ()), layer),
+                    aspect=aspect,
+                    slot=slot,
+                    levels=levels,
+                    sizes=tuple(_size(level) for level in levels),
+                    level_of=tuple(levels.index(value) for value in values),
+                )
+        return list(found.values())
+
+
+def recorded_space(facts: Mapping[str, object]) -> RecordedSpace:
+    """Read the space from the facts of a store.
+
+    Raises:
+        RunError: they do not hold it.
+    """
+    slots = facts.get(SPACE_FACT)
+    if not isinstance(slots, list) or not slots:
+        raise RunError(
+            "the run does not say what its plans are; it was written by another version of narrower"
+        )
+    try:
+        space = RecordedSpace(tuple(tuple(slot) for slot in slots))
+        space.features  # noqa: B018 - read now, so that a strange record shows here
+    except (NarrowerError, AttributeError, TypeError) as error:
+        raise RunError(f"the run's record of its space cannot be read: {error}") from error
+    return space
+
+
+def _size(value: str | float) -> float:
+    return float(parse_format(value).bits) if isinstance(value, str) else float(value)
