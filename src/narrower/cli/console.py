@@ -1,8 +1,9 @@
 """Where words go: results to stdout, progress and messages to stderr."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -22,6 +23,12 @@ def results() -> Console:
 def print_json(value: object) -> None:
     """Print ``value`` as JSON on stdout; NaN is not JSON and is refused."""
     results().out(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False), highlight=False)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines on stdout as they are, one after the other."""
+    for line in lines:
+        typer.echo(line)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:

@@ -8,9 +8,11 @@ from typer.exceptions import TyperException
 
 from narrower.cli.check import check
 from narrower.cli.console import messages
+from narrower.cli.export_study import export_study
 from narrower.cli.listing import datasets, metrics, models, samplers
 from narrower.cli.pick import pick
 from narrower.cli.profile import profile
+from narrower.cli.report import report
 from narrower.cli.search import search
 from narrower.cli.show import runs, show
 from narrower.cli.test import test
@@ -37,6 +39,7 @@ for command in (
     show,
     runs,
     pick,
+    report,
     transform,
     profile,
     models,
@@ -45,6 +48,7 @@ for command in (
     metrics,
 ):
     app.command(command.__name__)(command)
+app.command("export-study")(export_study)
 
 
 def main() -> None:

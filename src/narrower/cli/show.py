@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages, print_json, print_table
-from narrower.plan import OPERANDS
+from narrower.cli.console import messages, print_json, print_lines, print_table
+from narrower.errors import SettingsError
+from narrower.report.csv_table import front_csv, trials_csv
+from narrower.report.markdown import front_markdown
+from narrower.report.plan_text import short_plan
 from narrower.report.record import Member, RunRecord, read_record
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
 
@@ -15,12 +18,34 @@ QUALITY = ("accuracy", "loss")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def show(run: Annotated[Path, typer.Argument(help="Directory of a run.")], as_json: Json = False) -> None:
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV: a column for each metric and layer.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]
+All = Annotated[bool, typer.Option("--all", help="With --csv: all trials, not only the front.")]
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="Directory of a run.")],
+    as_json: Json = False,
+    as_csv: Csv = False,
+    as_markdown: Markdown = False,
+    all_trials: All = False,
+) -> None:
     """Print the front of a run."""
+    if as_json + as_csv + as_markdown > 1:
+        raise SettingsError("give one of --json, --csv and --markdown")
+    if all_trials and not as_csv:
+        raise SettingsError("--all goes with --csv: it prints every trial of the run")
     directory = RunDirectory(run)
+    if all_trials:
+        print_lines(trials_csv(directory))
+        return
     record = read_record(directory)
     if as_json:
         print_json(record.to_dict())
+    elif as_csv:
+        print_lines(front_csv(record))
+    elif as_markdown:
+        print_lines(front_markdown(record))
     else:
         print_record(record, directory)
 
@@ -122,16 +147,3 @@ def _metrics(values: Mapping[str, float], names: Iterable[str]) -> str:
 
 def _interval(bounds: tuple[float, float]) -> str:
     return f"{bounds[0]:.4f}–{bounds[1]:.4f}"
-
-
-def short_plan(plan: dict[str, dict[str, str | float]]) -> str:
-    """A plan in one cell: layer, then data/weight/bias widths."""
-    bits = {
-        layer: "/".join(_bits(str(table.get(operand, "float32"))) for operand in OPERANDS)
-        for layer, table in plan.items()
-    }
-    return "; ".join(f"{layer} {widths}" for layer, widths in bits.items())
-
-
-def _bits(text: str) -> str:
-    return text.partition("(")[2].partition(",")[0] or "32"

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from narrower.errors import RunError
 from narrower.store.run_directory import RunDirectory
@@ -100,7 +100,7 @@ class RunRecord:
     summary: Summary
     warnings: tuple[str, ...]
     layers: tuple[LayerCost, ...] = ()
-    sum_direction: str | None = None
+    sum_direction: Literal["maximize", "minimize"] | None = None
     constraints: tuple[dict[str, Any], ...] | None = None
     worst_costs: dict[str, float] | None = None
 

@@ -1,4 +1,4 @@
-"""Optuna's samplers, run in memory; the only file that imports Optuna."""
+"""Optuna's samplers, run in memory."""
 
 import warnings
 from collections import deque

@@ -1,0 +1,32 @@
+"""``narrower report``: one HTML page about a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from narrower.cli.console import messages
+from narrower.store.run_directory import RunDirectory
+
+Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", help="The file to write.", show_default="RUN/report.html")
+]
+Png = Annotated[bool, typer.Option("--png", help="Write the plots as PNG files as well, beside the page.")]
+
+
+def report(run: Run, output: Output = None, png: Png = False) -> None:
+    """Write one self-contained HTML page about RUN: which plan to take, why, and all that was found."""
+    from narrower.report.findings import read_findings
+    from narrower.report.html import write_report
+
+    directory = RunDirectory(run)
+    findings = read_findings(directory)
+    page = output or directory.report
+    write_report(findings, page)
+    messages().print(f"{page}: {page.stat().st_size:,} bytes, opens without a network", markup=False)
+    if png:
+        from narrower.report.plots import write_plots
+
+        for path in write_plots(findings, page.parent / f"{page.stem}-plots"):
+            messages().print(str(path), markup=False)

@@ -1,0 +1,197 @@
+"""Which plan to take and why, in sentences that follow from the numbers."""
+
+from dataclasses import dataclass
+
+from narrower.errors import RunError
+from narrower.evaluate.intervals import wilson_interval
+from narrower.report.pick import pick_accuracy_drop, pick_knee
+from narrower.report.plan_text import metric_name, metric_value, percent, points
+from narrower.report.record import Member, RunRecord
+from narrower.report.trial_table import TrialTable, is_quality
+from narrower.report.uniform import UniformTrial
+
+DROP = 0.01  # the accuracy that may be lost: one percentage point
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The plan to take, the knee of the front (None where there is no bend to speak of), and why."""
+
+    headline: str
+    sentences: tuple[str, ...]
+    chosen: Member | None
+    knee: Member | None
+
+
+def advise(record: RunRecord, table: TrialTable, uniform: tuple[UniformTrial, ...]) -> Advice:
+    """Advise the cheapest plan within one point of float32; failing that, the knee of the front."""
+    if not record.members:
+        return Advice(
+            "No plan to take",
+            ("No trial was admitted, so the front is empty.", _coverage(record)),
+            None,
+            None,
+        )
+    cost = main_cost(record)
+    knee = pick_knee(record).member
+    if len(record.members) == 1 or cost is None:
+        chosen = record.members[0] if len(record.members) == 1 else knee
+        reason = f"It is {_only(record)}. " + _achieves(record, chosen, cost)
+    else:
+        try:
+            chosen = pick_accuracy_drop(record, DROP).member
+            reason = f"{_within(record, cost)} " + _achieves(record, chosen, cost)
+        except RunError:
+            chosen = knee
+            best = max(record.members, key=lambda member: member.metrics["accuracy"])
+            lost = record.float32["accuracy"] - best.metrics["accuracy"]
+            reason = (
+                f"No plan stays within 1 percentage point of float32's accuracy: the most accurate, "
+                f"trial {best.number:,}, loses {points(lost)}. Trial {chosen.number:,} is the knee of the "
+                f"front, where it bends most. " + _achieves(record, chosen, cost)
+            )
+    sentences = [reason]
+    if len(record.members) > 2:  # noqa: PLR2004 - two points have no bend
+        sentences.append(_knee_sentence(chosen, knee, cost))
+    sentences.append(_uniform_sentence(chosen, table, uniform, cost))
+    sentences.append(_trust(record, chosen))
+    return Advice(
+        f"Take trial {chosen.number:,}",
+        tuple(sentence for sentence in sentences if sentence),
+        chosen,
+        knee if len(record.members) > 2 else None,  # noqa: PLR2004
+    )
+
+
+def main_cost(record: RunRecord) -> str | None:
+    """The first objective that is a cost."""
+    return next((o["metric"] for o in record.objectives if not is_quality(o["metric"])), None)
+
+
+def _only(record: RunRecord) -> str:
+    if record.sum_direction is not None:
+        return "the plan with the best sum of the scaled objectives"
+    if len(record.members) == 1:
+        return "the only plan on the front: no other is better in any objective"
+    return "the knee of the front, where it bends most"
+
+
+def _within(record: RunRecord, cost: str) -> str:
+    floats = record.float32["accuracy"]
+    count = sum(member.metrics["accuracy"] >= floats - DROP for member in record.members)
+    if count == 1:
+        return "It is the only plan of the front that stays within 1 percentage point of float32's accuracy."
+    directions = {o["metric"]: o["direction"] for o in record.objectives}
+    best = "largest" if directions[cost] == "maximize" else "smallest"
+    return (
+        f"Of the {count} plans of the front that stay within 1 percentage point of float32's accuracy, it "
+        f"has the {best} {metric_name(cost)}."
+    )
+
+
+def _achieves(record: RunRecord, member: Member, cost: str | None) -> str:
+    """Accuracy and cost beside float32's."""
+    floats, own = record.float32["accuracy"], member.metrics["accuracy"]
+    low, high = wilson_interval(round(floats * record.samples), record.samples)
+    text = (
+        f"Its accuracy is {percent(own)} (95 % interval {_range(member.accuracy_interval)}) against "
+        f"{percent(floats)} ({_range((low, high))}) in float32"
+    )
+    if cost is not None:
+        text += f", its {metric_name(cost)} {metric_value(cost, member.metrics[cost])}"
+        if cost in record.float32:
+            text += f" instead of {metric_value(cost, record.float32[cost])}"
+            text += _ratio(record.float32[cost], member.metrics[cost])
+    return text + ". " + _on_test(record, member)
+
+
+def _ratio(before: float, after: float) -> str:
+    if before <= 0 or after <= 0 or before == after:
+        return ""
+    return f" ({before / after:.3g} times less)" if after < before else f" ({after / before:.3g} times more)"
+
+
+def _on_test(record: RunRecord, member: Member) -> str:
+    if member.test_accuracy is None or member.test_interval is None:
+        return "Its accuracy on the test part is not known: the weights of trained candidates are not kept."
+    floats = record.float32["test_accuracy"]
+    lost = floats - member.test_accuracy
+    text = (
+        f"On the test part, on which no choice was made, it has {percent(member.test_accuracy)} "
+        f"({_range(member.test_interval)}) against {percent(floats)}"
+    )
+    if lost > DROP >= record.float32["accuracy"] - member.metrics["accuracy"]:
+        return (
+            f"{text}: there it loses {points(lost)}, more than 1 point, for the best of many plans is also "
+            "the luckiest."
+        )
+    return f"{text}."
+
+
+def _knee_sentence(chosen: Member, knee: Member, cost: str | None) -> str:
+    if knee.number == chosen.number:
+        return "It is also the knee of the front: cheaper plans lose accuracy faster than they save."
+    if cost is None:
+        return ""
+    lost = chosen.metrics["accuracy"] - knee.metrics["accuracy"]
+    difference = f"{points(abs(lost))} {'less' if lost > 0 else 'more'}"
+    return (
+        f"Where that is too dear, consider the knee of the front, trial {knee.number:,}: {metric_name(cost)} "
+        f"{metric_value(cost, knee.metrics[cost])} at {percent(knee.metrics['accuracy'])}, {difference} than "
+        f"trial {chosen.number:,}. Of all plans on the front it gives away the least in all objectives "
+        "together, each scaled to its range on the front."
+    )
+
+
+def _uniform_sentence(
+    chosen: Member, table: TrialTable, uniform: tuple[UniformTrial, ...], cost: str | None
+) -> str:
+    if cost is None or not uniform:
+        return ""
+    accuracy, costs = table.metrics["accuracy"], table.metrics[cost]
+    as_good = [trial for trial in uniform if accuracy[trial.row] >= chosen.metrics["accuracy"]]
+    best = max(uniform, key=lambda trial: accuracy[trial.row])
+    if not as_good:
+        return (
+            f"No plan with the same widths in every layer that was tried is as accurate: the best of these "
+            f"{len(uniform):,} ({best.label}) has {percent(accuracy[best.row])} at {metric_name(cost)} "
+            f"{metric_value(cost, float(costs[best.row]))}."
+        )
+    cheapest = min(as_good, key=lambda trial: costs[trial.row])
+    if int(table.numbers[cheapest.row]) == chosen.number:
+        return f"It is a plan with the same widths in every layer ({cheapest.label})."
+    return (
+        f"With the same widths in every layer, at least this accuracy takes {metric_name(cost)} "
+        f"{metric_value(cost, float(costs[cheapest.row]))} ({cheapest.label}, "
+        f"{percent(accuracy[cheapest.row])})."
+    )
+
+
+def _trust(record: RunRecord, chosen: Member) -> str:
+    text = _coverage(record)
+    if chosen.certain is False:
+        text += (
+            f" Chance alone may have put trial {chosen.number:,} on the front: it is not more accurate, at "
+            "95 % by McNemar's test, than every cheaper plan."
+        )
+    if chosen.equals:
+        others = "one other plan has" if chosen.equals == 1 else f"{chosen.equals:,} other plans have"
+        text += f" In these objectives {others} the same values."
+    return text
+
+
+def _coverage(record: RunRecord) -> str:
+    summary = record.summary
+    samples = f"{record.samples:,} samples of the {record.part} part"
+    if summary.exhausted:
+        return (
+            f"Every plan that space and constraints allow was tried: on these {samples} the front is exact."
+        )
+    return (
+        f"Only {summary.trials:,} of {summary.space_size:,} plans were tried (on {samples}): there may be "
+        "better ones."
+    )
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"{100 * bounds[0]:.1f}–{percent(bounds[1])}"

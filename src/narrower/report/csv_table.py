@@ -1,0 +1,123 @@
+"""The front, or all trials, as a CSV table: one column for each metric and each layer's format."""
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+
+from narrower.formats.float32 import FLOAT32
+from narrower.report.record import RunRecord
+from narrower.searching.recorded_space import ASPECTS, PlanTables, RecordedSpace, recorded_space
+from narrower.store.run_directory import RunDirectory
+from narrower.store.trials import TrialStore
+
+Cell = str | int | float | bool | None
+
+
+def front_csv(record: RunRecord) -> Iterator[str]:
+    """Lines of the front, the header first; an empty cell is not known."""
+    metrics = list(dict.fromkeys(name for member in record.members for name in member.metrics))
+    columns = list(
+        dict.fromkeys(
+            (layer, aspect)
+            for member in record.members
+            for layer, table in member.plan.items()
+            for aspect in ASPECTS
+            if aspect in table
+        )
+    )
+    yield _line(
+        [
+            "number",
+            "plan_index",
+            *metrics,
+            "accuracy_low",
+            "accuracy_high",
+            "test_accuracy",
+            "test_accuracy_low",
+            "test_accuracy_high",
+            "equals",
+            "certain",
+            *(f"{layer}.{aspect}" for layer, aspect in columns),
+        ]
+    )
+    for member in record.members:
+        yield _line(
+            [
+                member.number,
+                member.plan_index,
+                *(member.metrics.get(name) for name in metrics),
+                *member.accuracy_interval,
+                member.test_accuracy,
+                *(member.test_interval or (None, None)),
+                member.equals,
+                member.certain,
+                *_formats(member.plan, columns),
+            ]
+        )
+
+
+def trials_csv(run: RunDirectory) -> Iterator[str]:
+    """Lines of all trials in their order, failed ones included; an empty cell is not known.
+
+    Raises:
+        RunError: they cannot be read.
+    """
+    run.require()
+    with TrialStore.open(run.trials, read_only=True) as store:
+        space = recorded_space(store.facts())
+        columns = [(layer, f.aspect) for f in space.features for layer in f.layers]
+        yield _line(
+            [
+                "number",
+                "plan_index",
+                "state",
+                "reason",
+                "seconds",
+                "finished",
+                *store.metrics,
+                *(f"{layer}.{aspect}" for layer, aspect in columns),
+            ]
+        )
+        texts = _option_cells(space, columns)
+        for trial in store.trials():
+            (options,) = space.options([trial.plan_index]).tolist()
+            cells: dict[tuple[str, str], Cell] = {}
+            for slot, option in enumerate(options):
+                cells |= texts[slot][option]
+            yield _line(
+                [
+                    trial.number,
+                    trial.plan_index,
+                    trial.state,
+                    trial.reason,
+                    trial.seconds,
+                    trial.finished,
+                    *(trial.metrics.get(name) for name in store.metrics),
+                    *(cells[column] for column in columns),
+                ]
+            )
+
+
+def _option_cells(
+    space: RecordedSpace, columns: list[tuple[str, str]]
+) -> list[list[dict[tuple[str, str], Cell]]]:
+    """For each slot and option, the cells of the columns that the slot decides."""
+    return [
+        [dict(zip(own, _formats(option, own), strict=True)) for option in slot]
+        for slot, own in (
+            (slot, [column for column in columns if any(column[0] in option for option in slot)])
+            for slot in space.slots
+        )
+    ]
+
+
+def _formats(plan: PlanTables, columns: list[tuple[str, str]]) -> list[Cell]:
+    """The formats and multipliers of a plan; what it does not name stays as it is."""
+    default = {aspect: 1.0 if aspect == "width" else FLOAT32.text for aspect in ASPECTS}
+    return [plan.get(layer, {}).get(aspect, default[aspect]) for layer, aspect in columns]
+
+
+def _line(cells: list[Cell]) -> str:
+    text = StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()

@@ -1,0 +1,220 @@
+"""The front of a run as a Plotly figure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from narrower.report.findings import Findings
+from narrower.report.page import Figure, plot_text, plot_texts, rounded
+from narrower.report.plan_text import SHARES, metric_name, metric_value, percent, short_layer
+from narrower.report.record import Member
+from narrower.searching.objective import METRICS
+
+WIDE_RANGE = 30  # axes that span more than this factor are logarithmic
+
+
+def front_figure(findings: Findings, cost: str) -> Figure:
+    """Quality against one cost: every trial, uniform plans, and the front with its intervals."""
+    quality, members = findings.quality, findings.members
+    traces = [
+        _other_trials(findings, cost),
+        _uniform_trials(findings, cost),
+        _front(findings, cost, members),
+        _front_on_test(findings, cost),
+        *_float32(findings, cost),
+        *_marks(findings, cost),
+    ]
+    values = [findings.table.metrics[cost][row] for row in findings.others[:2000]]
+    values += [member.metrics[cost] for member in members]
+    positive = [float(value) for value in values if value > 0]
+    is_wide = len(positive) == len(values) > 0 and max(positive) > WIDE_RANGE * min(positive)
+    return Figure(
+        f"{metric_name(quality)} against {metric_name(cost)}",
+        tuple(trace for trace in traces if trace is not None),
+        {
+            "xaxis": {"title": {"text": _axis_title(cost)}, "type": "log" if is_wide else "linear"},
+            "yaxis": {
+                "title": {"text": _axis_title(quality)},
+                "tickformat": ".0%" if quality in SHARES else "",
+            },
+        },
+        height=520,
+    )
+
+
+def _other_trials(findings: Findings, cost: str) -> dict[str, Any] | None:
+    rows, table = findings.others, findings.table
+    if len(rows) == 0:
+        return None
+    hidden = int(table.admitted.sum()) > len(rows) + len(findings.uniform) + len(findings.members)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"other trials ({len(rows):,} at random)" if hidden else "other trials",
+        "x": rounded(table.metrics[cost][rows].tolist()),
+        "y": rounded(table.metrics[findings.quality][rows].tolist()),
+        "customdata": table.numbers[rows].tolist(),
+        "text_codes": {
+            "words": [plot_texts([_option_text(option) for option in slot]) for slot in table.space.slots],
+            "rows": table.options[rows].tolist(),
+        },
+        "hovertemplate": f"trial %{{customdata:,}}<br>{_hover(findings.quality, 'y')}<br>"
+        f"{_hover(cost, 'x')}<br>%{{text}}<extra></extra>",
+        "marker": {"size": 4, "color": "var(--faint)", "opacity": 0.4},
+    }
+
+
+def _option_text(option: dict[str, dict[str, str | float]]) -> str:
+    return ", ".join(f"{layer} {short_layer(table)}" for layer, table in option.items()) or "unchanged"
+
+
+def _uniform_trials(findings: Findings, cost: str) -> dict[str, Any] | None:
+    rows, table = [trial.row for trial in findings.uniform], findings.table
+    if not rows:
+        return None
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "same widths in every layer",
+        "x": rounded(table.metrics[cost][rows].tolist()),
+        "y": rounded(table.metrics[findings.quality][rows].tolist()),
+        "customdata": table.numbers[rows].tolist(),
+        "text": [trial.label for trial in findings.uniform],
+        "hovertemplate": f"trial %{{customdata:,}}, same widths in every layer<br>%{{text}}<br>"
+        f"{_hover(findings.quality, 'y')}<br>{_hover(cost, 'x')}<extra></extra>",
+        "marker": {"size": 9, "symbol": "square-open", "color": "var(--warm)", "line": {"width": 1.8}},
+    }
+
+
+def _front(findings: Findings, cost: str, members: Sequence[Member]) -> dict[str, Any] | None:
+    if not members:
+        return None
+    quality = findings.quality
+    ordered = sorted(members, key=lambda member: member.metrics[cost])
+    trace: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "front (95 % interval)" if quality == "accuracy" else "front",
+        "x": [member.metrics[cost] for member in ordered],
+        "y": [member.metrics[quality] for member in ordered],
+        "text": [_member_text(findings, member) for member in ordered],
+        "hovertemplate": "%{text}<extra></extra>",
+        "marker": {"size": 9, "color": "var(--accent)", "line": {"width": 1, "color": "var(--surface)"}},
+    }
+    if len(findings.record.objectives) == 2 and findings.record.sum_direction is None:  # noqa: PLR2004
+        is_larger_better = cost in METRICS and METRICS[cost].direction == "maximize"
+        trace["mode"] = "lines+markers"
+        trace["line"] = {"shape": "vh" if is_larger_better else "hv", "color": "var(--accent)", "width": 1.5}
+    if quality == "accuracy":
+        trace["error_y"] = _interval_bars(
+            [(m.accuracy_interval, m.metrics["accuracy"]) for m in ordered], "var(--accent)"
+        )
+    return trace
+
+
+def _front_on_test(findings: Findings, cost: str) -> dict[str, Any] | None:
+    tested = [
+        (member, member.test_accuracy, member.test_interval)
+        for member in findings.members
+        if member.test_accuracy is not None and member.test_interval is not None
+    ]
+    if findings.quality != "accuracy" or not tested:
+        return None
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "front on the test part (click)",
+        "visible": "legendonly",
+        "x": [member.metrics[cost] for member, _, _ in tested],
+        "y": [accuracy for _, accuracy, _ in tested],
+        "text": [_member_text(findings, member) for member, _, _ in tested],
+        "hovertemplate": "%{text}<extra></extra>",
+        "error_y": _interval_bars([(interval, accuracy) for _, accuracy, interval in tested], "var(--good)"),
+        "marker": {"size": 9, "symbol": "diamond-open", "color": "var(--good)"},
+    }
+
+
+def _interval_bars(intervals: Sequence[tuple[tuple[float, float], float]], colour: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value for (_, high), value in intervals],
+        "arrayminus": [value - low for (low, _), value in intervals],
+        "thickness": 1.2,
+        "width": 3,
+        "color": colour,
+    }
+
+
+def _float32(findings: Findings, cost: str) -> list[dict[str, Any]]:
+    """A line at the quality of the uncompressed model; its cost is usually far to the right."""
+    value = findings.record.float32.get(findings.quality)
+    shown = [findings.table.metrics[cost][row] for row in findings.others]
+    shown += [member.metrics[cost] for member in findings.members]
+    if value is None or not shown:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"float32: {metric_value(findings.quality, value)}",
+            "x": [float(min(shown)), float(max(shown))],
+            "y": [value, value],
+            "line": {"dash": "dash", "width": 1.4, "color": "var(--muted)"},
+            "hoverinfo": "skip",
+        }
+    ]
+
+
+def _marks(findings: Findings, cost: str) -> list[dict[str, Any]]:
+    """Rings around the plan to take and the knee."""
+    advice = findings.advice
+    marks = []
+    if advice.chosen is not None:
+        both = advice.knee is not None and advice.knee.number == advice.chosen.number
+        marks.append((advice.chosen, "take this, the knee" if both else "take this", "var(--good)"))
+        if advice.knee is not None and not both:
+            marks.append((advice.knee, "knee", "var(--violet)"))
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers+text",
+            "name": f"{label} (trial {member.number:,})",
+            "x": [member.metrics[cost]],
+            "y": [member.metrics[findings.quality]],
+            "text": [f"<b>{label}</b>"],
+            "textposition": "top left",
+            "textfont": {"color": colour},
+            "hoverinfo": "skip",
+            "cliponaxis": False,
+            "marker": {"size": 18, "symbol": "circle-open", "color": colour, "line": {"width": 2.4}},
+        }
+        for member, label, colour in marks
+    ]
+
+
+def _member_text(findings: Findings, member: Member) -> str:
+    lines = [f"<b>trial {member.number:,}</b>, on the front"]
+    low, high = member.accuracy_interval
+    lines.append(
+        f"accuracy {percent(member.metrics['accuracy'])} ({100 * low:.1f}–{percent(high)} with 95 %)"
+    )
+    if member.test_accuracy is not None:
+        lines.append(f"on the test part {percent(member.test_accuracy)}")
+    lines += [
+        f"{plot_text(metric_name(o['metric']))} {metric_value(o['metric'], member.metrics[o['metric']])}"
+        for o in findings.record.objectives
+        if o["metric"] != "accuracy"
+    ]
+    layers = [f"{plot_text(layer)} {short_layer(table)}" for layer, table in findings.plan(member).items()]
+    per_line = -(-len(layers) // 14)
+    lines += [", ".join(layers[start : start + per_line]) for start in range(0, len(layers), per_line)]
+    return "<br>".join(lines)
+
+
+def _axis_title(metric: str) -> str:
+    unit = METRICS[metric].unit if metric in METRICS else ""
+    return plot_text(f"{metric_name(metric)}, {unit}" if unit else metric_name(metric))
+
+
+def _hover(metric: str, axis: str) -> str:
+    return f"{plot_text(metric_name(metric))} %{{{axis}:{'.1%' if metric in SHARES else ',.5~g'}}}"

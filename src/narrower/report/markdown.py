@@ -1,0 +1,50 @@
+"""The front as a Markdown table."""
+
+from collections.abc import Iterator
+
+from narrower.report.plan_text import metric_name, metric_value, percent, short_plan
+from narrower.report.record import Member, RunRecord
+
+
+def front_markdown(record: RunRecord) -> Iterator[str]:
+    """Lines of a table in the form of GitHub; user text is escaped."""
+    names = [o["metric"] for o in record.objectives if o["metric"] != "accuracy"]
+    columns = [
+        "trial",
+        "accuracy (95 %)",
+        "test accuracy (95 %)",
+        *(metric_name(name) for name in names),
+        "data/weight/bias bits",
+    ]
+    yield _line(columns)
+    yield _line(["---:"] * (len(columns) - 1) + ["---"], escape=False)
+    for member in record.members:
+        yield _line(
+            [
+                str(member.number),
+                f"{percent(member.metrics['accuracy'])} ({_range(member.accuracy_interval)})",
+                _test(member),
+                *(metric_value(name, member.metrics[name]) for name in names),
+                short_plan(member.plan),
+            ]
+        )
+
+
+def _test(member: Member) -> str:
+    if member.test_accuracy is None or member.test_interval is None:
+        return "–"
+    return f"{percent(member.test_accuracy)} ({_range(member.test_interval)})"
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}"
+
+
+def _line(cells: list[str], *, escape: bool = True) -> str:
+    return "| " + " | ".join(_escaped(cell) if escape else cell for cell in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    for character in "\\`*_|[]":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())

@@ -1,0 +1,44 @@
+"""Plans and metrics in few words."""
+
+from collections.abc import Mapping
+
+from narrower.formats.float32 import FLOAT32
+from narrower.formats.text import parse_format
+from narrower.plan import OPERANDS
+from narrower.searching.objective import METRICS
+
+SHARES = ("accuracy",)  # shown in percent
+
+
+def short_plan(plan: Mapping[str, Mapping[str, str | float]]) -> str:
+    """A plan in one cell: layer, then data/weight/bias widths in bits."""
+    return "; ".join(f"{layer} {short_layer(table)}" for layer, table in plan.items())
+
+
+def short_layer(table: Mapping[str, str | float]) -> str:
+    """The data/weight/bias widths of one layer in bits, and its multiplier of channels where it has one."""
+    bits = "/".join(f"{parse_format(str(table.get(operand, FLOAT32.text))).bits:g}" for operand in OPERANDS)
+    return f"{bits} ×{table['width']:g}" if "width" in table else bits
+
+
+def metric_name(metric: str) -> str:
+    """The name of a metric for people."""
+    return metric.rpartition(":")[2].replace("_", " ")
+
+
+def metric_value(metric: str, value: float) -> str:
+    """A value as people read it: 65.3 %, 12,928, 7.31 bits."""
+    if metric in SHARES:
+        return percent(value)
+    unit = METRICS[metric].unit if metric in METRICS else ""
+    number = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1e5 else f"{value:.4g}"  # noqa: PLR2004
+    return f"{number} {unit}" if unit in ("bytes", "bits") else number
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of accuracies in percentage points."""
+    return f"{100 * difference:.1f} points"
