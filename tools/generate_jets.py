@@ -2,7 +2,7 @@
 
 Needs Pythia 8 and FastJet (`pip install pythia8mc==8.317.0 fastjet numpy`). Same arguments, same bytes:
 
-    python tools/generate_jets.py --per-class 14000 --seed 1 --output src/narrower/tasks/data/jets.npz
+    python tools/generate_jets.py --per-class 11000 --seed 1 --output src/narrower/tasks/data/jets.npz
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--per-class", type=int, default=14_000)
+    parser.add_argument("--per-class", type=int, default=11_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--output", type=Path, required=True)
