@@ -1,5 +1,6 @@
 """Which plan to take and why, in sentences that follow from the numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from narrower.errors import RunError
@@ -11,6 +12,9 @@ from narrower.report.trial_table import TrialTable, is_quality
 from narrower.report.uniform import UniformTrial
 
 DROP = 0.01  # the accuracy that may be lost: one percentage point
+KNEE = (
+    "of all plans on it, it gives away the least in all objectives together, each scaled to its range on it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,48 +36,53 @@ def advise(record: RunRecord, table: TrialTable, uniform: tuple[UniformTrial, ..
             None,
             None,
         )
-    cost = main_cost(record)
-    knee = pick_knee(record).member
-    if len(record.members) == 1 or cost is None:
-        chosen = record.members[0] if len(record.members) == 1 else knee
-        reason = f"It is {_only(record)}. " + _achieves(record, chosen, cost)
+    costs = _costs(record)
+    knee = pick_knee(record).member if len(record.members) > 2 else None  # noqa: PLR2004 - two have no bend
+    best = max(record.members, key=lambda member: member.metrics["accuracy"])
+    headline = ""
+    if len(record.members) == 1 or not costs:
+        chosen = record.members[0] if len(record.members) == 1 else knee or best
+        reason = f"It is {_only(record, is_knee=chosen is knee)}."
     else:
         try:
-            chosen = pick_accuracy_drop(record, DROP).member
-            reason = f"{_within(record, cost)} " + _achieves(record, chosen, cost)
+            chosen, reason = pick_accuracy_drop(record, DROP).member, _within(record, costs[0])
         except RunError:
-            chosen = knee
-            best = max(record.members, key=lambda member: member.metrics["accuracy"])
-            lost = record.float32["accuracy"] - best.metrics["accuracy"]
+            chosen = knee or best
+            lost = points(record.float32["accuracy"] - best.metrics["accuracy"])
             reason = (
-                f"No plan stays within 1 percentage point of float32's accuracy: the most accurate, "
-                f"trial {best.number:,}, loses {points(lost)}. Trial {chosen.number:,} is the knee of the "
-                f"front, where it bends most. " + _achieves(record, chosen, cost)
+                "No plan stays within 1 percentage point of float32's accuracy: the most accurate, trial "
+                f"{best.number:,}, has {percent(best.metrics['accuracy'])} and loses {lost}."
             )
-    sentences = [reason]
-    if len(record.members) > 2:  # noqa: PLR2004 - two points have no bend
-        sentences.append(_knee_sentence(chosen, knee, cost))
-    sentences.append(_uniform_sentence(chosen, table, uniform, cost))
-    sentences.append(_trust(record, chosen))
+            if chosen is not best:
+                headline = (
+                    f"Take trial {chosen.number:,}, or trial {best.number:,} where accuracy counts most"
+                )
+                reason += f" Trial {chosen.number:,} is the knee of the front: {KNEE}."
+    sentences = (
+        f"{reason} {_achieves(record, chosen, costs)}",
+        "" if headline else _knee_sentence(chosen, knee, costs),
+        _uniform_sentence(chosen, table, uniform, costs),
+        _trust(record, chosen),
+    )
     return Advice(
-        f"Take trial {chosen.number:,}",
+        headline or f"Take trial {chosen.number:,}",
         tuple(sentence for sentence in sentences if sentence),
         chosen,
-        knee if len(record.members) > 2 else None,  # noqa: PLR2004
+        knee,
     )
 
 
-def main_cost(record: RunRecord) -> str | None:
-    """The first objective that is a cost."""
-    return next((o["metric"] for o in record.objectives if not is_quality(o["metric"])), None)
+def _costs(record: RunRecord) -> tuple[str, ...]:
+    """The objectives that are costs, in their order."""
+    return tuple(o["metric"] for o in record.objectives if not is_quality(o["metric"]))
 
 
-def _only(record: RunRecord) -> str:
+def _only(record: RunRecord, *, is_knee: bool) -> str:
     if record.sum_direction is not None:
         return "the plan with the best sum of the scaled objectives"
     if len(record.members) == 1:
         return "the only plan on the front: no other is better in any objective"
-    return "the knee of the front, where it bends most"
+    return f"the knee of the front: {KNEE}" if is_knee else "the most accurate plan of the front"
 
 
 def _within(record: RunRecord, cost: str) -> str:
@@ -89,20 +98,20 @@ def _within(record: RunRecord, cost: str) -> str:
     )
 
 
-def _achieves(record: RunRecord, member: Member, cost: str | None) -> str:
-    """Accuracy and cost beside float32's."""
+def _achieves(record: RunRecord, member: Member, costs: tuple[str, ...]) -> str:
+    """Accuracy and costs beside float32's."""
     floats, own = record.float32["accuracy"], member.metrics["accuracy"]
     low, high = wilson_interval(round(floats * record.samples), record.samples)
     text = (
         f"Its accuracy is {percent(own)} (95 % interval {_range(member.accuracy_interval)}) against "
         f"{percent(floats)} ({_range((low, high))}) in float32"
     )
-    if cost is not None:
+    for cost in costs:
         text += f", its {metric_name(cost)} {metric_value(cost, member.metrics[cost])}"
         if cost in record.float32:
             text += f" instead of {metric_value(cost, record.float32[cost])}"
             text += _ratio(record.float32[cost], member.metrics[cost])
-    return text + ". " + _on_test(record, member)
+    return f"{text}. {_on_test(record, member)}"
 
 
 def _ratio(before: float, after: float) -> str:
@@ -128,43 +137,46 @@ def _on_test(record: RunRecord, member: Member) -> str:
     return f"{text}."
 
 
-def _knee_sentence(chosen: Member, knee: Member, cost: str | None) -> str:
-    if knee.number == chosen.number:
-        return "It is also the knee of the front: cheaper plans lose accuracy faster than they save."
-    if cost is None:
+def _knee_sentence(chosen: Member, knee: Member | None, costs: tuple[str, ...]) -> str:
+    if knee is None or not costs:
         return ""
+    if knee is chosen:
+        return f"It is also the knee of the front: {KNEE}."
     lost = chosen.metrics["accuracy"] - knee.metrics["accuracy"]
-    difference = f"{points(abs(lost))} {'less' if lost > 0 else 'more'}"
+    difference = f"{points(abs(lost))} {'less' if lost > 0 else 'more'} than trial {chosen.number:,}"
     return (
-        f"Where that is too dear, consider the knee of the front, trial {knee.number:,}: {metric_name(cost)} "
-        f"{metric_value(cost, knee.metrics[cost])} at {percent(knee.metrics['accuracy'])}, {difference} than "
-        f"trial {chosen.number:,}. Of all plans on the front it gives away the least in all objectives "
-        "together, each scaled to its range on the front."
+        f"Where that is too dear, consider the knee of the front, trial {knee.number:,}: "
+        f"{_listed(costs, knee.metrics)} at {percent(knee.metrics['accuracy'])}, {difference}. "
+        f"The knee: {KNEE}."
     )
 
 
 def _uniform_sentence(
-    chosen: Member, table: TrialTable, uniform: tuple[UniformTrial, ...], cost: str | None
+    chosen: Member, table: TrialTable, uniform: tuple[UniformTrial, ...], costs: tuple[str, ...]
 ) -> str:
-    if cost is None or not uniform:
+    if not costs or not uniform:
         return ""
-    accuracy, costs = table.metrics["accuracy"], table.metrics[cost]
+    accuracy, first = table.metrics["accuracy"], table.metrics[costs[0]]
     as_good = [trial for trial in uniform if accuracy[trial.row] >= chosen.metrics["accuracy"]]
-    best = max(uniform, key=lambda trial: accuracy[trial.row])
+    rival = (
+        min(as_good, key=lambda t: first[t.row]) if as_good else max(uniform, key=lambda t: accuracy[t.row])
+    )
+    if int(table.numbers[rival.row]) == chosen.number:
+        return f"It has the same widths in every layer ({rival.label})."
+    dear = _listed(costs, {cost: float(table.metrics[cost][rival.row]) for cost in costs})
+    reached = f"{percent(accuracy[rival.row])} at {dear} ({rival.label})"
     if not as_good:
         return (
-            f"No plan with the same widths in every layer that was tried is as accurate: the best of these "
-            f"{len(uniform):,} ({best.label}) has {percent(accuracy[best.row])} at {metric_name(cost)} "
-            f"{metric_value(cost, float(costs[best.row]))}."
+            "No plan with the same widths in every layer that was tried is as accurate: the best of "
+            f"{len(uniform):,} has {reached}."
         )
-    cheapest = min(as_good, key=lambda trial: costs[trial.row])
-    if int(table.numbers[cheapest.row]) == chosen.number:
-        return f"It is a plan with the same widths in every layer ({cheapest.label})."
     return (
-        f"With the same widths in every layer, at least this accuracy takes {metric_name(cost)} "
-        f"{metric_value(cost, float(costs[cheapest.row]))} ({cheapest.label}, "
-        f"{percent(accuracy[cheapest.row])})."
+        f"Of the plans with the same widths in every layer, the cheapest that is as accurate has {reached}."
     )
+
+
+def _listed(costs: tuple[str, ...], metrics: Mapping[str, float]) -> str:
+    return " and ".join(f"{metric_name(cost)} {metric_value(cost, metrics[cost])}" for cost in costs)
 
 
 def _trust(record: RunRecord, chosen: Member) -> str:

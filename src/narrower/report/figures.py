@@ -65,7 +65,11 @@ def width_figures(findings: Findings) -> tuple[Figure, ...]:
                     },
                 ),
                 {
-                    "xaxis": {"type": "category", "title": {"text": "trial (least accurate first)"}},
+                    "xaxis": {
+                        "type": "category",
+                        "tickangle": -60,
+                        "title": {"text": "trial (least accurate first)"},
+                    },
                     "yaxis": {"type": "category", "showgrid": False},
                 },
                 height=110 + max(30 * len(features), 90) if len(features) < 20 else 110 + 18 * len(features),  # noqa: PLR2004
@@ -141,7 +145,7 @@ def sensitivity_figure(findings: Findings) -> Figure | None:
         tuple(traces),
         {
             "xaxis": {
-                "title": {"text": "percentage points of accuracy against the largest value"},
+                "title": {"text": "accuracy, percentage points"},
                 "zeroline": True,
             },
             "yaxis": {"type": "category", "categoryarray": names, "categoryorder": "array"},
@@ -150,7 +154,7 @@ def sensitivity_figure(findings: Findings) -> Figure | None:
                 "yanchor": "bottom",
                 "y": 1.01,
                 "x": 0,
-                "title": {"text": "bits: "},
+                "title": {"text": "value: "},
             },
         },
         height=120 + 26 * len(effects),

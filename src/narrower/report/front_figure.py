@@ -17,8 +17,8 @@ def front_figure(findings: Findings, cost: str) -> Figure:
     quality, members = findings.quality, findings.members
     traces = [
         _other_trials(findings, cost),
-        _uniform_trials(findings, cost),
         _front(findings, cost, members),
+        _uniform_trials(findings, cost),
         _front_on_test(findings, cost),
         *_float32(findings, cost),
         *_marks(findings, cost),
@@ -81,7 +81,7 @@ def _uniform_trials(findings: Findings, cost: str) -> dict[str, Any] | None:
         "text": [trial.label for trial in findings.uniform],
         "hovertemplate": f"trial %{{customdata:,}}, same widths in every layer<br>%{{text}}<br>"
         f"{_hover(findings.quality, 'y')}<br>{_hover(cost, 'x')}<extra></extra>",
-        "marker": {"size": 9, "symbol": "square-open", "color": "var(--warm)", "line": {"width": 1.8}},
+        "marker": {"size": 11, "symbol": "square-open", "color": "var(--warm)", "line": {"width": 1.8}},
     }
 
 
@@ -174,6 +174,8 @@ def _marks(findings: Findings, cost: str) -> list[dict[str, Any]]:
         marks.append((advice.chosen, "take this, the knee" if both else "take this", "var(--good)"))
         if advice.knee is not None and not both:
             marks.append((advice.knee, "knee", "var(--violet)"))
+    shown = [member.metrics[cost] for member in findings.members]
+    left = min(shown, default=0.0) + 0.3 * (max(shown, default=0.0) - min(shown, default=0.0))
     return [
         {
             "type": "scatter",
@@ -182,7 +184,7 @@ def _marks(findings: Findings, cost: str) -> list[dict[str, Any]]:
             "x": [member.metrics[cost]],
             "y": [member.metrics[findings.quality]],
             "text": [f"<b>{label}</b>"],
-            "textposition": "top left",
+            "textposition": "top left" if member.metrics[cost] > left else "top right",
             "textfont": {"color": colour},
             "hoverinfo": "skip",
             "cliponaxis": False,

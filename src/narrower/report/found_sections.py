@@ -1,0 +1,156 @@
+"""What was found: the plan to take, the front, its widths by layer."""
+
+from narrower.report.figures import width_figures
+from narrower.report.findings import Findings
+from narrower.report.front_figure import front_figure
+from narrower.report.page import Fold, Section, Table
+from narrower.report.plan_text import metric_name, metric_value, percent, short_plan
+from narrower.report.record import Member
+from narrower.searching.objective import Constraint
+
+CERTAINTY = {True: "certain", False: "possible", None: "–"}
+
+
+def plan_section(findings: Findings) -> Section | None:
+    """The plan to take, layer by layer."""
+    chosen = findings.advice.chosen
+    if chosen is None:
+        return None
+    run = findings.run.path
+    return Section(
+        f"The plan, trial {chosen.number:,}",
+        (
+            "Number formats by layer; layers that are not listed stay in float32. "
+            "fixed(8,frac=4) is a signed fixed-point number of 8 bits, 4 of them behind the point.",
+        ),
+        tables=(_plan_table(findings, chosen),),
+        folds=(
+            Fold(
+                "Commands that deliver it",
+                f"narrower export {run} --trial {chosen.number}\n"
+                f"narrower show {run} --csv > front.csv\n"
+                f"narrower pick {run} --knee",
+            ),
+        ),
+    )
+
+
+def _plan_table(findings: Findings, member: Member) -> Table:
+    plan = findings.plan(member)
+    aspects = [
+        aspect
+        for aspect in ("data", "weight", "bias", "width")
+        if any(aspect in table for table in plan.values())
+    ]
+    return Table(
+        ("layer", *aspects),
+        tuple(
+            (
+                layer,
+                *(
+                    f"×{table.get('width', 1.0):g}"
+                    if aspect == "width"
+                    else str(table.get(aspect, "float32"))
+                    for aspect in aspects
+                ),
+            )
+            for layer, table in plan.items()
+        ),
+        (False,) * (1 + len(aspects)),
+    )
+
+
+def front_section(findings: Findings) -> Section:
+    """The front as plots and as a table."""
+    return Section(
+        "The front",
+        (
+            "Each blue point is a plan that no other plan beats; bars are 95 % intervals of the accuracy on "
+            f"the {findings.record.samples:,} samples that the search scored on. Orange squares give every "
+            "layer the same widths: the distance from them to the front is what choosing layer by layer "
+            "gains. Point at a plan to see it: data/weight/bias bits for each layer.",
+            *_constraint_note(findings),
+        ),
+        tuple(front_figure(findings, cost) for cost in findings.costs),
+        (_front_table(findings),),
+    )
+
+
+def _constraint_note(findings: Findings) -> tuple[str, ...]:
+    bounds = [Constraint(**constraint) for constraint in findings.record.constraints or ()]
+    if not bounds:
+        return ()
+    said = ", ".join(_bound(constraint) for constraint in bounds)
+    left_out = int((~findings.table.admitted).sum())
+    cut = sum(findings.record.summary.cut.values())
+    return (
+        f"Admitted were plans with {said}. {cut:,} plans were cut before they were evaluated, {left_out:,} "
+        "trials turned out not to be admitted; neither are drawn.",
+    )
+
+
+def _bound(constraint: Constraint) -> str:
+    bounds = []
+    if constraint.minimum is not None:
+        bounds.append(f"{metric_name(constraint.metric)} ≥ {constraint.minimum:g}")
+    if constraint.maximum is not None:
+        bounds.append(f"{metric_name(constraint.metric)} ≤ {constraint.maximum:g}")
+    return ", ".join(bounds)
+
+
+def _front_table(findings: Findings) -> Table:
+    record = findings.record
+    names = [o["metric"] for o in record.objectives if o["metric"] != "accuracy"]
+    members = findings.members[::-1]
+    chosen = findings.advice.chosen
+    return Table(
+        (
+            "trial",
+            "accuracy",
+            "95 % interval",
+            "on the test part",
+            "95 % interval",
+            *(metric_name(name) for name in names),
+            "member",
+            "data/weight/bias bits",
+        ),
+        tuple(
+            (
+                f"{member.number:,}",
+                percent(member.metrics["accuracy"]),
+                _range(member.accuracy_interval),
+                "–" if member.test_accuracy is None else percent(member.test_accuracy),
+                "–" if member.test_interval is None else _range(member.test_interval),
+                *(metric_value(name, member.metrics[name]) for name in names),
+                CERTAINTY[member.certain],
+                short_plan(findings.plan(member)),
+            )
+            for member in members
+        ),
+        (True, True, True, True, True, *(True for _ in names), False, False),
+        frozenset(
+            row for row, member in enumerate(members) if chosen is not None and member.number == chosen.number
+        ),
+        "“certain”: more accurate, at 95 % by McNemar's test, than every plan that is better in all else; "
+        "“possible”: chance alone may have put it here.",
+    )
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}"
+
+
+def widths_section(findings: Findings) -> Section | None:
+    """Widths by layer and plan of the front."""
+    figures = width_figures(findings)
+    if not figures:
+        return None
+    return Section(
+        "Widths by layer",
+        (
+            "One column for each plan of the front, from the least accurate to the most accurate; darker (in "
+            "the dark theme brighter) is wider. Layers that stay narrow in every column are those that need "
+            "the fewest bits.",
+        ),
+        figures,
+    )
