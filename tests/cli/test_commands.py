@@ -166,3 +166,18 @@ def test_mistakes_that_show_only_with_the_model_name_file_and_line(
         assert said in err
         assert "Traceback" not in err
     assert not Path("runs").exists()
+
+
+def test_a_pickled_graph_is_refused_by_its_line_and_not_needed_where_other_weights_are_given(
+    run_narrower: RunNarrower, trained: Path
+) -> None:
+    config = settings_file(Path("a.toml"), samples=64)
+    config.write_text(
+        'load_name = "graph.mz"\nload_type = "mz"\n' + config.read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    for command in (("check", "a.toml"), ("search", "--config", "a.toml")):
+        code, out, err = run_narrower(*command)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: a.toml:2: load_type: found 'mz'")
+        assert "torch.save(model.state_dict(), 'weights.pt')" in err
+    assert run_narrower("check", "a.toml", "--load", trained)[0] == 0

@@ -97,6 +97,11 @@ def test_a_key_without_meaning_is_passed_over_and_named() -> None:
     assert load_settings(write("num_workers = 4\n" + VALID)).ignored == ("num_workers",)
 
 
+def test_the_kind_of_a_file_that_is_not_named_means_nothing() -> None:
+    assert load_settings(write('load_type = "pl"\n' + VALID)).ignored == ("load_type",)
+    assert load_settings(write('load_type = "pl"\nload_name = "a.ckpt"\n' + VALID)).ignored == ()
+
+
 # (what is replaced, by what, what the message must hold): the peers' list of mistakes, and others
 MISTAKES = [
     ("n_trials = 20\n", "", ["search.strategy.setup", "n_trials is missing"]),

@@ -19,10 +19,11 @@ def check(config: Config, load: Load = None, as_json: Json = False) -> None:
     loaded = load_settings(config)
     from narrower.pipeline.preview import preview
     from narrower.pipeline.problem import given_weights, pose
+    from narrower.settings.convert import weights_file
 
     with located(config):
+        source = weights_file(loaded.settings, load)
         problem = pose(loaded.settings)
-    source = load or (Path(loaded.settings.load_name) if loaded.settings.load_name else None)
     if source is not None:
         problem = given_weights(problem, source)
     found = preview(problem)

@@ -109,11 +109,12 @@ def _run(
     from narrower.pipeline.problem import given_weights, pose
     from narrower.pipeline.record import unseen_widths
     from narrower.pipeline.search import check_unchanged, run_search, start_run
+    from narrower.settings.convert import weights_file
     from narrower.store.trials import TrialStore
 
     with located(file or Path("options")):
+        source = None if run else weights_file(loaded.settings, load)  # a run has its weights
         problem = pose(loaded.settings)
-        source = load or (Path(loaded.settings.load_name) if loaded.settings.load_name else None)
     target = run or new_run(loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}")
     if run is None and source is None and not may_train and not target.checkpoint.is_file():
         raise SettingsError("there are no weights: give --load FILE or load_name, or leave out --no-train")

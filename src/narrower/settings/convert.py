@@ -1,5 +1,8 @@
 """From the settings file's tables to the values that the program works with."""
 
+from pathlib import Path
+
+from narrower.errors import SettingsError
 from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
 from narrower.searching.options import SearchOptions
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
@@ -57,6 +60,24 @@ def training_settings(settings: RunSettings) -> TrainingSettings:
         accelerator=settings.accelerator,
         log_every_n_steps=settings.log_every_n_steps,
     )
+
+
+def weights_file(settings: RunSettings, given: Path | None) -> Path | None:
+    """The file to load weights from: the one given on the command line, or else the settings' own.
+
+    What kind of file it is, is read from the file itself.
+
+    Raises:
+        SettingsError: the settings name a pickled graph.
+    """
+    if given is not None or settings.load_name is None:
+        return given
+    if settings.load_type == "mz":
+        raise SettingsError(
+            "load_type: found 'mz', a pickled graph, which could run any code when it is loaded; save the "
+            "weights alone with torch.save(model.state_dict(), 'weights.pt') and load those as 'pt'"
+        )
+    return Path(settings.load_name)
 
 
 def _direction(name: str | None) -> Direction | None:

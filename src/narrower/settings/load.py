@@ -57,6 +57,9 @@ def load_settings(path: Path) -> LoadedSettings:
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     kept, ignored = _without_meaningless(tables, ())
+    if "load_type" in kept and "load_name" not in kept:
+        del kept["load_type"]  # of no file
+        ignored.append("load_type")
     try:
         settings = RunSettings.model_validate(kept)
     except ValidationError as error:
