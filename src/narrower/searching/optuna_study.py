@@ -4,7 +4,7 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -57,9 +57,11 @@ def write_study(
         raise RunError(f"{path}: exists already; give the name of a new file")
     facts = store.facts()
     space, began = recorded_space(facts), _beginning(facts)
+    partial = path.with_name(f".{path.name}.partial")  # the file appears complete or not at all
     try:
-        _create(path, name, objectives, space)
-        with closing(sqlite3.connect(path)) as connection, connection:
+        partial.write_bytes(b"")
+        _create(partial, name, objectives, space)
+        with closing(sqlite3.connect(partial)) as connection, connection:
             study_id = _study_id(connection)
             parameters = _parameters(space)
             trials, count = store.trials(), 0
@@ -78,8 +80,12 @@ def write_study(
                     _add_results(rows, identity, trial, objectives, constraints)
                 _insert(connection, rows)
                 count += len(chunk)
+        partial.replace(path)
     except (sqlite3.Error, OSError) as error:
         raise RunError(f"{path}: cannot be written: {error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return count
 
 

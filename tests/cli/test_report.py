@@ -1,0 +1,68 @@
+"""``report``, ``show --csv``, ``show --markdown`` and ``export-study`` as a user calls them."""
+
+import csv
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RunNarrower
+from tests.report.made_up_run import write_run
+
+
+def test_report_writes_the_page_into_the_run(run_narrower: RunNarrower) -> None:
+    run = write_run(Path("run"))
+    code, out, err = run_narrower("report", "run")
+    assert (code, out) == (0, "")
+    assert "report.html" in err
+    assert run.report.read_text().startswith("<!doctype html>")
+
+
+def test_report_writes_page_and_pictures_where_it_is_told(run_narrower: RunNarrower) -> None:
+    write_run(Path("run"))
+    code, _, _ = run_narrower("report", "run", "--output", "pages/mine.html", "--png")
+    assert code == 0
+    assert Path("pages/mine.html").is_file()
+    assert {path.name for path in Path("pages/mine-plots").iterdir()} >= {"front-bitops.png", "widths.png"}
+
+
+def test_show_prints_tables_for_other_programs(run_narrower: RunNarrower) -> None:
+    write_run(Path("run"), tried=[0, 35, 7])
+    code, out, _ = run_narrower("show", "run", "--csv", "--all")
+    assert code == 0
+    assert [row["plan_index"] for row in csv.DictReader(out.splitlines())] == ["0", "35", "7"]
+    code, out, _ = run_narrower("show", "run", "--csv")
+    assert code == 0
+    assert {row["plan_index"] for row in csv.DictReader(out.splitlines())} <= {"0", "35", "7"}
+    code, out, _ = run_narrower("show", "run", "--markdown")
+    assert code == 0
+    assert out.splitlines()[1].startswith("| ---: |")
+
+
+def test_export_study_writes_a_file_that_sqlite_reads(run_narrower: RunNarrower) -> None:
+    write_run(Path("run"))
+    code, _, err = run_narrower("export-study", "run", "study.db")
+    assert (code, "36 trials" in err) == (0, True)
+    connection = sqlite3.connect("study.db")
+    assert connection.execute("SELECT study_name FROM studies").fetchall() == [("run",)]
+    assert connection.execute("SELECT COUNT(*) FROM trials").fetchall() == [(36,)]
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("report", "nowhere"), "no such run"),
+        (("report", "run", "--output", "run/settings.toml/page.html"), "cannot be written"),
+        (("export-study", "run", "run/trials.db"), "exists already"),
+        (("export-study", "nowhere", "study.db"), "no such run"),
+        (("show", "run", "--csv", "--markdown"), "one of --json, --csv and --markdown"),
+        (("show", "run", "--all"), "--all goes with --csv"),
+        (("show", "nowhere", "--csv", "--all"), "no such run"),
+    ],
+)
+def test_mistakes_are_explained(run_narrower: RunNarrower, arguments: tuple[str, ...], said: str) -> None:
+    write_run(Path("run"))
+    code, _, err = run_narrower(*arguments)
+    assert code == 2
+    assert said in err
