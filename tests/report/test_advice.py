@@ -5,6 +5,7 @@ import pytest
 
 from narrower.report.advice import Advice
 from narrower.report.findings import read_findings
+from narrower.report.plan_text import count
 from narrower.report.record import RunRecord
 from tests.report.made_up_run import Widths, all_widths, bitops, without_weights, write_run
 
@@ -34,13 +35,20 @@ def test_the_cheapest_plan_within_one_point_of_float32_is_advised(tmp_path: Path
     assert f"bitops {cost:,} instead of 307,200 ({307_200 / cost:.3g} times less)" in text
 
 
-def test_without_a_plan_near_float32_both_ends_are_named(tmp_path: Path) -> None:
+def test_without_a_plan_near_float32_the_most_accurate_is_advised_and_the_knee_named(tmp_path: Path) -> None:
     found = advice(tmp_path, change=lambda r: replace(r, float32={**r.float32, "accuracy": 0.99}))
-    assert found.chosen is found.knee is not None
-    best = 35  # all wide, the last plan
-    assert found.headline == f"Take trial {found.chosen.number}, or trial {best} where accuracy counts most"
+    assert found.headline == "Take trial 35"  # all wide, the last plan: 0.90
     assert "No plan stays within 1 percentage point" in found.sentences[0]
-    assert f"trial {best}, has 90.0 % and loses 9.0 points" in found.sentences[0]
+    assert "loses 9.0 points" in found.sentences[0]
+    assert found.knee is not None
+    assert f"the knee of the front, trial {found.knee.number}:" in found.sentences[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(36, "36"), (999_999_999, "999,999,999"), (6 * 10**14 + 1, "about 6 × 10^14")]
+)
+def test_huge_numbers_of_plans_are_given_by_their_magnitude(number: int, text: str) -> None:
+    assert count(number) == text
 
 
 def test_the_knee_gives_away_least_of_the_scaled_objectives(tmp_path: Path) -> None:

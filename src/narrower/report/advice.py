@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from narrower.errors import RunError
 from narrower.evaluate.intervals import wilson_interval
 from narrower.report.pick import pick_accuracy_drop, pick_knee
-from narrower.report.plan_text import metric_name, metric_value, percent, points
+from narrower.report.plan_text import count, metric_name, metric_value, percent, points
 from narrower.report.record import Member, RunRecord
 from narrower.report.trial_table import TrialTable, is_quality
 from narrower.report.uniform import UniformTrial
@@ -28,7 +28,7 @@ class Advice:
 
 
 def advise(record: RunRecord, table: TrialTable, uniform: tuple[UniformTrial, ...]) -> Advice:
-    """Advise the cheapest plan within one point of float32; failing that, the knee of the front."""
+    """Advise the cheapest plan within one point of float32, failing that the most accurate, and the knee."""
     if not record.members:
         return Advice(
             "No plan to take",
@@ -39,7 +39,6 @@ def advise(record: RunRecord, table: TrialTable, uniform: tuple[UniformTrial, ..
     costs = _costs(record)
     knee = pick_knee(record).member if len(record.members) > 2 else None  # noqa: PLR2004 - two have no bend
     best = max(record.members, key=lambda member: member.metrics["accuracy"])
-    headline = ""
     if len(record.members) == 1 or not costs:
         chosen = record.members[0] if len(record.members) == 1 else knee or best
         reason = f"It is {_only(record, is_knee=chosen is knee)}."
@@ -47,25 +46,20 @@ def advise(record: RunRecord, table: TrialTable, uniform: tuple[UniformTrial, ..
         try:
             chosen, reason = pick_accuracy_drop(record, DROP).member, _within(record, costs[0])
         except RunError:
-            chosen = knee or best
+            chosen = best
             lost = points(record.float32["accuracy"] - best.metrics["accuracy"])
             reason = (
-                "No plan stays within 1 percentage point of float32's accuracy: the most accurate, trial "
-                f"{best.number:,}, has {percent(best.metrics['accuracy'])} and loses {lost}."
+                "No plan stays within 1 percentage point of float32's accuracy; this one, the most accurate, "
+                f"loses {lost}."
             )
-            if chosen is not best:
-                headline = (
-                    f"Take trial {chosen.number:,}, or trial {best.number:,} where accuracy counts most"
-                )
-                reason += f" Trial {chosen.number:,} is the knee of the front: {KNEE}."
     sentences = (
         f"{reason} {_achieves(record, chosen, costs)}",
-        "" if headline else _knee_sentence(chosen, knee, costs),
+        _knee_sentence(chosen, knee, costs),
         _uniform_sentence(chosen, table, uniform, costs),
         _trust(record, chosen),
     )
     return Advice(
-        headline or f"Take trial {chosen.number:,}",
+        f"Take trial {chosen.number:,}",
         tuple(sentence for sentence in sentences if sentence),
         chosen,
         knee,
@@ -87,13 +81,13 @@ def _only(record: RunRecord, *, is_knee: bool) -> str:
 
 def _within(record: RunRecord, cost: str) -> str:
     floats = record.float32["accuracy"]
-    count = sum(member.metrics["accuracy"] >= floats - DROP for member in record.members)
-    if count == 1:
+    near = sum(member.metrics["accuracy"] >= floats - DROP for member in record.members)
+    if near == 1:
         return "It is the only plan of the front that stays within 1 percentage point of float32's accuracy."
     directions = {o["metric"]: o["direction"] for o in record.objectives}
     best = "largest" if directions[cost] == "maximize" else "smallest"
     return (
-        f"Of the {count} plans of the front that stay within 1 percentage point of float32's accuracy, it "
+        f"Of the {near} plans of the front that stay within 1 percentage point of float32's accuracy, it "
         f"has the {best} {metric_name(cost)}."
     )
 
@@ -200,8 +194,8 @@ def _coverage(record: RunRecord) -> str:
             f"Every plan that space and constraints allow was tried: on these {samples} the front is exact."
         )
     return (
-        f"Only {summary.trials:,} of {summary.space_size:,} plans were tried (on {samples}): there may be "
-        "better ones."
+        f"Only {summary.trials:,} of {count(summary.space_size)} plans were tried (on {samples}): there may "
+        "be better ones."
     )
 
 

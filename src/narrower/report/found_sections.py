@@ -1,13 +1,16 @@
 """What was found: the plan to take, the front, its widths by layer."""
 
+from collections.abc import Iterator
+
 from narrower.report.figures import width_figures
 from narrower.report.findings import Findings
 from narrower.report.front_figure import front_figure
 from narrower.report.page import Fold, Section, Table
-from narrower.report.plan_text import metric_name, metric_value, percent, short_plan
+from narrower.report.plan_text import metric_name, metric_value, short_plan, with_interval
 from narrower.report.record import Member
 from narrower.searching.objective import Constraint
 
+MOST_LAYERS_IN_A_ROW = 6  # longer plans do not fit into a cell
 CERTAINTY = {True: "certain", False: "possible", None: "–"}
 
 
@@ -64,16 +67,38 @@ def front_section(findings: Findings) -> Section:
     """The front as plots and as a table."""
     return Section(
         "The front",
-        (
-            "Each blue point is a plan that no other plan beats; bars are 95 % intervals of the accuracy on "
-            f"the {findings.record.samples:,} samples that the search scored on. Orange squares give every "
-            "layer the same widths: the distance from them to the front is what choosing layer by layer "
-            "gains. Point at a plan to see it: data/weight/bias bits for each layer.",
-            *_constraint_note(findings),
-        ),
+        (" ".join(_front_notes(findings)), *_constraint_note(findings)),
         tuple(front_figure(findings, cost) for cost in findings.costs),
         (_front_table(findings),),
+        () if _plans_fit(findings) else (_plans_fold(findings),),
     )
+
+
+def _front_notes(findings: Findings) -> Iterator[str]:
+    yield "Each blue point is a plan that no other plan beats."
+    if findings.quality == "accuracy":
+        yield (
+            "Bars are 95 % intervals of the accuracy on the "
+            f"{findings.record.samples:,} samples that the search scored on."
+        )
+    if findings.uniform:
+        yield (
+            "Orange squares give every layer the same widths: the distance from them to the front is what "
+            "choosing layer by layer gains."
+        )
+    elif len(findings.table.space.slots) > 1:
+        yield "No plan with the same widths in every layer was among the trials."
+    yield "Point at a plan to see it: data/weight/bias bits for each layer."
+
+
+def _plans_fit(findings: Findings) -> bool:
+    return len(findings.table.space.slots) <= MOST_LAYERS_IN_A_ROW
+
+
+def _plans_fold(findings: Findings) -> Fold:
+    members = findings.members[::-1]
+    lines = [f"trial {member.number:,}: {short_plan(findings.plan(member))}" for member in members]
+    return Fold("Plans of the front: data/weight/bias bits", "\n".join(lines))
 
 
 def _constraint_note(findings: Findings) -> tuple[str, ...]:
@@ -102,42 +127,34 @@ def _front_table(findings: Findings) -> Table:
     record = findings.record
     names = [o["metric"] for o in record.objectives if o["metric"] != "accuracy"]
     members = findings.members[::-1]
-    chosen = findings.advice.chosen
+    chosen, with_plans = findings.advice.chosen, _plans_fit(findings)
     return Table(
         (
             "trial",
-            "accuracy",
-            "95 % interval",
-            "on the test part",
-            "95 % interval",
+            "accuracy (95 %)",
+            "on the test part (95 %)",
             *(metric_name(name) for name in names),
             "member",
-            "data/weight/bias bits",
+            *(["data/weight/bias bits"] if with_plans else []),
         ),
         tuple(
             (
                 f"{member.number:,}",
-                percent(member.metrics["accuracy"]),
-                _range(member.accuracy_interval),
-                "–" if member.test_accuracy is None else percent(member.test_accuracy),
-                "–" if member.test_interval is None else _range(member.test_interval),
+                with_interval(member.metrics["accuracy"], member.accuracy_interval),
+                with_interval(member.test_accuracy, member.test_interval),
                 *(metric_value(name, member.metrics[name]) for name in names),
                 CERTAINTY[member.certain],
-                short_plan(findings.plan(member)),
+                *([short_plan(findings.plan(member))] if with_plans else []),
             )
             for member in members
         ),
-        (True, True, True, True, True, *(True for _ in names), False, False),
+        (True, True, True, *(True for _ in names), False, *([False] if with_plans else [])),
         frozenset(
             row for row, member in enumerate(members) if chosen is not None and member.number == chosen.number
         ),
         "“certain”: more accurate, at 95 % by McNemar's test, than every plan that is better in all else; "
         "“possible”: chance alone may have put it here.",
     )
-
-
-def _range(bounds: tuple[float, float]) -> str:
-    return f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}"
 
 
 def widths_section(findings: Findings) -> Section | None:

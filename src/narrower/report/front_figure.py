@@ -1,6 +1,7 @@
 """The front of a run as a Plotly figure."""
 
 from collections.abc import Sequence
+from math import log10
 from typing import Any
 
 from narrower.report.findings import Findings
@@ -15,13 +16,14 @@ WIDE_RANGE = 30  # axes that span more than this factor are logarithmic
 def front_figure(findings: Findings, cost: str) -> Figure:
     """Quality against one cost: every trial, uniform plans, and the front with its intervals."""
     quality, members = findings.quality, findings.members
+    marked = _marked(findings)
     traces = [
         _other_trials(findings, cost),
         _front(findings, cost, members),
         _uniform_trials(findings, cost),
         _front_on_test(findings, cost),
         *_float32(findings, cost),
-        *_marks(findings, cost),
+        *(_ring(findings, cost, *mark) for mark in marked),
     ]
     values = [findings.table.metrics[cost][row] for row in findings.others[:2000]]
     values += [member.metrics[cost] for member in members]
@@ -36,6 +38,7 @@ def front_figure(findings: Findings, cost: str) -> Figure:
                 "title": {"text": _axis_title(quality)},
                 "tickformat": ".0%" if quality in SHARES else "",
             },
+            "annotations": [_label(findings, cost, is_wide, *mark) for mark in marked],
         },
         height=520,
     )
@@ -165,33 +168,51 @@ def _float32(findings: Findings, cost: str) -> list[dict[str, Any]]:
     ]
 
 
-def _marks(findings: Findings, cost: str) -> list[dict[str, Any]]:
-    """Rings around the plan to take and the knee."""
-    advice = findings.advice
-    marks = []
-    if advice.chosen is not None:
-        both = advice.knee is not None and advice.knee.number == advice.chosen.number
-        marks.append((advice.chosen, "take this, the knee" if both else "take this", "var(--good)"))
-        if advice.knee is not None and not both:
-            marks.append((advice.knee, "knee", "var(--violet)"))
-    shown = [member.metrics[cost] for member in findings.members]
-    left = min(shown, default=0.0) + 0.3 * (max(shown, default=0.0) - min(shown, default=0.0))
-    return [
-        {
-            "type": "scatter",
-            "mode": "markers+text",
-            "name": f"{label} (trial {member.number:,})",
-            "x": [member.metrics[cost]],
-            "y": [member.metrics[findings.quality]],
-            "text": [f"<b>{label}</b>"],
-            "textposition": "top left" if member.metrics[cost] > left else "top right",
-            "textfont": {"color": colour},
-            "hoverinfo": "skip",
-            "cliponaxis": False,
-            "marker": {"size": 18, "symbol": "circle-open", "color": colour, "line": {"width": 2.4}},
-        }
-        for member, label, colour in marks
-    ]
+def _marked(findings: Findings) -> list[tuple[Member, str, str]]:
+    """The plan to take and the knee, with what is written beside them and its colour."""
+    chosen, knee = findings.advice.chosen, findings.advice.knee
+    if chosen is None:
+        return []
+    if knee is None or knee is chosen:
+        return [(chosen, "take this" if knee is None else "take this, the knee", "var(--good)")]
+    return [(chosen, "take this", "var(--good)"), (knee, "knee", "var(--violet)")]
+
+
+def _ring(findings: Findings, cost: str, member: Member, label: str, colour: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{label} (trial {member.number:,})",
+        "x": [member.metrics[cost]],
+        "y": [member.metrics[findings.quality]],
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+        "marker": {"size": 18, "symbol": "circle-open", "color": colour, "line": {"width": 2.4}},
+    }
+
+
+def _label(
+    findings: Findings, cost: str, is_logarithmic: bool, member: Member, label: str, colour: str
+) -> dict[str, Any]:
+    """Words beside a ring, on a ground that hides the lines below; left of it unless the axis is there."""
+    x, shown = member.metrics[cost], [other.metrics[cost] for other in findings.members]
+    is_leftmost = x <= min(shown) + 0.12 * (max(shown) - min(shown))
+    return {
+        "text": f"<b>{label}</b>",
+        "x": log10(x) if is_logarithmic else x,
+        "y": member.metrics[findings.quality],
+        "ax": 34 if is_leftmost else -34,
+        "ay": -26,
+        "xanchor": "left" if is_leftmost else "right",
+        "showarrow": True,
+        "arrowhead": 0,
+        "arrowwidth": 1.4,
+        "arrowcolor": colour,
+        "standoff": 10,
+        "font": {"color": colour},
+        "bgcolor": "var(--surface)",
+        "borderpad": 2,
+    }
 
 
 def _member_text(findings: Findings, member: Member) -> str:

@@ -5,9 +5,11 @@ from pathlib import Path
 from narrower.report.findings import Findings
 from narrower.report.found_sections import front_section, plan_section, widths_section
 from narrower.report.page import Fold, Page, Section, Table, render_page
-from narrower.report.plan_text import metric_name, percent
+from narrower.report.plan_text import count, metric_name, percent
 from narrower.report.why_sections import hypervolume_section, layers_section, sensitivity_section
 from narrower.store.run_directory import write_text
+
+HASHED = ("space", "model weights", "data set")
 
 
 def write_report(findings: Findings, path: Path) -> None:
@@ -52,7 +54,7 @@ def _facts(findings: Findings) -> tuple[tuple[str, str], ...]:
     record = findings.record
     summary, floats = record.summary, record.float32
     return (
-        ("plans tried", f"{summary.trials:,} of {summary.space_size:,}"),
+        ("plans tried", f"{summary.trials:,} of {count(summary.space_size)}"),
         ("on the front", f"{len(record.members):,}"),
         ("accuracy in float32", percent(floats["accuracy"])),
         ("scored on", f"{record.samples:,} {record.part} samples"),
@@ -82,14 +84,13 @@ def _origin_section(findings: Findings) -> Section:
     known = environment if isinstance(environment, dict) else {}
     rows = [
         ("seed", str(record.seed)),
-        ("samples", str(facts.get("samples", "not recorded"))),
+        *((name, str(facts.get(name, "not recorded"))) for name in ("samples", "threads", "batch size")),
         ("began", str(known.get("created", "not recorded"))),
         ("git", str(known.get("git") or "not in a repository")),
         ("machine", str(known.get("platform", "not recorded"))),
         ("Python", str(known.get("python", "not recorded"))),
-        ("threads, batch size", f"{facts.get('threads')}, {facts.get('batch size')}"),
         *((name, version or "not installed") for name, version in _versions(findings).items()),
-        *((f"SHA-256 of {name}", str(facts.get(name))) for name in ("space", "model weights", "data set")),
+        *((f"SHA-256 of {name}", str(facts.get(name, "not recorded"))) for name in HASHED),
     ]
     settings = findings.run.settings
     return Section(

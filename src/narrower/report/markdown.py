@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from narrower.report.plan_text import metric_name, metric_value, percent, short_plan
-from narrower.report.record import Member, RunRecord
+from narrower.report.plan_text import metric_name, metric_value, short_plan, with_interval
+from narrower.report.record import RunRecord
 
 
 def front_markdown(record: RunRecord) -> Iterator[str]:
@@ -22,22 +22,12 @@ def front_markdown(record: RunRecord) -> Iterator[str]:
         yield _line(
             [
                 str(member.number),
-                f"{percent(member.metrics['accuracy'])} ({_range(member.accuracy_interval)})",
-                _test(member),
+                with_interval(member.metrics["accuracy"], member.accuracy_interval),
+                with_interval(member.test_accuracy, member.test_interval),
                 *(metric_value(name, member.metrics[name]) for name in names),
                 short_plan(member.plan),
             ]
         )
-
-
-def _test(member: Member) -> str:
-    if member.test_accuracy is None or member.test_interval is None:
-        return "–"
-    return f"{percent(member.test_accuracy)} ({_range(member.test_interval)})"
-
-
-def _range(bounds: tuple[float, float]) -> str:
-    return f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}"
 
 
 def _line(cells: list[str], *, escape: bool = True) -> str:

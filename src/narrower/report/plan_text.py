@@ -39,6 +39,19 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def with_interval(share: float | None, interval: tuple[float, float] | None) -> str:
+    """A share and its interval in percent: 65.3 % (64.3–66.3); a dash where it is not known."""
+    if share is None or interval is None:
+        return "–"
+    return f"{percent(share)} ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})"
+
+
 def points(difference: float) -> str:
     """A difference of accuracies in percentage points."""
     return f"{100 * difference:.1f} points"
+
+
+def count(number: int) -> str:
+    """A whole number with separators; a huge one by its order of magnitude."""
+    digits = str(number)
+    return f"{number:,}" if len(digits) <= 9 else f"about {digits[0]} × 10^{len(digits) - 1}"  # noqa: PLR2004
