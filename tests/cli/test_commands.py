@@ -91,7 +91,10 @@ MISTAKES = [
     (("pick", "runs/none", "--knee"), "no such run"),
     (("transform", "--config", "none.toml"), "none.toml"),
     (("profile", "jsc-toy", "jets", "--convention", "mase"), "chop"),
-    (("serch",), "serch"),
+    (("serch",), "Did you mean 'search'?"),
+    (("train", "jsc-toy", "jets", "--max-epochs", "0"), "--max-epochs"),
+    (("train", "jsc-toy", "jets", "--accelerator", "tpu"), "allowed here: cpu"),
+    (("search", "--model", "jsc-toy", "--dataset", "digits"), "does not run on data set"),
     (("search", "--model", "jsc-toy"), "--dataset"),
     (("search", "--model", "jsc-toy", "--dataset", "jets", "--weight-widths", "2,x"), "'x'"),
     (("search", "--model", "jsc-toy", "--dataset", "jets", "--objective", "acuracy"), "accuracy"),
@@ -142,6 +145,9 @@ def test_check_counts_prices_and_writes_nothing(run_narrower: RunNarrower) -> No
     [
         ("seed.seq_blocks_5", "seed.seq_block_5", "did you mean"),
         ("seed.seq_blocks_5", "seed.seq_blocks_6", "no operands"),
+        ("seed.seq_blocks_5", 'seed."seq_blocks.2"', "named twice"),
+        ('project = "toy"', 'load_name = "none.ckpt"', "load_name: none.ckpt: no such file"),
+        ('project = "toy"', 'data_path = "none.h5"', "data_path: a local file goes with"),
         ("num_samples = 256", "num_samples = 99999", "8800 samples"),
         ('model = "jsc-toy"', 'model = "my.module:model"', "my.module"),
         ('dataset = "jets"', 'dataset = "digits"', "model: "),
@@ -166,6 +172,18 @@ def test_mistakes_that_show_only_with_the_model_name_file_and_line(
         assert said in err
         assert "Traceback" not in err
     assert not Path("runs").exists()
+
+
+def test_a_mistake_in_a_layer_is_found_on_its_line_in_either_spelling(run_narrower: RunNarrower) -> None:
+    config = settings_file(Path("a.toml"))
+    lines = config.read_text(encoding="utf-8").splitlines()
+    table = lines.index("[search.search_space.seed.seq_blocks_5.config]")
+    del lines[lines.index("bias_width = [2, 4, 8]", table)]
+    config.write_text("\n".join(lines), encoding="utf-8")
+    _, _, err = run_narrower("check", "a.toml")
+    assert err.startswith(
+        f"error: a.toml:{table + 1}: search.search_space.seed.seq_blocks.5.config.bias_width"
+    )
 
 
 def test_a_pickled_graph_is_refused_by_its_line_and_not_needed_where_other_weights_are_given(

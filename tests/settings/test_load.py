@@ -102,6 +102,12 @@ def test_the_kind_of_a_file_that_is_not_named_means_nothing() -> None:
     assert load_settings(write('load_type = "pl"\nload_name = "a.ckpt"\n' + VALID)).ignored == ()
 
 
+def test_processes_that_are_asked_for_in_vain_are_named() -> None:
+    assert load_settings(write(VALID.replace("n_jobs = 1", "n_jobs = 4"))).ignored == (
+        "search.strategy.setup.n_jobs",
+    )
+
+
 # (what is replaced, by what, what the message must hold): the peers' list of mistakes, and others
 MISTAKES = [
     ("n_trials = 20\n", "", ["search.strategy.setup", "n_trials is missing"]),
@@ -125,6 +131,15 @@ MISTAKES = [
     ("accuracy.scale", "acuracy.scale", ["acuracy", "did you mean 'accuracy'"]),
     ('"maximize"', '"max"', ["'max'", "maximize"]),
     ("seed = 42", "seed = -1", ["seed", "found -1"]),
+    ('project = "toy"', 'project = "../toy"', ["project", "without slashes"]),
+    ('project = "toy"', f'project = "{"x" * 300}"', ["project", "at most 200 bytes"]),
+    ("seed = 42", 'load_type = "onnx"', ["load_type", "'onnx'", "safetensors"]),
+    ("accuracy.scale", '"mine:auc".scale = 1\naccuracy.scale', ["mine:auc.direction is missing"]),
+    (
+        "[search.strategy.metrics]",
+        "[search.strategy.constraints]\naccuracy.min = 60\n[search.strategy.metrics]",
+        ["accuracy.min", "found 60", "from 0 to 1"],
+    ),
     ("timeout = 20000", "timeout = 0", ["timeout", "above 0"]),
     ("[search.search_space.setup]\nby", "[search.search_space.setup]\nbuy", ["buy", "did you mean 'by'"]),
     ('name = ["integer"]', 'name = ["interger"]', ["'interger'", "integer"]),

@@ -18,14 +18,14 @@ def check(config: Config, load: Load = None, as_json: Json = False) -> None:
     """Validate FILE and say what the search would do; nothing is trained or written."""
     loaded = load_settings(config)
     from narrower.pipeline.preview import preview
-    from narrower.pipeline.problem import given_weights, pose
+    from narrower.pipeline.problem import given_weights, named_weights, pose
     from narrower.settings.convert import weights_file
 
     with located(config):
         source = weights_file(loaded.settings, load)
         problem = pose(loaded.settings)
-    if source is not None:
-        problem = given_weights(problem, source)
+        if source is not None:
+            problem = (given_weights if load else named_weights)(problem, source)
     found = preview(problem)
     say_ignored(loaded)
     if as_json:

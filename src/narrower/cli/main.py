@@ -64,7 +64,7 @@ def run(arguments: list[str]) -> int:
         messages().print(f"error: {error}", markup=False, style="red")
         return USER_CAN_MEND
     except TyperException as error:
-        messages().print(f"error: {error}", markup=False, style="red")
+        messages().print(f"error: {error.format_message()}", markup=False, style="red")
         return USER_CAN_MEND
     except AllTrialsFailedError as error:
         messages().print(f"error: {error}", markup=False, style="red")

@@ -106,7 +106,7 @@ def _run(
     say_ignored(loaded)
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
-    from narrower.pipeline.problem import given_weights, pose
+    from narrower.pipeline.problem import given_weights, named_weights, pose
     from narrower.pipeline.record import unseen_widths
     from narrower.pipeline.search import check_unchanged, run_search, start_run
     from narrower.settings.convert import weights_file
@@ -115,11 +115,18 @@ def _run(
     with located(file or Path("options")):
         source = None if run else weights_file(loaded.settings, load)  # a run has its weights
         problem = pose(loaded.settings)
+        if source is not None:
+            problem = (given_weights if load else named_weights)(problem, source)
     target = run or new_run(loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}")
-    if run is None and source is None and not may_train and not target.checkpoint.is_file():
-        raise SettingsError("there are no weights: give --load FILE or load_name, or leave out --no-train")
-    if run is None and source is not None:
-        problem = given_weights(problem, source)
+    if run is None and source is None and not target.checkpoint.is_file():
+        if not may_train:
+            raise SettingsError(
+                "there are no weights: give --load FILE or load_name, or leave out --no-train"
+            )
+        from narrower.tasks.training import check_accelerator
+
+        with located(file or Path("options")):
+            check_accelerator(loaded.settings.accelerator)
     with target.locked(), RunLog(target.log) as log:
         log.write(f"{'resumed' if run else 'began'}: {problem.space.size:,} plans, {problem.options}")
 

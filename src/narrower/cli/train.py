@@ -71,6 +71,7 @@ def train(
     check_fit(network, data)
     from narrower.tasks import training
 
+    training.check_accelerator(accelerator)
     with run.locked():
         messages().print(f"training {model} on {data.name}: {run.path}", markup=False)
         try:

@@ -79,7 +79,7 @@ def pose(settings: RunSettings) -> Problem:
         SettingsError: beginning with the key of the settings file that is wrong.
     """
     path = Path(settings.data_path) if settings.data_path else None
-    with _about("dataset"):
+    with _about("data_path" if path else "dataset"):
         data = load_data_set(settings.dataset, path=path)
     with _about("model"):
         model = build_model(settings.model, seed=settings.seed)
@@ -136,6 +136,16 @@ def given_weights(problem: Problem, path: Path) -> Problem:
         CheckpointError: they cannot be read, or do not fit.
     """
     return with_model(problem, load_weights(problem.model, path))
+
+
+def named_weights(problem: Problem, path: Path) -> Problem:
+    """The problem with the weights that its settings name.
+
+    Raises:
+        SettingsError: beginning with the key, where they cannot be read or do not fit.
+    """
+    with _about("load_name"):
+        return given_weights(problem, path)
 
 
 def with_model(problem: Problem, model: nn.Module) -> Problem:

@@ -6,6 +6,7 @@ from typing import Any
 from narrower.errors import NarrowerError, nearest
 from narrower.formats.fixed import LARGEST_SHIFT, LARGEST_WIDTH
 
+LONGEST_NAME = 200  # bytes; file systems take 255, and a number may follow
 FAMILIES = {"integer": "fixed", "fixed": "fixed", "NA": "NA"}
 
 
@@ -18,6 +19,8 @@ def shown(value: object) -> str:
 def whole_number(low: int, high: int | None = None) -> Callable[[Any], int]:
     """A check for a whole number within bounds."""
     allowed = f"a whole number from {low}" + (f" to {high}" if high is not None else " up")
+    if low == high:
+        allowed = str(low)
 
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < low or (high and value > high):
@@ -56,6 +59,17 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"found {shown(value)}; allowed: a text that is not empty")
     return value
+
+
+def directory_name(value: Any) -> str:
+    """A name for a directory below another: no path, and not longer than file systems allow."""
+    name = text(value)
+    if name in (".", "..") or set(name) & set("/\\\0") or len(name.encode()) > LONGEST_NAME:
+        raise ValueError(
+            f"found {shown(value)}; allowed: the name of a directory, without slashes, of at most "
+            f"{LONGEST_NAME} bytes"
+        )
+    return name
 
 
 def yes_or_no(value: Any) -> bool:

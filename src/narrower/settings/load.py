@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from narrower.errors import SettingsError, nearest
 from narrower.settings.checks import shown
-from narrower.settings.locate import line_of
+from narrower.settings.locate import line_of, line_of_text
 from narrower.settings.schema import RunSettings
 
 _LIKE_A_KEY = re.compile(r"[a-z_]+(\.\S+)*")
@@ -57,13 +57,14 @@ def load_settings(path: Path) -> LoadedSettings:
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     kept, ignored = _without_meaningless(tables, ())
-    if "load_type" in kept and "load_name" not in kept:
-        del kept["load_type"]  # of no file
-        ignored.append("load_type")
     try:
         settings = RunSettings.model_validate(kept)
     except ValidationError as error:
         raise SettingsError(explain(error, str(path), text)) from None
+    if settings.load_type is not None and settings.load_name is None:
+        ignored.append("load_type")  # of no file
+    if settings.search.strategy.setup.n_jobs > 1:
+        ignored.append("search.strategy.setup.n_jobs")  # one process evaluates many plans at once
     return LoadedSettings(settings, tuple(ignored))
 
 
@@ -74,10 +75,8 @@ def located(path: Path) -> Iterator[None]:
         yield
     except SettingsError as error:
         key = str(error).partition(": ")[0]
-        # A layer's name may hold dots: the longest path that the file has is the one that is meant.
-        line = (
-            line_of(path.read_text(encoding="utf-8"), key.split(".")) if _LIKE_A_KEY.fullmatch(key) else None
-        )
+        is_key = path.is_file() and _LIKE_A_KEY.fullmatch(key)  # options of the command line have no lines
+        line = line_of_text(path.read_text(encoding="utf-8"), key) if is_key else None
         raise SettingsError(f"{path}:{line}: {error}" if line else f"{path}: {error}") from error
 
 

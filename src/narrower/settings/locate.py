@@ -17,6 +17,18 @@ def line_of(text: str, path: Sequence[object]) -> int | None:
     return None
 
 
+def line_of_text(text: str, key: str) -> int | None:
+    """The line of a key in dotted form, in which a layer's name may be spelled with dots or underscores."""
+    spelled = f"{key}."
+    found: tuple[int, bool, int] | None = None  # how much of the key, whether in its very spelling, the line
+    for path, line in key_lines(text).items():
+        start = f"{'.'.join(path)}."
+        if spelled.replace("_", ".").startswith(start.replace("_", ".")):
+            match = (len(start), spelled.startswith(start), line)
+            found = match if found is None or match[:2] > found[:2] else found
+    return found[2] if found else None
+
+
 def key_lines(text: str) -> dict[Path, int]:
     """The first line of every key and every table in a valid TOML text."""
     found: dict[Path, int] = {}

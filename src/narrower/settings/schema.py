@@ -3,7 +3,7 @@
 from math import isfinite
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
 from narrower.searching.objective import METRICS
 from narrower.searching.samplers.catalogue import SAMPLERS
@@ -23,7 +23,7 @@ Finite = Annotated[float, PlainValidator(checks.number("a finite number", isfini
 Direction = Annotated[str, PlainValidator(checks.one_of(("maximize", "minimize")))]
 
 SPACE_NAMES = ("quantize", "graph/quantize/mixed_precision_ptq")
-ACCELERATORS = ("cpu", "gpu", "auto")
+ACCELERATORS = ("cpu", "gpu", "mps", "auto")
 DATA_LOADERS = {
     "val_dataloader": "validation",
     "test_dataloader": "test",
@@ -171,12 +171,22 @@ class Strategy(Table):
     metrics: Annotated[dict[MetricName, MetricSettings], Field(min_length=1)]
     constraints: dict[MetricName, Bound] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _directed(self) -> Self:
-        for name, metric in self.metrics.items():
+    @field_validator("metrics")
+    @classmethod
+    def _directed(cls, metrics: dict[str, MetricSettings]) -> dict[str, MetricSettings]:
+        for name, metric in metrics.items():
             if name not in METRICS and metric.direction is None:
-                raise ValueError(f"metrics.{name}.direction: missing; 'maximize' or 'minimize'")
-        return self
+                raise ValueError(f"{name}.direction is missing; allowed: maximize, minimize")
+        return metrics
+
+    @field_validator("constraints")
+    @classmethod
+    def _shares(cls, constraints: dict[str, Bound]) -> dict[str, Bound]:
+        bound = constraints.get("accuracy", Bound(min=0.0))
+        for name, value in (("min", bound.min), ("max", bound.max)):
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"accuracy.{name}: found {value:g}; allowed: a share from 0 to 1")
+        return constraints
 
 
 class Search(Table):
@@ -197,7 +207,7 @@ class RunSettings(Table):
     batch_size: Annotated[int, PlainValidator(checks.whole_number(2))] = 256
     learning_rate: Positive = 1e-2
     accelerator: Annotated[str, PlainValidator(checks.one_of(ACCELERATORS))] = "cpu"
-    project: Text | None = None
+    project: Annotated[str, PlainValidator(checks.directory_name)] | None = None
     seed: SeedNumber = 0
     log_every_n_steps: Count = 50
     load_name: Text | None = None

@@ -48,12 +48,12 @@ def load_data_set(name: str, *, seed: int = 0, path: Path | None = None) -> Data
     """
     if ":" in name:
         if path is not None:
-            raise DataError(f"--data-path goes with the data set 'jsc', not {name!r}")
+            raise DataError(f"a local file goes with the data set 'jsc', not {name!r}")
         made = own_data_set(name)
         return split_table(name, made, seed) if isinstance(made, Table) else made
     known = catalogue.canonical_name("data set", name, DATA_SETS)
     if path is not None and known != "jsc":
-        raise DataError(f"--data-path goes with the data set 'jsc', not {known!r}")
+        raise DataError(f"a local file goes with the data set 'jsc', not {known!r}")
     return split_table(known, DATA_SETS[known].load(path), seed)
 
 

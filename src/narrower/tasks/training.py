@@ -17,19 +17,18 @@ import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrower.errors import NarrowerError, SettingsError
+from narrower.errors import NarrowerError, SettingsError, nearest
 from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.parts import DataSet, Part
 from narrower.tasks.scoring import check_fit, score
 from narrower.tasks.training_settings import TrainingSettings
 
-__all__ = ["TrainingResult", "TrainingSettings", "check_fit", "train"]
+__all__ = ["TrainingResult", "TrainingSettings", "check_accelerator", "check_fit", "train"]
 
 EVALUATION_BATCH = 4096
 
@@ -60,6 +59,7 @@ def train(
         KeyboardInterrupt: the user stopped the training.
     """
     check_fit(model, data)
+    check_accelerator(settings.accelerator)
     started = time.monotonic()
     classifier = _Classifier(copy.deepcopy(model), settings)
     checkpoint = ModelCheckpoint(
@@ -96,25 +96,40 @@ def train(
     )
 
 
+def check_accelerator(name: str) -> None:
+    """Check that this machine has it.
+
+    Raises:
+        SettingsError: with what it has.
+    """
+    has = {
+        "cpu": True,
+        "auto": True,
+        "gpu": torch.cuda.is_available() or torch.backends.mps.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    usable = [known for known, is_there in has.items() if is_there]
+    if name not in usable:
+        what = "this machine has none" if name in has else f"unknown{nearest(name, has)}"
+        raise SettingsError(f"accelerator: found {name!r}: {what}; allowed here: {', '.join(usable)}")
+
+
 def _trainer(settings: TrainingSettings, directory: Path, callbacks: list[Callback]) -> lightning.Trainer:
     loggers: list[Logger] = [
         CSVLogger(directory, name="logs", version="csv"),
         TensorBoardLogger(directory, name="logs", version="tensorboard"),
     ]
-    try:
-        return lightning.Trainer(
-            max_epochs=settings.max_epochs,
-            accelerator=settings.accelerator,
-            devices=1,
-            logger=loggers,
-            callbacks=callbacks,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            log_every_n_steps=settings.log_every_n_steps,
-            num_sanity_val_steps=0,
-        )
-    except (MisconfigurationException, ValueError) as error:
-        raise SettingsError(f"accelerator {settings.accelerator!r} cannot be used: {error}") from error
+    return lightning.Trainer(
+        max_epochs=settings.max_epochs,
+        accelerator=settings.accelerator,
+        devices=1,
+        logger=loggers,
+        callbacks=callbacks,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=settings.log_every_n_steps,
+        num_sanity_val_steps=0,
+    )
 
 
 class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning is not typed here
