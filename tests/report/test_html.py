@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
@@ -169,6 +170,29 @@ def test_names_that_are_markup_stay_text_in_page_and_plots(tmp_path: Path) -> No
     assert opened.drawn == count_figures(run_page(findings))
     assert "<img src" not in opened.document
     assert '<tspan style="font-weight:bold">head' not in opened.document
+
+
+HOVER = """<script>
+(function point() {
+  if (!document.documentElement.dataset.drawn) return setTimeout(point, 20);
+  Plotly.Fx.hover(document.querySelector('[data-figure="0"]'), [{curveNumber: 0, pointNumber: POINT}], "xy");
+})();
+</script>"""
+
+
+@needs_chromium
+def test_pointing_at_a_trial_shows_its_plan(tmp_path: Path) -> None:
+    findings = findings_of(tmp_path)
+    page = run_page(findings)
+    (trace, *_) = figure_of(page, "accuracy against bitops")["data"]  # type: ignore[misc]
+    path = tmp_path / "page.html"
+    point = trace["customdata"].index(2)  # stem has its first option, head its third
+    path.write_text(render_page(page).replace("</body>", HOVER.replace("POINT", str(point)) + "</body>"))
+    opened = open_page(path, tmp_path / "profile")
+    assert opened.console == ()
+    shown = re.sub(r"<[^>]*>", " ", opened.document.split('class="hovertext"')[1].split("</g>")[0])
+    for words in ("trial 2", "accuracy 78.0%", "bitops 7,200", "stem 4/2/32", "head 4/8/32"):
+        assert words in shown
 
 
 @needs_chromium
