@@ -1,6 +1,7 @@
 """Kills at random instants, and Ctrl-C: a resume ends where an uninterrupted run does."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -22,7 +23,13 @@ SETUPS = {
 
 def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "narrower", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # one thread each: several test processes share the cores
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
 
 def finish(process: subprocess.Popen[bytes]) -> int:
