@@ -90,6 +90,16 @@ def test_the_rival_with_the_same_widths_in_every_layer_is_named(tmp_path: Path) 
     )
 
 
+def test_of_a_cost_to_be_maximised_the_cheapest_rival_has_most(tmp_path: Path) -> None:
+    def by_size(record: RunRecord) -> RunRecord:  # as if large models were wanted
+        wanted = {"metric": "model_size", "direction": "maximize", "scale": 1.0}
+        return replace(record, objectives=(record.objectives[0], wanted))
+
+    text = " ".join(advice(tmp_path, accuracy=lambda _: 0.9, tried=[35, 0, 14], change=by_size).sentences)
+    # the uniform plans have weights of 8, 2 and 8 bits: 2 layers of 100 weights
+    assert "the cheapest that is as accurate has 90.0 % at model size 200 bytes" in text
+
+
 def test_a_front_without_a_uniform_rival_says_how_far_the_best_gets(tmp_path: Path) -> None:
     def accuracy(widths: Widths) -> float:
         return {((8, 8), (8, 2)): 0.9, ((4, 4), (4, 4)): 0.7}.get(numbers(widths), 0.5)

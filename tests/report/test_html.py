@@ -149,6 +149,28 @@ def test_each_kind_of_run_has_the_plots_that_apply(tmp_path: Path, change: Chang
     assert count_figures(run_page(findings_of(tmp_path, change=change))) == VARIANTS[change]
 
 
+def test_a_search_that_was_interrupted_before_its_first_trial_has_a_page(tmp_path: Path) -> None:
+    page = run_page(findings_of(tmp_path, tried=[]))
+    assert page.headline == "No plan to take"
+    assert "Only 0 of 36 plans" in " ".join(page.sentences)
+
+
+@pytest.mark.parametrize(("direction", "expected"), [("maximize", [0.1, 0.9]), ("minimize", [0.9, 0.1])])
+def test_columns_go_from_the_worst_to_the_best_by_the_direction_of_the_metric(
+    tmp_path: Path, direction: str, expected: list[float]
+) -> None:
+    def by_own_metric(record: RunRecord) -> RunRecord:
+        own = {"metric": "mine:score", "direction": direction, "scale": 1.0}
+        members = tuple(
+            replace(member, metrics={**member.metrics, "mine:score": score})
+            for member, score in zip(record.members, (0.9, 0.1), strict=False)
+        )
+        return replace(record, objectives=(own, record.objectives[1]), members=members)
+
+    members = findings_of(tmp_path, change=by_own_metric).members
+    assert [member.metrics["mine:score"] for member in members] == expected
+
+
 @needs_chromium
 def test_every_plot_is_drawn_and_the_console_stays_silent(tmp_path: Path) -> None:
     pages = [run_page(findings_of(tmp_path / change.__name__, change=change)) for change in VARIANTS]

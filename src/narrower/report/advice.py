@@ -55,7 +55,7 @@ def advise(record: RunRecord, table: TrialTable, uniform: tuple[UniformTrial, ..
     sentences = (
         f"{reason} {_achieves(record, chosen, costs)}",
         _knee_sentence(chosen, knee, costs),
-        _uniform_sentence(chosen, table, uniform, costs),
+        _uniform_sentence(record, chosen, table, uniform),
         _trust(record, chosen),
     )
     return Advice(
@@ -71,6 +71,10 @@ def _costs(record: RunRecord) -> tuple[str, ...]:
     return tuple(o["metric"] for o in record.objectives if not is_quality(o["metric"]))
 
 
+def _directions(record: RunRecord) -> dict[str, str]:
+    return {o["metric"]: o["direction"] for o in record.objectives}
+
+
 def _only(record: RunRecord, *, is_knee: bool) -> str:
     if record.sum_direction is not None:
         return "the plan with the best sum of the scaled objectives"
@@ -84,8 +88,7 @@ def _within(record: RunRecord, cost: str) -> str:
     near = sum(member.metrics["accuracy"] >= floats - DROP for member in record.members)
     if near == 1:
         return "It is the only plan of the front that stays within 1 percentage point of float32's accuracy."
-    directions = {o["metric"]: o["direction"] for o in record.objectives}
-    best = "largest" if directions[cost] == "maximize" else "smallest"
+    best = "largest" if _directions(record)[cost] == "maximize" else "smallest"
     return (
         f"Of the {near} plans of the front that stay within 1 percentage point of float32's accuracy, it "
         f"has the {best} {metric_name(cost)}."
@@ -146,15 +149,18 @@ def _knee_sentence(chosen: Member, knee: Member | None, costs: tuple[str, ...]) 
 
 
 def _uniform_sentence(
-    chosen: Member, table: TrialTable, uniform: tuple[UniformTrial, ...], costs: tuple[str, ...]
+    record: RunRecord, chosen: Member, table: TrialTable, uniform: tuple[UniformTrial, ...]
 ) -> str:
+    costs = _costs(record)
     if not costs or not uniform:
         return ""
     accuracy, first = table.metrics["accuracy"], table.metrics[costs[0]]
     as_good = [trial for trial in uniform if accuracy[trial.row] >= chosen.metrics["accuracy"]]
-    rival = (
-        min(as_good, key=lambda t: first[t.row]) if as_good else max(uniform, key=lambda t: accuracy[t.row])
-    )
+    if as_good:
+        cheapest = max if _directions(record)[costs[0]] == "maximize" else min
+        rival = cheapest(as_good, key=lambda trial: first[trial.row])
+    else:
+        rival = max(uniform, key=lambda trial: accuracy[trial.row])
     if int(table.numbers[rival.row]) == chosen.number:
         return f"It has the same widths in every layer ({rival.label})."
     dear = _listed(costs, {cost: float(table.metrics[cost][rival.row]) for cost in costs})

@@ -12,6 +12,7 @@ from narrower.report.record import Member, RunRecord, read_record
 from narrower.report.sensitivity import Sensitivity, sensitivity
 from narrower.report.trial_table import TrialTable, is_quality, losses, read_trials, reference_values
 from narrower.report.uniform import UniformTrial, uniform_trials
+from narrower.searching.objective import METRICS
 from narrower.searching.recorded_space import Feature, PlanTables
 from narrower.store.run_directory import RunDirectory
 
@@ -68,10 +69,15 @@ class Findings:
             FALLBACK_COST,
         )
 
+    def is_larger_better(self, metric: str) -> bool:
+        """By the direction that the search was given, else by the nature of the metric."""
+        given = {o["metric"]: o["direction"] for o in self.record.objectives}
+        return (given[metric] if metric in given else METRICS[metric].direction) == "maximize"
+
     @cached_property
     def members(self) -> tuple[Member, ...]:
         """The front from the least accurate (cheapest) member to the most accurate."""
-        sign = -1 if self.quality == "loss" else 1
+        sign = 1 if self.is_larger_better(self.quality) else -1
         return tuple(sorted(self.record.members, key=lambda member: sign * member.metrics[self.quality]))
 
     @cached_property

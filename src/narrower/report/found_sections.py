@@ -152,7 +152,7 @@ def _front_table(findings: Findings) -> Table:
         frozenset(
             row for row, member in enumerate(members) if chosen is not None and member.number == chosen.number
         ),
-        "“certain”: more accurate, at 95 % by McNemar's test, than every plan that is better in all else; "
+        "“certain”: more accurate, at 95 % by McNemar's test, than the plans that are better in all else; "
         "“possible”: chance alone may have put it here.",
     )
 

@@ -104,9 +104,9 @@ def _front(findings: Findings, cost: str, members: Sequence[Member]) -> dict[str
         "marker": {"size": 9, "color": "var(--accent)", "line": {"width": 1, "color": "var(--surface)"}},
     }
     if len(findings.record.objectives) == 2 and findings.record.sum_direction is None:  # noqa: PLR2004
-        is_larger_better = cost in METRICS and METRICS[cost].direction == "maximize"
+        shape = "vh" if findings.is_larger_better(cost) else "hv"
         trace["mode"] = "lines+markers"
-        trace["line"] = {"shape": "vh" if is_larger_better else "hv", "color": "var(--accent)", "width": 1.5}
+        trace["line"] = {"shape": shape, "color": "var(--accent)", "width": 1.5}
     if quality == "accuracy":
         trace["error_y"] = _interval_bars(
             [(m.accuracy_interval, m.metrics["accuracy"]) for m in ordered], "var(--accent)"
