@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from narrower.report.record import read_record
+from narrower.store.run_directory import RunDirectory
+from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
 from tests.report.made_up_run import write_run
 
@@ -16,6 +19,31 @@ def test_report_writes_the_page_into_the_run(run_narrower: RunNarrower) -> None:
     assert (code, out) == (0, "")
     assert "report.html" in err
     assert run.report.read_text().startswith("<!doctype html>")
+
+
+def test_a_search_records_what_its_report_needs(run_narrower: RunNarrower, trained: Path) -> None:
+    config = settings_file(
+        Path("a.toml"),
+        layers=("seq_blocks_5", "seq_blocks_8"),
+        biases="[8]",
+        cost="bitops",
+        setup="n_trials = 9",
+    )
+    assert run_narrower("search", "--config", config, "--load", trained, "--json")[0] == 0
+    run = RunDirectory(Path("runs/toy"))
+    record = read_record(run)
+    floats = record.float32
+    assert sum(layer.bytes for layer in record.layers) == floats["model_size"]
+    assert sum(layer.bitops for layer in record.layers) == floats["bitops"]
+    for member in record.members:
+        assert sum((member.layer_bitops or {}).values()) == member.metrics["bitops"]
+        assert sum((member.layer_bytes or {}).values()) == member.metrics["model_size"]
+    # by hand: seq_blocks.2 stays in float32 (16 x 8 products of 32 x 32 bits), the others have 8 x 8 bits
+    assert record.worst_costs == {"bitops": 128 * 1024 + (64 + 40) * 64}
+    code, _, err = run_narrower("report", "runs/toy")
+    assert code == 0, err
+    code, _, err = run_narrower("export-study", "runs/toy", "study.db")
+    assert (code, "9 trials" in err) == (0, True)
 
 
 def test_report_writes_page_and_pictures_where_it_is_told(run_narrower: RunNarrower) -> None:
