@@ -78,6 +78,7 @@ def test_train_then_test(run_narrower: RunNarrower) -> None:
     assert json.loads(out)["parts"]["test"]["accuracy"] == trained["test_accuracy"]
 
 
+SEARCH = ("search", "--model", "jsc-toy", "--dataset", "jets")
 MISTAKES = [
     (("train", "jsc-toi", "jets"), "did you mean 'jsc-toy'"),
     (("train", "jsc-toy", "jet"), "did you mean 'jets'"),
@@ -93,6 +94,9 @@ MISTAKES = [
     (("profile", "jsc-toy", "jets", "--convention", "mase"), "chop"),
     (("serch",), "Did you mean 'search'?"),
     (("train", "jsc-toy", "jets", "--max-epochs", "0"), "--max-epochs"),
+    (SEARCH + ("--objective", "accuracy", "--objective", "accuracy=minimize"), "given twice"),
+    (SEARCH + ("--constraint", "bitops<=1855"), "no plan meets: the plans of this space have 1856 to 14848"),
+    (SEARCH + ("--objective", "math:floor=maximize"), "is called as function(outputs, targets)"),
     (("train", "jsc-toy", "jets", "--accelerator", "tpu"), "allowed here: cpu"),
     (("search", "--model", "jsc-toy", "--dataset", "digits"), "does not run on data set"),
     (("search", "--model", "jsc-toy"), "--dataset"),

@@ -1,5 +1,6 @@
 """A quality metric of the user's own: ``package.module:function(outputs, targets) -> float``."""
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,11 +17,19 @@ def own_metric(reference: str) -> OwnMetric:
     """Import the function; it gets outputs [N, classes] and targets [N] of all samples.
 
     Raises:
-        ModelError: it cannot be imported or is not callable.
+        ModelError: it cannot be imported.
+        SettingsError: it cannot be called with outputs and targets.
     """
     function: Any = import_object(reference, ModelError)
     if not callable(function):
         raise SettingsError(f"{reference!r} is not callable, but {type(function).__name__}")
+
+    try:
+        inspect.signature(function).bind("outputs", "targets")
+    except TypeError as error:
+        raise SettingsError(f"{reference!r} is called as function(outputs, targets): {error}") from None
+    except ValueError:
+        pass  # written in C: it does not say what it takes
 
     def value(outputs: Tensor, targets: Tensor) -> float:
         found = float(function(outputs.clone(), targets))

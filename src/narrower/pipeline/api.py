@@ -12,7 +12,7 @@ from torch import nn
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.trace import trace
-from narrower.pipeline.problem import Problem, first_samples, with_model
+from narrower.pipeline.problem import Problem, check_possible, first_samples, with_model
 from narrower.pipeline.search import run_search, start_run
 from narrower.plan import OPERANDS
 from narrower.report.record import RunRecord
@@ -127,6 +127,7 @@ def _pose(  # noqa: PLR0913, PLR0917
         constraints=bounds,
         own_metrics=_own_metrics(metrics),
     )
+    check_possible(problem)
     return with_model(problem, module)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 
 from torch import nn
@@ -16,6 +17,7 @@ from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.searching.build_space import build_space
+from narrower.searching.costs import SpaceCosts
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.options import SearchOptions
 from narrower.searching.space import Space
@@ -95,7 +97,7 @@ def pose(settings: RunSettings) -> Problem:
             if ":" in name:
                 with _about(f"search.strategy.{table}.{name}"):
                     own[name] = own_metric(name)
-    return Problem(
+    problem = Problem(
         model_name=settings.model,
         data=data,
         part=first_samples(data, part_name, evaluation.num_samples),
@@ -111,6 +113,28 @@ def pose(settings: RunSettings) -> Problem:
         convention=strategy.hw_runner.average_bitwidth.convention,  # type: ignore[arg-type]
         retraining=None if strategy.eval_mode else convert.training_settings(settings),
     )
+    check_possible(problem)
+    return problem
+
+
+def check_possible(problem: Problem) -> None:
+    """Check that no bound on a cost excludes every plan on its own.
+
+    Raises:
+        SettingsError: beginning with the key of the bound.
+    """
+    ranges = SpaceCosts(problem.space, problem.cost).ranges()
+    for constraint in problem.constraints:
+        low, high = ranges.get(constraint.metric, (-inf, inf))
+        for name, bound, excludes_all in (
+            ("min", constraint.minimum, constraint.minimum is not None and constraint.minimum > high),
+            ("max", constraint.maximum, constraint.maximum is not None and constraint.maximum < low),
+        ):
+            if excludes_all:
+                raise SettingsError(
+                    f"search.strategy.constraints.{constraint.metric}.{name}: found {bound:g}, which no plan "
+                    f"meets: the plans of this space have {low:g} to {high:g}"
+                )
 
 
 def first_samples(data: DataSet, part_name: str, count: int | None) -> Part:

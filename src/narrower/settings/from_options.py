@@ -36,7 +36,7 @@ def settings_from_options(
         config[f"{operand}_frac_width"] = [_number(fractions)]
     strategy: dict[str, Any] = {
         "setup": {name: value for name, value in setup.items() if value is not None},
-        "metrics": dict(_objective(text) for text in objectives),
+        "metrics": _objectives(objectives),
         "constraints": _constraints(bounds),
     }
     if samples is not None:
@@ -56,10 +56,15 @@ def _number(text: str) -> int | str:
     return int(text) if re.fullmatch(r"-?\d+", text.strip()) else text.strip()
 
 
-def _objective(text: str) -> tuple[str, dict[str, str]]:
-    """``bitops``, or ``package.module:function=maximize``."""
-    name, _, direction = text.partition("=")
-    return name, {"direction": direction} if direction else {}
+def _objectives(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    """From ``bitops`` or ``package.module:function=maximize``, each metric once."""
+    found: dict[str, dict[str, str]] = {}
+    for text in texts:
+        name, _, direction = text.partition("=")
+        if name in found:
+            raise SettingsError(f"--objective: {name!r} is given twice")
+        found[name] = {"direction": direction} if direction else {}
+    return found
 
 
 def _constraints(bounds: Sequence[str]) -> dict[str, dict[str, float]]:
