@@ -59,7 +59,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code: 0 done, 2 the user can mend it, 1 our fault, 130 Ctrl-C."""
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = app(args=arguments, prog_name="narrower", standalone_mode=False)
     except NarrowerError as error:
         messages().print(f"error: {error}", markup=False, style="red")
         return USER_CAN_MEND
