@@ -23,6 +23,8 @@ SETUPS = {
 
 def start(*arguments: str | Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "narrower", *map(str, arguments)]
+    # Started in the background, as `make test &` is, a process ignores Ctrl-C, and so would its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # one thread each: several test processes share the cores
     return subprocess.Popen(
         command,
@@ -114,7 +116,10 @@ def test_ctrl_c_writes_the_front_and_ends_with_130(trained: Path) -> None:
     while time.monotonic() < until and not (database.is_file() and trials(database.parent)):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=60)
+    try:
+        _, messages = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, messages.decode()
     record = json.loads(Path("runs/toy/front.json").read_text(encoding="utf-8"))
     assert record["summary"]["stopped"] == "interrupted"

@@ -37,7 +37,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return _bare_names(_read(path))[-1]
 
 
-def load_weights(model: nn.Module, path: Path) -> nn.Module:
+def load_weights(model: nn.Module, path: Path | str) -> nn.Module:
     """Return a copy of ``model`` with the weights of a file.
 
     Raises:
@@ -45,7 +45,7 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
     """
     expected = model.state_dict()
     # A model may have a submodule called "model": prefixes come off only as far as the names then agree.
-    candidates = _bare_names(_read(path))
+    candidates = _bare_names(_read(Path(path)))
     state = max(candidates, key=lambda names: len(names.keys() & expected.keys()))
     if problems := _misfits(state, expected) or _not_finite(state):
         more = f"; and {len(problems) - NAMED_PROBLEMS} more" if len(problems) > NAMED_PROBLEMS else ""
