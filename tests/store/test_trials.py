@@ -87,3 +87,20 @@ def test_json_is_written_complete_or_not_at_all(tmp_path: Path) -> None:
         write_json(path, {"a": float("nan")})
     assert path.read_text(encoding="utf-8") == '{\n  "a": 1\n}\n'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_store_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "trials.db"
+    TrialStore.create(path, ["accuracy"], {}).close()
+    content = path.read_bytes()
+    with pytest.raises(RunError, match="holds a search already"):
+        TrialStore.create(path, ["accuracy"], {})
+    assert path.read_bytes() == content
+
+
+def test_what_a_killed_creation_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / f".trials.db.partial{suffix}").write_bytes(b"half a file")
+    TrialStore.create(tmp_path / "trials.db", ["accuracy"], {"seed": 3}).close()
+    with TrialStore.open(tmp_path / "trials.db", read_only=True) as store:
+        assert store.facts()["seed"] == 3

@@ -34,12 +34,22 @@ class TrialStore:
 
     @classmethod
     def create(cls, path: Path, metrics: Sequence[str], facts: Mapping[str, object]) -> "TrialStore":
-        """Create the file with the names of the metrics and facts about the run (plain JSON values)."""
+        """Create the file with the names of the metrics and facts about the run (plain JSON values).
+
+        It appears complete or not at all.
+
+        Raises:
+            RunError: it cannot be written, or there is one.
+        """
+        if path.exists():
+            raise RunError(f"{path}: holds a search already")
         columns = "".join(f', "metric {name}" REAL' for name in metrics)
-        connection = _connect(path)
+        partial = path.with_name(f".{path.name}.partial")
+        for suffix in ("", "-wal", "-shm"):  # what a killed process left
+            partial.with_name(partial.name + suffix).unlink(missing_ok=True)
+        connection = _connect(partial)
         with _explained(path), connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN")  # all of it or nothing, should the process be killed here
             connection.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
             connection.execute(
                 "CREATE TABLE trials (number INTEGER PRIMARY KEY, plan_index, state TEXT NOT NULL, "
@@ -49,7 +59,9 @@ class TrialStore:
             connection.executemany(
                 "INSERT INTO facts VALUES (?, ?)", [(name, json.dumps(value)) for name, value in rows.items()]
             )
-        return cls(path, connection, tuple(metrics))
+        connection.close()
+        partial.replace(path)
+        return cls(path, _connect(path), tuple(metrics))
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "TrialStore":
