@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.errors import NarrowerError, SettingsError, nearest
+from narrower.tasks.batches import Batches
 from narrower.tasks.checkpoints import load_weights
-from narrower.tasks.parts import DataSet, Part
+from narrower.tasks.parts import DataSet
 from narrower.tasks.scoring import check_fit, score
 from narrower.tasks.training_settings import TrainingSettings
 
@@ -76,8 +77,8 @@ def train(
         try:
             trainer.fit(
                 classifier,
-                _Batches(data.train, settings.batch_size, settings.seed),
-                _Batches(data.validation, EVALUATION_BATCH, None),
+                Batches(data.train, settings.batch_size, settings.seed),
+                Batches(data.validation, EVALUATION_BATCH, None),
             )
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
@@ -168,30 +169,6 @@ class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning 
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class _Batches:
-    """Batches straight from memory: a new seeded order for each epoch, or the given order without a seed."""
-
-    def __init__(self, part: Part, batch_size: int, seed: int | None) -> None:
-        self._part, self._batch_size = part, batch_size
-        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        full, rest = divmod(len(self._part), self._batch_size)
-        # Batch norm cannot train on a last batch of one sample.
-        left_out = rest == 0 or (rest == 1 and full > 0 and self._generator is not None)
-        return full if left_out else full + 1
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        count = len(self._part)
-        order = (
-            torch.arange(count)
-            if self._generator is None
-            else torch.randperm(count, generator=self._generator)
-        )
-        for batch in torch.split(order, self._batch_size)[: len(self)]:
-            yield self._part.inputs[batch], self._part.targets[batch]
 
 
 class _ProgressBar(Callback):  # type: ignore[misc] # Lightning is not typed here

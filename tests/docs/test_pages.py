@@ -1,0 +1,63 @@
+"""Every command and every piece of Python in README.md and docs/ works and prints what the page shows."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RunNarrower
+from tests.docs.console import ROOT, Block, Command, blocks, commands, compare, fast
+
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("cost.md", "formats.md", "datasets.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_shows_is_what_happens(page: Path, run_narrower: RunNarrower) -> None:
+    Path("configs").mkdir()
+    for config in (ROOT / "configs").glob("*.toml"):
+        Path("configs", config.name).write_text(fast(config, None), encoding="utf-8")
+    names: dict[str, object] = {}
+    for block in blocks(page):
+        if block.kind == "console":
+            for command in commands(block):
+                program, *arguments = shlex.split(command.typed, comments=True)
+                assert program == "narrower", command.typed
+                target = None
+                if ">" in arguments:
+                    arguments, (target,) = arguments[: arguments.index(">")], arguments[-1:]
+                code, out, err = run_narrower(*arguments)
+                assert code in (0, 2), f"{page.name}:{block.line}: $ {command.typed}\n{err}"
+                if target is not None:
+                    Path(target).write_text(out, encoding="utf-8")
+                    out = ""
+                compare(command, out, err, block.numbers_vary)
+        elif block.kind == "python":
+            if name := re.match(r"# (\w+\.py)\n", block.body):
+                Path(name[1]).write_text(block.body, encoding="utf-8")
+            else:
+                exec(compile(block.body, f"{page.name}:{block.line}", "exec"), names)
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bmake (\w+)", readme))
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_a_page_that_shows_what_was_not_printed_fails() -> None:
+    block = Block("console", True, "$ narrower x\n│ 3 rows │\n│ 4 columns │\n", 1)
+    (command,) = commands(block)
+    compare(command, "│ 9 rows │\n│ 1 columns │", "", numbers_vary=True)
+    for printed in ("9 rows", "9 rows\n1 column", "9 rows\n1 columns\nmore"):
+        with pytest.raises(AssertionError):
+            compare(command, printed, "", numbers_vary=True)
+    with pytest.raises(AssertionError):
+        compare(Command("narrower x", ("3 rows",)), "4 rows", "", numbers_vary=False)
