@@ -64,10 +64,35 @@ def test_signed_data_without_a_relu_is_met_too() -> None:
 
 
 def test_ties_that_half_up_cannot_give_are_refused_with_the_layer() -> None:
-    program, _ = _program("digits-mlp", 1, 8, 8)
-    plan = uniform(program, 6, 3, 3)  # layer 4 has no batch norm before the next rounding
-    with pytest.raises(ExportError, match=r"^4: .*ties"):
-        integer_network(program, plan, output_fraction=6)
+    class TwoLayers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.second(self.first(x))
+
+    model = TwoLayers().eval()
+    with torch.no_grad():
+        model.first.weight.fill_(0.5)
+        model.second.weight.fill_(1.0)
+    program = lower(trace(model, torch.randn(3, 1), "two layers"))
+
+    def halved(width: int) -> Plan:
+        wholes = FixedPoint(width, 0)
+        first = LayerPlan(data=wholes, weight=FixedPoint(width, 1))
+        return Plan.of({"first": first, "second": LayerPlan(data=wholes, weight=wholes)})
+
+    # 0.5 is rounded to 0 and 1.5 to 2, half up gives 1 and 2: every second odd value is a tie
+    with pytest.raises(ExportError, match=r"^first: .*ties"):
+        integer_network(program, halved(10), output_fraction=0)
+    # few of them are corrected one by one
+    inputs = torch.arange(-32, 32).float()[:, None]
+    corrected = integer_network(program, halved(6), output_fraction=0)
+    found = run_integer_network(corrected, Chain(program, halved(6)).host_inputs(inputs))
+    np.testing.assert_array_equal(found, naive_outputs(program, halved(6), inputs).numpy())
+    finer = LayerPlan(data=FixedPoint(10, 1), weight=FixedPoint(10, 0))
+    integer_network(program, Plan.of({**dict(halved(10).layers), "second": finer}), output_fraction=1)
 
 
 def test_what_is_no_chain_of_fixed_point_linear_layers_is_refused_by_name() -> None:
