@@ -1,6 +1,7 @@
 """The engine gives what building and running each plan alone gives, bit for bit."""
 
 import copy
+import itertools
 import random
 
 import pytest
@@ -8,8 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.evaluate.chain import find_chain
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.quality import Quality
+from narrower.evaluate.steps import compile_steps
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
@@ -57,12 +61,123 @@ def test_outputs_equal_the_naive_ones_bit_for_bit(name: str, batch_size: int) ->
         assert quality.loss == pytest.approx(float(loss), rel=1e-5)
 
 
-def test_neither_order_nor_company_changes_a_result(jsc_toy_lowered: Program, jets: DataSet) -> None:
-    part = jets.validation.first(500)
-    plans = random_plans(jsc_toy_lowered.network, 40, seed=2)
-    together = Evaluator(jsc_toy_lowered, part).evaluate(plans)
-    alone = Evaluator(jsc_toy_lowered, part)
-    assert [alone.evaluate([plan])[0] for plan in reversed(plans)][::-1] == together
+@pytest.mark.parametrize("cache_bytes", [0, 2**13, 2**16, 2**30])
+@pytest.mark.parametrize("name", sorted(zoo.MODELS))
+def test_neither_memory_nor_order_nor_company_changes_a_result(name: str, cache_bytes: int) -> None:
+    model, inputs = zoo.build(name)
+    program = lower(trace(model, inputs[:3], name))
+    part = Part(inputs, torch.arange(len(inputs)) % 5)
+    plans = random_plans(program.network, 20, seed=2)
+    # few formats in few layers: what the plans have in common is computed once
+    chance, layer = random.Random(5), [*program.network.product_layers][-1]
+    plans += [
+        Plan.of({**dict(plans[0].layers), layer: LayerPlan(weight=f, data=g)})
+        for f in FORMATS
+        for g in FORMATS
+    ]
+    expected = [
+        int(
+            (
+                torch.cat([naive_outputs(program, p, b) for b in torch.split(inputs, 16)]).argmax(1)
+                == part.targets
+            ).sum()
+        )
+        for p in plans
+    ]
+    evaluator = Evaluator(program, part, batch_size=16, cache_bytes=cache_bytes)
+    order = chance.sample(range(len(plans)), len(plans))
+    found: dict[int, Quality] = {}
+    while order:
+        some = [order.pop() for _ in range(min(len(order), chance.choice([1, 2, 7])))]
+        found |= dict(zip(some, evaluator.evaluate([plans[i] for i in some], loss=True), strict=True))
+    together = Evaluator(program, part, batch_size=16).evaluate(plans, loss=True)
+    assert [found[i] for i in range(len(plans))] == together
+    assert [quality.correct for quality in together] == expected
+    assert evaluator.hits(plans).sum(dim=1).tolist() == expected
+
+
+def random_chain(chance: random.Random) -> tuple[nn.Module, Tensor, Tensor]:
+    """A chain of linear layers with what may stand between them, samples, and unevenly spread classes."""
+    torch.manual_seed(chance.randrange(2**31))
+    classes = chance.choice([2, 3, 5, 11])
+    widths = [chance.choice([1, 3, 16, 33]) for _ in range(chance.choice([1, 2, 4]))] + [classes]
+    layers: list[nn.Module] = [nn.BatchNorm1d(widths[0])] if chance.random() < 0.5 else []
+    for inputs, outputs in itertools.pairwise(widths):
+        layers.append(nn.Linear(inputs, outputs, bias=chance.random() < 0.7))
+        layers += [nn.BatchNorm1d(outputs)] * (chance.random() < 0.4) + [nn.ReLU()] * (chance.random() < 0.6)
+    model = nn.Sequential(*layers, nn.Linear(classes, classes))
+    samples = 3 * torch.randn(chance.choice([40, 700, 1500]), widths[0])
+    with torch.no_grad():
+        model.train()(samples)
+    weights = torch.rand(classes) + 0.2
+    return model.eval(), samples, torch.multinomial(weights, len(samples), replacement=True)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_chains_of_fixed_point_layers_equal_the_naive_way(seed: int) -> None:
+    chance = random.Random(seed)
+    model, samples, targets = random_chain(chance)
+    program = lower(trace(model, samples[:3], "chain"))
+    layers = [*program.network.product_layers]
+
+    def operand() -> NumberFormat:
+        width = chance.choice([1, 2, 3, 4, 8, 11, 16])  # sums of the widest are not exact
+        return FixedPoint(width, chance.randint(-2, width + 2))
+
+    choices = {
+        layer: [LayerPlan(operand(), operand(), chance.choice([operand(), FLOAT32])) for _ in range(4)]
+        for layer in layers
+    }
+    plans = [Plan.of({layer: chance.choice(choices[layer]) for layer in layers}) for _ in range(60)]
+    evaluator = Evaluator(program, Part(samples, targets), batch_size=512)
+    qualities = evaluator.evaluate(plans, loss=True)
+    hits = evaluator.hits(plans)
+    for plan, quality, own_hits in zip(plans, qualities, hits, strict=True):
+        outputs = torch.cat([naive_outputs(program, plan, batch) for batch in torch.split(samples, 512)])
+        expected = outputs.argmax(dim=1) == targets
+        assert torch.equal(own_hits, expected)
+        assert quality.correct == int(expected.sum())
+        assert quality.loss == pytest.approx(
+            float(F.cross_entropy(outputs.double(), targets)), rel=1e-5, abs=1e-6
+        )
+    alone = Evaluator(program, Part(samples, targets), batch_size=512)
+    assert [alone.evaluate([plan], loss=True)[0] for plan in plans[:20]] == qualities[:20]
+
+
+def test_the_way_for_chains_is_taken_where_sums_are_exact(jsc_toy_lowered: Program) -> None:
+    chain = find_chain(compile_steps(jsc_toy_lowered))
+    assert chain is not None
+    layers = jsc_toy_lowered.network.product_layers
+
+    def plan(width: int) -> Plan:
+        operand = FixedPoint(width, width // 2)
+        return Plan.of({layer: LayerPlan(operand, operand, operand) for layer in layers})
+
+    assert chain.options(plan(8)) is not None
+    assert chain.options(plan(16)) is None  # 64 products of 2**30
+    assert chain.options(Plan()) is None
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.head = nn.Linear(4, 6), nn.Linear(3, 6), nn.Linear(6, 5)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        output: Tensor = self.head(torch.relu(self.left(x) + self.right(y)))
+        return output
+
+
+def test_a_model_may_take_several_inputs() -> None:
+    torch.manual_seed(0)
+    model, x, y = TwoInputs().eval(), torch.randn(50, 4), torch.randn(50, 3)
+    program = lower(trace(model, (x[:3], y[:3]), "two inputs"))
+    part = Part(x, torch.arange(50) % 5, (y,))
+    plans = random_plans(program.network, 15, seed=6)
+    for plan, quality in zip(plans, Evaluator(program, part, batch_size=16).evaluate(plans), strict=True):
+        batches = zip(torch.split(x, 16), torch.split(y, 16), strict=True)
+        outputs = torch.cat([naive_outputs(program, plan, *batch) for batch in batches])
+        assert quality.correct == int((outputs.argmax(dim=1) == part.targets).sum())
 
 
 class FakeQuantizedLinear(nn.Module):

@@ -1,13 +1,17 @@
 """Every sampler, run by the loop on jsc-toy under a constraint: the contract that all of them keep."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
+from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.quality import Quality
 from narrower.pipeline.problem import Problem, given_weights, pose
 from narrower.pipeline.search import run_search, start_run
+from narrower.plan import Plan
 from narrower.report.record import RunRecord
 from narrower.searching.samplers.catalogue import SAMPLERS
 from narrower.settings.from_options import settings_from_options
@@ -118,9 +122,67 @@ def test_results_of_a_smaller_space_are_taken_over(trained: Path, tmp_path: Path
     assert [t.metrics for t in alone] == [t.metrics for t in large]
 
 
+def test_dropped_plans_leave_the_front_as_it_is(trained: Path, tmp_path: Path) -> None:
+    def record_of(name: str, drops: bool) -> tuple[RunRecord, list[Trial]]:
+        posed = problem(trained, "brute_force", trials=None)
+        options = replace(posed.options, drop_dominated=drops, batch=200)
+        return searched(replace(posed, options=options), tmp_path / name / "run")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("narrower.pipeline.search.fitting_batch_size", lambda *_: 16)  # 16 batches
+        whole, all_trials = record_of("a", drops=False)
+        record, trials = record_of("b", drops=True)
+    assert record.members == whole.members
+    dropped = [trial for trial in trials if trial.state == "dominated"]
+    assert len(dropped) == record.summary.dominated > 100
+    assert 0.05 < record.summary.saved_share < 0.5
+    known = {trial.plan_index: trial.metrics["accuracy"] for trial in all_trials}
+    assert {trial.plan_index for trial in trials} == known.keys()
+    for trial in dropped:
+        assert trial.reason is not None
+        assert known[trial.plan_index] <= float(trial.reason.split()[3].rstrip(",:")) + 1e-4  # four digits
+        # what dominated it has at least its accuracy at no more bitops
+        assert any(
+            member.metrics["accuracy"] >= known[trial.plan_index]
+            and member.metrics["bitops"] <= trial.metrics["bitops"]
+            for member in record.members
+        )
+    kept = {trial.plan_index: trial.metrics["accuracy"] for trial in trials if trial.state == "complete"}
+    assert all(known[index] == accuracy for index, accuracy in kept.items())
+
+
+@pytest.mark.parametrize("sampler", ["brute_force", "nsgaii"])
+def test_several_processes_give_the_same_trials(sampler: str, trained: Path, tmp_path: Path) -> None:
+    posed = problem(trained, sampler, trials=300)
+    alone, trials = searched(posed, tmp_path / "a" / "run")
+    shared = replace(posed, options=replace(posed.options, jobs=2))
+    record, others = searched(shared, tmp_path / "b" / "run")
+    assert [(t.plan_index, t.metrics) for t in others] == [(t.plan_index, t.metrics) for t in trials]
+    assert record.members == alone.members
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "qmc", "nsgaiii"])
+def test_the_number_of_proposals_at_a_time_is_a_setting(sampler: str, trained: Path, tmp_path: Path) -> None:
+    sizes: list[int] = []
+    posed = problem(trained, sampler, trials=24)
+    posed = replace(posed, options=replace(posed.options, batch=8))
+    original = Evaluator.evaluate
+
+    def counting(self: Evaluator, plans: Sequence[Plan], *, loss: bool = False) -> list[Quality]:
+        sizes.append(len(plans))
+        return original(self, plans, loss=loss)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Evaluator, "evaluate", counting)
+        _, trials = searched(posed, tmp_path / "a" / "run")
+    assert max(sizes[:3]) > 1
+    _, again = searched(posed, tmp_path / "b" / "run")
+    assert [trial.plan_index for trial in again] == [trial.plan_index for trial in trials]
+
+
 def test_threads_and_batch_size_are_recorded(trained: Path, tmp_path: Path) -> None:
     searched(problem(trained, "random"), tmp_path / "run")
     with TrialStore.open(tmp_path / "run" / "trials.db") as store:
         facts = store.facts()
-    assert facts["threads"] == torch.get_num_threads()
+    assert facts["threads"] == 1
     assert isinstance(facts["batch size"], int)

@@ -102,15 +102,10 @@ def test_the_kind_of_a_file_that_is_not_named_means_nothing() -> None:
     assert load_settings(write('load_type = "pl"\nload_name = "a.ckpt"\n' + VALID)).ignored == ()
 
 
-def test_processes_that_are_asked_for_in_vain_are_named() -> None:
-    assert load_settings(write(VALID.replace("n_jobs = 1", "n_jobs = 4"))).ignored == (
-        "search.strategy.setup.n_jobs",
-    )
-
-
 # (what is replaced, by what, what the message must hold): the peers' list of mistakes, and others
 MISTAKES = [
     ("n_trials = 20\n", "", ["search.strategy.setup", "n_trials is missing"]),
+    ("n_jobs = 1\n", "drop_dominated = true\n", ["drop_dominated", "brute_force, random, grid"]),
     ('sampler = "tpe"', "sampler = 3", ["sampler", "found 3", "tpe"]),
     ('sampler = "tpe"', 'sampler = "tpee"', ["'tpee'", "did you mean 'tpe'"]),
     ("weight_width = [2, 4, 8]", "weight_width = 4", ["weight_width", "found 4", "[4, 8]"]),

@@ -1,11 +1,13 @@
 """``narrower search``: the Pareto front of quality against cost."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from narrower.cli.console import messages, print_json
+from narrower.cli.sizes import byte_count
 from narrower.errors import RunError, SettingsError
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options
@@ -32,6 +34,15 @@ Bounds = Annotated[list[str] | None, typer.Option("--constraint", help="A bound 
 Sampler = Annotated[str, typer.Option("--sampler", help="A name of 'narrower samplers'.")]
 Trials = Annotated[int | None, typer.Option("--trials", help="Distinct plans to evaluate.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds after which the search ends.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, max=64, help="Processes; the results are the same.")
+]
+DropDominated = Annotated[
+    bool, typer.Option("--drop-dominated", help="Drop plans early that can no longer reach the front.")
+]
+CacheMemory = Annotated[
+    str, typer.Option("--cache-memory", help="Memory for values that plans share, such as 256MiB.")
+]
 Samples = Annotated[int | None, typer.Option("--samples", help="Samples of the validation part to score on.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of everything that is left to chance.")]
 Project = Annotated[str | None, typer.Option("--project", help="Write below runs/PROJECT.")]
@@ -54,6 +65,9 @@ def search(
     sampler: Sampler = "brute_force",
     trials: Trials = None,
     timeout: Timeout = None,
+    drop_dominated: DropDominated = False,
+    jobs: Jobs = None,
+    cache_memory: CacheMemory = "1GiB",
     samples: Samples = None,
     seed: Seed = 0,
     project: Project = None,
@@ -68,6 +82,7 @@ def search(
             "give one of --config FILE (a new search), --model MODEL --dataset DATASET (without a file) "
             "and --resume RUN"
         )
+    cache_bytes = byte_count("--cache-memory", cache_memory)
     run = RunDirectory(resume) if resume else None
     if run is not None:
         run.require()
@@ -87,12 +102,17 @@ def search(
             fractions=fraction,
             objectives=objective or ["accuracy", "bitops"],
             bounds=constraint or [],
-            setup={"sampler": sampler, "n_trials": trials, "timeout": timeout},
+            setup={
+                "sampler": sampler,
+                "n_trials": trials,
+                "timeout": timeout,
+                "drop_dominated": drop_dominated,
+            },
             samples=samples,
             top={"model": model, "dataset": dataset, "seed": seed, "project": project},
         )
         loaded = LoadedSettings(settings, ())
-    return _run(loaded, file, run, load, train, as_json)
+    return _run(loaded, file, run, load, train, as_json, jobs, cache_bytes)
 
 
 def _run(
@@ -102,6 +122,8 @@ def _run(
     load: Path | None,
     may_train: bool,
     as_json: bool,
+    jobs: int | None,
+    cache_bytes: int,
 ) -> int:
     say_ignored(loaded)
     from narrower.cli.progress import search_progress
@@ -117,6 +139,8 @@ def _run(
         problem = pose(loaded.settings)
         if source is not None:
             problem = (given_weights if load else named_weights)(problem, source)
+    if jobs is not None:
+        problem = replace(problem, options=replace(problem.options, jobs=jobs))
     target = run or new_run(loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}")
     if run is None and source is None and not target.checkpoint.is_file():
         if not may_train:
@@ -154,7 +178,9 @@ def _run(
         ) as store:
             if run is not None:
                 check_unchanged(problem, store)
-            record = run_search(problem, target, store, show_progress=search_progress)
+            record = run_search(
+                problem, target, store, show_progress=search_progress, cache_bytes=cache_bytes
+            )
         log.write(f"ended: {record.summary.completeness}, {len(record.members)} plans on the front")
     if as_json:
         print_json(record.to_dict() | {"run": str(target.path)})

@@ -118,6 +118,11 @@ def summary_lines(record: RunRecord) -> list[str]:
             f"plans drawn in their place: {summary.drawn:,}"
         )
     lines += [f"cut before evaluation: {count:,} plans, {reason}" for reason, count in summary.cut.items()]
+    if summary.dominated:
+        lines.append(
+            f"dropped early: {summary.dominated:,} plans that could no longer reach the front; "
+            f"{summary.saved_share:.0%} of the evaluation saved"
+        )
     if summary.failed:
         lines.append(f"failed: {summary.failed:,} trials; the first: {summary.first_failure}")
     return lines

@@ -1,6 +1,7 @@
 """Which fraction width loses least, for each operand of a layer at each width."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +19,9 @@ LARGEST_SAMPLE = 2**20  # values of one operand that are looked at
 class Calibration:
     """Fraction widths with the least squared error, on the float model's own weights and activations."""
 
-    def __init__(self, program: Program, inputs: Tensor) -> None:
+    def __init__(self, program: Program, *inputs: Tensor) -> None:
         """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which 1,024 are used."""
-        self._values = _operands(program, inputs[:CALIBRATION_SAMPLES])
+        self._values = _operands(program, [argument[:CALIBRATION_SAMPLES] for argument in inputs])
         self._fractions: dict[tuple[str, str, int], int] = {}
 
     def fraction(self, layer: str, operand: str, width: int) -> int:
@@ -45,11 +46,10 @@ def best_fraction(values: Sequence[Tensor], width: int) -> int:
     return candidates[min(range(len(errors)), key=errors.__getitem__)]
 
 
-def _operands(program: Program, inputs: Tensor) -> dict[tuple[str, str], list[Tensor]]:
+def _operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple[str, str], list[Tensor]]:
     """What every operand that a plan can round holds when nothing is rounded."""
     steps = compile_steps(program)
-    values: list[object] = [steps.constants.get(index) for index in range(len(steps.steps))]
-    values[steps.batch_inputs[0]] = inputs
+    values: dict[int, Any] = {**steps.constants, **dict(zip(steps.batch_inputs, inputs, strict=True))}
     found: dict[tuple[str, str], list[Tensor]] = {}
     formats = [FLOAT32] * len(steps.slots)
     with torch.inference_mode():

@@ -1,31 +1,35 @@
 """The quality of many plans at once."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from narrower.evaluate.chain import Chain, Option, find_chain
+from narrower.evaluate.chain_scores import ChainScores, arrange
+from narrower.evaluate.graph_scores import GraphScores, is_finite
 from narrower.evaluate.own_metric import OwnMetric
-from narrower.evaluate.quality import Quality, failed
-from narrower.evaluate.steps import Steps, compile_steps
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
+from narrower.evaluate.quality import Quality
+from narrower.evaluate.steps import compile_steps
+from narrower.evaluate.workers import Workers
 from narrower.graph.program import Program
-from narrower.plan import Plan
-from narrower.tasks.datasets import Part
+from narrower.plan import UNCHANGED, LayerPlan, Plan
+from narrower.tasks.parts import Part
 
-Formats = tuple[NumberFormat, ...]
-HELD_OUTPUT_BYTES = 2**27  # outputs that are held at a time for metrics of all samples together
+CACHE_BYTES = 2**30
+MOST_RESULTS = 2**14  # that are remembered
+PLANS_IN_A_TREE = 8192
 
 
 class Evaluator:
-    """Scores plans of one model on one set of samples; no plan is evaluated twice.
+    """Scores plans of one model on one set of samples; no plan is evaluated twice while it is remembered.
 
-    ``program`` is the lowered program. The result equals running it alone for each plan, bit for bit, at the
-    same batch size and number of threads.
+    ``program`` is the lowered program. Outputs and accuracies equal those of running it alone for each plan,
+    bit for bit, at the same batch size and number of threads. ``cache_bytes`` bound what is held for other
+    plans, in all processes together. With ``jobs`` above 1, used as a context manager, that many processes
+    share the work; the results are the same.
     """
 
     def __init__(
@@ -35,161 +39,134 @@ class Evaluator:
         *,
         batch_size: int = 4096,
         own_metrics: Mapping[str, OwnMetric] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        jobs: int = 1,
     ) -> None:
         self.program = program
         self.part = part
         self.batch_size = batch_size
         self.adopted = 0  # plans whose result came from an earlier search
         self._own = dict(own_metrics or {})
+        self._steps = compile_steps(program)
+        self._graph = GraphScores(self._steps, part, batch_size, cache_bytes // jobs)
+        self._jobs = jobs
+        self._workers: Workers | None = None
         self._earlier: Mapping[Plan, Quality] = {}
-        self._steps: Steps = compile_steps(program)
-        self._results: dict[tuple[Plan, bool], Quality] = {}
-        self._weights: dict[tuple[int, NumberFormat], Tensor] = {}
+        self._results: OrderedDict[tuple[Plan, bool], Quality] = OrderedDict()
+
+    def __enter__(self) -> "Evaluator":
+        if self._jobs > 1:
+            _ = self._chain  # so that its samples are there once, for all
+            self._workers = Workers(self._score, self._jobs - 1)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
 
     def evaluate(self, plans: Sequence[Plan], *, loss: bool = False) -> list[Quality]:
         """Score ``plans`` in their order; with ``loss`` the cross entropy is computed as well.
 
         A plan whose evaluation raises or gives NaN has a ``failure``; the others are not touched by it.
         """
-        missing = [plan for plan in dict.fromkeys(plans) if (plan, loss) not in self._results]
-        for plan in missing if self._earlier else ():
-            earlier = self._earlier.get(plan)
-            if earlier is not None and (earlier.loss is not None or not loss):
-                self._results[plan, loss] = earlier
-                self.adopted += 1
-        missing = [plan for plan in missing if (plan, loss) not in self._results]
-        for start in range(0, len(missing), self._plans_at_a_time):
-            some = missing[start : start + self._plans_at_a_time]
-            for plan, quality in zip(some, self._evaluate(some, loss), strict=True):
-                self._results[plan, loss] = quality
-        return [self._results[plan, loss] for plan in plans]
+        found: dict[Plan, Quality] = {}
+        missing = []
+        for plan in dict.fromkeys(plans):
+            known = self._known(plan, loss)
+            if known is None:
+                missing.append(plan)
+            else:
+                found[plan] = known
+        if self._workers is not None:
+            missing = self._in_shared_order(missing)
+        score = self._score if self._workers is None else self._workers.score
+        found.update(zip(missing, score(missing, loss), strict=True))
+        for plan in missing:
+            self._results[plan, loss] = found[plan]
+        while len(self._results) > MOST_RESULTS:
+            self._results.popitem(last=False)
+        return [found[plan] for plan in plans]
 
     def adopt(self, results: Mapping[Plan, Quality]) -> None:
         """Use results of an earlier search with the same model, samples, batch size and threads."""
         self._earlier = results
 
+    def hits(self, plans: Sequence[Plan]) -> Tensor:
+        """Whether each plan gets each sample right: truth values [plans, N]."""
+        different = list(dict.fromkeys(plans))
+        hits = torch.zeros(len(different), len(self.part), dtype=torch.bool)
+        exact, others = self._sorted_out(different)
+        if self._chain is not None and exact:
+            hits[list(exact)] = self._chain[1].hits(list(exact.values()))
+        if others:
+            hits[others] = self._graph.hits([different[position] for position in others])
+        positions = {plan: position for position, plan in enumerate(different)}
+        return hits[[positions[plan] for plan in plans]]
+
+    def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
+        """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
+        return self._graph.outputs(plan, inputs)
+
+    def _known(self, plan: Plan, loss: bool) -> Quality | None:
+        known = self._results.get((plan, loss))
+        if known is not None:
+            self._results.move_to_end((plan, loss))
+            return known
+        earlier = self._earlier.get(plan)
+        if earlier is None or (loss and earlier.loss is None):
+            return None
+        self.adopted += 1
+        self._results[plan, loss] = earlier
+        return earlier
+
+    def _in_shared_order(self, plans: Sequence[Plan]) -> list[Plan]:
+        """Plans that agree in their first layers next to each other."""
+        layers = list(dict.fromkeys(layer for layer, _ in self._steps.slots))
+        ranks: dict[LayerPlan, int] = {}
+
+        def key(plan: Plan) -> tuple[int, ...]:
+            chosen = dict(plan.layers)
+            return tuple([ranks.setdefault(chosen.get(layer, UNCHANGED), len(ranks)) for layer in layers])
+
+        return sorted(plans, key=key)
+
+    def _score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        qualities: dict[int, Quality] = {}
+        exact, others = ({}, list(range(len(plans)))) if self._own else self._sorted_out(plans)
+        positions, samples = list(exact), len(self.part)
+        for start in range(0, len(positions), PLANS_IN_A_TREE):
+            some = positions[start : start + PLANS_IN_A_TREE]
+            assert self._chain is not None
+            correct, losses = self._chain[1].counts([exact[position] for position in some], loss=loss)
+            for number, position in enumerate(some):
+                mean = None if losses is None else losses[number] / samples
+                qualities[position] = Quality(correct[number], samples, mean)
+        scored = self._graph.score([plans[position] for position in others], loss=loss, own=self._own)
+        qualities.update(zip(others, scored, strict=True))
+        return [qualities[position] for position in range(len(plans))]
+
+    def _sorted_out(self, plans: Sequence[Plan]) -> tuple[dict[int, tuple[Option, ...]], list[int]]:
+        """Plans that the chain can score, by their position, and the positions of the others."""
+        exact: dict[int, tuple[Option, ...]] = {}
+        others = []
+        for position, plan in enumerate(plans):
+            options = None if self._chain is None else self._chain[0].options(plan)
+            if options is None:
+                others.append(position)
+            else:
+                exact[position] = options
+        return exact, others
+
     @cached_property
-    def _plans_at_a_time(self) -> int:
-        if not self._own:
-            return 2**31
+    def _chain(self) -> tuple[Chain, ChainScores] | None:
+        """Where the program is a chain of linear layers: the fast way through it."""
+        chain = find_chain(self._steps)
+        if chain is None:
+            return None
         with torch.inference_mode():
-            outputs = _Path(self._steps, self.part.inputs[:1], self._weights).output(self._formats(Plan()))
-        return max(1, HELD_OUTPUT_BYTES // (len(self.part) * outputs.nbytes))
-
-    def outputs(self, plan: Plan, inputs: Tensor) -> Tensor:
-        """The scores [N, classes] of one plan for any samples."""
-        formats = self._formats(plan)
-        batches = []
-        with torch.inference_mode():
-            for batch in torch.split(inputs, self.batch_size):
-                path = _Path(self._steps, batch, self._weights)
-                batches.append(path.output(formats))
-        return torch.cat(batches)
-
-    def _formats(self, plan: Plan) -> Formats:
-        layers = dict(plan.layers)
-        return tuple(
-            getattr(layers[layer], operand) if layer in layers else FLOAT32
-            for layer, operand in self._steps.slots
-        )
-
-    def _evaluate(self, plans: list[Plan], loss: bool) -> list[Quality]:
-        formats = [self._formats(plan) for plan in plans]
-        # Plans that agree in their first slots follow each other: what they share is computed once.
-        ranks: dict[NumberFormat, int] = {}
-        keys = [tuple(ranks.setdefault(f, len(ranks)) for f in row) for row in formats]
-        order = sorted(range(len(plans)), key=keys.__getitem__)
-        samples = len(self.part)
-        correct, losses = [0] * len(plans), [0.0] * len(plans)
-        failures: list[str | None] = [None] * len(plans)
-        held: list[list[Tensor]] = [[] for _ in plans]
-        batches = zip(
-            torch.split(self.part.inputs, self.batch_size),
-            torch.split(self.part.targets, self.batch_size),
-            strict=True,
-        )
-        with torch.inference_mode():
-            for inputs, targets in batches:
-                path = _Path(self._steps, inputs, self._weights)
-                for index in order:
-                    if failures[index] is not None:
-                        continue
-                    try:
-                        outputs = path.output(formats[index])
-                        if not torch.isfinite(outputs.sum()):
-                            failures[index] = "the outputs hold NaN or infinity"
-                            continue
-                        correct[index] += int((outputs.argmax(dim=1) == targets).sum())
-                        if self._own:
-                            held[index].append(outputs.clone())
-                        if loss:
-                            losses[index] += float(F.cross_entropy(outputs, targets, reduction="sum"))
-                    except Exception as error:
-                        failures[index] = f"{type(error).__name__}: {error}"
-                        path = _Path(self._steps, inputs, self._weights)
-        own = [self._own_values(held[i], failures, i) for i in range(len(plans))]
-        return [
-            failed(failure, samples)
-            if (failure := failures[i]) is not None
-            else Quality(correct[i], samples, losses[i] / samples if loss else None, own=own[i])
-            for i in range(len(plans))
-        ]
-
-    def _own_values(
-        self, outputs: list[Tensor], failures: list[str | None], index: int
-    ) -> tuple[tuple[str, float], ...]:
-        if not self._own or failures[index] is not None:
-            return ()
-        try:
-            return tuple(
-                (name, function(torch.cat(outputs), self.part.targets))
-                for name, function in self._own.items()
-            )
-        except Exception as error:
-            failures[index] = f"{type(error).__name__}: {error}"
-            return ()
-
-
-class _Path:
-    """The values of one batch for the plan that was visited last."""
-
-    def __init__(self, steps: Steps, inputs: Tensor, weights: dict[tuple[int, NumberFormat], Tensor]) -> None:
-        self._steps = steps
-        self._weights = weights
-        self._values: list[Any] = [steps.constants.get(i) for i in range(len(steps.steps))]
-        (only_input,) = steps.batch_inputs
-        self._values[only_input] = inputs
-        self._formats: Formats | None = None
-
-    def output(self, formats: Formats) -> Tensor:
-        """The program's output under a plan; only what differs from the last plan is computed."""
-        for index in self._stale(formats):
-            self._values[index] = self._value(index, formats)
-        self._formats = formats
-        output: Tensor = self._values[self._steps.output]
-        return output
-
-    def _stale(self, formats: Formats) -> Sequence[int]:
-        if self._formats is None:
-            known = self._steps.constants
-            return [
-                i for i in range(len(self._values)) if i not in known and i not in self._steps.batch_inputs
-            ]
-        changed = [s for s, (a, b) in enumerate(zip(self._formats, formats, strict=True)) if a != b]
-        if not changed:
-            return ()
-        affected = self._steps.affected
-        return (
-            affected[changed[0]]
-            if len(changed) == 1
-            else sorted(set().union(*(affected[s] for s in changed)))
-        )
-
-    def _value(self, index: int, formats: Formats) -> Any:
-        step = self._steps.steps[index]
-        if step.slot is not None and step.inputs[0] in self._steps.constants:
-            key = (index, formats[step.slot])
-            if key not in self._weights:
-                self._weights[key] = self._steps.run(index, self._values, formats)
-            return self._weights[key]
-        return self._steps.run(index, self._values, formats)
+            entering = self._graph.unrounded(chain.start)
+            if entering.dim() != 2 or not is_finite(entering):  # noqa: PLR2004
+                return None
+            samples = arrange(entering, self.part.targets)
+        return None if samples is None else (chain, ChainScores(chain, samples))

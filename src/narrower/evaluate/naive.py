@@ -12,20 +12,31 @@ from narrower.plan import Plan
 from narrower.quantizers.quantize import quantize
 
 
-def naive_outputs(program: Program, plan: Plan, inputs: Tensor) -> Tensor:
+class Naive:
+    """A lowered program that is run from its beginning for each plan and batch."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._module = fx.GraphModule(torch.nn.Module(), program.graph)
+
+    def outputs(self, plan: Plan, *inputs: Tensor) -> Tensor:
+        """Run one batch with every operand rounded as the plan says."""
+        interpreter = _QuantizedInterpreter(self._module, plan, self._program.tensors)
+        batch = list(inputs)
+        arguments = [
+            self._program.tensors[node.name] if node.name in self._program.tensors else batch.pop(0)
+            for node in self._program.graph.nodes
+            if node.op == "placeholder"
+        ]
+        with torch.inference_mode():
+            outputs = interpreter.run(*arguments)
+        first: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
+        return first
+
+
+def naive_outputs(program: Program, plan: Plan, *inputs: Tensor) -> Tensor:
     """Run a lowered program on one batch with every operand rounded as the plan says."""
-    module = torch.nn.Module()
-    interpreter = _QuantizedInterpreter(fx.GraphModule(module, program.graph), plan, program.tensors)
-    batch = [inputs]
-    arguments = [
-        program.tensors[node.name] if node.name in program.tensors else batch.pop(0)
-        for node in program.graph.nodes
-        if node.op == "placeholder"
-    ]
-    with torch.inference_mode():
-        outputs = interpreter.run(*arguments)
-    first: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
-    return first
+    return Naive(program).outputs(plan, *inputs)
 
 
 class _QuantizedInterpreter(fx.Interpreter):

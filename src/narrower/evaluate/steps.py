@@ -1,7 +1,7 @@
 """A lowered program as steps that can be run one at a time, and what each step's value depends on."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,24 @@ from narrower.graph.describe import parameter_behind
 from narrower.graph.program import Program
 from narrower.quantizers.quantize import quantize
 
+aten = torch.ops.aten
+
 Slot = tuple[str, str]  # a layer and one of its operands: "data", "weight" or "bias"
+
+OVERWRITING: dict[Any, Callable[..., Any]] = {
+    aten.add.Tensor: Tensor.add_,
+    aten.sub.Tensor: Tensor.sub_,
+    aten.mul.Tensor: Tensor.mul_,
+    aten.relu.default: Tensor.relu_,
+}
+# Operators whose result is never a view of an argument.
+ALLOCATING = {
+    *OVERWRITING,
+    aten.linear.default,
+    aten.conv1d.default,
+    aten.conv2d.default,
+    aten.matmul.default,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +45,8 @@ class Step:
     """One value of the program.
 
     ``slot`` is the choice that the step itself makes (how it rounds an operand), as an index into
-    ``Steps.slots``; ``inputs`` are the steps that it reads.
+    ``Steps.slots``; ``inputs`` are the steps that it reads. ``overwrite`` does the same as ``function`` in
+    the memory of its first argument; it is there only where nothing else reads that.
     """
 
     name: str
@@ -37,14 +55,17 @@ class Step:
     keywords: dict[str, Any]
     inputs: tuple[int, ...]
     slot: int | None = None
+    overwrite: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)
 class Steps:
     """A program compiled for evaluation.
 
-    ``constants`` holds the values of the first steps, which no sample and no plan changes. ``affected[s]``
-    lists, in order, the steps whose value depends on slot ``s``.
+    ``constants`` holds the values of steps which no sample and no plan changes. ``affected[s]`` lists, in
+    order, the steps whose value depends on slot ``s``. ``kept`` are the steps whose values are worth holding
+    for other plans: what several steps read, and what a plan rounds, before and after. ``read_once`` are
+    those that nobody needs any more once their only reader has run.
     """
 
     steps: tuple[Step, ...]
@@ -53,13 +74,16 @@ class Steps:
     batch_inputs: tuple[int, ...]
     output: int
     affected: tuple[tuple[int, ...], ...]
+    kept: frozenset[int]
+    read_once: frozenset[int]
 
-    def run(self, index: int, values: Sequence[Any], formats: Sequence[NumberFormat]) -> Any:
-        """The value of one step, from those of its inputs."""
+    def run(self, index: int, values: Mapping[int, Any], formats: Sequence[NumberFormat]) -> Any:
+        """The value of one step; it may overwrite the values of its inputs that nothing else reads."""
         step = self.steps[index]
         if step.slot is not None:
             return quantize(values[step.inputs[0]], formats[step.slot])
-        return step.function(*_filled(step.arguments, values), **_filled(step.keywords, values))
+        function = step.overwrite or step.function
+        return function(*_filled(step.arguments, values), **_filled(step.keywords, values))
 
 
 def compile_steps(program: Program) -> Steps:
@@ -70,7 +94,7 @@ def compile_steps(program: Program) -> Steps:
     return builder.finish()
 
 
-def _filled(template: Any, values: Sequence[Any]) -> Any:
+def _filled(template: Any, values: Mapping[int, Any]) -> Any:
     if isinstance(template, Reference):
         return values[template.step]
     if isinstance(template, tuple):
@@ -91,6 +115,7 @@ class _Builder:
         self._slots: dict[Slot, int] = {}
         self._inputs: list[int] = []
         self._output = -1
+        self._shapes: dict[int, str] = {}  # and types, of the steps that are nodes with one tensor
 
     def add(self, node: fx.Node) -> None:
         if node.op == "placeholder":
@@ -101,7 +126,11 @@ class _Builder:
             else:
                 self._inputs.append(step)
         elif node.op == "call_function":
-            self._index[node.name] = self._append_call(node)
+            step = self._append_call(node)
+            self._index[node.name] = step
+            value = node.meta.get("val")
+            if isinstance(value, Tensor):
+                self._shapes[step] = f"{value.shape} {value.dtype}"
         elif node.op == "output":
             outputs = node.args[0]
             first = outputs[0] if isinstance(outputs, tuple | list) else outputs
@@ -154,16 +183,51 @@ class _Builder:
         affected = tuple(
             tuple(i for i, slot_set in enumerate(depends) if slot in slot_set) for slot in range(len(slots))
         )
-        compiled = Steps(
-            tuple(self._steps), slots, self._constants, tuple(self._inputs), self._output, affected
+        readers = [0] * len(self._steps)
+        rounded: set[int] = set()
+        for step in self._steps:
+            for source in step.inputs:
+                readers[source] += 1
+            if step.slot is not None:
+                rounded.add(step.inputs[0])
+        kept = frozenset(
+            i
+            for i, step in enumerate(self._steps)
+            if step.inputs
+            and not all(is_constant[j] for j in step.inputs)
+            and (readers[i] > 1 or i in rounded or step.slot is not None)
         )
-        values: list[Any] = [self._constants.get(i) for i in range(len(self._steps))]
+        read_once = frozenset(
+            i
+            for i, count in enumerate(readers)
+            if count == 1 and i not in kept and not is_constant[i] and i not in self._inputs
+        )
+        steps = tuple(
+            replace(step, overwrite=self._overwrite(i, readers, is_constant))
+            for i, step in enumerate(self._steps)
+        )
+        compiled = Steps(
+            steps, slots, self._constants, tuple(self._inputs), self._output, affected, kept, read_once
+        )
         formats = [FLOAT32] * len(slots)
         with torch.inference_mode():
             for index, constant in enumerate(is_constant):
                 if constant and index not in self._constants:
-                    values[index] = self._constants[index] = compiled.run(index, values, formats)
+                    self._constants[index] = compiled.run(index, self._constants, formats)
         return compiled
+
+    def _overwrite(
+        self, index: int, readers: list[int], is_constant: list[bool]
+    ) -> Callable[..., Any] | None:
+        """The in-place form of a step whose first argument is new, read once, and as large as the result."""
+        step = self._steps[index]
+        first = step.arguments[0] if step.arguments else None
+        if step.function not in OVERWRITING or step.keywords or not isinstance(first, Reference):
+            return None
+        source = first.step
+        is_new = self._steps[source].function in ALLOCATING and readers[source] == 1
+        fits = index in self._shapes and self._shapes[index] == self._shapes.get(source)
+        return OVERWRITING[step.function] if is_new and fits and not is_constant[source] else None
 
 
 def _no_function() -> None:

@@ -12,14 +12,14 @@ from torch import nn
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.trace import trace
-from narrower.pipeline.problem import Problem, check_possible, first_samples, with_model
+from narrower.pipeline.problem import Problem, check_bounded, check_possible, first_samples, with_model
 from narrower.pipeline.search import run_search, start_run
 from narrower.plan import OPERANDS
 from narrower.report.record import RunRecord
 from narrower.searching.build_space import build_space
 from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
 from narrower.searching.options import SearchOptions
-from narrower.searching.samplers.catalogue import canonical_sampler
+from narrower.searching.samplers.catalogue import ENUMERATIONS, canonical_sampler
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.settings import checks
 from narrower.store.run_directory import RunDirectory
@@ -61,6 +61,9 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     sampler: str = "brute_force",
     n_trials: int | None = None,
     timeout: float | None = None,
+    n_jobs: int = 1,
+    batch: int | None = None,
+    drop_dominated: bool = False,
     samples: int | None = None,
     part: Literal["validation", "test", "train"] = "validation",
     seed: int = 0,
@@ -74,18 +77,25 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
 
     ``objectives`` are metrics, each improved in its own direction, or a mapping of metrics to "maximize" or
     "minimize"; ``package.module:function`` is a metric of your own. ``constraints`` map metrics to
-    (minimum, maximum). The model is searched with the weights that it has. ``directory`` keeps the run;
-    without one nothing is left behind.
+    (minimum, maximum). The model is searched with the weights that it has. ``n_jobs`` is the number of
+    processes, ``batch`` how many plans a sampler is asked for at a time; with ``drop_dominated``,
+    enumerations drop plans that can no longer reach the front. ``directory`` keeps the run; without one
+    nothing is left behind.
 
     Raises:
         NarrowerError: what is asked for cannot be searched; the message says why.
         AllTrialsFailedError: no plan could be scored.
     """
     problem = _pose(model, data, space, objectives, by, constraints or {}, samples, part, seed)
-    options = SearchOptions(canonical_sampler(sampler), n_trials, timeout, None, seed)
+    options = SearchOptions(
+        canonical_sampler(sampler), n_trials, timeout, batch, seed, n_jobs, drop_dominated
+    )
     if n_trials is None and options.sampler != "brute_force":
         raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
+    if drop_dominated and options.sampler not in ENUMERATIONS:
+        raise SettingsError(f"drop_dominated needs one of the samplers {', '.join(ENUMERATIONS)}")
     problem = replace(problem, options=options)
+    check_bounded(problem)
     with _run_directory(directory) as run, run.locked():
         if run.trials.exists():
             raise SettingsError(f"{run.path} holds a search already; choose another directory")

@@ -114,7 +114,21 @@ def pose(settings: RunSettings) -> Problem:
         retraining=None if strategy.eval_mode else convert.training_settings(settings),
     )
     check_possible(problem)
+    check_bounded(problem)
     return problem
+
+
+def check_bounded(problem: Problem) -> None:
+    """Check that plans can be dropped early, where that is asked for.
+
+    Raises:
+        SettingsError: beginning with the key.
+    """
+    if problem.options.drop_dominated and (problem.own_metrics or problem.retraining):
+        what = "candidates that are trained" if problem.retraining else "metrics of your own"
+        raise SettingsError(
+            f"search.strategy.setup.drop_dominated: there are no bounds for {what}; allowed: false"
+        )
 
 
 def check_possible(problem: Problem) -> None:
@@ -175,7 +189,7 @@ def named_weights(problem: Problem, path: Path) -> Problem:
 def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
     program = trace(model, problem.data.train.inputs[:3], problem.model_name)
-    calibration = Calibration(lower(program), problem.data.train.inputs)
+    calibration = Calibration(lower(program), *problem.data.train.arguments)
     space = build_space(program.network, problem.space_settings, calibration.fraction)
     return replace(problem, model=model, program=program, space=space)
 

@@ -1,5 +1,6 @@
 """From a finished search to the frozen record of what it found."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -9,7 +10,8 @@ from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import wilson_interval
-from narrower.evaluate.paired import is_more_accurate
+from narrower.evaluate.quality import Quality
+from narrower.pipeline.certainty import are_certain
 from narrower.pipeline.problem import Problem
 from narrower.plan import Plan, plan_to_dict
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
@@ -17,8 +19,7 @@ from narrower.searching.loop import Loop
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 
-CORRELATION_PLANS = 200
-RIVALS = 5  # cheaper plans that a member of the front is compared with: the most accurate ones
+CORRELATION_PLANS = 100
 
 
 def build_record(
@@ -27,18 +28,20 @@ def build_record(
     """Score the front's members on the test part, compare them with their rivals, and sum up."""
     test = Evaluator(evaluator.program, problem.data.test, batch_size=evaluator.batch_size)
     is_retrained = problem.retraining is not None
-    rivals = _Rivals(problem, store)
     trials = list(store.trials([int(number) for number in loop.front.numbers]))
+    plans = [_plan(problem, trial) for trial in trials]
+    losses: list[float | None] = [None] * len(plans)
+    on_test: list[Quality | None] = [None] * len(plans)
+    certain: list[bool | None] = [None] * len(plans)
+    if not is_retrained:  # the weights of a retrained candidate are not kept
+        losses = [quality.loss for quality in evaluator.evaluate(plans, loss=True)]
+        on_test = [*test.evaluate(plans)]
+        certain = are_certain(problem, store, trials, evaluator)
     members = []
-    for trial in trials:
-        plan = _plan(problem, trial)
-        metrics, test_quality, certain = dict(trial.metrics), None, None
-        if not is_retrained:  # the weights of a retrained candidate are not kept
-            (quality,) = evaluator.evaluate([plan], loss=True)
-            (test_quality,) = test.evaluate([plan])
-            if quality.loss is not None:
-                metrics["loss"] = quality.loss
-            certain = rivals.is_certain(trial, evaluator)
+    for trial, plan, loss, test_quality, is_certain in zip(
+        trials, plans, losses, on_test, certain, strict=True
+    ):
+        metrics = dict(trial.metrics) if loss is None else {**trial.metrics, "loss": loss}
         members.append(
             Member(
                 number=trial.number,
@@ -50,7 +53,7 @@ def build_record(
                 test_accuracy=test_quality.accuracy if test_quality else None,
                 test_interval=test_quality.accuracy_interval if test_quality else None,
                 equals=loop.front.equals[trial.number],
-                certain=certain,
+                certain=is_certain,
                 layer_bitops=_layer_bitops(problem, plan),
                 layer_bytes=_layer_bytes(problem, plan),
             )
@@ -74,7 +77,7 @@ def build_record(
         layers=_layers(problem),
         sum_direction=problem.objectives.sum_direction,
         constraints=tuple(asdict(constraint) for constraint in problem.constraints),
-        worst_costs=_worst_costs(problem, loop),
+        worst_costs=worst_costs(problem, loop.cost_ranges),
     )
 
 
@@ -116,9 +119,11 @@ def _layer_bytes(problem: Problem, plan: Plan) -> dict[str, float] | None:
     }
 
 
-def _worst_costs(problem: Problem, loop: Loop) -> dict[str, float]:
-    """For each cost among the objectives, the worst value that the space and its constraints allow."""
-    ranges = loop.cost_ranges
+def worst_costs(problem: Problem, ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """For each cost among the objectives, the worst value that the space and its constraints allow.
+
+    ``ranges`` are the smallest and largest value of every cost over the whole space.
+    """
     bounds = {constraint.metric: constraint for constraint in problem.constraints}
     worst = {}
     for objective in problem.objectives.each:
@@ -163,13 +168,16 @@ def _summary(
         first_failure=tally.first_failure,
         loss_accuracy_rank_correlation=correlation,
         correlation_plans=plans,
+        dominated=tally.dominated,
+        saved_share=tally.saved_samples / max(1, tally.trials * len(problem.part)),
+        jobs=problem.options.jobs,
     )
 
 
 def _loss_accuracy_correlation(
     problem: Problem, store: TrialStore, evaluator: Evaluator
 ) -> tuple[float | None, int]:
-    """Spearman's rank correlation of loss and accuracy over (at most 200 of) the trials."""
+    """Spearman's rank correlation of loss and accuracy over (at most 100 of) the trials."""
     chance = np.random.default_rng(problem.options.seed)
     numbers = np.sort(chance.permutation(store.count())[:CORRELATION_PLANS]).tolist()
     trials = [trial for trial in store.trials(numbers) if trial.state == "complete"]
@@ -181,43 +189,6 @@ def _loss_accuracy_correlation(
     if len({loss for loss, _ in pairs}) < 3 or len({accuracy for _, accuracy in pairs}) < 2:  # noqa: PLR2004
         return None, len(pairs)  # there are no ranks to compare
     return float(spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)
-
-
-class _Rivals:
-    """Says of a member of the front whether chance alone may have put it there."""
-
-    def __init__(self, problem: Problem, store: TrialStore) -> None:
-        each = problem.objectives.each
-        names = [o.metric for o in each]
-        self._problem = problem
-        self._costs: list[str] = [name for name in names if name != "accuracy"]
-        self._applies = "accuracy" in names and problem.objectives.sum_direction is None
-        self._signs = np.array([o.sign for o in each if o.metric != "accuracy"])
-        if self._applies:
-            complete = (t for t in store.trials() if t.state == "complete")
-            rows = [(t.number, t.metrics["accuracy"], *(t.metrics[n] for n in self._costs)) for t in complete]
-            self._table = np.array(rows, dtype=float).reshape(len(rows), 2 + len(self._costs))
-        self._store = store
-
-    def is_certain(self, member: Trial, evaluator: Evaluator) -> bool | None:
-        """Whether the member is more accurate, at 95 %, than every plan that is better in all else.
-
-        None where accuracy is not one of several objectives.
-        """
-        if not self._applies:
-            return None
-        own = np.array([member.metrics[name] for name in self._costs]) * self._signs
-        others = self._table[:, 2:] * self._signs
-        better = (others <= own).all(axis=1) & (others < own).any(axis=1)
-        rows = self._table[better]
-        strongest = rows[np.argsort(-rows[:, 1], kind="stable")[:RIVALS], 0].astype(int).tolist()
-        part, problem = self._problem.part, self._problem
-        own_hits = evaluator.outputs(_plan(problem, member), part.inputs).argmax(dim=1) == part.targets
-        for rival in self._store.trials(strongest):
-            hits = evaluator.outputs(_plan(problem, rival), part.inputs).argmax(dim=1) == part.targets
-            if not is_more_accurate(own_hits.numpy(), hits.numpy()):
-                return False
-        return True
 
 
 def unseen_widths(problem: Problem) -> list[str]:

@@ -1,15 +1,18 @@
 """Run or go on with a search, and keep what a resume and a reader need."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import Any
 
 import torch
 
 from narrower.errors import AllTrialsFailedError, DivergedError, RunError
 from narrower.evaluate.batch_size import fitting_batch_size
-from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.early import EarlyScores, pieces
+from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
 from narrower.graph.lower import lower
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import build_record
@@ -23,6 +26,9 @@ from narrower.store.provenance import changed_versions, environment
 from narrower.store.run_directory import RunDirectory, list_runs, write_json, write_text
 from narrower.store.trials import TrialStore
 from narrower.tasks.checkpoints import save_weights
+from narrower.tasks.parts import Part
+
+THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
 
 ShowProgress = Callable[[int], AbstractContextManager[Progress]]
 
@@ -42,7 +48,7 @@ def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
         ["accuracy", "loss", *problem.own_metrics, *costs],
         {
             **fingerprint(problem),
-            **conditions(problem, batch_size, torch.get_num_threads()),
+            **conditions(problem, batch_size, THREADS),
             SPACE_FACT: describe_space(problem.space),
             "sample count": len(problem.part),
             "environment": environment(),
@@ -84,7 +90,12 @@ def check_unchanged(problem: Problem, store: TrialStore) -> None:
 
 
 def run_search(
-    problem: Problem, run: RunDirectory, store: TrialStore, *, show_progress: ShowProgress
+    problem: Problem,
+    run: RunDirectory,
+    store: TrialStore,
+    *,
+    show_progress: ShowProgress,
+    cache_bytes: int = CACHE_BYTES,
 ) -> RunRecord:
     """Search until the budget is spent and write the front; Ctrl-C ends it early with what there is.
 
@@ -99,18 +110,41 @@ def run_search(
     threads_before = torch.get_num_threads()
     torch.set_num_threads(_whole_number(facts, "threads"))
     try:
-        evaluator = Evaluator(
-            lower(problem.program),
-            problem.part,
-            batch_size=_whole_number(facts, "batch size"),
-            own_metrics=problem.own_metrics,
-        )
-        loop = _search(problem, run, store, facts, evaluator, show_progress)
-        record = build_record(problem, loop, store, evaluator, time.monotonic() - started)
+        batch_size = _whole_number(facts, "batch size")
+        with ExitStack() as workers:
+            evaluator, early = (
+                workers.enter_context(_evaluator(problem, problem.part, batch_size, cache_bytes)),
+                None,
+            )
+            if problem.options.drop_dominated:
+                parts = pieces(problem.part, batch_size)
+                early = EarlyScores(
+                    [
+                        workers.enter_context(
+                            _evaluator(problem, part, batch_size, cache_bytes // len(parts))
+                        )
+                        for part in parts
+                    ]
+                )
+            loop = _search(problem, run, store, facts, evaluator, early, show_progress)
+            record = build_record(problem, loop, store, evaluator, time.monotonic() - started)
     finally:
         torch.set_num_threads(threads_before)
     write_json(run.front, record.to_dict())
     return record
+
+
+def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int) -> Evaluator:
+    is_shared = problem.retraining is None  # a retrained candidate has weights of its own
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Evaluator(
+        lower(problem.program),
+        part,
+        batch_size=batch_size,
+        own_metrics=problem.own_metrics,
+        cache_bytes=cache_bytes,
+        jobs=min(problem.options.jobs, cores) if is_shared else 1,
+    )
 
 
 def _search(
@@ -119,6 +153,7 @@ def _search(
     store: TrialStore,
     facts: Mapping[str, object],
     evaluator: Evaluator,
+    early: EarlyScores | None,
     show_progress: ShowProgress,
 ) -> Loop:
     options = problem.options
@@ -126,7 +161,8 @@ def _search(
     others = [other for other in list_runs(run.path.parent) if other.path.resolve() != run.path.resolve()]
     same = conditions(problem, evaluator.batch_size, torch.get_num_threads())
     evaluator.adopt(earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}))
-    score: Score = lambda plans: evaluator.evaluate(plans, loss="loss" in problem.seen_metrics)  # noqa: E731
+    loss = "loss" in problem.seen_metrics
+    score: Score = lambda plans: evaluator.evaluate(plans, loss=loss)  # noqa: E731
     if problem.retraining is not None:
         from narrower.pipeline.retraining import RetrainingScore  # Lightning takes seconds to import
 
@@ -147,6 +183,7 @@ def _search(
         problem.constraints,
         store,
         seed=options.seed,
+        early_score=partial(early.evaluate, loss=loss) if early else None,
     )
     try:
         with show_progress(wanted) as progress:

@@ -17,12 +17,7 @@ def quantize(x: Tensor, number_format: NumberFormat) -> Tensor:
     Fixed point: ties go to the even integer, and values outside the range saturate. NaN stays NaN. There is
     no gradient; ``quantize_straight_through`` has one.
     """
-    return x if isinstance(number_format, Float32) else quantize_in_place(x.clone(), number_format)
-
-
-def quantize_in_place(x: Tensor, number_format: NumberFormat) -> Tensor:
-    """Overwrite ``x`` with ``quantize(x)`` and return it."""
-    return QUANTIZERS[type(number_format)](x, number_format)
+    return x if isinstance(number_format, Float32) else QUANTIZERS[type(number_format)](x, number_format)
 
 
 def quantize_straight_through(x: Tensor, number_format: NumberFormat) -> Tensor:
@@ -35,14 +30,10 @@ def quantize_straight_through(x: Tensor, number_format: NumberFormat) -> Tensor:
 
 def _fixed(x: Tensor, number_format: FixedPoint) -> Tensor:
     low, high = number_format.integer_range
-    return x.mul_(2.0**number_format.frac).round_().clamp_(low, high).mul_(number_format.step)
+    return x.mul(2.0**number_format.frac).round_().clamp_(low, high).mul_(number_format.step)
 
 
-def _float32(x: Tensor, _format: Float32) -> Tensor:
-    return x
-
-
-QUANTIZERS: dict[type, Callable[[Tensor, Any], Tensor]] = {FixedPoint: _fixed, Float32: _float32}
+QUANTIZERS: dict[type, Callable[[Tensor, Any], Tensor]] = {FixedPoint: _fixed}
 
 
 class _StraightThrough(torch.autograd.Function):

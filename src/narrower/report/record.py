@@ -66,6 +66,9 @@ class Summary:
     first_failure: str | None
     loss_accuracy_rank_correlation: float | None
     correlation_plans: int
+    dominated: int = 0
+    saved_share: float = 0.0  # of the evaluation, by dropping dominated plans
+    jobs: int = 1
 
     @property
     def completeness(self) -> str:

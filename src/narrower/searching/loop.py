@@ -3,12 +3,13 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from narrower.errors import DivergedError
+from narrower.evaluate.early import CanMatter
 from narrower.evaluate.quality import Quality
 from narrower.front import Front
 from narrower.plan import Plan
@@ -16,7 +17,7 @@ from narrower.searching.costs import SpaceCosts, broken
 from narrower.searching.objective import Constraint, Objectives, first_broken
 from narrower.searching.samplers.sampler import Losses, Sampler
 from narrower.searching.space import Options, Space
-from narrower.store.trial import Trial
+from narrower.store.trial import State, Trial
 from narrower.store.trials import TrialRow, TrialStore
 
 PATIENCE = 100  # proposals in a row that repeat or are not admitted before a plan is drawn instead
@@ -25,6 +26,7 @@ FIRST_CHUNK = 16
 ENUMERABLE = 2**22  # in smaller spaces what is left untried is found by looking at every plan
 
 Score = Callable[[Sequence[Plan]], list[Quality]]
+EarlyScore = Callable[[Sequence[Plan], CanMatter], list[Quality]]
 Progress = Callable[[int, int], None]  # trials that are done, size of the front
 
 
@@ -43,6 +45,8 @@ class Tally:
 
     trials: int = 0
     failed: int = 0
+    dominated: int = 0  # plans that were dropped before all samples were seen
+    saved_samples: int = 0  # evaluations of a plan on a sample that this spared
     replayed: int = 0
     repeated: int = 0
     drawn: int = 0
@@ -56,7 +60,7 @@ class Tally:
 class Loop:
     """One search. Its trials follow from the space, the sampler's seed and the scores alone."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a search is made of
         self,
         space: Space,
         costs: SpaceCosts,
@@ -67,9 +71,12 @@ class Loop:
         store: TrialStore,
         *,
         seed: int,
+        early_score: EarlyScore | None = None,
     ) -> None:
         self._space, self._costs, self._sampler, self._score = space, costs, sampler, score
         self._objectives, self._constraints, self._store = objectives, tuple(constraints), store
+        self._early_score = early_score
+        self._beaten_by = np.empty((0, objectives.count))  # the front when the round began
         self._chance = random.Random(seed)
         self._recorded: Iterator[Trial] = iter(())
         self._recorded_left = 0
@@ -120,6 +127,7 @@ class Loop:
 
     def _round(self, proposals: Sequence[Options], budget: Budget, progress: Progress) -> None:
         """Score what is new among the proposals and tell the sampler about all of them, in their order."""
+        self._beaten_by = self.front.losses
         costs = self._costs.of(proposals)
         reasons = broken(self._constraints, costs, len(proposals))
         remembers = not self._sampler.never_repeats
@@ -162,7 +170,7 @@ class Loop:
         replayed = self._replay(indices)
         started = time.monotonic()
         plans = [self._space.plan(options) for options in assignments[len(replayed) :]]
-        qualities = self._score(plans) if plans else []
+        qualities = self._scored(plans, len(replayed), costs) if plans else []
         now = time.monotonic()
         if plans:
             self._adapt_chunk(len(plans), now - started)
@@ -171,25 +179,47 @@ class Loop:
         losses, rows, first = [], [], self.tally.trials
         for position, trial in enumerate(replayed):
             losses.append(self._losses(trial.metrics, trial.reason))
-            self.tally.failed += trial.reason is not None
+            self.tally.failed += trial.state == "failed"
+            self.tally.dominated += trial.state == "dominated"
             assert first + position == trial.number
         for position, quality in enumerate(qualities, start=len(replayed)):
             metrics = {name: values[position] for name, values in costs.items()}
-            if quality.failure is None:
+            state: State = "complete"
+            reason = quality.failure
+            if quality.failure is not None:
+                state = "failed"
+                self.tally.failed += 1
+                self.tally.first_failure = self.tally.first_failure or quality.failure
+            elif quality.dropped_after is not None:
+                state, reason = "dominated", _bound(quality)
+                self.tally.dominated += 1
+                self.tally.saved_samples += quality.samples - quality.dropped_after
+            else:
                 metrics["accuracy"] = quality.accuracy
                 if quality.loss is not None:
                     metrics["loss"] = quality.loss
                 metrics.update(quality.own)
-            rows.append(self._row(first + position, indices[position], metrics, quality.failure, share, now))
-            losses.append(self._losses(metrics, quality.failure))
-            if quality.failure is not None:
-                self.tally.failed += 1
-                self.tally.first_failure = self.tally.first_failure or quality.failure
+            rows.append(self._row(first + position, indices[position], metrics, state, reason, share, now))
+            losses.append(self._losses(metrics, reason))
         self.tally.trials += len(losses)
         self.tally.replayed += len(replayed)
         self._store.append(rows)
         self._add_to_front(losses, first)
         return losses
+
+    def _scored(self, plans: Sequence[Plan], first: int, costs: dict[str, list[float]]) -> list[Quality]:
+        if self._early_score is None:
+            return self._score(plans)
+
+        def can_matter(position: int, bounds: Mapping[str, float]) -> bool:
+            """Whether the plan is not dominated yet: by the front as it was when the round began, so that
+            what is dropped does not depend on how fast plans are scored."""
+            metrics = {name: values[first + position] for name, values in costs.items()}
+            best = np.array(self._objectives.losses({**metrics, **bounds}))
+            others = self._beaten_by
+            return not ((others <= best).all(axis=1) & (others < best).any(axis=1)).any()
+
+        return self._early_score(plans, can_matter)
 
     def _replay(self, indices: Sequence[int]) -> list[Trial]:
         """The recorded trials of these plans, as far as the record goes."""
@@ -210,16 +240,16 @@ class Loop:
         number: int,
         index: int,
         metrics: dict[str, float],
-        failure: str | None,
+        state: State,
+        reason: str | None,
         seconds: float,
         now: float,
     ) -> TrialRow:
         values = tuple(metrics.get(name) for name in self._store.metrics)
-        state = "complete" if failure is None else "failed"
-        return number, index, state, failure, seconds, now - self._started, values  # type: ignore[return-value]
+        return number, index, state, reason, seconds, now - self._started, values
 
-    def _losses(self, metrics: dict[str, float], failure: str | None) -> Losses | None:
-        if failure is not None or first_broken(self._constraints, metrics):
+    def _losses(self, metrics: dict[str, float], reason: str | None) -> Losses | None:
+        if reason is not None or first_broken(self._constraints, metrics):
             return None
         return self._objectives.losses(metrics)
 
@@ -264,3 +294,8 @@ class Loop:
             return []
         costs = self._costs.of([self._space.options_at(index) for index in indices])
         return [reason is None for reason in broken(self._constraints, costs, len(indices))]
+
+
+def _bound(quality: Quality) -> str:
+    loss = "" if quality.loss is None else f", loss at least {quality.loss:.4f}"
+    return f"accuracy at most {quality.accuracy:.4f}{loss}: known after {quality.dropped_after:,} samples"

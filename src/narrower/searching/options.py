@@ -8,7 +8,8 @@ class SearchOptions:
     """Everything about a search besides what is searched.
 
     ``trials`` counts distinct evaluated plans, None meaning all; ``batch`` is the number of proposals asked
-    for at a time, None meaning what suits the sampler.
+    for at a time, None meaning what suits the sampler; ``jobs`` is the number of processes. With
+    ``drop_dominated``, a plan is dropped as soon as it can no longer reach the front.
     """
 
     sampler: str = "brute_force"
@@ -17,3 +18,4 @@ class SearchOptions:
     batch: int | None = None
     seed: int = 0
     jobs: int = 1
+    drop_dominated: bool = False

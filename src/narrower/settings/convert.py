@@ -47,6 +47,7 @@ def search_options(settings: RunSettings) -> SearchOptions:
         batch=setup.batch,
         seed=settings.seed,
         jobs=setup.n_jobs,
+        drop_dominated=setup.drop_dominated,
     )
 
 

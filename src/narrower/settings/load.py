@@ -63,8 +63,6 @@ def load_settings(path: Path) -> LoadedSettings:
         raise SettingsError(explain(error, str(path), text)) from None
     if settings.load_type is not None and settings.load_name is None:
         ignored.append("load_type")  # of no file
-    if settings.search.strategy.setup.n_jobs > 1:
-        ignored.append("search.strategy.setup.n_jobs")  # one process evaluates many plans at once
     return LoadedSettings(settings, tuple(ignored))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
 from narrower.searching.objective import METRICS
-from narrower.searching.samplers.catalogue import SAMPLERS
+from narrower.searching.samplers.catalogue import ENUMERATIONS, SAMPLERS
 from narrower.settings import checks
 from narrower.tasks.catalogue import DATA_SETS, MODELS, canonical_name
 
@@ -114,11 +114,17 @@ class StrategySetup(Table):
     sum_scaled_metrics: Switch = False
     direction: Direction | None = None
     batch: Count | None = None
+    drop_dominated: Switch = False
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.n_trials is None and self.sampler != "brute_force":
             raise ValueError(f"n_trials is missing; the sampler {self.sampler!r} needs to know when to end")
+        if self.drop_dominated and self.sampler not in ENUMERATIONS:
+            raise ValueError(
+                f"drop_dominated = true needs a sampler that does not learn ({', '.join(ENUMERATIONS)}), "
+                f"not {self.sampler!r}"
+            )
         if self.sum_scaled_metrics and self.direction is None:
             raise ValueError("direction is missing; sum_scaled_metrics = true needs 'maximize' or 'minimize'")
         return self

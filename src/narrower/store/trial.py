@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["complete", "failed"]
+State = Literal["complete", "failed", "dominated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,8 @@ class Trial:
 
     ``number`` counts the trials of the run from 0, ``plan_index`` is the plan's number in the space;
     ``metrics`` hold what was measured and computed, by name; ``seconds`` is its share of the time that the
-    evaluation of its batch took, ``finished`` the seconds from the start of the search.
+    evaluation of its batch took, ``finished`` the seconds from the start of the search. ``reason`` says why a
+    plan failed, or the bound for which a dominated one was dropped.
     """
 
     number: int

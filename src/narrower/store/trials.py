@@ -7,12 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from narrower.errors import RunError
 from narrower.store.trial import State, Trial
 
 SCHEMA_VERSION = 1
 COMMIT_SECONDS = 0.5  # what finished is on disk well within a second
 LARGEST_SQLITE_INTEGER = 2**63 - 1
+ROWS_AT_A_TIME = 10_000
 
 TrialRow = tuple[int, int, State, str | None, float, float, tuple[float | None, ...]]
 
@@ -139,6 +143,18 @@ class TrialStore:
             if row is None:
                 raise RunError(f"{self._path}: there is no trial {number}")
             yield self._trial(row)
+
+    def table(self, metrics: Sequence[str]) -> NDArray[np.float64]:
+        """The number and some metrics [N, 1 + M] of the trials that have them all, in order."""
+        names = [f'"metric {name}"' for name in metrics]
+        known = " AND ".join(f"{name} IS NOT NULL" for name in names) or "TRUE"
+        query = f"SELECT {', '.join(['number', *names])} FROM trials WHERE {known} ORDER BY number"
+        parts = [np.empty((0, 1 + len(names)))]
+        with _explained(self._path):
+            rows = self._connection.execute(query)
+            while some := rows.fetchmany(ROWS_AT_A_TIME):
+                parts.append(np.array(some, dtype=np.float64))
+        return np.concatenate(parts)
 
     def _trial(self, row: tuple[object, ...]) -> Trial:
         number, index, state, reason, seconds, finished, *values = row

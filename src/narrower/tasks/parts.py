@@ -8,17 +8,31 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Part:
-    """Samples and their classes: inputs [N, ...], targets [N] int64."""
+    """Samples and their classes: inputs [N, ...], targets [N] int64.
+
+    ``more`` holds the further arguments [N, ...] of a model that takes several.
+    """
 
     inputs: Tensor
     targets: Tensor
+    more: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def arguments(self) -> tuple[Tensor, ...]:
+        """Everything that the model is called with."""
+        return (self.inputs, *self.more)
+
     def first(self, count: int) -> "Part":
         """The first ``count`` samples."""
-        return Part(self.inputs[:count], self.targets[:count])
+        return self.between(0, count)
+
+    def between(self, start: int, stop: int) -> "Part":
+        """The samples from ``start`` up to ``stop``, that one not included."""
+        some = slice(start, stop)
+        return Part(self.inputs[some], self.targets[some], tuple(other[some] for other in self.more))
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,8 @@ def _content_hash(data: DataSet) -> str:
     """SHA-256 of the names, shapes, types and bytes of all parts; the name of the data set is left out."""
     digest = hashlib.sha256(repr((data.class_names, data.feature_names)).encode())
     for name, part in data.parts.items():
-        for kind, tensor in (("inputs", part.inputs), ("targets", part.targets)):
+        more = ((f"argument {number}", other) for number, other in enumerate(part.more, start=2))
+        for kind, tensor in (("inputs", part.inputs), ("targets", part.targets), *more):
             digest.update(f"{name}.{kind} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()

@@ -13,6 +13,8 @@ SAMPLERS: dict[str, str] = {
     "nsgaiii": "genetic, non-dominated sorting with reference points (Optuna)",
 }
 
+ENUMERATIONS = ("brute_force", "random", "grid")  # they learn nothing from results
+
 
 def canonical_sampler(name: str) -> str:
     """The listed spelling; hyphens and capitals do not matter.

@@ -90,7 +90,8 @@ class OptunaSampler:
 
 
 def _tpe(seed: int) -> BaseSampler:
-    return TPESampler(multivariate=True, seed=seed, n_startup_trials=STARTUP_TRIALS)
+    # constant_liar: proposals that wait for their result count as bad ones, which spreads those of a batch
+    return TPESampler(multivariate=True, seed=seed, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
 
 
 def _qmc(seed: int) -> BaseSampler:

@@ -1,0 +1,24 @@
+"""Cross entropy with samples in columns, which takes a fraction of the time of rows."""
+
+import torch
+from torch import Tensor
+
+STEPS_OF_ONE = 2.0**20  # losses are whole multiples of 2**-20: sums of them are exact in any order
+
+
+def loss_steps(scores: Tensor, own: Tensor, dim: int) -> Tensor:
+    """The cross entropy of each sample in steps of 2**-20.
+
+    ``scores`` [..., classes, ...] has the classes in ``dim``; ``own`` holds the scores of the samples' own
+    classes, without that dimension, as the result.
+    """
+    largest = scores.amax(dim, keepdim=True)
+    total = (scores - largest).exp_().sum(dim).log_()
+    return total.add_(largest.squeeze(dim)).sub_(own).mul_(STEPS_OF_ONE).round_()
+
+
+def summed_cross_entropy(outputs: Tensor, targets: Tensor) -> float:
+    """Sum over samples of the cross entropy of outputs [N, classes] with targets [N]."""
+    columns = outputs.t().contiguous()
+    own = columns.gather(0, targets[None])[0]
+    return float(loss_steps(columns, own, 0).sum(dtype=torch.float64)) / STEPS_OF_ONE

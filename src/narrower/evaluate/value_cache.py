@@ -1,0 +1,57 @@
+"""Values that are held for later, up to a number of bytes."""
+
+from collections import OrderedDict
+from collections.abc import Container, Hashable
+from typing import Any
+
+from torch import Tensor
+
+
+class ValueCache:
+    """The values that were used last, by key."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: Hashable) -> Any | None:
+        """The value of a key, which counts as a use; None where it is not held."""
+        found = self._values.get(key)
+        if found is None:
+            return None
+        self._values.move_to_end(key)
+        return found[0]
+
+    def put(self, key: Hashable, value: Any, pinned: Container[Hashable] = ()) -> None:
+        """Hold a value; what was not used for the longest time goes, but for ``pinned`` keys."""
+        size = held_bytes(value)
+        self._values[key] = value, size
+        self._bytes += size
+        if self._bytes > self._capacity:
+            self.shrink(pinned)
+
+    def shrink(self, pinned: Container[Hashable] = ()) -> None:
+        """Let go what does not fit."""
+        for _ in range(len(self._values)):
+            if self._bytes <= self._capacity:
+                return
+            key = next(iter(self._values))
+            if key in pinned:
+                self._values.move_to_end(key)
+            else:
+                self._bytes -= self._values.pop(key)[1]
+
+    def clear(self) -> None:
+        """Let go everything."""
+        self._values.clear()
+        self._bytes = 0
+
+
+def held_bytes(value: Any) -> int:
+    """Bytes that stay allocated while a value is held; a view holds all that it looks at."""
+    if isinstance(value, Tensor):
+        return value.untyped_storage().nbytes()
+    if isinstance(value, tuple | list):
+        return sum(held_bytes(item) for item in value)
+    return 0

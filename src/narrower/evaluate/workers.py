@@ -1,0 +1,104 @@
+"""Processes that score a share of the plans each."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from narrower.evaluate.quality import Quality
+from narrower.plan import LayerPlan, Plan
+
+Score = Callable[[Sequence[Plan], bool], list[Quality]]
+PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
+
+# Plans as entries and, for each plan, the positions of its entries: the entries of many plans are few.
+Message = tuple[list[tuple[str, LayerPlan]], list[tuple[int, ...]], bool]
+
+
+class Workers:
+    """``count`` copies of this process, made by fork: they read its samples and tensors where they are.
+
+    A worker that dies is replaced by the caller: its share is scored here.
+    """
+
+    def __init__(self, score: Score, count: int) -> None:
+        self._score = score
+        self._workers: list[tuple[BaseProcess, Connection]] = []
+        context = multiprocessing.get_context("fork")
+        for _ in range(count):
+            here, there = context.Pipe()
+            others = [connection for _, connection in self._workers]
+            process = context.Process(
+                target=_work, args=(there, score, os.getpid(), [here, *others]), daemon=True
+            )
+            process.start()
+            there.close()
+            self._workers.append((process, here))
+
+    def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        """Score plans: neighbours together, an equal share in each worker and here."""
+        shares = _shares(plans, 1 + len(self._workers))
+        busy = []
+        for share, worker in zip(shares[1:], list(self._workers), strict=True):
+            busy.append((share, worker, bool(share) and self._send(worker, share, loss)))
+        qualities = self._score(shares[0], loss)
+        for share, worker, is_sent in busy:
+            answer = self._receive(worker) if is_sent else None
+            qualities += self._score(share, loss) if answer is None else answer
+        return qualities
+
+    def close(self) -> None:
+        """End the workers."""
+        for process, connection in self._workers:
+            connection.close()
+            process.terminate()
+            process.join()
+        self._workers = []
+
+    def _send(self, worker: tuple[BaseProcess, Connection], plans: Sequence[Plan], loss: bool) -> bool:
+        try:
+            worker[1].send(_packed(plans, loss))
+        except OSError:
+            self._workers.remove(worker)
+            return False
+        return True
+
+    def _receive(self, worker: tuple[BaseProcess, Connection]) -> list[Quality] | None:
+        try:
+            answer = worker[1].recv()
+        except (EOFError, OSError):
+            self._workers.remove(worker)
+            return None
+        return [Quality(*row) for row in answer]
+
+
+def _shares(plans: Sequence[Plan], count: int) -> list[Sequence[Plan]]:
+    edges = [round(number * len(plans) / count) for number in range(count + 1)]
+    return [plans[start:stop] for start, stop in pairwise(edges)]
+
+
+def _packed(plans: Sequence[Plan], loss: bool) -> Message:
+    entries: dict[tuple[str, LayerPlan], int] = {}
+    rows = [tuple([entries.setdefault(entry, len(entries)) for entry in plan.layers]) for plan in plans]
+    return list(entries), rows, loss
+
+
+def _work(connection: Connection, score: Score, parent: int, others: Iterable[Connection]) -> None:
+    """Score what is sent until the other side hangs up, or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the other side, which ends this process
+    with suppress(OSError, AttributeError):  # elsewhere than on Linux, a closed pipe has to do
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for other in others:
+        other.close()
+    while os.getppid() == parent:
+        try:
+            entries, rows, loss = connection.recv()
+        except (EOFError, OSError):
+            return
+        qualities = score([Plan(tuple([entries[i] for i in row])) for row in rows], loss)
+        connection.send([(q.correct, q.samples, q.loss, q.failure, q.own) for q in qualities])

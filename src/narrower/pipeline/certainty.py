@@ -1,0 +1,54 @@
+"""Whether chance alone may have put a plan on the front."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.paired import is_more_accurate
+from narrower.pipeline.problem import Problem
+from narrower.store.trial import Trial
+from narrower.store.trials import TrialStore
+
+RIVALS = 5  # plans that a member of the front is compared with: the most accurate of those that cost less
+MEMBERS_TOGETHER = 64
+
+Table = NDArray[np.float64]
+
+
+def are_certain(
+    problem: Problem, store: TrialStore, members: Sequence[Trial], evaluator: Evaluator
+) -> list[bool | None]:
+    """Whether each member is more accurate, at 95 %, than every plan that is better in all else.
+
+    None where accuracy is not one of several objectives.
+    """
+    each = problem.objectives.each
+    if "accuracy" not in {o.metric for o in each} or problem.objectives.sum_direction is not None:
+        return [None] * len(members)
+    others = [o for o in each if o.metric != "accuracy"]
+    signs = np.array([o.sign for o in others])
+    table = store.table(["accuracy", *(o.metric for o in others)])
+    certain: list[bool | None] = []
+    for start in range(0, len(members), MEMBERS_TOGETHER):
+        some = members[start : start + MEMBERS_TOGETHER]
+        rivals = [_rivals(member, table, [o.metric for o in others], signs) for member in some]
+        numbers = sorted({member.number for member in some}.union(*rivals))
+        plans = [
+            problem.space.plan(problem.space.options_at(trial.plan_index)) for trial in store.trials(numbers)
+        ]
+        hits = dict(zip(numbers, evaluator.hits(plans).numpy(), strict=True))
+        certain += [
+            all(is_more_accurate(hits[member.number], hits[rival]) for rival in own)
+            for member, own in zip(some, rivals, strict=True)
+        ]
+    return certain
+
+
+def _rivals(member: Trial, table: Table, costs: Sequence[str], signs: NDArray[np.int64]) -> list[int]:
+    own = np.array([member.metrics[name] for name in costs]) * signs
+    others = table[:, 2:] * signs
+    rows = table[(others <= own).all(axis=1) & (others < own).any(axis=1)]
+    strongest: list[int] = rows[np.argsort(-rows[:, 1], kind="stable")[:RIVALS], 0].astype(int).tolist()
+    return strongest

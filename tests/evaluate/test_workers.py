@@ -1,0 +1,46 @@
+"""Plans are shared among processes, and nothing is lost with one of them."""
+
+import os
+import signal
+from collections.abc import Sequence
+
+from narrower.evaluate.quality import Quality
+from narrower.evaluate.workers import Workers
+from narrower.formats.fixed import FixedPoint
+from narrower.plan import LayerPlan, Plan
+
+PARENT = os.getpid()
+PLANS = [
+    Plan.of({"a": LayerPlan(weight=FixedPoint(width, 1)), "b": LayerPlan(data=FixedPoint(2, frac))})
+    for width in range(2, 9)
+    for frac in range(5)
+]
+
+
+def quality(plan: Plan, loss: bool) -> Quality:
+    return Quality(plan.layer("a").weight.bits, 10, 0.5 if loss else None, own=(("m:f", 1.5),))
+
+
+def test_the_answers_are_in_order_and_come_from_several_processes() -> None:
+    def score(plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        return [Quality(quality(plan, loss).correct, os.getpid()) for plan in plans]
+
+    workers = Workers(score, 2)
+    found = workers.score(PLANS, False)
+    workers.close()
+    assert [one.correct for one in found] == [quality(plan, False).correct for plan in PLANS]
+    assert len({one.samples for one in found}) == 3
+    assert found[0].samples == PARENT
+
+
+def test_a_share_whose_process_dies_is_scored_here() -> None:
+    def score(plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        if os.getpid() != PARENT:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [quality(plan, loss) for plan in plans]
+
+    workers = Workers(score, 1)
+    expected = [quality(plan, True) for plan in PLANS]
+    assert workers.score(PLANS, True) == expected
+    assert workers.score(PLANS[:1], True) == expected[:1]
+    workers.close()
