@@ -5,12 +5,14 @@ from torch import Tensor
 from narrower.graph.network import numel
 from narrower.graph.program import Program
 
-CACHE_BYTES = 2**19  # of the largest value of a batch: it should stay in a core's own cache
+VALUE_BYTES = (
+    2**22
+)  # of the largest value of a batch: larger ones leave the caches, smaller ones pay for calls
 SMALLEST, LARGEST = 16, 8192
 
 
 def fitting_batch_size(program: Program, samples: int) -> int:
-    """A power of two at which a batch's largest value fits into a core's own cache.
+    """A power of two at which a batch's largest value takes at most 4 MiB.
 
     It follows from shapes alone, not from a stopwatch: where a product is not exact its last bit may depend
     on the batch size, and the same seed must give the same trials on a busy machine.
@@ -22,6 +24,6 @@ def fitting_batch_size(program: Program, samples: int) -> int:
             sizes = [size if isinstance(size, int) else 1 for size in value.shape]
             largest = max(largest, numel(tuple(sizes), 1))
     batch = SMALLEST
-    while batch < LARGEST and batch < samples and 2 * batch * largest * 4 <= CACHE_BYTES:
+    while batch < LARGEST and batch < samples and 2 * batch * largest * 4 <= VALUE_BYTES:
         batch *= 2
     return batch

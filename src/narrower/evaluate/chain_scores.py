@@ -17,7 +17,7 @@ from narrower.evaluate.cross_entropy import STEPS_OF_ONE, loss_steps
 
 LARGEST_CHUNK = 512  # samples in one product
 BLOCK_BYTES = 2**21  # values that a product's siblings give for the samples that are visited together
-FEWEST_USED = 0.5  # share of the columns that hold a sample
+FEWEST_USED = 0.25  # share of the columns that hold a sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,6 @@ class ChainScores:
         most = max(len(stage.weight) for stage in chain.stages)
         self._widest = [max(1, BLOCK_BYTES // (4 * chunk * len(stage.weight))) for stage in chain.stages]
         self._most = most
-        self._buffers: dict[int, tuple[Tensor, Tensor]] = {}
 
     def counts(
         self, plans: Sequence[tuple[Option, ...]], *, loss: bool
@@ -121,7 +120,7 @@ class _Visit:
         self._runs = _runs(classes)
         self._first = first
         self._inputs: dict[int, Tensor] = {}
-        self._outputs: dict[tuple[int, int], Tensor] = {}
+        self._outputs: dict[int, Tensor] = {}
 
     def branch(self, depth: int, values: Tensor, groups: Branch) -> None:
         """Go on with values [chunks, K, B] that enter a layer."""
@@ -158,10 +157,9 @@ class _Visit:
 
     def _sums(self, depth: int, size: int) -> Tensor:
         """Room for a layer's sums; not that of another layer on the way."""
-        key = (depth, size)
-        if key not in self._outputs:
-            self._outputs[key] = torch.empty(size)
-        return self._outputs[key]
+        if depth not in self._outputs or len(self._outputs[depth]) < size:
+            self._outputs[depth] = torch.empty(size)
+        return self._outputs[depth][:size]
 
     def _score(self, group: Group, outputs: Tensor) -> None:
         for label, start, stop in self._runs:

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+OBJECT_BYTES = 2**10  # of a value besides its elements
+
 
 class ValueCache:
     """The values that were used last, by key."""
@@ -25,7 +27,7 @@ class ValueCache:
 
     def put(self, key: Hashable, value: Any, pinned: Container[Hashable] = ()) -> None:
         """Hold a value; what was not used for the longest time goes, but for ``pinned`` keys."""
-        size = held_bytes(value)
+        size = held_bytes(value) + OBJECT_BYTES
         self._values[key] = value, size
         self._bytes += size
         if self._bytes > self._capacity:
