@@ -9,6 +9,7 @@ import typer
 from narrower.cli.console import messages, print_json
 from narrower.cli.sizes import byte_count
 from narrower.errors import RunError, SettingsError
+from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options
 from narrower.settings.load import LoadedSettings, load_settings, located
@@ -31,7 +32,12 @@ ObjectiveNames = Annotated[
     list[str] | None, typer.Option("--objective", help="A metric to improve; give it several times.")
 ]
 Bounds = Annotated[list[str] | None, typer.Option("--constraint", help="A bound such as 'bitops<=5000'.")]
-Sampler = Annotated[str, typer.Option("--sampler", help="A name of 'narrower samplers'.")]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        "--sampler", help="A name of 'narrower samplers'; guided with --trials, brute_force without them."
+    ),
+]
 Trials = Annotated[int | None, typer.Option("--trials", help="Distinct plans to evaluate.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds after which the search ends.")]
 Jobs = Annotated[
@@ -62,7 +68,7 @@ def search(
     fraction: Fractions = "NA",
     objective: ObjectiveNames = None,
     constraint: Bounds = None,
-    sampler: Sampler = "brute_force",
+    sampler: Sampler = None,
     trials: Trials = None,
     timeout: Timeout = None,
     drop_dominated: DropDominated = False,
@@ -103,7 +109,7 @@ def search(
             objectives=objective or ["accuracy", "bitops"],
             bounds=constraint or [],
             setup={
-                "sampler": sampler,
+                "sampler": sampler or default_sampler(trials),
                 "n_trials": trials,
                 "timeout": timeout,
                 "drop_dominated": drop_dominated,

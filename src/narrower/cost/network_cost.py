@@ -11,6 +11,13 @@ from narrower.graph.network import Network, Operator
 from narrower.plan import UNCHANGED, LayerPlan, Plan
 
 FLOAT_BITS = 32
+DECIDING_TOTALS = {
+    "bitops": "bitops",
+    "model_size": "parameter_bits",
+    "average_bitwidth": "weight_bits",
+    "memory_density": "weight_bits",
+}
+FALLS_WITH_TOTAL = ("memory_density",)
 Convention = Literal["narrower", "chop"]
 
 
@@ -106,6 +113,12 @@ class NetworkCost:
             "average_bitwidth": average,
             "memory_density": FLOAT_BITS / average,
         }
+
+    def deciding_total(self, metric: str) -> str | None:
+        """The total of which a metric is a monotone function; None where it depends on several or on none."""
+        if self.convention == "chop" and metric in ("average_bitwidth", "memory_density"):
+            return None
+        return DECIDING_TOTALS.get(metric)
 
     def layer_bitops(self, layer: str, plan: LayerPlan) -> int:
         """Bit operations of one layer's products."""

@@ -19,7 +19,7 @@ from narrower.report.record import RunRecord
 from narrower.searching.build_space import build_space
 from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
 from narrower.searching.options import SearchOptions
-from narrower.searching.samplers.catalogue import ENUMERATIONS, canonical_sampler
+from narrower.searching.samplers.catalogue import ENUMERATIONS, canonical_sampler, default_sampler
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.settings import checks
 from narrower.store.run_directory import RunDirectory
@@ -58,7 +58,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     *,
     by: Literal["name", "type", "regex"] = "name",
     constraints: Mapping[str, tuple[float | None, float | None]] | None = None,
-    sampler: str = "brute_force",
+    sampler: str | None = None,
     n_trials: int | None = None,
     timeout: float | None = None,
     n_jobs: int = 1,
@@ -80,7 +80,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     (minimum, maximum). The model is searched with the weights that it has. ``n_jobs`` is the number of
     processes, ``batch`` how many plans a sampler is asked for at a time; with ``drop_dominated``,
     enumerations drop plans that can no longer reach the front. ``directory`` keeps the run; without one
-    nothing is left behind.
+    nothing is left behind. Without ``sampler``, every plan is tried, or with ``n_trials`` those that the
+    guided sampler proposes.
 
     Raises:
         NarrowerError: what is asked for cannot be searched; the message says why.
@@ -88,7 +89,13 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     """
     problem = _pose(model, data, space, objectives, by, constraints or {}, samples, part, seed)
     options = SearchOptions(
-        canonical_sampler(sampler), n_trials, timeout, batch, seed, n_jobs, drop_dominated
+        canonical_sampler(sampler or default_sampler(n_trials)),
+        n_trials,
+        timeout,
+        batch,
+        seed,
+        n_jobs,
+        drop_dominated,
     )
     if n_trials is None and options.sampler != "brute_force":
         raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")

@@ -19,6 +19,7 @@ from narrower.pipeline.record import build_record
 from narrower.report.record import RunRecord
 from narrower.searching.costs import SpaceCosts
 from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
+from narrower.searching.known import Known
 from narrower.searching.loop import Budget, Loop, Progress, Score
 from narrower.searching.objective import METRICS
 from narrower.searching.samplers.build import build_sampler
@@ -168,15 +169,16 @@ def _search(
 
         score = RetrainingScore(problem, problem.retraining, evaluator).evaluate
     wanted = problem.wanted_trials
+    costs = SpaceCosts(problem.space, problem.cost)
     loop = Loop(
         problem.space,
-        SpaceCosts(problem.space, problem.cost),
+        costs,
         build_sampler(
             options.sampler,
             problem.space,
             seed=options.seed,
             wanted=wanted,
-            loss_count=problem.objectives.count,
+            known=Known(costs, problem.objectives, problem.constraints),
         ),
         score,
         problem.objectives,

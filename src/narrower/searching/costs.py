@@ -41,6 +41,11 @@ class SpaceCosts:
         }
         return self._cost.metrics(totals)
 
+    def tables(self, metric: str) -> list[NDArray[np.int64]] | None:
+        """What each option of each slot adds to the total that decides a metric; None where there is none."""
+        total = self._cost.deciding_total(metric)
+        return None if total is None else self._tables[total]
+
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Smallest and largest value of every cost over the whole space."""
         low, high = (

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 Direction = Literal["maximize", "minimize"]
 
@@ -62,6 +64,12 @@ class Objectives:
         if self.sum_direction is None:
             return tuple(o.sign * metrics[o.metric] for o in self.each)
         return (sum(o.sign * o.scale * metrics[o.metric] for o in self.each),)
+
+    def losses_of_columns(self, metrics: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """The same for the metrics [N] of many plans."""
+        columns: Any = self.losses(metrics)  # type: ignore[arg-type]  # arithmetic is all that it takes
+        found: tuple[NDArray[Any], ...] = columns
+        return found
 
     @property
     def count(self) -> int:

@@ -3,6 +3,8 @@
 from narrower.errors import unknown_name
 
 SAMPLERS: dict[str, str] = {
+    "guided": "knows costs exactly and models quality: what most improves the expected hypervolume",
+    "sensitivity": "one choice at a time, then the exact front of the sum of what each choice loses",
     "brute_force": "every plan; a seeded random subset where n_trials is below the size of the space",
     "random": "plans at random, none twice",
     "grid": "the finest evenly spread grid of at most n_trials plans",
@@ -14,6 +16,11 @@ SAMPLERS: dict[str, str] = {
 }
 
 ENUMERATIONS = ("brute_force", "random", "grid")  # they learn nothing from results
+
+
+def default_sampler(trials: int | None) -> str:
+    """The sampler where none is named: every plan, or what finds the best plans among few."""
+    return "brute_force" if trials is None else "guided"
 
 
 def canonical_sampler(name: str) -> str:

@@ -1,0 +1,253 @@
+"""Our own sampler: costs are known exactly, so that only the measured quality is modelled."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from narrower.front import front_indices, hypervolume
+from narrower.searching.known import Known
+from narrower.searching.samplers.order import ascending, uniform
+from narrower.searching.samplers.sampler import Losses
+from narrower.searching.samplers.surrogate import Surrogate
+from narrower.searching.space import Options, Slot, Space
+
+Rows = NDArray[np.float64]
+
+ENUMERABLE = 2**15  # up to this size of a space every plan is a candidate
+POOL = 4096  # candidates where there are more plans
+MOST_LEARNT = 400  # plans that the model learns from: the best and the latest
+REFIT = 1.1  # hyper-parameters are searched again when there are so many times more plans
+DRAWN = 48  # candidates whose gain is computed where several losses are measured
+
+
+class Guided:
+    """Proposes what most improves the expected hypervolume.
+
+    It begins with uniform plans: all choices as large as possible, as small, and in between. Then a Gaussian
+    process models each measured loss over the positions of the choices. With one measured and at most one
+    known loss, the expected improvement of the hypervolume is exact (a sum over the steps of the front of
+    expected improvements, Jones et al. 1998, weighted by their widths); otherwise a value is drawn from the
+    model for each candidate, and the gain of the draw counts.
+
+    Every plan is a candidate where there are at most 32,768; in larger spaces, neighbours and crossings of
+    the front's plans and random plans are.
+    """
+
+    never_repeats = False  # it never does, but it wants to be told
+    covers_space = True
+    default_batch = 4
+
+    def __init__(self, space: Space, seed: int, known: Known) -> None:
+        self._space, self._known = space, known
+        self._chance = np.random.default_rng(seed)
+        self._features = [_features(slot) for slot in space.slots]
+        width = sum(table.shape[1] for table in self._features)
+        self._models = [Surrogate(width) for measured in known.is_measured if measured]
+        self._tried: set[int] = set()
+        self._options: list[Options] = []
+        self._losses: list[Losses] = []
+        self._learnt = 0  # plans at the last search for hyper-parameters
+        self._first = self._uniform()
+        self._all: list[Options] | None = None
+        if space.size <= ENUMERABLE:
+            self._all = self._admitted(space.enumerate())
+
+    def ask(self, count: int) -> Sequence[Options]:
+        """Up to ``count`` assignments that were not tried."""
+        chosen: list[Options] = []
+        while self._first and len(chosen) < count:
+            options = self._first.pop(0)
+            if self._take(options):
+                chosen.append(options)
+        if not chosen:
+            chosen = self._best(count)
+            for options in chosen:
+                self._take(options)
+        return chosen
+
+    def tell(self, options: Options, losses: Losses | None) -> None:
+        """Learn from a plan; one that failed counts as the worst so far, so that its like is avoided."""
+        self._tried.add(self._space.index_of(options))
+        if losses is None:
+            if not self._losses:
+                return
+            losses = tuple(np.max(self._losses, axis=0).tolist())
+        self._options.append(options)
+        self._losses.append(losses)
+
+    def _take(self, options: Options) -> bool:
+        index = self._space.index_of(options)
+        if index in self._tried:
+            return False
+        self._tried.add(index)
+        return True
+
+    def _uniform(self) -> list[Options]:
+        """Plans whose choices are all as far up their values; any plans where constraints admit none."""
+        levels = max((len(choice.values) for choice in self._space.choices), default=1)
+        shares = [level / max(1, levels - 1) for level in reversed(range(levels))]
+        plans = dict.fromkeys(uniform(self._space, share) for share in shares)
+        return self._admitted(plans) or self._random(levels)
+
+    def _admitted(self, assignments: Iterable[Options]) -> list[Options]:
+        listed = list(assignments)
+        admitted = self._known.admitted(listed)
+        return [options for options, is_admitted in zip(listed, admitted, strict=True) if is_admitted]
+
+    def _random(self, count: int) -> list[Options]:
+        sizes = [len(slot.options) for slot in self._space.slots]
+        drawn = [tuple(int(self._chance.integers(size)) for size in sizes) for _ in range(8 * count)]
+        return self._admitted(dict.fromkeys(drawn))[:count]
+
+    def _candidates(self) -> list[Options]:
+        if self._all is not None:
+            self._all = [o for o in self._all if self._space.index_of(o) not in self._tried]
+            return self._all
+        losses = np.array(self._losses).reshape(len(self._losses), -1)
+        parents = [self._options[i] for i in front_indices(losses)] or self._options[-1:] or self._random(1)
+        sizes = [len(slot.options) for slot in self._space.slots]
+        pool: dict[Options, None] = dict.fromkeys(self._random(POOL // 4))
+        for _ in range(POOL):
+            child = list(parents[self._chance.integers(len(parents))])
+            if self._chance.random() < 0.5:  # noqa: PLR2004 - crossing as often as not
+                other = parents[self._chance.integers(len(parents))]
+                child = [a if self._chance.random() < 0.5 else b for a, b in zip(child, other, strict=True)]  # noqa: PLR2004
+            for _ in range(self._chance.integers(1, 4)):
+                slot = int(self._chance.integers(len(sizes)))
+                child[slot] = int(self._chance.integers(sizes[slot]))
+            pool[tuple(child)] = None
+        return self._admitted(o for o in pool if self._space.index_of(o) not in self._tried)
+
+    def _best(self, count: int) -> list[Options]:
+        candidates = self._candidates()
+        if len(candidates) <= count or len(self._losses) < 2:  # noqa: PLR2004 - nothing to learn from
+            order = self._chance.permutation(len(candidates))[:count]
+            return [candidates[i] for i in order]
+        known = self._known.losses(candidates)
+        features = self._features_of(candidates)
+        learnt = self._learnt_positions()
+        points = self._features_of([self._options[i] for i in learnt])
+        values = np.array([self._losses[i] for i in learnt]) - self._known.losses(
+            [self._options[i] for i in learnt]
+        )
+        self._learn(points, values)
+        losses = np.array(self._losses)
+        chosen: list[int] = []
+        left = np.ones(len(candidates), dtype=bool)
+        for _ in range(count):
+            gain = self._gain(losses, known, features)
+            gain[~left] = -np.inf
+            best = int(gain.argmax())
+            chosen.append(best)
+            left[best] = False
+            if len(chosen) < count:
+                losses, points, values = self._believed(losses, points, values, known[best], features[best])
+        return [candidates[i] for i in chosen]
+
+    def _learnt_positions(self) -> list[int]:
+        if len(self._losses) <= MOST_LEARNT:
+            return list(range(len(self._losses)))
+        front = set(front_indices(np.array(self._losses)).tolist())
+        latest = range(len(self._losses) - MOST_LEARNT + len(front), len(self._losses))
+        return sorted(front.union(latest))
+
+    def _learn(self, points: Rows, values: Rows) -> None:
+        search = len(points) >= REFIT * self._learnt
+        if search:
+            self._learnt = len(points)
+        for model, column in zip(self._models, np.flatnonzero(self._known.is_measured), strict=True):
+            model.fit(points, values[:, column], search=search)
+
+    def _believed(
+        self, losses: Rows, points: Rows, values: Rows, known: Rows, features: Rows
+    ) -> tuple[Rows, Rows, Rows]:
+        """The data with a chosen candidate as the model expects it, so that the next one lies elsewhere."""
+        expected = np.zeros(len(self._known.is_measured))
+        columns = np.flatnonzero(self._known.is_measured)
+        for model, column in zip(self._models, columns, strict=True):
+            expected[column] = model.predict(features[None])[0][0]
+        points, values = np.vstack([points, features]), np.vstack([values, expected])
+        for model, column in zip(self._models, columns, strict=True):
+            model.fit(points, values[:, column], search=False)
+        return np.vstack([losses, known + expected]), points, values
+
+    def _gain(self, losses: Rows, known: Rows, features: Rows) -> Rows:
+        """How much each candidate is expected to add to the hypervolume."""
+        columns = np.flatnonzero(self._known.is_measured)
+        predictions = [model.predict(features) for model in self._models]
+        if len(columns) == 1 and losses.shape[1] <= 2:  # noqa: PLR2004 - the plane
+            mean = known[:, columns[0]] + predictions[0][0]
+            cost = np.zeros(len(known)) if losses.shape[1] == 1 else known[:, 1 - columns[0]]
+            paid = np.zeros(len(losses)) if losses.shape[1] == 1 else losses[:, 1 - columns[0]]
+            return expected_gain(mean, predictions[0][1], cost, losses[:, columns[0]], paid)
+        drawn = known.copy()
+        for column, (mean, deviation) in zip(columns, predictions, strict=True):
+            drawn[:, column] += mean + deviation * self._chance.standard_normal(len(mean))
+        return _drawn_gain(drawn, losses)
+
+    def _features_of(self, assignments: Sequence[Options]) -> Rows:
+        options = np.array(assignments, dtype=np.int64).reshape(len(assignments), -1)
+        return np.concatenate([table[options[:, i]] for i, table in enumerate(self._features)], axis=1)
+
+
+def expected_gain(mean: Rows, deviation: Rows, cost: Rows, losses: Rows, paid: Rows) -> Rows:
+    """Expected improvement of the hypervolume in the plane, [N].
+
+    A candidate's loss is normal with ``mean`` and ``deviation``, its ``cost`` is known; ``losses`` and
+    ``paid`` [T] are those of the plans tried. Reference point: the worst loss tried, and the largest cost of
+    candidates and plans, with a margin, so that the dearest plan can gain as well.
+    """
+    worst = losses.max()
+    largest = max(cost.max(), paid.max())
+    end = largest + max(0.02 * (largest - min(cost.min(), paid.min())), 1e-9)
+    front = front_indices(np.stack([paid, losses], axis=1))
+    order = front[np.argsort(paid[front])]
+    starts = np.append(-np.inf, paid[order])
+    stops = np.append(paid[order], end)
+    levels = np.append(worst, losses[order])
+    gain = np.zeros(len(mean))
+    for start, stop, level in zip(starts, stops, levels, strict=True):
+        width = np.maximum(stop - np.maximum(cost, start), 0.0)
+        reached = width > 0
+        if reached.any():
+            gain[reached] += width[reached] * expected_improvement(level, mean[reached], deviation[reached])
+    return gain
+
+
+def expected_improvement(level: float, mean: Rows, deviation: Rows) -> Rows:
+    """Mean of how far a normal value lies below ``level`` (Jones et al. 1998, equation 15)."""
+    distance = (level - mean) / deviation
+    improvement: Rows = deviation * (distance * norm.cdf(distance) + norm.pdf(distance))
+    return improvement
+
+
+def _drawn_gain(drawn: Rows, losses: Rows) -> Rows:
+    """What each drawn point adds to the hypervolume of the plans tried; minus infinity behind other draws."""
+    worst = np.maximum(losses.max(axis=0), drawn.max(axis=0))
+    best = np.minimum(losses.min(axis=0), drawn.min(axis=0))
+    spans = np.where(worst > best, worst - best, 1.0)
+    scaled, tried = (drawn - best) / spans, (losses - best) / spans
+    members = tried[front_indices(tried)]
+    reference = np.full(losses.shape[1], 1.02)
+    gain = np.full(len(drawn), -np.inf)
+    order = front_indices(scaled)
+    before = hypervolume(members, reference)
+    for index in order[np.argsort(scaled[order].sum(axis=1))][:DRAWN]:
+        gain[index] = hypervolume(np.vstack([members, scaled[index]]), reference) - before
+    return gain
+
+
+def _features(slot: Slot) -> Rows:
+    """For each option of a slot, where its choices lie between their smallest (0) and largest (1) value."""
+    varied = [number for number, choice in enumerate(slot.choices) if len(choice.values) > 1]
+    ranks = []
+    for number in varied:
+        rank = np.empty(len(slot.choices[number].values))
+        rank[ascending(slot.choices[number].values)] = np.linspace(0.0, 1.0, len(rank))
+        ranks.append(rank)
+    table = np.zeros((len(slot.options), len(varied)))
+    for positions, option in reversed(slot.option_of.items()):
+        table[option] = [rank[positions[number]] for rank, number in zip(ranks, varied, strict=True)]
+    return table

@@ -1,0 +1,75 @@
+"""Add up what each choice loses on its own, and evaluate the front of the sums only."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from narrower.errors import SettingsError
+from narrower.searching.known import Known
+from narrower.searching.proxy_front import proxy_front
+from narrower.searching.samplers.order import uniform
+from narrower.searching.samplers.sampler import Losses
+from narrower.searching.space import Options, Space
+
+
+class Sensitivity:
+    """Measures each option of each slot with all others at their largest; then proposes the proxy's front.
+
+    The proxy of a plan's loss is the sum of what its options lose one at a time. Needs one measured loss and
+    one whole-numbered cost that is a sum over slots.
+    """
+
+    never_repeats = False  # it never does, but it wants to be told
+    covers_space = False
+    default_batch = 64
+
+    def __init__(self, space: Space, seed: int, known: Known) -> None:  # noqa: ARG002 - nothing is drawn
+        if len(known.is_measured) != 2 or known.is_measured.sum() != 1:  # noqa: PLR2004
+            raise SettingsError(
+                "the sampler 'sensitivity' needs two objectives side by side, one that is measured "
+                "(accuracy, loss) and one cost; 'guided' takes any number"
+            )
+        self._space, self._known = space, known
+        self._measured = int(np.flatnonzero(known.is_measured)[0])
+        self._costs = known.whole_costs(1 - self._measured)
+        self._top = uniform(space, 1.0)
+        singles = [
+            self._with(number, option)
+            for number, slot in enumerate(space.slots)
+            for option in range(len(slot.options))
+        ]
+        self._singles = list(dict.fromkeys([self._top, *singles]))
+        self._waiting = list(self._singles)
+        self._found: dict[Options, Losses | None] = {}
+        self._has_front = False
+
+    def ask(self, count: int) -> Sequence[Options]:
+        """What is left of the single changes, then of the proxy's front, by rising cost."""
+        if not self._waiting and not self._has_front and len(self._found) >= len(self._singles):
+            self._waiting, self._has_front = self._front(), True
+        asked, self._waiting = self._waiting[:count], self._waiting[count:]
+        return asked
+
+    def tell(self, options: Options, losses: Losses | None) -> None:
+        """Remember what an option loses; what failed or is not admitted is taken to lose most."""
+        self._found[options] = losses
+
+    def _with(self, slot: int, option: int) -> Options:
+        return (*self._top[:slot], option, *self._top[slot + 1 :])
+
+    def _front(self) -> list[Options]:
+        known = [losses[self._measured] for losses in self._found.values() if losses is not None]
+        worst = max(known, default=0.0)
+
+        def loss(options: Options) -> float:
+            losses = self._found.get(options)
+            return worst if losses is None else losses[self._measured]
+
+        base = loss(self._top)
+        added = [
+            np.array([loss(self._with(number, option)) - base for option in range(len(slot.options))])
+            for number, slot in enumerate(self._space.slots)
+        ]
+        front = proxy_front(added, self._costs)
+        plans = [tuple(row) for row in front.plans.tolist()]
+        return [plan for plan in plans if plan not in self._found]

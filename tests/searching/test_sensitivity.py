@@ -1,0 +1,69 @@
+"""The sensitivity sampler: one choice at a time, then the front of the sums."""
+
+import numpy as np
+import pytest
+
+from narrower.cost.network_cost import NetworkCost
+from narrower.errors import SettingsError
+from narrower.front import front_indices
+from narrower.graph.program import Program
+from narrower.searching.build_space import build_space
+from narrower.searching.costs import SpaceCosts
+from narrower.searching.known import Known
+from narrower.searching.objective import Objective, Objectives
+from narrower.searching.samplers.sensitivity import Sensitivity
+from narrower.searching.space import Options, Space
+from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
+
+
+def posed(program: Program, metric: str, direction: str) -> tuple[Space, SpaceCosts, Objectives]:
+    widths = OperandChoices((2, 4, 8), ("NA",))
+    choices = LayerChoices(
+        ("fixed",), data=OperandChoices((8,), ("NA",)), weight=widths, bias=OperandChoices((8,), ("NA",))
+    )
+    settings = SpaceSettings("regex", ((".*", choices),), None)
+    space = build_space(program.network, settings, lambda _layer, _operand, width: width // 2)
+    objectives = Objectives((Objective("accuracy", "maximize"), Objective(metric, direction)))  # type: ignore[arg-type]
+    return space, SpaceCosts(space, NetworkCost(program.network)), objectives
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction"),
+    [("bitops", "minimize"), ("memory_density", "maximize"), ("model_size", "minimize")],
+)
+def test_the_front_of_an_additive_loss_is_proposed_completely(
+    jsc_toy_program: Program, metric: str, direction: str
+) -> None:
+    space, costs, objectives = posed(jsc_toy_program, metric, direction)
+    weights = np.random.default_rng(0).random((len(space.slots), 3))
+
+    def accuracy(options: Options) -> float:
+        return 1 - float(sum(weights[slot, : option + 1].sum() * 0.1 for slot, option in enumerate(options)))
+
+    sampler = Sensitivity(space, 0, Known(costs, objectives))
+    found: list[Options] = []
+    while asked := sampler.ask(5):
+        found += asked
+        for options in asked:
+            row = {name: float(column[0]) for name, column in costs.of([options]).items()}
+            sampler.tell(options, objectives.losses(row | {"accuracy": accuracy(options)}))
+    assert len(set(found)) == len(found)
+    every = list(space.enumerate())
+    columns = costs.of(every)
+    losses = np.array(
+        [
+            objectives.losses({metric: float(columns[metric][i]), "accuracy": accuracy(options)})
+            for i, options in enumerate(every)
+        ]
+    )
+    front = {tuple(np.round(losses[i], 9)) for i in front_indices(losses)}
+    own = {tuple(np.round(losses[space.index_of(options)], 9)) for options in found}
+    assert front <= own
+    assert len(found) < space.size
+
+
+def test_it_needs_a_quality_and_a_cost(jsc_toy_program: Program) -> None:
+    space, costs, _ = posed(jsc_toy_program, "bitops", "minimize")
+    one = Objectives((Objective("accuracy", "maximize"),))
+    with pytest.raises(SettingsError, match="two objectives side by side"):
+        Sensitivity(space, 0, Known(costs, one))
