@@ -25,6 +25,14 @@ class LayerPlan:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[type["LayerPlan"], tuple[object, ...]]:
+        return LayerPlan, (
+            self.data,
+            self.weight,
+            self.bias,
+            self.width,
+        )  # each process has hashes of its own
+
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
@@ -59,6 +67,9 @@ class Plan:
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __reduce__(self) -> tuple[type["Plan"], tuple[object, ...]]:
+        return Plan, (self.layers,)
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -62,7 +62,7 @@ BOTH = Objectives((Objective("accuracy", "maximize"), Objective("bitops", "minim
 def tried(sampler: Guided, objectives: Objectives, count: int) -> list[Options]:
     found: list[Options] = []
     while len(found) < count:
-        asked = sampler.ask(4)
+        asked = sampler.ask(min(4, count - len(found)))
         if not asked:
             break
         for options in asked:

@@ -8,6 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from narrower.cli.check import check
+from narrower.cli.compare import compare
 from narrower.cli.console import messages
 from narrower.cli.export_study import export_study
 from narrower.cli.listing import datasets, metrics, models, samplers
@@ -37,6 +38,7 @@ for command in (
     test,
     check,
     search,
+    compare,
     show,
     runs,
     pick,

@@ -195,8 +195,8 @@ def _run(
     return 130 if record.summary.stopped == "interrupted" else 0
 
 
-def new_run(project: str) -> RunDirectory:
-    """The first of runs/PROJECT, runs/PROJECT-2, ... that holds no search yet.
+def new_run(project: str, *, without: str = "trials.db") -> RunDirectory:
+    """The first of runs/PROJECT, runs/PROJECT-2, ... that holds no search yet, or no other file.
 
     Raises:
         RunError: the name is no name for a directory.
@@ -207,7 +207,7 @@ def new_run(project: str) -> RunDirectory:
     number = 1
     while True:
         run = RunDirectory(RUNS / (name if number == 1 else f"{name}-{number}"))
-        if not run.trials.exists():
+        if not (run.path / without).exists():
             return run
         number += 1
 

@@ -1,1 +1,1 @@
-"""Which search method was better, with statistics."""
+"""How samplers compare on one space: many seeds each, and what the differences are worth."""

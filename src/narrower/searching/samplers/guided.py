@@ -18,6 +18,7 @@ Rows = NDArray[np.float64]
 ENUMERABLE = 2**15  # up to this size of a space every plan is a candidate
 POOL = 4096  # candidates where there are more plans
 MOST_LEARNT = 400  # plans that the model learns from: the best and the latest
+RANDOM_PLANS = 2  # in the beginning: another seed is another search
 REFIT = 1.1  # hyper-parameters are searched again when there are so many times more plans
 DRAWN = 48  # candidates whose gain is computed where several losses are measured
 
@@ -25,11 +26,11 @@ DRAWN = 48  # candidates whose gain is computed where several losses are measure
 class Guided:
     """Proposes what most improves the expected hypervolume.
 
-    It begins with uniform plans: all choices as large as possible, as small, and in between. Then a Gaussian
-    process models each measured loss over the positions of the choices. With one measured and at most one
-    known loss, the expected improvement of the hypervolume is exact (a sum over the steps of the front of
-    expected improvements, Jones et al. 1998, weighted by their widths); otherwise a value is drawn from the
-    model for each candidate, and the gain of the draw counts.
+    It begins with uniform plans (all choices as large as possible, as small, and in between) and two random
+    ones. Then a Gaussian process models each measured loss over the positions of the choices. With one
+    measured and at most one known loss, the expected improvement of the hypervolume is exact (a sum over the
+    steps of the front of expected improvements, Jones et al. 1998, weighted by their widths); otherwise a
+    value is drawn from the model for each candidate, and the gain of the draw counts.
 
     Every plan is a candidate where there are at most 32,768; in larger spaces, neighbours and crossings of
     the front's plans and random plans are.
@@ -49,7 +50,7 @@ class Guided:
         self._options: list[Options] = []
         self._losses: list[Losses] = []
         self._learnt = 0  # plans at the last search for hyper-parameters
-        self._first = self._uniform()
+        self._first = [*self._uniform(), *self._random(RANDOM_PLANS)]
         self._all: list[Options] | None = None
         if space.size <= ENUMERABLE:
             self._all = self._admitted(space.enumerate())

@@ -1,0 +1,114 @@
+"""``narrower compare``: which search method is better?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from narrower.cli.console import messages, print_json, print_table, results
+from narrower.cli.progress import step_progress
+from narrower.cli.search import new_run, say_ignored
+from narrower.errors import SettingsError
+from narrower.searching.samplers.catalogue import canonical_sampler
+from narrower.settings.load import load_settings, located
+
+Config = Annotated[Path, typer.Option("--config", help="The search to compare samplers on (TOML).")]
+Samplers = Annotated[
+    str, typer.Option("--samplers", help="Names of 'narrower samplers', separated by commas.")
+]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Searches of each sampler.")]
+Trials = Annotated[int | None, typer.Option("--trials", min=1, help="Distinct plans of each search.")]
+Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, max=64, help="Processes; the results are the same.")]
+Enumerate = Annotated[
+    int | None,
+    typer.Option("--enumerate", min=0, help="Largest space whose exact front is found by trying every plan."),
+]
+Output = Annotated[Path | None, typer.Option("--output", help="Directory to write to.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def compare(
+    config: Config,
+    samplers: Samplers = "guided,tpe,nsgaii,random",
+    seeds: Seeds = 20,
+    trials: Trials = None,
+    load: Load = None,
+    jobs: Jobs = 2,
+    enumerate_up_to: Enumerate = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Run each sampler with each seed on the same space and scores, and say which was better.
+
+    A plan is scored once for all searches. Writes comparison.json and comparison.html.
+    """
+    names = list(
+        dict.fromkeys(canonical_sampler(name.strip()) for name in samplers.split(",") if name.strip())
+    )
+    if not names:
+        raise SettingsError("--samplers: found no name; 'narrower samplers' lists what there is")
+    loaded = load_settings(config)
+    say_ignored(loaded)
+    from narrower.compare.page import estimate_text, write_comparison_page
+    from narrower.compare.record import PAGE, RECORD
+    from narrower.pipeline.compare import compare_samplers
+    from narrower.pipeline.problem import given_weights, named_weights, pose
+    from narrower.settings.convert import weights_file
+    from narrower.store.run_directory import RunDirectory, write_json
+
+    with located(config):
+        source = weights_file(loaded.settings, load)
+        problem = pose(loaded.settings)
+        if source is not None:
+            problem = (given_weights if load else named_weights)(problem, source)
+    project = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"
+    target = RunDirectory(output) if output else new_run(f"{project}-comparison", without=RECORD)
+    if (target.path / RECORD).exists():
+        raise SettingsError(f"--output: {target.path} holds a comparison already")
+    with target.locked():
+        if source is None:
+            from narrower.pipeline.weights import initial_weights  # Lightning takes seconds to import
+
+            problem = initial_weights(
+                problem,
+                loaded.settings,
+                target,
+                say=lambda text: messages().print(text, markup=False),
+                show_progress=messages().is_terminal,
+            )
+        with step_progress() as report:
+            comparison = compare_samplers(
+                problem,
+                names,
+                [loaded.settings.seed + number for number in range(seeds)],
+                trials=trials,
+                enumeration_limit=enumerate_up_to,
+                jobs=jobs,
+                report=report,
+            )
+        write_json(target.path / RECORD, comparison.to_dict())
+        write_comparison_page(comparison, target.path / PAGE)
+    if as_json:
+        print_json(comparison.to_dict() | {"directory": str(target.path)})
+        return
+    rows = [
+        [
+            summary.sampler,
+            *(estimate_text(needed.trials, "{:,.0f}") for needed in summary.needed),
+            estimate_text(summary.hypervolume, "{:.1%}"),
+            estimate_text(summary.found, "{:.0%}"),
+            estimate_text(summary.repeated, "{:,.0f}"),
+            estimate_text(summary.sampler_seconds, "{:.2f}"),
+        ]
+        for summary in comparison.summaries
+    ]
+    shares = [f"trials to {needed.share:.0%}" for needed in comparison.summaries[0].needed]
+    print_table(
+        ("sampler", *shares, "hypervolume", "front found", "repeated", "own seconds"),
+        rows,
+        title=f"{len(names)} samplers, {seeds} seeds, {comparison.setup.trials:,} trials each: median (95 %)",
+    )
+    for sentence in (comparison.conclusion.headline, *comparison.conclusion.sentences):
+        results().print(sentence, markup=False)
+    messages().print(f"everything: {target.path}/, curves in {PAGE}", markup=False)

@@ -1,0 +1,229 @@
+"""Compare samplers on one problem: every sampler with every seed, on scores that are taken once."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from math import log
+from typing import Any
+
+import numpy as np
+import torch
+
+from narrower.compare.conclusion import conclude
+from narrower.compare.contest import Contest, Trace
+from narrower.compare.progress import steps
+from narrower.compare.record import Comparison, Conclusion, SamplerRun, Setup
+from narrower.compare.score_book import ScoreBook, admitted, losses
+from narrower.compare.summary import pair_tests, summaries
+from narrower.compare.workers import run_entries
+from narrower.compare.yardstick import Yardstick, objective_names, objective_signs, yardstick
+from narrower.errors import AllTrialsFailedError
+from narrower.evaluate.batch_size import fitting_batch_size
+from narrower.evaluate.evaluator import Evaluator
+from narrower.graph.lower import lower
+from narrower.pipeline.problem import Problem
+from narrower.pipeline.record import worst_costs
+from narrower.pipeline.search import conditions
+from narrower.searching.costs import SpaceCosts, broken
+from narrower.searching.loop import Score
+from narrower.searching.samplers.sampler import Losses
+from narrower.store.provenance import environment
+
+DEFAULT_TRIALS = 300
+ENUMERATION_LIMIT = 10_000  # plans up to which a space is enumerated for its exact front
+PLANS_ALONE = 16  # scored one at a time, to learn how long that takes
+CHUNK = 512  # plans that are scored between two reports of progress
+CHECKPOINTS = 100
+
+Report = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+
+
+def compare_samplers(
+    problem: Problem,
+    samplers: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    trials: int | None = None,
+    enumeration_limit: int | None = None,
+    jobs: int = 1,
+    report: Report,
+) -> Comparison:
+    """Run each sampler with each seed and sum up.
+
+    ``trials`` are those of the problem's settings, or 300, unless given. Spaces up to ``enumeration_limit``
+    plans are enumerated first, so that their exact front is known; unless it is given, that are 10,000 plans,
+    and none where each candidate is trained before it is scored. The result does not depend on ``jobs``, the
+    number of processes, apart from times.
+
+    Raises:
+        AllTrialsFailedError: no plan could be scored.
+        SettingsError: there is nothing to compare.
+    """
+    began = time.monotonic()
+    space = problem.space
+    wanted = min(trials or problem.options.trials or DEFAULT_TRIALS, space.size)
+    if enumeration_limit is None:
+        enumeration_limit = ENUMERATION_LIMIT if problem.retraining is None else 0
+    evaluator = Evaluator(
+        lower(problem.program),
+        problem.part,
+        batch_size=fitting_batch_size(lower(problem.program), len(problem.part)),
+        own_metrics=problem.own_metrics,
+    )
+    contest = Contest(
+        space,
+        SpaceCosts(space, problem.cost),
+        problem.objectives,
+        problem.constraints,
+        wanted,
+        problem.options.batch,
+    )
+    book = ScoreBook(_score(problem, evaluator))
+    plan_seconds = _seconds_alone(contest, book, problem.options.seed)
+    is_exact = space.size <= enumeration_limit
+    basis = _score_all(contest, book, report) if is_exact else []
+    entries = [(sampler, seed) for sampler in samplers for seed in seeds]
+    traces = run_entries(
+        contest,
+        entries,
+        book.score,
+        jobs=jobs,
+        report=lambda done: report("searches", done, len(entries)),
+    )
+    if book.failure is not None:
+        raise AllTrialsFailedError(f"all {len(book)} plans failed; the first: {book.failure}")
+    if not is_exact:
+        basis = sorted({plan for trace in traces for plan in trace.plans})
+    rows = [row for row in admitted(contest, book.metrics(contest, basis)) if row is not None]
+    reference = _reference(problem, contest, rows, is_exact)
+    known = np.array([row for row in losses(contest, rows) if row is not None])
+    measure = yardstick(known, problem.objectives, reference)
+    setup = Setup(
+        model=problem.model_name,
+        data_set=problem.data.name,
+        part=problem.part_name,
+        samples=len(problem.part),
+        space_size=space.size,
+        space_hash=space.content_hash,
+        objectives=tuple(asdict(objective) for objective in problem.objectives.each),
+        sum_direction=problem.objectives.sum_direction,
+        constraints=tuple(asdict(constraint) for constraint in problem.constraints),
+        samplers=tuple(samplers),
+        seeds=tuple(seeds),
+        trials=wanted,
+        basis="exact" if is_exact else "union",
+        basis_plans=len(rows),
+        enumeration_limit=enumeration_limit,
+        front_size=len(measure.front),
+        reference=reference,
+        best=_best(problem, measure),
+        scored=len(book),
+        plan_seconds=plan_seconds,
+        jobs=jobs,
+        seconds=time.monotonic() - began,
+        environment=environment() | conditions(problem, evaluator.batch_size, torch.get_num_threads()),
+    )
+    return _summed_up(setup, _runs(contest, book, traces, measure, plan_seconds))
+
+
+def checkpoints(trials: int) -> tuple[int, ...]:
+    """Numbers of trials at which runs are compared: evenly spaced, and more of them at the beginning."""
+    spread = [np.linspace(1, trials, CHECKPOINTS), np.geomspace(1, trials, CHECKPOINTS // 2)]
+    return tuple(np.unique(np.concatenate(spread).round().astype(int)).tolist())
+
+
+def _score(problem: Problem, evaluator: Evaluator) -> Score:
+    if problem.retraining is not None:
+        from narrower.pipeline.retraining import RetrainingScore  # Lightning takes seconds to import
+
+        return RetrainingScore(problem, problem.retraining, evaluator).evaluate
+    return lambda plans: evaluator.evaluate(plans, loss="loss" in problem.seen_metrics)
+
+
+def _seconds_alone(contest: Contest, book: ScoreBook, seed: int) -> float:
+    space, chance = contest.space, np.random.default_rng(seed)
+    drawn = {
+        tuple(int(chance.integers(len(slot.options))) for slot in space.slots) for _ in range(PLANS_ALONE)
+    }
+    return book.seconds_alone([space.plan(options) for options in sorted(drawn)])
+
+
+def _score_all(contest: Contest, book: ScoreBook, report: Report) -> list[int]:
+    """Score every plan whose cost is admitted; their numbers."""
+    every = list(contest.space.enumerate())
+    reasons = broken(contest.constraints, contest.costs.of(every), len(every))
+    chosen = [number for number, reason in enumerate(reasons) if reason is None]
+    for start in range(0, len(chosen), CHUNK):
+        book.score([contest.space.plan(every[number]) for number in chosen[start : start + CHUNK]])
+        report("plans", min(start + CHUNK, len(chosen)), len(chosen))
+    return chosen
+
+
+def _reference(
+    problem: Problem, contest: Contest, rows: Sequence[Mapping[str, float]], is_exact: bool
+) -> dict[str, float]:
+    """For each objective the value from which on a plan counts: chance, and the dearest admitted plan.
+
+    Of a space that is not enumerated the dearest plan is the worst cost that ranges and bounds allow. What
+    has no such value by its nature (a metric of the user's own) counts from the worst known plan on.
+    """
+    classes = len(problem.data.class_names)
+    values = {"accuracy": 1 / classes, "loss": log(classes)}
+    if not is_exact:
+        values |= worst_costs(problem, contest.costs.ranges())
+    return {
+        o.metric: values[o.metric]
+        if o.metric in values
+        else (min if o.direction == "maximize" else max)((row[o.metric] for row in rows), default=0.0)
+        for o in problem.objectives.each
+    }
+
+
+def _best(problem: Problem, measure: Yardstick) -> dict[str, float]:
+    values = measure.best * objective_signs(problem.objectives)
+    return dict(zip(objective_names(problem.objectives), values.tolist(), strict=True))
+
+
+def _runs(
+    contest: Contest, book: ScoreBook, traces: Sequence[Trace], measure: Yardstick, plan_seconds: float
+) -> tuple[SamplerRun, ...]:
+    tried = sorted({plan for trace in traces for plan in trace.plans})
+    rows = admitted(contest, book.metrics(contest, tried))
+    by_plan = dict(zip(tried, losses(contest, rows), strict=True))
+    return tuple(_run(contest, trace, by_plan, measure, plan_seconds) for trace in traces)
+
+
+def _run(
+    contest: Contest,
+    trace: Trace,
+    by_plan: Mapping[int, Losses | None],
+    measure: Yardstick,
+    plan_seconds: float,
+) -> SamplerRun:
+    seconds = [own + number * plan_seconds for number, own in enumerate(trace.sampler_seconds, start=1)]
+    last = len(trace.plans) - 1
+    at = [min(trials - 1, last) for trials in checkpoints(contest.trials)]
+    return SamplerRun(
+        sampler=trace.sampler,
+        seed=trace.seed,
+        trials=len(trace.plans),
+        steps=steps(
+            [by_plan[plan] for plan in trace.plans],
+            seconds,
+            measure,
+            objective_names(contest.objectives),
+            objective_signs(contest.objectives),
+        ),
+        repeated=tuple(trace.repeats[position] for position in at),
+        sampler_seconds=tuple(trace.sampler_seconds[position] for position in at),
+        drawn=trace.drawn,
+        not_admitted=trace.not_admitted,
+        failed=trace.failed,
+    )
+
+
+def _summed_up(setup: Setup, runs: tuple[SamplerRun, ...]) -> Comparison:
+    bare: Any = {"summaries": (), "tests": (), "conclusion": Conclusion("", ())}
+    comparison = Comparison(setup, checkpoints(setup.trials), runs, **bare)
+    comparison = replace(comparison, summaries=summaries(comparison), tests=pair_tests(comparison))
+    return replace(comparison, conclusion=conclude(comparison))

@@ -1,0 +1,91 @@
+"""Candidates that are trained together end as if each were trained alone."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from narrower.errors import NarrowerError
+from narrower.tasks.batched_training import layers_of_chain, train_together
+from narrower.tasks.batches import Batches
+from narrower.tasks.parts import Part
+from narrower.tasks.training_settings import TrainingSettings
+
+SETTINGS = TrainingSettings(max_epochs=2, batch_size=32, learning_rate=0.01, seed=3)
+
+
+def candidate(width: int, seed: int) -> nn.Module:
+    """Without a bias before batch norm: its gradient is nothing but rounding, which Adam blows up."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.BatchNorm1d(6),
+        nn.Linear(6, width, bias=False),
+        nn.BatchNorm1d(width),
+        nn.ReLU(),
+        nn.Linear(width, 3),
+    )
+
+
+def samples() -> Part:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(96, 6, generator=generator)
+    return Part(inputs, inputs[:, :3].argmax(dim=1))
+
+
+def train_alone(model: nn.Module, part: Part) -> tuple[nn.Module, float]:
+    alone = copy.deepcopy(model).train()
+    optimizer = torch.optim.Adam(alone.parameters(), lr=SETTINGS.learning_rate)
+    batches = Batches(part, SETTINGS.batch_size, SETTINGS.seed)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, SETTINGS.max_epochs * len(batches))
+    losses = []
+    for _ in range(SETTINGS.max_epochs):
+        for inputs, targets in batches:
+            loss = F.cross_entropy(alone(inputs), targets)
+            losses.append(loss.item())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return alone, losses[0]
+
+
+def test_each_candidate_ends_as_if_trained_alone() -> None:
+    part = samples()
+    models = [candidate(width, seed) for seed, width in enumerate((2, 7, 4))]
+    together = train_together(models, part, SETTINGS)
+    for model, trained, first in zip(models, together.models, together.first_losses, strict=True):
+        alone, first_alone = train_alone(model, part)
+        assert first == pytest.approx(first_alone, abs=1e-5)
+        alone.eval()
+        torch.testing.assert_close(trained(part.inputs), alone(part.inputs), rtol=1e-3, atol=1e-3)
+        for name in ("0.running_mean", "0.running_var", "2.running_var", "4.weight"):
+            torch.testing.assert_close(
+                trained.state_dict()[name], alone.state_dict()[name], rtol=1e-3, atol=1e-3
+            )
+        assert trained.state_dict()["0.num_batches_tracked"] == 6  # 2 epochs of 96 / 32 batches
+
+
+def test_the_given_models_are_left_alone() -> None:
+    model = candidate(4, 0)
+    before = copy.deepcopy(model.state_dict())
+    train_together([model], samples(), SETTINGS)
+    torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+
+
+class _Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.second(self.first(x) + x)
+        return output
+
+
+def test_a_model_with_something_between_its_layers_is_no_chain() -> None:
+    part = samples()
+    assert layers_of_chain(_Residual(), part.inputs[:2]) is None
+    with pytest.raises(NarrowerError, match="one at a time"):
+        train_together([_Residual()], part, SETTINGS)
