@@ -13,7 +13,7 @@ from narrower.tasks.batches import Batches
 from narrower.tasks.parts import Part
 from narrower.tasks.training_settings import TrainingSettings
 
-SETTINGS = TrainingSettings(max_epochs=2, batch_size=32, learning_rate=0.01, seed=3)
+SETTINGS = TrainingSettings(max_epochs=2, batch_size=32, learning_rate=1e-3, seed=3)
 
 
 def candidate(width: int, seed: int) -> nn.Module:
