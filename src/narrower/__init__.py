@@ -10,10 +10,13 @@ _HOMES = {
     "NarrowerError": "narrower.errors",
     "Plan": "narrower.plan",
     "build_model": "narrower.tasks.models",
+    "groups": "narrower.transform.resized",
     "load_compressed": "narrower.export.compressed",
     "load_data_set": "narrower.tasks.datasets",
     "load_weights": "narrower.tasks.checkpoints",
     "quantized": "narrower.transform.quantized",
+    "load_resized": "narrower.pipeline.resized_files",
+    "resize": "narrower.transform.resized",
     "search": "narrower.pipeline.api",
     "trace": "narrower.graph.trace",
 }

@@ -11,10 +11,12 @@ from narrower.cli.check import check
 from narrower.cli.compare import compare
 from narrower.cli.console import messages
 from narrower.cli.export_study import export_study
+from narrower.cli.groups import groups
 from narrower.cli.listing import datasets, metrics, models, samplers
 from narrower.cli.pick import pick
 from narrower.cli.profile import profile
 from narrower.cli.report import report
+from narrower.cli.resize import resize
 from narrower.cli.search import search
 from narrower.cli.show import runs, show
 from narrower.cli.test import test
@@ -44,6 +46,8 @@ for command in (
     pick,
     report,
     transform,
+    groups,
+    resize,
     profile,
     models,
     datasets,

@@ -149,7 +149,7 @@ def _operator(node: fx.Node, held: Mapping[str, str], namer: "_LayerNames") -> O
         input_shapes=tuple(shapes),
         output_shape=shape_of(node),
         attributes=attributes,
-        source=_source(node),
+        source=source_line(node),
     )
 
 
@@ -187,7 +187,8 @@ def _module_call(node: fx.Node) -> tuple[str, str, str]:
     return str(path).split("@")[0], str(key), class_name.split(".")[-1]
 
 
-def _source(node: fx.Node) -> str | None:
+def source_line(node: fx.Node) -> str | None:
+    """The user's line that a node came from, as ``model.py:88``, where it is known."""
     lines = [
         match
         for match in _USER_LINE.finditer(node.meta.get("stack_trace") or "")

@@ -1,0 +1,75 @@
+"""``narrower groups``: which channels of a model change together."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from narrower.cli.console import print_json, print_table
+from narrower.errors import SettingsError
+from narrower.tasks.catalogue import MODELS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Model = Annotated[str, typer.Argument(help="A name of 'narrower models', or package.module:callable.")]
+Dataset = Annotated[str | None, typer.Option("--dataset", help="Whose samples the model takes.")]
+DataPath = Annotated[Path | None, typer.Option("--data-path", help="A local file of the data set.")]
+Shape = Annotated[
+    str | None,
+    typer.Option("--shape", help="Instead of a data set: the shape of one sample, such as 3,32,32."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def groups(
+    model: Model,
+    dataset: Dataset = None,
+    shape: Shape = None,
+    data_path: DataPath = None,
+    as_json: Json = False,
+) -> None:
+    """Print the groups of channels of MODEL, and why some cannot change."""
+    example = example_for(model, dataset, shape, data_path)
+    from narrower.tasks.models import build_model
+    from narrower.transform.resized import groups as groups_of
+
+    found = groups_of(build_model(model).eval(), example)
+    if as_json:
+        print_json([asdict(group) for group in found])
+        return
+    rows = [
+        [
+            ", ".join(group.layers),
+            group.width if group.unit == 1 else f"{group.width} x {group.unit}",
+            len({name for name, _ in group.dimensions}),
+            "; ".join(group.reasons) or "yes",
+            "; ".join(group.notes),
+        ]
+        for group in found
+    ]
+    print_table(("layers", "channels", "tensors", "can change", "note"), rows)
+
+
+def example_for(model: str, dataset: str | None, shape: str | None, data_path: Path | None) -> "Tensor":
+    """Three samples for a model.
+
+    Raises:
+        SettingsError: nothing says what it takes.
+    """
+    known = MODELS.get(model.lower())
+    name = dataset or (known.data_set if known and shape is None else None)
+    if name is not None:
+        from narrower.tasks.datasets import load_data_set
+
+        return load_data_set(name, path=data_path).train.inputs[:3]
+    sizes = [size.strip() for size in (shape or "").split(",")]
+    if not all(size.isdigit() and int(size) > 0 for size in sizes):
+        raise SettingsError(
+            f"--shape: found {shape!r}; give the shape of one sample, such as 3,32,32, or --dataset"
+        )
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(3, *map(int, sizes), generator=generator)

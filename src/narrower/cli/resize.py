@@ -1,0 +1,118 @@
+"""``narrower resize``: other widths for some layers, neighbours follow."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from narrower.cli.console import print_json, print_table, results
+from narrower.cli.groups import DataPath, Dataset, Json, Model, Shape, example_for
+from narrower.errors import SettingsError
+
+if TYPE_CHECKING:
+    from narrower.graph.network import Network
+
+
+class Weights(StrEnum):
+    """What the resized model starts from."""
+
+    slice = "slice"
+    net2net = "net2net"
+    scratch = "scratch"
+
+
+Multipliers = Annotated[
+    list[str] | None, typer.Option("--set", metavar="LAYER=FACTOR", help="Times its width; may be repeated.")
+]
+Channels = Annotated[
+    list[str] | None,
+    typer.Option("--channels", metavar="LAYER=N", help="Channels of a layer; may be repeated."),
+]
+Init = Annotated[
+    Weights, typer.Option("--init", help="Keep the most important, keep the outputs, or begin anew.")
+]
+Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
+Output = Annotated[Path, typer.Option("--output", help="Where to write the model (safetensors).")]
+Seed = Annotated[int, typer.Option("--seed", help="Of what is left to chance.")]
+
+
+def resize(
+    model: Model,
+    multipliers: Multipliers = None,
+    channels: Channels = None,
+    init: Init = Weights.slice,
+    load: Load = None,
+    output: Output = Path("resized.safetensors"),
+    dataset: Dataset = None,
+    shape: Shape = None,
+    data_path: DataPath = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Resize layers of MODEL, print its layers before and after, and save it.
+
+    narrower.load_resized(FILE) loads it back.
+    """
+    factors = {layer: _number("--set", layer, text) for layer, text in _pairs("--set", multipliers)}
+    counts = {
+        layer: int(_number("--channels", layer, text)) for layer, text in _pairs("--channels", channels)
+    }
+    if not factors and not counts:
+        raise SettingsError("nothing to resize: give --set LAYER=FACTOR or --channels LAYER=N")
+    if output.suffix != ".safetensors":
+        raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
+    example = example_for(model, dataset, shape, data_path)
+    from narrower.graph.trace import trace
+    from narrower.pipeline.resized_files import save_resized
+    from narrower.tasks.checkpoints import load_weights
+    from narrower.tasks.models import build_model
+    from narrower.transform.resized import resize as resized
+
+    before = build_model(model, seed=seed).eval()
+    if load is not None:
+        before = load_weights(before, load).eval()
+    after = resized(before, example, factors, channels=counts, weights=init.value, seed=seed)
+    pictures = [trace(module, example, model).network for module in (before, after)]
+    save_resized(after, model, output)
+    rows = _rows(*pictures)
+    if as_json:
+        keys = ("layer", "parameters", "parameters_after", "macs", "macs_after")
+        print_json({"output": str(output), "layers": [dict(zip(keys, row, strict=True)) for row in rows]})
+        return
+    print_table(("layer", "parameters", "after", "macs", "after"), rows)
+    results().print(f"{output}: {output.stat().st_size:,} bytes", markup=False)
+
+
+def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for text in texts or ():
+        layer, sign, value = text.partition("=")
+        if not sign or not layer.strip():
+            raise SettingsError(f"{option}: found {text!r}; expected a layer and a number, such as fc=2")
+        if layer.strip() in dict(pairs):
+            raise SettingsError(f"{option}: {layer.strip()} is given twice")
+        pairs.append((layer.strip(), value))
+    return pairs
+
+
+def _number(option: str, layer: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf") or (option == "--channels" and number != int(number)):
+        allowed = "a number above 0" if option == "--set" else "a whole number from 1 up"
+        raise SettingsError(f"{option} {layer}: found {text!r}; allowed: {allowed}")
+    return number
+
+
+def _rows(before: "Network", after: "Network") -> list[list[object]]:
+    from narrower.cost.profile import profile
+
+    olds, news = (profile(network).layers for network in (before, after))
+    return [
+        [old.layer, old.parameters, new.parameters, old.macs, new.macs]
+        for old, new in zip(olds, news, strict=True)
+        if old.parameters or old.macs
+    ]

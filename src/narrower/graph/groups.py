@@ -1,0 +1,359 @@
+"""Which dimensions of which parameters must change together."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from torch import nn
+
+from narrower.errors import ModelError, SettingsError, unknown_name
+from narrower.graph.dimension_rules import BATCH, Labelling
+from narrower.graph.dimensions import Dimension, flat, is_labelled, size_of
+from narrower.graph.network import BatchSize, Network, Operator, Shape
+from narrower.graph.program import Program
+
+Copies = tuple[int, ...]  # for each new unit, the old one that it comes from
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Units of channels that change together.
+
+    ``layers`` compute them, ``dimensions`` are all (parameter, dimension) that hold them. ``width`` is the
+    number of units; a unit is ``unit`` channels of the layers (more than one where heads move as a whole).
+    ``families`` are the sizes of parts that can only change in proportion (a sum with a concatenation).
+    ``reasons`` say why the group cannot change; it can where there are none. ``notes`` say what else happens
+    to the channels: a norm or a mean over them.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    width: int
+    unit: int
+    families: tuple[int, ...]
+    dimensions: tuple[tuple[str, int], ...]
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def can_change(self) -> bool:
+        """Whether nothing holds its width."""
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """Positions of a dimension in which every unit of a family comes once, ``block`` positions each."""
+
+    start: int
+    family: int
+    block: int
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The groups of a model, and what each new width makes of every parameter."""
+
+    groups: tuple[Group, ...]
+    network: Network
+    _labelling: Labelling
+    _places: Mapping[int, tuple[int, int]]  # of a root: its family, and its number there
+    _families: tuple[tuple[int, int], ...]  # of a family: its group, and its number of units
+    _first_names: Mapping[str, str]
+
+    def group_of(self, layer: str) -> Group:
+        """The group of the channels that a layer computes.
+
+        Raises:
+            UnknownNameError: no layer of that name computes channels.
+        """
+        wanted = self._by_layer.get(layer) or self._by_layer.get(layer.replace("_", "."))
+        for name in self._by_layer:
+            if wanted is None and name.replace(".", "_") == layer:
+                wanted = self._by_layer[name]
+        if wanted is None:
+            raise unknown_name("layer", layer, self._by_layer)
+        return wanted
+
+    @cached_property
+    def _by_layer(self) -> dict[str, Group]:
+        return {layer: group for group in self.groups for layer in group.layers}
+
+    def new_width(self, group: Group, multiplier: float) -> int:
+        """The number of units at a multiplier.
+
+        Raises:
+            SettingsError: the group cannot change, or there is no such whole number.
+        """
+        if multiplier == 1:
+            return group.width
+        if group.reasons:
+            raise SettingsError(f"{group.name}: its width cannot change: {group.reasons[0]}")
+        for size in group.families:
+            exact = size * multiplier
+            if exact != round(exact) or round(exact) < 1:
+                what = f"{size} channels" if group.unit == 1 else f"{size} units of {group.unit} channels"
+                raise SettingsError(
+                    f"{group.name}: {what} times {multiplier:g} is {exact:g}; allowed: what gives a whole "
+                    "number from 1 up"
+                )
+        return sum(round(size * multiplier) for size in group.families)
+
+    def families_of(self, group: Group) -> tuple[int, ...]:
+        """The numbers of a group's families."""
+        index = self.groups.index(group)
+        return tuple(number for number, (owner, _) in enumerate(self._families) if owner == index)
+
+    def units_in(self, family: int) -> int:
+        """The number of units of a family."""
+        return self._families[family][1]
+
+    def all_units(self) -> list[tuple[int, int]]:
+        """Every unit: its family and its number there."""
+        return list(self._places.values())
+
+    def first_name(self, name: str) -> str:
+        """The first of a parameter's names, where it has several."""
+        return self._first_names.get(name, name)
+
+    @cached_property
+    def sources(self) -> frozenset[tuple[str, int]]:
+        """The dimensions of parameters in which channels begin."""
+        return frozenset(self._labelling.sources)
+
+    def is_source(self, parameter: str, position: int) -> bool:
+        """Whether channels begin in a dimension of a parameter."""
+        return (parameter, position) in self.sources
+
+    def is_consumer(self, parameter: str, position: int) -> bool:
+        """Whether a dimension of a parameter is summed over."""
+        return (parameter, position) in self._labelling.consumed
+
+    def units(self, parameter: str, position: int) -> list[tuple[int, int]]:
+        """For each position of a parameter's dimension its family and unit; (-1, -1) where it has none."""
+        dimension = self._labelling.parameters[parameter][position]
+        return self._units(dimension)
+
+    def indices(self, parameter: str, position: int, copies: Mapping[int, Copies]) -> list[int] | None:
+        """The old positions that make the new dimension of a parameter; None where it stays.
+
+        ``copies`` are those of the families that change.
+        """
+        dimensions = self._labelling.parameters.get(parameter)
+        if dimensions is None or not is_labelled(dimensions[position]):
+            return None
+        return self._indices(dimensions[position], copies)
+
+    def resized_network(self, counts: Mapping[int, int]) -> Network:
+        """The picture of the network with other numbers of units; ``counts`` are those of families."""
+        copies = {family: tuple(0 for _ in range(count)) for family, count in counts.items()}
+        parameters = tuple(
+            replace(
+                parameter,
+                shape=tuple(
+                    size if (found := self.indices(parameter.name, position, copies)) is None else len(found)
+                    for position, size in enumerate(parameter.shape)
+                ),
+            )
+            if parameter.name in self._labelling.parameters
+            else parameter
+            for parameter in self.network.parameters
+        )
+        shapes = {name: self._shape(name, shape, copies) for name, shape in self.network.inputs}
+        operators = []
+        for operator in self.network.operators:
+            own = self._shape(operator.name, operator.output_shape, copies)
+            shapes[operator.name] = own
+            inputs = tuple(
+                shapes.get(name, shape)
+                for name, shape in zip(operator.inputs, operator.input_shapes, strict=True)
+            )
+            operators.append(_with_shapes(operator, inputs, own))
+        return replace(self.network, parameters=parameters, operators=tuple(operators))
+
+    def _shape(self, name: str, shape: Shape, copies: Mapping[int, Copies]) -> Shape:
+        value = self._labelling.values.get(name)
+        if not value or not isinstance(value[0], tuple):
+            return shape
+        dimensions: Any = value
+        if value[0] and isinstance(value[0][0], tuple):
+            dimensions = value[0]  # the first of several tensors
+        if len(dimensions) != len(shape):
+            return shape
+        sizes: list[int | BatchSize] = []
+        for dimension, old in zip(dimensions, shape, strict=True):
+            size = prod(
+                factor.size if factor.labels is None else len(self._indices((factor,), copies))
+                for factor in dimension
+            )
+            sizes.append(BatchSize(size // BATCH) if isinstance(old, BatchSize) else size)
+        return tuple(sizes)
+
+    def _units(self, dimension: Dimension) -> list[tuple[int, int]]:
+        if not is_labelled(dimension):
+            return [(-1, -1)] * size_of(dimension)
+        roots = self._labelling.merger.roots(flat(dimension))
+        return [self._places.get(root, (-1, -1)) for root in roots]
+
+    def _indices(self, dimension: Dimension, copies: Mapping[int, Copies]) -> list[int]:
+        units = self._units(dimension)
+        found: list[int] = []
+        position = 0
+        while position < len(units):
+            family, _ = units[position]
+            if family not in copies:
+                found.append(position)
+                position += 1
+                continue
+            sweep = self._sweep(units, position, family)
+            for unit in copies[family]:
+                start = sweep.start + unit * sweep.block
+                found.extend(range(start, start + sweep.block))
+            position += sweep.block * self._families[family][1]
+        return found
+
+    def _sweep(self, units: Sequence[tuple[int, int]], start: int, family: int) -> _Sweep:
+        count = self._families[family][1]
+        block = 1
+        while start + block < len(units) and units[start + block] == units[start]:
+            block += 1
+        expected = [(family, unit) for unit in range(count) for _ in range(block)]
+        if list(units[start : start + block * count]) != expected:
+            raise ModelError("channels come in another order than they are computed")
+        return _Sweep(start, family, block)
+
+
+def find_channels(model: nn.Module, program: Program) -> Channels:
+    """The groups of a traced model, in the order of its parameters."""
+    first: dict[int, str] = {}
+    names: dict[str, str] = {}
+    for named in (model.named_parameters, model.named_buffers):
+        for name, tensor in named(remove_duplicate=False):
+            names[name] = first.setdefault(id(tensor), name)
+    held = {node: names.get(name, name) for node, name in program.parameter_names.items()}
+    packed = {
+        f"{path}.{tensor}" if path else tensor
+        for path, module in model.named_modules()
+        if isinstance(module, nn.MultiheadAttention)
+        for tensor in ("in_proj_weight", "in_proj_bias")
+    }
+    labelling = Labelling(program.graph, held, packed)
+    for name in packed:
+        _tie_heads(labelling, name)
+    for node, name in held.items():
+        if name not in names.values():  # constants that tracing found
+            for dimension in labelling.parameters.get(name, ()):
+                labelling.merger.fix(dimension, f"{node} is a constant")
+    return _grouped(model, program.network, labelling, names)
+
+
+def _tie_heads(labelling: Labelling, name: str) -> None:
+    """Multi-head attention has as many inputs as its heads have channels together."""
+    dimensions = labelling.parameters.get(name, ())
+    if len(dimensions) == 2 and all(is_labelled(dimension) for dimension in dimensions):  # noqa: PLR2004
+        inputs = flat(dimensions[1])
+        labelling.merger.same(flat(dimensions[0])[: len(inputs)], inputs)
+
+
+def _grouped(model: nn.Module, network: Network, labelling: Labelling, names: Mapping[str, str]) -> Channels:
+    merger = labelling.merger
+    order = {name: number for number, (name, _) in enumerate(model.named_parameters())}
+    sources = sorted(labelling.sources, key=lambda source: (order.get(source[0], len(order)), source[1]))
+    rows = {
+        source: list(dict.fromkeys(merger.roots(flat(labelling.parameters[source[0]][source[1]]))))
+        for source in sources
+        if is_labelled(labelling.parameters[source[0]][source[1]])
+    }
+    group_of: dict[int, int] = {}  # by root
+    members: dict[int, set[int]] = {}
+    for number, roots in enumerate(rows.values()):
+        joined = {group_of[root] for root in roots if root in group_of}
+        merged = set(roots).union(*(members.pop(group) for group in joined))
+        members[number] = merged
+        group_of.update(dict.fromkeys(merged, number))
+    seen_in: dict[int, list[int]] = defaultdict(list)
+    for number, roots in enumerate(rows.values()):
+        for root in roots:
+            seen_in[root].append(number)
+    holding = _holding(labelling, group_of)
+    groups: list[Group] = []
+    places: dict[int, tuple[int, int]] = {}
+    families: list[tuple[int, int]] = []
+    for group in dict.fromkeys(group_of[roots[0]] for roots in rows.values()):
+        own = sorted(members[group])
+        parts: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for root in own:
+            parts[tuple(seen_in[root])].append(root)
+        for part in parts.values():
+            for number, root in enumerate(part):
+                places[root] = len(families), number
+            families.append((len(groups), len(part)))
+        computed = [source for source, roots in rows.items() if group_of[roots[0]] == group]
+        layers = tuple(dict.fromkeys(_layer(name) for name, _ in computed))
+        first_name, first_position = computed[0]
+        groups.append(
+            Group(
+                name=layers[0],
+                layers=layers,
+                width=len(own),
+                unit=size_of(labelling.parameters[first_name][first_position])
+                // _repeats(first_name)
+                // len(rows[computed[0]]),
+                families=tuple(len(part) for part in parts.values()),
+                dimensions=tuple(holding[group]),
+                reasons=merger.reasons(own),
+                notes=tuple(
+                    dict.fromkeys(
+                        note
+                        for dimension, note in labelling.notes
+                        if is_labelled(dimension) and set(merger.roots(flat(dimension))) & members[group]
+                    )
+                ),
+            )
+        )
+    found = Channels(tuple(groups), network, labelling, places, tuple(families), names)
+    return replace(found, groups=tuple(_checked(found, group) for group in found.groups))
+
+
+def _checked(channels: Channels, group: Group) -> Group:
+    copies = {family: tuple(range(channels.units_in(family))) for family in channels.families_of(group)}
+    try:
+        for parameter, position in group.dimensions:
+            channels.indices(parameter, position, copies)
+    except ModelError as error:
+        return replace(group, reasons=(*group.reasons, f"{parameter}: {error}"))
+    return group
+
+
+def _holding(labelling: Labelling, group_of: Mapping[int, int]) -> dict[int, list[tuple[str, int]]]:
+    holding: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    for name, dimensions in labelling.parameters.items():
+        for position, dimension in enumerate(dimensions):
+            if is_labelled(dimension):
+                for group in dict.fromkeys(
+                    group_of[root] for root in labelling.merger.roots(flat(dimension)) if root in group_of
+                ):
+                    holding[group].append((name, position))
+    return holding
+
+
+def _layer(parameter: str) -> str:
+    path, _, name = parameter.rpartition(".")
+    return parameter if not path or name not in ("weight", "bias", "in_proj_weight", "in_proj_bias") else path
+
+
+def _repeats(parameter: str) -> int:
+    return 3 if parameter.endswith(("in_proj_weight", "in_proj_bias")) else 1
+
+
+def _with_shapes(operator: Operator, inputs: tuple[Shape, ...], output: Shape) -> Operator:
+    attributes = dict(operator.attributes)
+    groups = attributes.get("groups")
+    old, new = operator.input_shapes, inputs
+    if isinstance(groups, int) and groups > 1 and old and old[0][1] == groups:  # depthwise
+        width = new[0][1]
+        attributes["groups"] = width if isinstance(width, int) else groups
+    return replace(operator, input_shapes=inputs, output_shape=output, attributes=tuple(attributes.items()))
