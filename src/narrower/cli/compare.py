@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import messages, print_json, print_table, results
-from narrower.cli.progress import step_progress
 from narrower.cli.search import new_run, say_ignored
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
@@ -50,6 +49,7 @@ def compare(
         raise SettingsError("--samplers: found no name; 'narrower samplers' lists what there is")
     loaded = load_settings(config)
     say_ignored(loaded)
+    from narrower.cli.progress import step_progress
     from narrower.compare.page import estimate_text, write_comparison_page
     from narrower.compare.record import PAGE, RECORD
     from narrower.pipeline.compare import compare_samplers

@@ -10,8 +10,10 @@ from typer.exceptions import TyperException
 from narrower.cli.check import check
 from narrower.cli.compare import compare
 from narrower.cli.console import messages
+from narrower.cli.export import export
 from narrower.cli.export_study import export_study
 from narrower.cli.groups import groups
+from narrower.cli.latency import latency
 from narrower.cli.listing import datasets, metrics, models, samplers
 from narrower.cli.pick import pick
 from narrower.cli.profile import profile
@@ -46,6 +48,8 @@ for command in (
     pick,
     report,
     transform,
+    export,
+    latency,
     groups,
     resize,
     profile,
