@@ -8,7 +8,7 @@ from narrower.errors import SettingsError
 from narrower.front import front_indices
 from narrower.graph.program import Program
 from narrower.searching.build_space import build_space
-from narrower.searching.costs import SpaceCosts
+from narrower.searching.costs import FormatCosts
 from narrower.searching.known import Known
 from narrower.searching.objective import Objective, Objectives
 from narrower.searching.samplers.sensitivity import Sensitivity
@@ -16,7 +16,7 @@ from narrower.searching.space import Options, Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 
 
-def posed(program: Program, metric: str, direction: str) -> tuple[Space, SpaceCosts, Objectives]:
+def posed(program: Program, metric: str, direction: str) -> tuple[Space, FormatCosts, Objectives]:
     widths = OperandChoices((2, 4, 8), ("NA",))
     choices = LayerChoices(
         ("fixed",), data=OperandChoices((8,), ("NA",)), weight=widths, bias=OperandChoices((8,), ("NA",))
@@ -24,7 +24,7 @@ def posed(program: Program, metric: str, direction: str) -> tuple[Space, SpaceCo
     settings = SpaceSettings("regex", ((".*", choices),), None)
     space = build_space(program.network, settings, lambda _layer, _operand, width: width // 2)
     objectives = Objectives((Objective("accuracy", "maximize"), Objective(metric, direction)))  # type: ignore[arg-type]
-    return space, SpaceCosts(space, NetworkCost(program.network)), objectives
+    return space, FormatCosts(space, NetworkCost(program.network)), objectives
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from narrower.graph.network import Network
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
 from narrower.searching.build_space import build_space
-from narrower.searching.costs import SpaceCosts
+from narrower.searching.costs import FormatCosts
 from narrower.searching.space import Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.tasks.models import build_model
@@ -76,14 +76,14 @@ def test_costs_by_table_equal_the_cost_of_each_plan(toy: Network) -> None:
     for convention in ("narrower", "chop"):
         cost = NetworkCost(toy, convention)
         options = [space.options_at(index) for index in range(0, 5832, 97)]
-        table = SpaceCosts(space, cost).of(options)
+        table = FormatCosts(space, cost).of(options)
         for row, assignment in enumerate(options):
             assert {name: values[row] for name, values in table.items()} == cost.of(space.plan(assignment))
 
 
 def test_ranges_are_the_smallest_and_largest_of_all_plans(toy: Network) -> None:
     space = built(toy, "type", {"linear": choices()})
-    costs = SpaceCosts(space, NetworkCost(toy))
+    costs = FormatCosts(space, NetworkCost(toy))
     table = costs.of(list(space.enumerate()))
     assert costs.ranges() == {name: (values.min(), values.max()) for name, values in table.items()}
 

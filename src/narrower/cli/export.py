@@ -75,6 +75,7 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
     """
     record = read_record(run)
     wanted = [member.number for member in record.members] if numbers is None else list(numbers)
+    from narrower.export.compressed import load_parts
     from narrower.export.deliver import Subject
     from narrower.pipeline.problem import given_weights, pose
     from narrower.settings.load import load_settings
@@ -87,8 +88,6 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
             f"{run.path}: a search from Python does not keep its model: export it with "
             f"narrower.export.deliver.export_plan ({error})"
         ) from error
-    if not settings.search.strategy.eval_mode:
-        raise RunError(f"{run.path}: each candidate was trained on its own, and their weights were not kept")
     problem = given_weights(pose(settings), run.weights)
     with TrialStore.open(run.trials, read_only=True) as store:
         found = {trial.number: trial for trial in store.trials(wanted)}
@@ -97,7 +96,16 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
         if number not in found:
             raise RunError(f"{run.path}: no trial {number}; there are {total:,}, from 0 to {total - 1:,}")
     plans = {n: problem.space.plan(problem.space.options_at(t.plan_index)) for n, t in found.items()}
-    return [Subject(problem.model, problem.model_name, plans[n], problem.data, n) for n in wanted]
+    if problem.shares_weights:
+        return [Subject(problem.model, problem.model_name, plans[n], problem.data, n) for n in wanted]
+    kept = {n: run.member(n) for n in wanted}
+    for number, path in kept.items():
+        if not path.is_file():
+            raise RunError(
+                f"{run.path}: trial {number} had weights of its own, and only those of the front's "
+                "members are kept (narrower show lists them)"
+            )
+    return [Subject(load_parts(kept[n])[0], problem.model_name, plans[n], problem.data, n) for n in wanted]
 
 
 def _print_manifest(manifest: "Manifest") -> None:

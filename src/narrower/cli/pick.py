@@ -50,7 +50,7 @@ def plan_tables(record: RunRecord, run: RunDirectory, chosen: Pick) -> dict[str,
     """What ``narrower transform --config`` needs: model, weights and plan."""
     return {
         "model": record.model,
-        "load": str(run.weights),
+        "load": str(run.path / chosen.member.weights if chosen.member.weights else run.weights),
         "plan": chosen.member.plan,
     }
 

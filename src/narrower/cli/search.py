@@ -148,7 +148,8 @@ def _run(
     if jobs is not None:
         problem = replace(problem, options=replace(problem.options, jobs=jobs))
     target = run or new_run(loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}")
-    if run is None and source is None and not target.checkpoint.is_file():
+    needs_weights = problem.needs_weights
+    if run is None and source is None and needs_weights and not target.checkpoint.is_file():
         if not may_train:
             raise SettingsError(
                 "there are no weights: give --load FILE or load_name, or leave out --no-train"
@@ -168,7 +169,7 @@ def _run(
             problem = given_weights(problem, run.weights)
         elif source is not None:
             say(f"weights: {source}")
-        else:
+        elif needs_weights:
             from narrower.pipeline.weights import initial_weights  # Lightning takes seconds to import
 
             problem = initial_weights(

@@ -80,6 +80,7 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             "scaled_metrics",
             "accuracy, 95 %",
             "test accuracy, 95 %",
+            *(("trained alone",) if has_own_weights(record) else ()),
             "member",
             "plan",
         ),
@@ -101,6 +102,10 @@ def summary_lines(record: RunRecord) -> list[str]:
         f"float32: accuracy {floats['accuracy']:.4f}, test accuracy {floats['test_accuracy']:.4f}, "
         f"bitops {floats['bitops']:,.0f}, {floats['model_size']:,.0f} bytes",
     ]
+    if summary.training is not None:
+        lines.append(f"weights of candidates: {summary.training}")
+        if not has_own_weights(record):
+            lines.append("the front's members were not trained again: the search was stopped before")
     if summary.stopped in ("timeout", "interrupted"):
         lines.append(f"stopped early: {summary.stopped}; go on with narrower search --resume")
     if summary.loss_accuracy_rank_correlation is not None:
@@ -140,9 +145,22 @@ def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
         None
         if member.test_accuracy is None or member.test_interval is None
         else f"{member.test_accuracy:.4f} ({_interval(member.test_interval)})",
+        *((_alone(member),) if has_own_weights(record) else ()),
         {True: "certain", False: "possible", None: None}[member.certain],
         short_plan(member.plan),
     )
+
+
+def has_own_weights(record: RunRecord) -> bool:
+    """Whether any member was trained again on its own."""
+    return any(member.weights is not None for member in record.members)
+
+
+def _alone(member: Member) -> str | None:
+    if member.alone_accuracy is None:
+        return None
+    spread = "" if member.alone_spread is None else f" ± {member.alone_spread:.4f}"
+    return f"{member.alone_accuracy:.4f}{spread}"
 
 
 def _metrics(values: Mapping[str, float], names: Iterable[str]) -> str:

@@ -25,10 +25,9 @@ def transform(config: Config, output: Output = Path("model.safetensors"), as_jso
     if output.suffix != ".safetensors":
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
     from narrower.export.compressed import save_compressed
-    from narrower.tasks.checkpoints import load_weights
-    from narrower.tasks.models import build_model
+    from narrower.pipeline.resized_files import planned_model
 
-    model = load_weights(build_model(wanted.model), wanted.load)
+    model = planned_model(wanted.model, wanted.load, wanted.plan)
     save_compressed(model, wanted.model, wanted.plan, output)
     size = output.stat().st_size
     if as_json:

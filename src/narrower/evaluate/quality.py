@@ -19,6 +19,7 @@ class Quality:
     failure: str | None = None
     own: tuple[tuple[str, float], ...] = ()  # metrics of the user's own, by name
     dropped_after: int | None = None
+    spread: float | None = None  # standard deviation of the accuracy over the seeds of its training
 
     @property
     def accuracy(self) -> float:

@@ -19,17 +19,18 @@ from narrower.plan import Plan, plan_from_dict, plan_to_dict
 from narrower.tasks.checkpoints import load_weights, save_weights
 from narrower.tasks.models import build_model
 from narrower.transform.quantized import quantized
+from narrower.transform.resized import with_tensors
 
 MODEL, PLAN, PACKED = "narrower.model", "narrower.plan", "narrower.packed"
 
 
 def save_compressed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> None:
-    """Write the float32 weights, the model's name and the plan.
+    """Write the float32 weights, the model's name and the plan; widths are those that ``model`` has already.
 
     Raises:
         NarrowerError: the plan does not fit the model.
     """
-    quantized(model, plan)  # what cannot be loaded back is not written
+    quantized(model, plan.formats)  # what cannot be loaded back is not written
     save_weights(model, path, {MODEL: model_name, PLAN: json.dumps(plan_to_dict(plan))})
 
 
@@ -41,7 +42,7 @@ def save_packed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> No
     Raises:
         NarrowerError: the plan does not fit the model.
     """
-    quantized(model, plan)
+    quantized(model, plan.formats)
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
@@ -73,11 +74,11 @@ def load_compressed(path: Path | str) -> nn.Module:
         CheckpointError: not such a file, or its model or plan cannot be had.
     """
     model, plan = load_parts(path)
-    return quantized(model, plan).eval()
+    return quantized(model, plan.formats).eval()
 
 
 def load_parts(path: Path | str) -> tuple[nn.Module, Plan]:
-    """The float32 model of such a file, and the plan.
+    """The float32 model of such a file, at the widths of its plan, and the plan.
 
     Raises:
         CheckpointError: not such a file, or its model or plan cannot be had.
@@ -90,16 +91,26 @@ def load_parts(path: Path | str) -> tuple[nn.Module, Plan]:
     except (ValueError, NarrowerError) as error:
         raise CheckpointError(f"{path}: its plan cannot be read: {error}") from error
     model = build_model(name)
-    if not packed:
+    if not packed and not plan.widths:
         return load_weights(model, path), plan
     tensors = load_file(path)
     try:
         for tensor, described in packed.items():
             tensors[tensor] = _unpacked(tensors[tensor], described)
+        if plan.widths:
+            return with_tensors(model, tensors), plan
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, NarrowerError) as error:
         raise CheckpointError(f"{path} does not fit {name}: {error}") from error
     return model, plan
+
+
+def plan_of(path: Path) -> Plan | None:
+    """The plan in a safetensors file; None where it holds none, or is no such file."""
+    try:
+        return plan_from_dict(json.loads(_metadata(path)[PLAN]))
+    except (ValueError, NarrowerError):
+        return None
 
 
 def _unpacked(stored: Tensor, described: dict[str, object]) -> Tensor:

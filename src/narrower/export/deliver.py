@@ -33,7 +33,10 @@ Kind = Literal["onnx", "qonnx", "safetensors", "verilog"]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is exported: a trained model with a plan for it, and data of the kind it was made for."""
+    """What is exported: a trained model with a plan for it, and data of the kind it was made for.
+
+    Widths in the plan are those that the model has already.
+    """
 
     model: nn.Module
     model_name: str
@@ -92,7 +95,7 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
     case = _prepare(subject, wishes)
     directory.mkdir(parents=True, exist_ok=True)
     delivery = EXPORTERS[kind](case, directory)
-    inexact = inexact_operators(case.program, subject.plan)
+    inexact = inexact_operators(case.program, subject.plan.formats)
     is_exact = not inexact if delivery.is_exact is None else delivery.is_exact
     manifest = Manifest(
         artefact=str(delivery.path),
@@ -117,14 +120,12 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
 
 
 def _prepare(subject: Subject, wishes: Wishes) -> Case:
-    if subject.plan.widths:
-        raise ExportError("resize the model before it is exported: its plan still holds widths")
     program = lower(trace(subject.model, subject.data.train.inputs[:3], subject.model_name))
     count = affordable_count(program.network) if wishes.samples is None else wishes.samples
     if count < LEAST:
         raise ExportError(f"an artefact is compared on at least {LEAST:,} samples, not {count:,}")
     inputs, own = gate_samples(subject.data, count)
-    return Case(subject, program, wishes, inputs, own, own_outputs(program, subject.plan, inputs))
+    return Case(subject, program, wishes, inputs, own, own_outputs(program, subject.plan.formats, inputs))
 
 
 def own_outputs(program: Program, plan: Plan, inputs: Tensor) -> NDArray[np.float32]:
@@ -140,7 +141,7 @@ def own_outputs(program: Program, plan: Plan, inputs: Tensor) -> NDArray[np.floa
 def _onnx(case: Case, directory: Path) -> Delivery:
     path = directory / "model.onnx"
     size = case.wishes.batch_size
-    model = to_onnx(case.program, case.subject.plan, batch_size=size, packing=case.wishes.packing)
+    model = to_onnx(case.program, case.subject.plan.formats, batch_size=size, packing=case.wishes.packing)
     path.write_bytes(model.SerializeToString())
     checks = tuple(
         compare(run_onnx(path, case.inputs, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
@@ -155,7 +156,7 @@ def _onnx(case: Case, directory: Path) -> Delivery:
 def _qonnx(case: Case, directory: Path) -> Delivery:
     path = directory / "model.qonnx.onnx"
     size = case.wishes.batch_size or 1
-    model = to_onnx(case.program, case.subject.plan, dialect="qonnx", batch_size=size)
+    model = to_onnx(case.program, case.subject.plan.formats, dialect="qonnx", batch_size=size)
     path.write_bytes(model.SerializeToString())
     check = compare(run_qonnx(path, case.inputs), case.outputs, "QONNX executor", "node by node")
     return Delivery(path, (check,), size)
@@ -169,7 +170,7 @@ def _safetensors(case: Case, directory: Path) -> Delivery:
     model, plan = load_parts(path)
     program = lower(trace(model, subject.data.train.inputs[:3], subject.model_name))
     check = compare(
-        own_outputs(program, plan, case.inputs), case.outputs, "PyTorch", "loaded back, deployed form"
+        own_outputs(program, plan.formats, case.inputs), case.outputs, "PyTorch", "loaded back, deployed form"
     )
     return Delivery(path, (check,), is_exact=True)
 
@@ -178,7 +179,7 @@ def _verilog(case: Case, directory: Path) -> Delivery:
     from narrower.export.verilog import deliver_verilog
 
     path, checks, notes = deliver_verilog(
-        case.program, case.subject.plan, case.inputs, case.outputs, directory / "verilog"
+        case.program, case.subject.plan.formats, case.inputs, case.outputs, directory / "verilog"
     )
     return Delivery(path, checks, None, notes, is_exact=True)
 

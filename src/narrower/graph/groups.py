@@ -78,6 +78,10 @@ class Channels:
             raise unknown_name("layer", layer, self._by_layer)
         return wanted
 
+    def find_group(self, layer: str) -> Group | None:
+        """The group of the channels that a layer computes; None where it computes none."""
+        return self._by_layer.get(layer)
+
     @cached_property
     def _by_layer(self) -> dict[str, Group]:
         return {layer: group for group in self.groups for layer in group.layers}

@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
+from narrower.graph.describe import base_name
 from narrower.graph.network import Network
+
+# Operators that work at any number of channels: no argument of theirs holds a size.
+_OF_ANY_WIDTH = frozenset({"linear", "_native_batch_norm_legit_no_training", "getitem", "relu", "tanh"})
 
 
 @dataclass(frozen=True)
@@ -43,3 +47,19 @@ class Program:
         output = graph.graph_copy(self.graph, {})
         graph.output(output)
         return replace(self, graph=graph, tensors=dict(self.tensors))
+
+
+def with_parameters(program: Program, model: nn.Module, network: Network) -> Program | None:
+    """The program of ``model``, which is the traced one with other widths; None where it must be traced anew.
+
+    ``network`` is the picture of the resized network.
+    """
+    if any(
+        node.op == "call_function" and base_name(node) not in _OF_ANY_WIDTH for node in program.graph.nodes
+    ):
+        return None
+    held = model.state_dict()
+    tensors = {node: held[name].detach() for node, name in program.parameter_names.items() if name in held}
+    if tensors.keys() != program.tensors.keys():
+        return None
+    return replace(program, network=network, tensors=tensors)

@@ -11,6 +11,7 @@ from torch import nn
 
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.graph.groups import find_channels
 from narrower.graph.trace import trace
 from narrower.pipeline.problem import Problem, check_bounded, check_possible, first_samples, with_model
 from narrower.pipeline.search import run_search, start_run
@@ -20,12 +21,20 @@ from narrower.searching.build_space import build_space
 from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
 from narrower.searching.options import SearchOptions
 from narrower.searching.samplers.catalogue import ENUMERATIONS, canonical_sampler, default_sampler
-from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
+from narrower.searching.space_settings import (
+    NOT_QUANTIZED,
+    Kind,
+    LayerChoices,
+    OperandChoices,
+    SpaceSettings,
+    WidthChoices,
+)
 from narrower.settings import checks
 from narrower.store.run_directory import RunDirectory
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
+from narrower.tasks.training_settings import CandidateSettings
 
 
 @dataclass(frozen=True)
@@ -68,12 +77,18 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     part: Literal["validation", "test", "train"] = "validation",
     seed: int = 0,
     directory: Path | str | None = None,
+    candidates: CandidateSettings | None = None,
+    uniform: bool = False,
 ) -> SearchResult:
-    """Search the number formats of a trained model's layers.
+    """Search the number formats of a model's layers, their widths, or both.
 
     ``space`` gives for each layer (a name, type or pattern, as ``by`` says) the options of its operands::
 
         {"seq_blocks.2": {"data": [4, 8], "weight": [2, 4, 8], "bias": [8], "weight_frac": ["auto"]}}
+
+    A "width" lists multipliers of the layer's output channels: ``{"seq_blocks.2": {"width": [0.5, 1, 2]}}``.
+    Then ``candidates`` says how resized candidates get their weights: unless given, each keeps the model's
+    most important channels and is not trained. ``uniform`` gives all layers the same multiplier.
 
     ``objectives`` are metrics, each improved in its own direction, or a mapping of metrics to "maximize" or
     "minimize"; ``package.module:function`` is a metric of your own. ``constraints`` map metrics to
@@ -87,7 +102,9 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         NarrowerError: what is asked for cannot be searched; the message says why.
         AllTrialsFailedError: no plan could be scored.
     """
-    problem = _pose(model, data, space, objectives, by, constraints or {}, samples, part, seed)
+    problem = _pose(
+        model, data, space, objectives, by, constraints or {}, samples, part, seed, candidates, uniform
+    )
     options = SearchOptions(
         canonical_sampler(sampler or default_sampler(n_trials)),
         n_trials,
@@ -121,13 +138,23 @@ def _pose(  # noqa: PLR0913, PLR0917
     samples: int | None,
     part: str,
     seed: int,
+    candidates: CandidateSettings | None,
+    uniform: bool,
 ) -> Problem:
     data_set = load_data_set(data) if isinstance(data, str) else data
     module = build_model(model, seed=seed) if isinstance(model, str) else model
     check_fit(module, data_set)
     name = model if isinstance(model, str) else type(model).__name__
     program = trace(module, data_set.train.inputs[:3], name)
-    settings = SpaceSettings(by, tuple((key, _layer_choices(key, c)) for key, c in space.items()), None)
+    layers = tuple((key, _layer_choices(key, table)) for key, table in space.items())
+    is_resized = any(choices.width.multipliers for _, choices in layers)
+    kind: Kind = "quantize_and_resize" if is_resized else "quantize"
+    settings = SpaceSettings(by, layers, None, kind, uniform)
+    if is_resized:
+        candidates = candidates or CandidateSettings(weights="slice")
+    elif candidates is not None:
+        raise SettingsError("candidates: no layer of the space has a 'width'; nothing is resized")
+    channels = find_channels(module, program) if is_resized else None
     wanted = _objectives(objectives)
     bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in constraints.items())
     metrics = [o.metric for o in wanted.each] + [c.metric for c in bounds]
@@ -139,10 +166,12 @@ def _pose(  # noqa: PLR0913, PLR0917
         model=module,
         program=program,
         space_settings=settings,
-        space=build_space(program.network, settings, lambda _layer, _operand, width: width // 2),
+        space=build_space(program.network, settings, lambda _layer, _operand, width: width // 2, channels),
         objectives=wanted,
         constraints=bounds,
         own_metrics=_own_metrics(metrics),
+        channels=channels,
+        candidates=candidates,
     )
     check_possible(problem)
     return with_model(problem, module)
@@ -171,23 +200,26 @@ def _objectives(wanted: Sequence[str] | Mapping[str, str]) -> Objectives:
 
 
 def _layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices:
-    allowed = [name for operand in OPERANDS for name in (operand, f"{operand}_frac")]
+    allowed = [*(name for operand in OPERANDS for name in (operand, f"{operand}_frac")), "width"]
     for name in table:
         if name not in allowed:
             raise SettingsError(f"space[{key!r}]: unknown key {name!r}; allowed: {', '.join(allowed)}")
     widths = checks.list_of(checks.width, "[4, 8]")
     fractions = checks.list_of(checks.fraction, "['NA'] or [2, 4]")
+    multipliers = checks.list_of(checks.multiplier, "[0.5, 1, 2]")
     try:
-        operands = [
+        data, weight, bias = [
             OperandChoices(
                 widths(table[operand]) if operand in table else ("NA",),
                 fractions(table.get(f"{operand}_frac", ("NA",))),
             )
             for operand in OPERANDS
         ]
+        width = WidthChoices(multipliers(table["width"]) if "width" in table else ())
     except ValueError as error:
         raise SettingsError(f"space[{key!r}]: {error}") from None
-    return LayerChoices(("fixed",), *operands)
+    is_quantized = any(operand in table for operand in OPERANDS)
+    return LayerChoices(("fixed",) if is_quantized else (NOT_QUANTIZED,), data, weight, bias, width)
 
 
 @contextmanager

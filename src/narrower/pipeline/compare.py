@@ -23,9 +23,9 @@ from narrower.evaluate.evaluator import Evaluator
 from narrower.graph.lower import lower
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import worst_costs
+from narrower.pipeline.scores import build_scorer
 from narrower.pipeline.search import conditions
-from narrower.searching.costs import SpaceCosts, broken
-from narrower.searching.loop import Score
+from narrower.searching.costs import broken
 from narrower.searching.samplers.sampler import Losses
 from narrower.store.provenance import environment
 
@@ -63,7 +63,7 @@ def compare_samplers(
     space = problem.space
     wanted = min(trials or problem.options.trials or DEFAULT_TRIALS, space.size)
     if enumeration_limit is None:
-        enumeration_limit = ENUMERATION_LIMIT if problem.retraining is None else 0
+        enumeration_limit = ENUMERATION_LIMIT if problem.shares_weights else 0
     evaluator = Evaluator(
         lower(problem.program),
         problem.part,
@@ -72,13 +72,13 @@ def compare_samplers(
     )
     contest = Contest(
         space,
-        SpaceCosts(space, problem.cost),
+        problem.costs,
         problem.objectives,
         problem.constraints,
         wanted,
         problem.options.batch,
     )
-    book = ScoreBook(_score(problem, evaluator))
+    book = ScoreBook(build_scorer(problem, evaluator).evaluate)
     plan_seconds = _seconds_alone(contest, book, problem.options.seed)
     is_exact = space.size <= enumeration_limit
     basis = _score_all(contest, book, report) if is_exact else []
@@ -130,14 +130,6 @@ def checkpoints(trials: int) -> tuple[int, ...]:
     """Numbers of trials at which runs are compared: evenly spaced, and more of them at the beginning."""
     spread = [np.linspace(1, trials, CHECKPOINTS), np.geomspace(1, trials, CHECKPOINTS // 2)]
     return tuple(np.unique(np.concatenate(spread).round().astype(int)).tolist())
-
-
-def _score(problem: Problem, evaluator: Evaluator) -> Score:
-    if problem.retraining is not None:
-        from narrower.pipeline.retraining import RetrainingScore  # Lightning takes seconds to import
-
-        return RetrainingScore(problem, problem.retraining, evaluator).evaluate
-    return lambda plans: evaluator.evaluate(plans, loss="loss" in problem.seen_metrics)
 
 
 def _seconds_alone(contest: Contest, book: ScoreBook, seed: int) -> float:

@@ -43,7 +43,7 @@ class Preview:
 
 def preview(problem: Problem) -> Preview:
     """Count and price the space, and time a few of its plans."""
-    costs = SpaceCosts(problem.space, problem.cost)
+    costs = problem.costs
     cut, counted = _cut(problem, costs)
     admitted = problem.space.size - sum((cut or {}).values())
     trials = min(problem.wanted_trials, admitted)
@@ -70,8 +70,8 @@ def _cut(problem: Problem, costs: SpaceCosts) -> tuple[dict[str, int] | None, st
 
 
 def _seconds(problem: Problem, trials: int) -> tuple[float | None, str]:
-    if problem.retraining is not None:
-        return None, "every candidate is trained first"
+    if not problem.shares_weights:
+        return None, "every candidate has weights of its own"
     lowered = lower(problem.program)
     batch_size = fitting_batch_size(lowered, len(problem.part))
     evaluator = Evaluator(lowered, problem.part, batch_size=batch_size, own_metrics=problem.own_metrics)

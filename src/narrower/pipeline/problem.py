@@ -13,11 +13,13 @@ from narrower.cost.network_cost import Convention, NetworkCost
 from narrower.errors import NarrowerError, SettingsError
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.graph.groups import Channels, find_channels
 from narrower.graph.lower import lower
+from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.searching.build_space import build_space
-from narrower.searching.costs import SpaceCosts
+from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.options import SearchOptions
 from narrower.searching.space import Space
@@ -28,8 +30,10 @@ from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.datasets import DataSet, Part, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.tasks.training_settings import CandidateSettings, TrainingSettings
+from narrower.transform.resized import wanted_counts
 
+TOGETHER = 16  # resized candidates that are trained at once
 SAMPLES_KEY = "search.strategy.sw_runner.basic_evaluation.num_samples"
 Say = Callable[[str], None]
 
@@ -39,7 +43,8 @@ class Problem:
     """One search, posed.
 
     ``part`` are the samples that plans are scored on. ``retraining`` says how each candidate is trained
-    before it is scored; None: it is scored with the weights that the model has.
+    before it is scored; None: it is scored with the weights that the model has. Where widths are searched,
+    ``channels`` are the model's groups and ``candidates`` says how resized candidates get their weights.
     """
 
     model_name: str
@@ -56,6 +61,18 @@ class Problem:
     options: SearchOptions = field(default_factory=SearchOptions)
     convention: Convention = "narrower"
     retraining: TrainingSettings | None = None
+    channels: Channels | None = None
+    candidates: CandidateSettings | None = None
+
+    @property
+    def shares_weights(self) -> bool:
+        """Whether all plans are scored with the same weights."""
+        return self.retraining is None and self.candidates is None
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether plans start from a trained model."""
+        return self.candidates is None or self.candidates.weights != "scratch"
 
     @property
     def wanted_trials(self) -> int:
@@ -67,6 +84,24 @@ class Problem:
     def cost(self) -> NetworkCost:
         """What the network costs, by the convention of the search."""
         return NetworkCost(self.program.network, self.convention)
+
+    @cached_property
+    def costs(self) -> SpaceCosts:
+        """What the plans of the space cost."""
+        if self.channels is None:
+            return FormatCosts(self.space, self.cost)
+        return ResizedCosts(self.space, self.resized_cost)
+
+    def resized_cost(self, widths: Mapping[str, float]) -> NetworkCost:
+        """What the network costs with other widths (multipliers by layer)."""
+        return NetworkCost(self.resized_network(widths), self.convention)
+
+    def resized_network(self, widths: Mapping[str, float]) -> Network:
+        """The picture of the network with other widths."""
+        if not widths:
+            return self.program.network
+        assert self.channels is not None
+        return self.channels.resized_network(wanted_counts(self.channels, widths, {}))
 
     @property
     def seen_metrics(self) -> set[str]:
@@ -91,6 +126,8 @@ def pose(settings: RunSettings) -> Problem:
     evaluation = strategy.sw_runner.basic_evaluation
     part_name = DATA_LOADERS[evaluation.data_loader]
     space_settings = convert.space_settings(settings)
+    candidates = convert.candidate_settings(settings)
+    channels = find_channels(model, program) if candidates is not None else None
     own = {}
     for table, names in (("metrics", strategy.metrics), ("constraints", strategy.constraints)):
         for name in names:
@@ -105,13 +142,15 @@ def pose(settings: RunSettings) -> Problem:
         model=model,
         program=program,
         space_settings=space_settings,
-        space=build_space(program.network, space_settings, _any_fraction),
+        space=build_space(program.network, space_settings, _any_fraction, channels),
         objectives=convert.objectives(settings),
         constraints=convert.constraints(settings),
         own_metrics=own,
         options=convert.search_options(settings),
         convention=strategy.hw_runner.average_bitwidth.convention,  # type: ignore[arg-type]
-        retraining=None if strategy.eval_mode else convert.training_settings(settings),
+        retraining=None if strategy.eval_mode or candidates else convert.training_settings(settings),
+        channels=channels,
+        candidates=candidates,
     )
     check_possible(problem)
     check_bounded(problem)
@@ -124,8 +163,8 @@ def check_bounded(problem: Problem) -> None:
     Raises:
         SettingsError: beginning with the key.
     """
-    if problem.options.drop_dominated and (problem.own_metrics or problem.retraining):
-        what = "candidates that are trained" if problem.retraining else "metrics of your own"
+    if problem.options.drop_dominated and (problem.own_metrics or not problem.shares_weights):
+        what = "metrics of your own" if problem.shares_weights else "candidates with weights of their own"
         raise SettingsError(
             f"search.strategy.setup.drop_dominated: there are no bounds for {what}; allowed: false"
         )
@@ -137,7 +176,7 @@ def check_possible(problem: Problem) -> None:
     Raises:
         SettingsError: beginning with the key of the bound.
     """
-    ranges = SpaceCosts(problem.space, problem.cost).ranges()
+    ranges = problem.costs.ranges()
     for constraint in problem.constraints:
         low, high = ranges.get(constraint.metric, (-inf, inf))
         for name, bound, excludes_all in (
@@ -190,8 +229,9 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
     program = trace(model, problem.data.train.inputs[:3], problem.model_name)
     calibration = Calibration(lower(program), *problem.data.train.arguments)
-    space = build_space(program.network, problem.space_settings, calibration.fraction)
-    return replace(problem, model=model, program=program, space=space)
+    channels = None if problem.channels is None else find_channels(model, program)
+    space = build_space(program.network, problem.space_settings, calibration.fraction, channels)
+    return replace(problem, model=model, program=program, space=space, channels=channels)
 
 
 def _any_fraction(_layer: str, _operand: str, width: int) -> int:

@@ -1,7 +1,9 @@
 """From a finished search to the frozen record of what it found."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -13,33 +15,59 @@ from narrower.evaluate.intervals import wilson_interval
 from narrower.evaluate.quality import Quality
 from narrower.pipeline.certainty import are_certain
 from narrower.pipeline.problem import Problem
+from narrower.pipeline.scores import Scorer
 from narrower.plan import Plan, plan_to_dict
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
 from narrower.searching.loop import Loop
+from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
+
+if TYPE_CHECKING:
+    from narrower.pipeline.members import Kept, Members
 
 CORRELATION_PLANS = 100
 
 
 def build_record(
-    problem: Problem, loop: Loop, store: TrialStore, evaluator: Evaluator, seconds: float
+    problem: Problem,
+    loop: Loop,
+    store: TrialStore,
+    evaluator: Evaluator,
+    scorer: Scorer,
+    run: RunDirectory,
+    started: float,
 ) -> RunRecord:
-    """Score the front's members on the test part, compare them with their rivals, and sum up."""
+    """Score the front's members on the test part, compare them with their rivals, and sum up.
+
+    ``started`` is when the search began, by the monotonic clock. Candidates with weights of their own are
+    trained again, alone, and kept below ``models/`` of the run.
+    """
     test = Evaluator(evaluator.program, problem.data.test, batch_size=evaluator.batch_size)
-    is_retrained = problem.retraining is not None
     trials = list(store.trials([int(number) for number in loop.front.numbers]))
     plans = [_plan(problem, trial) for trial in trials]
     losses: list[float | None] = [None] * len(plans)
     on_test: list[Quality | None] = [None] * len(plans)
     certain: list[bool | None] = [None] * len(plans)
-    if not is_retrained:  # the weights of a retrained candidate are not kept
+    kept: list[Kept | None] = [None] * len(plans)
+    members_alone = None
+    if not problem.shares_weights:
+        from narrower.pipeline.members import Members  # Lightning takes seconds to import
+
+        members_alone = Members(problem, scorer, evaluator.batch_size)  # type: ignore[arg-type]
+        if loop.tally.stopped != "interrupted":  # who stops the search does not wait for more training
+            kept = [
+                members_alone.keep(plan, run.member(trial.number))
+                for trial, plan in zip(trials, plans, strict=True)
+            ]
+            on_test = [member.test if member else None for member in kept]
+    else:
         losses = [quality.loss for quality in evaluator.evaluate(plans, loss=True)]
         on_test = [*test.evaluate(plans)]
         certain = are_certain(problem, store, trials, evaluator)
     members = []
-    for trial, plan, loss, test_quality, is_certain in zip(
-        trials, plans, losses, on_test, certain, strict=True
+    for trial, plan, loss, test_quality, is_certain, alone in zip(
+        trials, plans, losses, on_test, certain, kept, strict=True
     ):
         metrics = dict(trial.metrics) if loss is None else {**trial.metrics, "loss": loss}
         members.append(
@@ -56,6 +84,9 @@ def build_record(
                 certain=is_certain,
                 layer_bitops=_layer_bitops(problem, plan),
                 layer_bytes=_layer_bytes(problem, plan),
+                alone_accuracy=alone.quality.accuracy if alone else None,
+                alone_spread=alone.quality.spread if alone else None,
+                weights=str(run.member(trial.number).relative_to(run.path)) if alone else None,
             )
         )
     members.sort(key=lambda member: problem.objectives.losses(member.metrics))
@@ -70,9 +101,9 @@ def build_record(
         objectives=tuple(
             {"metric": o.metric, "direction": o.direction, "scale": o.scale} for o in problem.objectives.each
         ),
-        float32=_float32(problem, evaluator, test),
+        float32=_float32(problem, evaluator, test, scorer, members_alone),
         members=tuple(members),
-        summary=_summary(problem, loop, store, evaluator, seconds),
+        summary=_summary(problem, loop, store, evaluator, scorer, time.monotonic() - started),
         warnings=tuple(unseen_widths(problem)),
         layers=_layers(problem),
         sum_direction=problem.objectives.sum_direction,
@@ -104,18 +135,16 @@ def _layers(problem: Problem) -> tuple[LayerCost, ...]:
     )
 
 
-def _layer_bitops(problem: Problem, plan: Plan) -> dict[str, int] | None:
-    if plan.widths:
-        return None
-    return {row.layer: row.bitops for row in profile(problem.program.network, plan=plan).layers}
+def _layer_bitops(problem: Problem, plan: Plan) -> dict[str, int]:
+    network = problem.resized_network(plan.widths)
+    return {row.layer: row.bitops for row in profile(network, plan=plan.formats).layers}
 
 
-def _layer_bytes(problem: Problem, plan: Plan) -> dict[str, float] | None:
-    if plan.widths:
-        return None
+def _layer_bytes(problem: Problem, plan: Plan) -> dict[str, float]:
+    cost = problem.resized_cost(plan.widths)
     return {
-        layer.layer: layer.bytes - problem.cost.layer_saved_bits(layer.layer, plan.layer(layer.layer)) / 8
-        for layer in _layers(problem)
+        row.layer: (row.parameters * FLOAT_BITS - cost.layer_saved_bits(row.layer, plan.layer(row.layer))) / 8
+        for row in profile(cost.network).layers
     }
 
 
@@ -140,15 +169,27 @@ def worst_costs(problem: Problem, ranges: Mapping[str, tuple[float, float]]) -> 
     return worst
 
 
-def _float32(problem: Problem, evaluator: Evaluator, test: Evaluator) -> dict[str, float]:
-    (quality,) = evaluator.evaluate([Plan()], loss=True)
-    (on_test,) = test.evaluate([Plan()])
+def _float32(
+    problem: Problem, evaluator: Evaluator, test: Evaluator, scorer: Scorer, members: "Members | None"
+) -> dict[str, float]:
+    """The model as it is; where candidates are trained, trained as they are."""
+    if members is not None and problem.candidates is not None and problem.candidates.training is not None:
+        (quality,) = scorer.evaluate([Plan()])
+        on_test = members.keep(Plan(), None).test
+    else:
+        (quality,) = evaluator.evaluate([Plan()], loss=True)
+        (on_test,) = test.evaluate([Plan()])
     values = {"accuracy": quality.accuracy, "test_accuracy": on_test.accuracy, **problem.cost.of(Plan())}
     return values if quality.loss is None else {**values, "loss": quality.loss}
 
 
 def _summary(
-    problem: Problem, loop: Loop, store: TrialStore, evaluator: Evaluator, seconds: float
+    problem: Problem,
+    loop: Loop,
+    store: TrialStore,
+    evaluator: Evaluator,
+    scorer: Scorer,
+    seconds: float,
 ) -> Summary:
     tally = loop.tally
     correlation, plans = _loss_accuracy_correlation(problem, store, evaluator)
@@ -158,7 +199,7 @@ def _summary(
         exhausted=tally.exhausted,
         failed=tally.failed,
         replayed=tally.replayed,
-        taken_over=evaluator.adopted,
+        taken_over=scorer.adopted,
         repeated=tally.repeated,
         drawn=tally.drawn,
         cut=dict(tally.cut),
@@ -170,7 +211,8 @@ def _summary(
         correlation_plans=plans,
         dominated=tally.dominated,
         saved_share=tally.saved_samples / max(1, tally.trials * len(problem.part)),
-        jobs=problem.options.jobs,
+        jobs=problem.options.jobs if problem.shares_weights else 1,
+        training=scorer.training,
     )
 
 
@@ -181,7 +223,7 @@ def _loss_accuracy_correlation(
     chance = np.random.default_rng(problem.options.seed)
     numbers = np.sort(chance.permutation(store.count())[:CORRELATION_PLANS]).tolist()
     trials = [trial for trial in store.trials(numbers) if trial.state == "complete"]
-    if problem.retraining is None:
+    if problem.shares_weights:
         qualities = evaluator.evaluate([_plan(problem, trial) for trial in trials], loss=True)
         pairs = [(q.loss, q.accuracy) for q in qualities if q.loss is not None]
     else:
@@ -197,12 +239,26 @@ def unseen_widths(problem: Problem) -> list[str]:
         "data_in_width": {"bitops"},
         "weight_width": {"bitops", "model_size", "average_bitwidth", "memory_density"},
         "bias_width": {"model_size"},
+        "channel_multiplier": {"macs", "flops", "bitops", "model_size"},
     }
-    return [
+    return _useless_growth(problem) + [
         f"{key} is searched in {count} layers, but no objective or constraint sees these bits: "
         f"they look free (metrics that see them: {', '.join(sorted(metrics))})"
         for key, metrics in sees.items()
         if (count := _searched(problem, key)) and not metrics & problem.seen_metrics
+    ]
+
+
+def _useless_growth(problem: Problem) -> list[str]:
+    candidates = problem.candidates
+    grows = any(
+        plan.width > 1 for slot in problem.space.slots for option in slot.options for _, plan in option
+    )
+    if candidates is None or candidates.training is not None or candidates.weights != "slice" or not grows:
+        return []
+    return [
+        "multipliers above 1 add channels with random weights, and eval_mode = true trains nothing; "
+        "weights = 'net2net' keeps the outputs when growing"
     ]
 
 

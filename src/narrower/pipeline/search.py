@@ -14,13 +14,13 @@ from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.early import EarlyScores, pieces
 from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
 from narrower.graph.lower import lower
-from narrower.pipeline.problem import Problem
+from narrower.pipeline.problem import TOGETHER, Problem
 from narrower.pipeline.record import build_record
+from narrower.pipeline.scores import Scorer, build_scorer
 from narrower.report.record import RunRecord
-from narrower.searching.costs import SpaceCosts
 from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
 from narrower.searching.known import Known
-from narrower.searching.loop import Budget, Loop, Progress, Score
+from narrower.searching.loop import Budget, Loop, Progress
 from narrower.searching.objective import METRICS
 from narrower.searching.samplers.build import build_sampler
 from narrower.store.provenance import changed_versions, environment
@@ -44,9 +44,10 @@ def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
     write_text(run.settings, settings)
     save_weights(problem.model, run.weights)
     costs = [name for name, metric in METRICS.items() if not metric.is_quality]
+    has_spread = problem.candidates is not None and problem.candidates.seeds > 1
     return TrialStore.create(
         run.trials,
-        ["accuracy", "loss", *problem.own_metrics, *costs],
+        ["accuracy", "loss", *problem.own_metrics, *(["accuracy_spread"] if has_spread else []), *costs],
         {
             **fingerprint(problem),
             **conditions(problem, batch_size, THREADS),
@@ -64,12 +65,12 @@ def fingerprint(problem: Problem) -> dict[str, str]:
 
 
 def _scored_on(problem: Problem) -> dict[str, str]:
-    retraining = problem.retraining
+    trained = problem.retraining or problem.candidates
     return {
         "model weights": problem.program.content_hash,
         "data set": problem.data.content_hash,
         "samples": f"{problem.part_name}[:{len(problem.part)}]",
-        "retraining": repr(retraining) if retraining else "none",
+        "retraining": repr(trained) if trained else "none",
     }
 
 
@@ -127,8 +128,9 @@ def run_search(
                         for part in parts
                     ]
                 )
-            loop = _search(problem, run, store, facts, evaluator, early, show_progress)
-            record = build_record(problem, loop, store, evaluator, time.monotonic() - started)
+            scorer = build_scorer(problem, evaluator)
+            loop = _search(problem, run, store, facts, evaluator, scorer, early, show_progress)
+            record = build_record(problem, loop, store, evaluator, scorer, run, started)
     finally:
         torch.set_num_threads(threads_before)
     write_json(run.front, record.to_dict())
@@ -136,7 +138,6 @@ def run_search(
 
 
 def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int) -> Evaluator:
-    is_shared = problem.retraining is None  # a retrained candidate has weights of its own
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Evaluator(
         lower(problem.program),
@@ -144,7 +145,7 @@ def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int) 
         batch_size=batch_size,
         own_metrics=problem.own_metrics,
         cache_bytes=cache_bytes,
-        jobs=min(problem.options.jobs, cores) if is_shared else 1,
+        jobs=min(problem.options.jobs, cores) if problem.shares_weights else 1,
     )
 
 
@@ -154,6 +155,7 @@ def _search(
     store: TrialStore,
     facts: Mapping[str, object],
     evaluator: Evaluator,
+    scorer: Scorer,
     early: EarlyScores | None,
     show_progress: ShowProgress,
 ) -> Loop:
@@ -161,15 +163,14 @@ def _search(
     quality = [name for name in problem.seen_metrics if name in ("accuracy", "loss") or ":" in name]
     others = [other for other in list_runs(run.path.parent) if other.path.resolve() != run.path.resolve()]
     same = conditions(problem, evaluator.batch_size, torch.get_num_threads())
-    evaluator.adopt(earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}))
+    if problem.candidates is None or problem.candidates.seeds == 1:  # the spread is not taken over
+        scorer.adopt(earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}))
     loss = "loss" in problem.seen_metrics
-    score: Score = lambda plans: evaluator.evaluate(plans, loss=loss)  # noqa: E731
-    if problem.retraining is not None:
-        from narrower.pipeline.retraining import RetrainingScore  # Lightning takes seconds to import
-
-        score = RetrainingScore(problem, problem.retraining, evaluator).evaluate
+    together = (
+        TOGETHER if problem.candidates is not None and problem.candidates.training is not None else None
+    )
     wanted = problem.wanted_trials
-    costs = SpaceCosts(problem.space, problem.cost)
+    costs = problem.costs
     loop = Loop(
         problem.space,
         costs,
@@ -180,16 +181,17 @@ def _search(
             wanted=wanted,
             known=Known(costs, problem.objectives, problem.constraints),
         ),
-        score,
+        scorer.evaluate,
         problem.objectives,
         problem.constraints,
         store,
         seed=options.seed,
         early_score=partial(early.evaluate, loss=loss) if early else None,
+        least_chunk=together or 1,
     )
     try:
         with show_progress(wanted) as progress:
-            loop.run(Budget(wanted, options.timeout_seconds, options.batch), progress)
+            loop.run(Budget(wanted, options.timeout_seconds, options.batch or together), progress)
     except DivergedError as error:
         changed = ", ".join(changed_versions(facts.get("environment"))) or "no version that is recorded"
         raise RunError(

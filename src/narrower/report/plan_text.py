@@ -18,7 +18,9 @@ def short_plan(plan: Mapping[str, Mapping[str, str | float]]) -> str:
 def short_layer(table: Mapping[str, str | float]) -> str:
     """The data/weight/bias widths of one layer in bits, and its multiplier of channels where it has one."""
     bits = "/".join(f"{parse_format(str(table.get(operand, FLOAT32.text))).bits:g}" for operand in OPERANDS)
-    return f"{bits} ×{table['width']:g}" if "width" in table else bits
+    if "width" not in table:
+        return bits
+    return f"{bits} ×{table['width']:g}" if set(table) & set(OPERANDS) else f"×{table['width']:g}"
 
 
 def metric_name(metric: str) -> str:

@@ -26,11 +26,13 @@ class Member:
     """One plan of the front.
 
     ``metrics`` are those of the samples that the search scored on, ``accuracy_interval`` their 95 % Wilson
-    interval; ``test_accuracy`` is that of the test part, which no choice was made on (None for candidates
-    that were trained one by one: their weights are not kept). ``equals`` counts the other trials with the
-    same objectives. ``certain`` says whether the member is more accurate, at 95 % by McNemar's test, than
-    the plans that are better in everything else; None where that has no meaning. ``layer_bitops`` and
-    ``layer_bytes`` are the shares of the layers under the plan; None where they were not recorded.
+    interval; ``test_accuracy`` is that of the test part, which no choice was made on. ``equals`` counts the
+    other trials with the same objectives. ``certain`` says whether the member is more accurate, at 95 % by
+    McNemar's test, than the plans that are better in everything else; None where that has no meaning.
+    ``layer_bitops`` and ``layer_bytes`` are the shares of the layers under the plan; None where they were not
+    recorded. Where candidates have weights of their own, the member was trained again alone:
+    ``alone_accuracy`` is what it reached on the samples of the search, ``alone_spread`` its deviation
+    over seeds, and ``weights`` the file in the run that holds it; ``test_accuracy`` is that of this file.
     """
 
     number: int
@@ -45,6 +47,9 @@ class Member:
     certain: bool | None
     layer_bitops: dict[str, int] | None = None
     layer_bytes: dict[str, float] | None = None
+    alone_accuracy: float | None = None
+    alone_spread: float | None = None
+    weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class Summary:
     dominated: int = 0
     saved_share: float = 0.0  # of the evaluation, by dropping dominated plans
     jobs: int = 1
+    training: str | None = None  # how candidates got their weights; None where all shared the model's
 
     @property
     def completeness(self) -> str:

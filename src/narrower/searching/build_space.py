@@ -9,35 +9,49 @@ from narrower.errors import SettingsError, nearest
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
+from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.plan import OPERANDS, LayerPlan
 from narrower.searching.space import Choice, Fragment, Slot, Space, Value, make_slot
 from narrower.searching.space_settings import NOT_QUANTIZED, LayerChoices, OperandChoices, SpaceSettings
+from narrower.searching.width_slots import width_slots
 
 # The fraction width with the least squared error for a layer's operand at a width.
 AutoFraction = Callable[[str, str, int], int]
 LARGEST_SLOT = 200_000
+NOTHING_TO_CHOOSE = {
+    "quantize": "no layer is quantized: every layer has name = ['NA'] or no choices at all",
+    "resize": "no layer is resized: none that can change has a channel_multiplier other than 1",
+    "quantize_and_resize": "no layer is quantized or resized",
+}
 SEED = "search.search_space.seed"
 KEYS = {"data": "data_in", "weight": "weight", "bias": "bias"}
 
 
-def build_space(network: Network, settings: SpaceSettings, auto_fraction: AutoFraction) -> Space:
-    """Build the space of a network's plans.
+def build_space(
+    network: Network,
+    settings: SpaceSettings,
+    auto_fraction: AutoFraction,
+    channels: Channels | None = None,
+) -> Space:
+    """Build the space of a network's plans; ``channels`` are needed where layers are resized.
 
     Raises:
-        SettingsError: a name or pattern matches no layer, a layer cannot be quantized, or there is nothing
-            to choose.
+        SettingsError: a name or pattern matches no layer, a layer cannot be quantized or resized, or there
+            is nothing to choose.
     """
     chosen = _choices_by_layer(network, settings)
-    slots = [
+    slots: list[Slot] = []
+    if channels is not None:
+        named = [layer_name(network, key) for key, _ in settings.layers] if settings.by == "name" else []
+        slots += width_slots(channels, chosen, named, uniform=settings.uniform)
+    slots += [
         _slot(network, layer, chosen[layer], auto_fraction)
         for layer in network.product_layers
-        if layer in chosen
+        if layer in chosen and chosen[layer].families != (NOT_QUANTIZED,)
     ]
     if not slots:
-        raise SettingsError(
-            f"{SEED}: no layer is quantized: every layer has name = ['NA'] or no choices at all"
-        )
+        raise SettingsError(f"{SEED}: {NOTHING_TO_CHOOSE[settings.kind]}")
     return Space(tuple(slots))
 
 
@@ -79,7 +93,8 @@ def _choices_by_layer(network: Network, settings: SpaceSettings) -> dict[str, La
                 f"{SEED}.{layer}: {layer} has no operands to quantize; layers that have: "
                 f"{', '.join(network.product_layers)}"
             )
-    return {layer: choices for layer, choices in found.items() if choices.families != (NOT_QUANTIZED,)}
+    order = {layer: number for number, layer in enumerate(network.layers)}
+    return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
 
 
 def _by_name(network: Network, key: str) -> Iterator[str]:

@@ -1,7 +1,10 @@
 """What the plans of a space cost, many at a time."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from math import prod
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,21 +13,42 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.searching.objective import Constraint
 from narrower.searching.space import Options, Space
 
+MOST_NETWORKS = 4096  # resized networks whose costs are remembered
 
-class SpaceCosts:
-    """Exact costs by table look-up: each total is a sum over slots of what the slot's option contributes."""
+
+class SpaceCosts(Protocol):
+    """Exact costs of the plans of a space."""
+
+    def of(self, assignments: Sequence[Options]) -> dict[str, NDArray[Any]]:
+        """Every cost metric of [N] assignments, as arrays [N]."""
+
+    def tables(self, metric: str) -> list[NDArray[np.int64]] | None:
+        """What each option of each slot adds to the total that decides a metric; None where there is none."""
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Smallest and largest value of every cost over the whole space."""
+
+
+class FormatCosts:
+    """Costs by table look-up: each total is a sum over slots of what the slot's option contributes.
+
+    Widths are left aside: they are those of the network that ``cost`` belongs to.
+    """
 
     def __init__(self, space: Space, cost: NetworkCost) -> None:
         self._cost = cost
         first: Options = tuple(0 for _ in space.slots)
-        base = cost.totals(space.plan(first))
+        base = cost.totals(space.plan(first).formats)
         self._base = base
         self._tables: dict[str, list[NDArray[np.int64]]] = {name: [] for name in base}
         for position, slot in enumerate(space.slots):
-            totals = [
-                cost.totals(space.plan((*first[:position], option, *first[position + 1 :])))
-                for option in range(len(slot.options))
-            ]
+            if not any(plan.is_quantized for option in slot.options for _, plan in option):
+                totals = [base] * len(slot.options)
+            else:
+                totals = [
+                    cost.totals(space.plan((*first[:position], option, *first[position + 1 :])).formats)
+                    for option in range(len(slot.options))
+                ]
             for name, tables in self._tables.items():
                 tables.append(np.array([total[name] - base[name] for total in totals], dtype=np.int64))
 
@@ -60,6 +84,81 @@ class SpaceCosts:
             name: (float(min(at_low[name], at_high[name])), float(max(at_low[name], at_high[name])))
             for name in at_low
         }
+
+
+class ResizedCosts:
+    """Costs of a space of widths: a table look-up in the costs of each resized network.
+
+    ``network_cost`` gives the costs of the network with these widths, from its picture: no model is built.
+    """
+
+    def __init__(self, space: Space, network_cost: Callable[[Mapping[str, float]], NetworkCost]) -> None:
+        self._space, self._network_cost = space, network_cost
+        self._wide = [
+            position
+            for position, slot in enumerate(space.slots)
+            if any(plan.width != 1.0 for option in slot.options for _, plan in option)
+        ]
+        self._known: OrderedDict[Options, FormatCosts] = OrderedDict()
+
+    def of(self, assignments: Sequence[Options]) -> dict[str, NDArray[Any]]:
+        """Every cost metric of [N] assignments, as arrays [N]."""
+        rows: dict[Options, list[int]] = {}
+        for row, options in enumerate(assignments):
+            rows.setdefault(tuple([options[position] for position in self._wide]), []).append(row)
+        found: dict[str, NDArray[Any]] = {}
+        for chosen, some in rows.items():
+            costs = self._costs(chosen).of([assignments[row] for row in some])
+            for name, values in costs.items():
+                column = found.setdefault(name, np.empty(len(assignments), dtype=values.dtype))
+                column[some] = values
+        return found or self._costs(tuple(0 for _ in self._wide)).of(assignments)
+
+    def tables(self, metric: str) -> None:
+        """None: the cost of a layer depends on its own width and on that of the layers before it."""
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Smallest and largest value of every cost over the whole space.
+
+        In spaces with more widths than can be looked at, the mean width of the weights is bounded by its
+        smallest and largest option.
+        """
+        sizes = [len(self._space.slots[position].options) for position in self._wide]
+        if prod(sizes) <= MOST_NETWORKS:
+            return _hull([self._costs(chosen).ranges() for chosen in product(*map(range, sizes))])
+        ranges = _hull(
+            [self._costs(tuple(self._end(pick, p) for p in self._wide)).ranges() for pick in (min, max)]
+        )
+        weights = [
+            plan.weight.bits for slot in self._space.slots for option in slot.options for _, plan in option
+        ]
+        low, high = float(min(weights, default=32)), float(max([*weights, 32]))
+        return ranges | {"average_bitwidth": (low, high), "memory_density": (32 / high, 32 / low)}
+
+    def _end(self, pick: Callable[..., int], position: int) -> int:
+        """The narrowest or widest option of a slot."""
+        options = self._space.slots[position].options
+        width = lambda number: max((plan.width for _, plan in options[number]), default=1.0)  # noqa: E731
+        return pick(range(len(options)), key=width)
+
+    def _costs(self, chosen: Options) -> FormatCosts:
+        known = self._known.get(chosen)
+        if known is None:
+            options = [0] * len(self._space.slots)
+            for position, option in zip(self._wide, chosen, strict=True):
+                options[position] = option
+            widths = self._space.plan(tuple(options)).widths
+            known = self._known[chosen] = FormatCosts(self._space, self._network_cost(widths))
+            while len(self._known) > MOST_NETWORKS:
+                self._known.popitem(last=False)
+        self._known.move_to_end(chosen)
+        return known
+
+
+def _hull(ranges: Sequence[dict[str, tuple[float, float]]]) -> dict[str, tuple[float, float]]:
+    return {
+        name: (min(own[name][0] for own in ranges), max(own[name][1] for own in ranges)) for name in ranges[0]
+    }
 
 
 def broken(constraints: Sequence[Constraint], costs: dict[str, NDArray[Any]], count: int) -> list[str | None]:

@@ -5,8 +5,8 @@ from typing import Any
 
 from narrower.errors import NarrowerError
 from narrower.evaluate.quality import Quality
-from narrower.plan import LayerPlan, Plan, plan_from_dict
-from narrower.searching.space import Space
+from narrower.plan import Plan, plan_from_dict
+from narrower.searching.space import Fragment, Space, merged
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 
@@ -49,10 +49,10 @@ def _results(
         if trial.state != "complete" or any(name not in trial.metrics for name in metrics):
             continue
         index = trial.plan_index
-        entries: list[tuple[str, LayerPlan]] = []
+        fragments: list[Fragment] = []
         for slot in reversed(options):
             index, digit = divmod(index, len(slot))
-            entries += slot[digit]
+            fragments.append(slot[digit])
         own = tuple((name, trial.metrics[name]) for name in metrics if ":" in name)
         correct = round(trial.metrics["accuracy"] * samples)
-        yield Plan.of(entries), Quality(correct, samples, trial.metrics.get("loss"), own=own)
+        yield Plan(merged(fragments)), Quality(correct, samples, trial.metrics.get("loss"), own=own)

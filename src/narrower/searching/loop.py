@@ -72,7 +72,9 @@ class Loop:
         *,
         seed: int,
         early_score: EarlyScore | None = None,
+        least_chunk: int = 1,
     ) -> None:
+        """``least_chunk`` plans at least are scored at a time: where that is much cheaper than one by one."""
         self._space, self._costs, self._sampler, self._score = space, costs, sampler, score
         self._objectives, self._constraints, self._store = objectives, tuple(constraints), store
         self._early_score = early_score
@@ -82,7 +84,7 @@ class Loop:
         self._recorded_left = 0
         self._seen: dict[int, Losses | None] = {}
         self._cut: set[int] = set()
-        self._chunk = FIRST_CHUNK
+        self._chunk, self._least_chunk = FIRST_CHUNK, least_chunk
         self._started = time.monotonic()
         self.front = Front(objectives.count)
         self.tally = Tally()
@@ -199,6 +201,8 @@ class Loop:
                 if quality.loss is not None:
                     metrics["loss"] = quality.loss
                 metrics.update(quality.own)
+                if quality.spread is not None:
+                    metrics["accuracy_spread"] = quality.spread
             rows.append(self._row(first + position, indices[position], metrics, state, reason, share, now))
             losses.append(self._losses(metrics, reason))
         self.tally.trials += len(losses)
@@ -261,7 +265,7 @@ class Loop:
     def _adapt_chunk(self, count: int, seconds: float) -> None:
         if count == self._chunk or seconds > CHUNK_SECONDS:
             fitting = int(count * CHUNK_SECONDS / max(seconds, 1e-6))
-            self._chunk = max(1, min(fitting, 4 * count))
+            self._chunk = max(self._least_chunk, min(fitting, 4 * count))
 
     def _draw(self, budget: Budget, progress: Progress) -> bool:
         """Try an admitted plan at random in the sampler's place; False when none is left."""

@@ -82,7 +82,8 @@ class RecordedSpace:
         (digits,) = self.options([index]).tolist()
         tables: PlanTables = {}
         for slot, digit in zip(self.slots, digits, strict=True):
-            tables |= slot[digit]
+            for layer, table in slot[digit].items():
+                tables[layer] = {**tables.get(layer, {}), **table}
         return tables
 
     @cached_property

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -36,6 +36,11 @@ class Slot:
     options: tuple[Fragment, ...]
     option_of: dict[tuple[int, ...], int]
 
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """Layers that an option changes."""
+        return tuple(dict.fromkeys(layer for option in self.options for layer, _ in option))
+
     @property
     def option_tables(self) -> tuple[dict[str, dict[str, str | float]], ...]:
         """The options in the TOML form of plans."""
@@ -44,7 +49,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Space:
-    """All plans of a search. Slots touch different layers and are in the order of the network.
+    """All plans of a search: slots of widths first, then slots of number formats in the order of the network.
 
     A plan is addressed by its options (one position for each slot) or by its index, the number that these
     positions are the digits of; the last slot varies fastest.
@@ -65,22 +70,28 @@ class Space:
     @cached_property
     def layers(self) -> tuple[str, ...]:
         """Layers that the space can change."""
-        return tuple(
-            dict.fromkeys(layer for slot in self.slots for option in slot.options for layer, _ in option)
-        )
+        return tuple(dict.fromkeys(layer for slot in self.slots for layer in slot.layers))
+
+    @cached_property
+    def _must_merge(self) -> bool:
+        """Whether slots touch several layers, or the same one: its width and its formats are chosen apart."""
+        touched = [layer for slot in self.slots for layer in slot.layers]
+        return len(set(touched)) < len(touched) or any(len(slot.layers) > 1 for slot in self.slots)
 
     @cached_property
     def _in_name_order(self) -> tuple[int, ...]:
         return tuple(
             sorted(
                 range(len(self.slots)),
-                key=lambda i: min((n for o in self.slots[i].options for n, _ in o), default=""),
+                key=lambda i: min(self.slots[i].layers, default=""),
             )
         )
 
     def plan(self, options: Options) -> Plan:
         """The plan of an assignment."""
         slots = self.slots
+        if self._must_merge:
+            return Plan(merged(slot.options[option] for slot, option in zip(slots, options, strict=True)))
         return Plan(tuple([entry for i in self._in_name_order for entry in slots[i].options[options[i]]]))
 
     def options_at(self, index: int) -> Options:
@@ -119,6 +130,22 @@ class Space:
             for slot in self.slots
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def merged(fragments: Iterable[Fragment]) -> Fragment:
+    """Several parts of a plan as one, in the order of names.
+
+    Of a layer that two of them name, one sets the width and one the formats.
+    """
+    found: dict[str, LayerPlan] = {}
+    for fragment in fragments:
+        for layer, plan in fragment:
+            before = found.get(layer)
+            if before is not None:
+                formats, wide = (before, plan) if before.width == 1.0 else (plan, before)
+                plan = replace(formats, width=wide.width)  # noqa: PLW2901
+            found[layer] = plan
+    return tuple(sorted(found.items()))
 
 
 def make_slot(name: str, choices: Sequence[Choice], fragments: dict[tuple[int, ...], Fragment]) -> Slot:

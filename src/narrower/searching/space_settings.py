@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+Kind = Literal["quantize", "resize", "quantize_and_resize"]
+
 Width = int | Literal["NA"]
 Fraction = int | Literal["NA", "auto"]
 
@@ -18,6 +20,18 @@ class OperandChoices:
 
 
 @dataclass(frozen=True, slots=True)
+class WidthChoices:
+    """Multipliers of a layer's output channels.
+
+    ``parents`` are the layers that the user takes for the ones that compute its inputs; the network must
+    agree.
+    """
+
+    multipliers: tuple[float, ...] = ()
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LayerChoices:
     """What may be chosen for one layer. ``families`` holds "fixed" and "NA" (not quantized)."""
 
@@ -25,6 +39,7 @@ class LayerChoices:
     data: OperandChoices = field(default_factory=OperandChoices)
     weight: OperandChoices = field(default_factory=OperandChoices)
     bias: OperandChoices = field(default_factory=OperandChoices)
+    width: WidthChoices = field(default_factory=WidthChoices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +48,11 @@ class SpaceSettings:
 
     ``by`` says what ``layers`` names: layers, kinds of layers, or regular expressions that match whole names
     (the first that matches counts). ``default`` is for every other layer; None leaves them as they are.
+    ``uniform`` gives all layers that are resized the same multiplier.
     """
 
     by: Literal["name", "type", "regex"]
     layers: tuple[tuple[str, LayerChoices], ...]
     default: LayerChoices | None = None
+    kind: Kind = "quantize"
+    uniform: bool = False

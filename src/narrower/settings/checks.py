@@ -8,6 +8,8 @@ from narrower.formats.fixed import LARGEST_SHIFT, LARGEST_WIDTH
 
 LONGEST_NAME = 200  # bytes; file systems take 255, and a number may follow
 FAMILIES = {"integer": "fixed", "fixed": "fixed", "NA": "NA"}
+SCOPES = ("output_only", "both", "input_only")  # what of a layer is resized; inputs follow in any case
+LARGEST_MULTIPLIER = 1000
 
 
 def shown(value: object) -> str:
@@ -103,6 +105,14 @@ def width(value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_WIDTH:
         raise ValueError(f"found {shown(value)}; allowed: whole numbers from 1 to {LARGEST_WIDTH}, or 'NA'")
     return value
+
+
+def multiplier(value: Any) -> float:
+    """What a number of channels is multiplied by."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= LARGEST_MULTIPLIER:
+        raise ValueError(f"found {shown(value)}; allowed: numbers above 0, up to {LARGEST_MULTIPLIER}")
+    return float(value)
 
 
 def fraction(value: Any) -> int | str:

@@ -1,22 +1,89 @@
 """From the settings file's tables to the values that the program works with."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from narrower.errors import SettingsError
 from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
 from narrower.searching.options import SearchOptions
-from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
-from narrower.settings.checks import FAMILIES
-from narrower.settings.schema import LayerConfig, RunSettings
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.searching.space_settings import (
+    Kind,
+    LayerChoices,
+    OperandChoices,
+    SpaceSettings,
+    WidthChoices,
+)
+from narrower.settings.checks import FAMILIES, SCOPES
+from narrower.settings.schema import SPACE_KINDS, CandidateTraining, LayerConfig, RunSettings
+from narrower.tasks.training_settings import CandidateSettings, TrainingSettings
 
 
 def space_settings(settings: RunSettings) -> SpaceSettings:
-    """What may be chosen for which layers."""
+    """What may be chosen for which layers.
+
+    Raises:
+        SettingsError: beginning with the key, where it means nothing in this kind of space.
+    """
     space = settings.search.search_space
-    layers = {key: _layer_choices(seed.config) for key, seed in space.seed.items()}
+    kind = SPACE_KINDS[space.name]
+    if space.setup.uniform and kind == "quantize":
+        raise SettingsError(
+            f"search.search_space.setup.uniform: found true; it is for spaces of widths, "
+            f"not for {space.name!r}"
+        )
+    layers = {key: _layer_choices(key, seed.config, kind) for key, seed in space.seed.items()}
     default = layers.pop("default", None)
-    return SpaceSettings(space.setup.by, tuple(layers.items()), default)  # type: ignore[arg-type]
+    return SpaceSettings(
+        space.setup.by,  # type: ignore[arg-type]
+        tuple(layers.items()),
+        default,
+        kind,
+        space.setup.uniform,
+    )
+
+
+def candidate_settings(settings: RunSettings) -> CandidateSettings | None:
+    """How resized candidates get their weights; None where nothing is resized.
+
+    Raises:
+        SettingsError: beginning with the key, where it contradicts the others.
+    """
+    strategy, where = settings.search.strategy, "search.strategy.training"
+    if SPACE_KINDS[settings.search.search_space.name] == "quantize":
+        if strategy.training is not None:
+            raise SettingsError(
+                f"{where}: means nothing in this kind of space; search_space.name = 'resize' or "
+                "'quantize_and_resize' has candidates with weights of their own"
+            )
+        return None
+    given = strategy.training or CandidateTraining()
+    weights = given.weights or ("slice" if strategy.eval_mode else "scratch")
+    if strategy.eval_mode:
+        if weights == "scratch":
+            raise SettingsError(
+                f"{where}.weights: found 'scratch' with eval_mode = true: every candidate would be scored "
+                "with random weights; allowed: slice, net2net, or eval_mode = false, which trains each"
+            )
+        for key in ("n_epochs", "batch_size", "learning_rate", "n_seeds", "keep"):
+            if key in given.model_fields_set:
+                raise SettingsError(
+                    f"{where}.{key}: nothing is trained with eval_mode = true; set it to false"
+                )
+    base = training_settings(settings)
+    training = replace(
+        base,
+        max_epochs=given.n_epochs or base.max_epochs,
+        batch_size=given.batch_size or base.batch_size,
+        learning_rate=given.learning_rate or base.learning_rate,
+    )
+    return CandidateSettings(
+        weights,  # type: ignore[arg-type]
+        given.importance,  # type: ignore[arg-type]
+        None if strategy.eval_mode else training,
+        given.n_seeds,
+        given.keep,  # type: ignore[arg-type]
+    )
 
 
 def objectives(settings: RunSettings) -> Objectives:
@@ -85,11 +152,53 @@ def _direction(name: str | None) -> Direction | None:
     return name  # type: ignore[return-value]
 
 
-def _layer_choices(config: LayerConfig) -> LayerChoices:
-    families = tuple(dict.fromkeys(FAMILIES[name] for name in config.name))
+# What "name" may hold in each kind of space.
+_NAMES = {
+    "quantize": tuple(FAMILIES),
+    "resize": (*SCOPES, "NA"),
+    "quantize_and_resize": tuple(FAMILIES),
+}
+_FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.endswith("width"))
+
+
+def _layer_choices(layer: str, config: LayerConfig, kind: Kind) -> LayerChoices:
+    where = f"search.search_space.seed.{layer}.config"
+    names = config.name
+    if names is None:
+        if kind != "resize":
+            raise SettingsError(f"{where}.name: missing; allowed: ['integer'], ['NA'] or both")
+        names = ("output_only",)
+    for name in names:
+        if name not in _NAMES[kind]:
+            raise SettingsError(
+                f"{where}.name: found {name!r}; allowed in this kind of space: {', '.join(_NAMES[kind])}"
+            )
+    for key in config.model_fields_set:
+        of_widths = key in ("channel_multiplier", "parent_block_name")
+        if (of_widths and kind == "quantize") or (key in _FORMAT_KEYS and kind == "resize"):
+            raise SettingsError(
+                f"{where}.{key}: means nothing in this kind of space; search_space.name = "
+                "'quantize_and_resize' searches widths and number formats"
+            )
+        if key.endswith("frac_width") and kind == "quantize_and_resize" and "auto" in getattr(config, key):
+            raise SettingsError(
+                f"{where}.{key}: found 'auto'; resized candidates have weights of their own, and fractions "
+                "that suit one do not suit the next; allowed: whole numbers and 'NA' (half the width)"
+            )
+    families = tuple(dict.fromkeys(FAMILIES.get(name, "NA") for name in names))
     return LayerChoices(
         families,
         OperandChoices(config.data_in_width or (), config.data_in_frac_width),
         OperandChoices(config.weight_width or (), config.weight_frac_width),
         OperandChoices(config.bias_width or (), config.bias_frac_width),
+        WidthChoices(_multipliers(config, names, kind), config.parent_block_name or ()),
     )
+
+
+def _multipliers(config: LayerConfig, names: Sequence[str], kind: Kind) -> tuple[float, ...]:
+    """Multipliers of a layer's outputs; those of a layer that is resized at its inputs only do nothing."""
+    own = config.channel_multiplier or ()
+    stays = [name for name in names if name in ("input_only", "NA")]
+    if not own or not stays or kind != "resize":
+        return own
+    return (1.0,) if len(stays) == len(names) else tuple(dict.fromkeys((1.0, *own)))

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validat
 
 from narrower.searching.objective import METRICS
 from narrower.searching.samplers.catalogue import ENUMERATIONS, SAMPLERS
+from narrower.searching.space_settings import Kind
 from narrower.settings import checks
 from narrower.tasks.catalogue import DATA_SETS, MODELS, canonical_name
 
@@ -16,13 +17,21 @@ Text = Annotated[str, PlainValidator(checks.text)]
 Switch = Annotated[bool, PlainValidator(checks.yes_or_no)]
 Widths = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.width, "[4, 8]"))]
 Fractions = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.fraction, "['NA'] or [2, 4]"))]
+Multipliers = Annotated[tuple[float, ...], PlainValidator(checks.list_of(checks.multiplier, "[0.5, 1, 2]"))]
+Names = Annotated[tuple[str, ...], PlainValidator(checks.list_of(checks.text, "['seq_blocks_2']"))]
 Positive = Annotated[
     float, PlainValidator(checks.number("a number above 0", lambda x: isfinite(x) and x > 0))
 ]
 Finite = Annotated[float, PlainValidator(checks.number("a finite number", isfinite))]
 Direction = Annotated[str, PlainValidator(checks.one_of(("maximize", "minimize")))]
 
-SPACE_NAMES = ("quantize", "graph/quantize/mixed_precision_ptq")
+SPACE_KINDS: dict[str, Kind] = {
+    "quantize": "quantize",
+    "graph/quantize/mixed_precision_ptq": "quantize",
+    "resize": "resize",
+    "graph/quantize/channel_size_modifier": "resize",
+    "quantize_and_resize": "quantize_and_resize",
+}
 ACCELERATORS = ("cpu", "gpu", "mps", "auto")
 DATA_LOADERS = {
     "val_dataloader": "validation",
@@ -44,12 +53,22 @@ class Table(BaseModel):
 
 
 class LayerConfig(Table):
-    """``[search.search_space.seed.<layer>.config]``: what may be chosen for a layer."""
+    """``[search.search_space.seed.<layer>.config]``: what may be chosen for a layer.
 
-    name: Annotated[
-        tuple[str, ...],
-        PlainValidator(checks.list_of(checks.one_of(tuple(checks.FAMILIES)), "['integer'] or ['NA']")),
-    ]
+    Which names and keys mean something depends on the kind of space (``settings/convert.py``).
+    """
+
+    name: (
+        Annotated[
+            tuple[str, ...],
+            PlainValidator(
+                checks.list_of(checks.one_of((*checks.FAMILIES, *checks.SCOPES)), "['integer'] or ['NA']")
+            ),
+        ]
+        | None
+    ) = None
+    channel_multiplier: Multipliers | None = None
+    parent_block_name: Names | None = None
     data_in_width: Widths | None = None
     data_in_frac_width: Fractions = ("NA",)
     weight_width: Widths | None = None
@@ -68,12 +87,13 @@ class SpaceSetup(Table):
     """``[search.search_space.setup]``."""
 
     by: Annotated[str, PlainValidator(checks.one_of(("name", "type", "regex")))] = "name"
+    uniform: Switch = False  # all layers that are resized have the same multiplier
 
 
 class SearchSpace(Table):
     """``[search.search_space]``."""
 
-    name: Annotated[str, PlainValidator(checks.one_of(SPACE_NAMES))]
+    name: Annotated[str, PlainValidator(checks.one_of(tuple(SPACE_KINDS)))]
     setup: SpaceSetup = SpaceSetup()
     seed: dict[str, LayerSeed]
 
@@ -163,6 +183,21 @@ def _metric_name(value: Any) -> str:
 MetricName = Annotated[str, PlainValidator(_metric_name)]
 
 
+class CandidateTraining(Table):
+    """``[search.strategy.training]``: the weights of resized candidates.
+
+    What is left out is as for the model: max_epochs, batch_size and learning_rate of the whole file.
+    """
+
+    n_epochs: Count | None = None
+    batch_size: Annotated[int, PlainValidator(checks.whole_number(2))] | None = None
+    learning_rate: Positive | None = None
+    weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
+    importance: Annotated[str, PlainValidator(checks.one_of(("l2", "batch_norm", "taylor")))] = "l2"
+    n_seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] = 1
+    keep: Annotated[str, PlainValidator(checks.one_of(("mean", "best")))] = "mean"
+
+
 class Strategy(Table):
     """``[search.strategy]``."""
 
@@ -171,6 +206,7 @@ class Strategy(Table):
         bool,
         PlainValidator(checks.yes_or_no),
     ] = True
+    training: CandidateTraining | None = None
     sw_runner: SwRunner = SwRunner()
     hw_runner: HwRunner = HwRunner()
     setup: StrategySetup

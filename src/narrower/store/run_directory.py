@@ -52,6 +52,10 @@ class RunDirectory:
         """The weights that the trials were scored with."""
         return self.path / "models" / "float32.safetensors"
 
+    def member(self, number: int) -> Path:
+        """The weights of a trial that was trained on its own, with its plan."""
+        return self.path / "models" / f"trial-{number}.safetensors"
+
     def require(self) -> None:
         """Check that this is the directory of a search.
 

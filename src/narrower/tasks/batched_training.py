@@ -1,12 +1,15 @@
 """Train candidates of one architecture and many widths together: one batched product for each layer.
 
 Shapes in names: c candidates, n samples, i inputs and o outputs of the widest candidate. Narrower candidates
-are padded with zeros; a padded channel stays zero and gets a gradient of zero, so that it never learns.
+are padded with zeros; a padded channel stays zero and gets a gradient of zero, so that it never learns. Where
+all are padded to the same widest model, what a candidate becomes does not depend on which others are trained
+with it, bit for bit: so the trials of a search can be repeated.
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -17,16 +20,37 @@ from narrower.tasks.batches import Batches
 from narrower.tasks.parts import Part
 from narrower.tasks.training_settings import TrainingSettings
 
-# Only what maps zero to zero: anything else would wake padded channels.
-_ACTIVATIONS = (nn.ReLU, nn.Tanh, nn.Identity)
+# Only what maps zero to zero, channel by channel: anything else would wake padded channels.
+_CHANNELWISE = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.SiLU,
+    nn.GELU,
+    nn.Tanh,
+    nn.Identity,
+    nn.MaxPool1d,
+    nn.MaxPool2d,
+    nn.AvgPool1d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+)
+_CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d}
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_LANES = 16  # numbers that are updated at once; a rest would be rounded in another way
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedTogether:
-    """Trained copies in the given order, and what each lost on the first batch, before any step."""
+    """Trained copies in the given order, and what each lost on the first batch, before any step.
+
+    ``failures`` say why a copy is of no use: its loss was no number. The others are not touched by that.
+    """
 
     models: tuple[nn.Module, ...]
     first_losses: tuple[float, ...]
+    failures: tuple[str | None, ...]
 
 
 def layers_of_chain(model: nn.Module, inputs: Tensor) -> list[nn.Module] | None:
@@ -66,23 +90,28 @@ def layers_of_chain(model: nn.Module, inputs: Tensor) -> list[nn.Module] | None:
     return [leaves[position] for position in positions]
 
 
-def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSettings) -> TrainedTogether:
+def train_together(
+    models: Sequence[nn.Module], part: Part, settings: TrainingSettings, *, widest: nn.Module | None = None
+) -> TrainedTogether:
     """Train a copy of each model as if it were alone; all see the same batches in the same order.
 
-    Adam with the cosine schedule of ``tasks/training.py``; the weights are those after the last epoch.
+    Adam with the cosine schedule of ``tasks/training.py``; the weights are those after the last epoch. Models
+    are padded to the widest of them, or to ``widest``.
 
     Raises:
-        NarrowerError: the models are not chains of the same layers, or a loss is not a number.
+        NarrowerError: the models are not chains of the same layers.
     """
     trained = tuple(copy.deepcopy(model).train() for model in models)
     chains = [layers_of_chain(model, part.inputs[:2]) for model in trained]
     found = [chain for chain in chains if chain is not None]
     if len(found) < len(chains) or not found or len({_family(chain) for chain in found}) > 1:
         raise NarrowerError(
-            "these models cannot be trained together: allowed are chains of Linear, BatchNorm1d, ReLU, Tanh "
-            "and Identity that differ in their widths only; train them one at a time"
+            "these models cannot be trained together: allowed are chains of linear layers, convolutions, "
+            "batch norms, activations and pooling that differ in their widths only; train them one at a time"
         )
-    layers = [_stack(same) for same in zip(*found, strict=True)]
+    largest = layers_of_chain(widest, part.inputs[:2]) if widest is not None else found[0]
+    assert largest is not None
+    layers = [_stack(same, most) for same, most in zip(zip(*found, strict=True), largest, strict=True)]
     parameters = [parameter for layer in layers for parameter in layer.parameters]
     if not parameters:
         raise NarrowerError("these models cannot be trained: they have no Linear and no BatchNorm1d")
@@ -91,13 +120,14 @@ def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSe
     steps = max(1, settings.max_epochs * len(batches))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     first: tuple[float, ...] = ()
+    finite_c = torch.ones(len(models), dtype=torch.bool)
     for _ in range(settings.max_epochs):
         for inputs, targets in batches:
             x_cni = inputs.expand(len(models), *inputs.shape)
             for layer in layers:
                 x_cni = layer.forward(x_cni)
             losses_c = _losses(x_cni, targets)
-            _check_finite(losses_c, settings)
+            finite_c &= torch.isfinite(losses_c)
             first = first or tuple(losses_c.tolist())
             optimizer.zero_grad()
             losses_c.sum().backward()  # type: ignore[no-untyped-call]
@@ -105,7 +135,12 @@ def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSe
             schedule.step()
     for layer in layers:
         layer.write_back(steps)
-    return TrainedTogether(tuple(model.eval() for model in trained), first)
+    reason = f"the loss is no number; try a learning rate below {settings.learning_rate:g}"
+    return TrainedTogether(
+        tuple(model.eval() for model in trained),
+        first,
+        tuple(None if is_finite else reason for is_finite in finite_c.tolist()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,102 +151,157 @@ class _Stacked:
 
 
 def _is_supported(layer: nn.Module) -> bool:
-    if type(layer) is nn.BatchNorm1d:
+    if isinstance(layer, _NORMS) and type(layer) in _NORMS:
         return layer.affine and layer.track_running_stats and layer.momentum is not None
-    return type(layer) is nn.Linear or type(layer) in _ACTIVATIONS
+    if isinstance(layer, nn.Conv1d | nn.Conv2d) and type(layer) in _CONVOLUTIONS:
+        return layer.groups == 1 and layer.padding_mode == "zeros"
+    if isinstance(layer, nn.Flatten):
+        return layer.start_dim == 1 and layer.end_dim == -1
+    return type(layer) is nn.Linear or type(layer) in _CHANNELWISE
 
 
 def _family(chain: list[nn.Module]) -> tuple[tuple[object, ...], ...]:
     """What must agree between candidates: everything but the widths inside."""
-    ends = [layer for layer in chain if isinstance(layer, nn.Linear)]
-    classes = ends[-1].out_features if ends else 0
-    return (
-        (classes,),
-        *(
-            (type(layer), layer.eps, layer.momentum)
-            if isinstance(layer, nn.BatchNorm1d)
-            else (type(layer), getattr(layer, "bias", None) is not None)
-            for layer in chain
-        ),
+    ends = [layer for layer in chain if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
+    classes = len(ends[-1].weight) if ends else 0
+    return ((classes,), *((type(layer), *_traits(layer)) for layer in chain))
+
+
+def _traits(layer: nn.Module) -> tuple[object, ...]:
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        return layer.eps, layer.momentum
+    if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        return layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.bias is not None
+    if isinstance(layer, nn.Linear):
+        return (layer.bias is not None,)
+    return (repr(layer),)
+
+
+def _stack(same: tuple[nn.Module, ...], widest: nn.Module) -> _Stacked:
+    first = same[0]
+    if isinstance(first, nn.Linear):
+        return _stack_products(same, widest, _linear)
+    if isinstance(first, nn.Conv1d | nn.Conv2d):
+        return _stack_products(same, widest, _convolution(first))
+    if isinstance(first, nn.BatchNorm1d | nn.BatchNorm2d):
+        return _stack_batch_norm(same, widest, first)
+    if isinstance(first, nn.Flatten):
+        return _Stacked((), lambda x: x.flatten(2), lambda _steps: None)
+    return _Stacked(
+        (), lambda x: first(x.flatten(0, 1)).unflatten(0, (len(same), x.shape[1])), lambda _steps: None
     )
 
 
-def _stack(same: tuple[nn.Module, ...]) -> _Stacked:
-    first = same[0]
-    if isinstance(first, nn.Linear):
-        return _stack_linear([layer for layer in same if isinstance(layer, nn.Linear)])
-    if isinstance(first, nn.BatchNorm1d):
-        return _stack_batch_norm([layer for layer in same if isinstance(layer, nn.BatchNorm1d)])
-    return _Stacked((), first.forward, lambda _steps: None)
+class _Leaf:
+    """One parameter of all candidates, [C, ...], zero where a candidate's is smaller than the widest."""
+
+    def __init__(self, name: str, same: Sequence[nn.Module], widest: nn.Module) -> None:
+        self._own: list[Tensor] = [getattr(layer, name) for layer in same]
+        sizes = [tensor.shape for tensor in [*self._own, getattr(widest, name)]]
+        self.shape = (len(same), *(max(size) for size in zip(*sizes, strict=True)))
+        count = prod(self.shape)
+        self.flat = self._own[0].new_zeros(-(-count // _LANES) * _LANES)
+        for row, tensor in zip(self.stacked, self._own, strict=True):
+            row[tuple(slice(size) for size in tensor.shape)] = tensor.detach()
+
+    @property
+    def stacked(self) -> Tensor:
+        """The view [C, ...] of the flat tensor that is trained."""
+        return self.flat[: prod(self.shape)].view(self.shape)
+
+    def write_back(self) -> None:
+        """Give each candidate what is its own."""
+        with torch.no_grad():
+            for row, tensor in zip(self.stacked, self._own, strict=True):
+                tensor.copy_(row[tuple(slice(size) for size in tensor.shape)])
 
 
-def _stack_linear(same: list[nn.Linear]) -> _Stacked:
-    weight_coi = _padded([layer.weight for layer in same]).requires_grad_()
-    biases = [layer.bias for layer in same if layer.bias is not None]
-    bias_co = _padded(biases).requires_grad_() if biases else None
+Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
-    def forward(x_cni: Tensor) -> Tensor:
-        if bias_co is None:
-            return torch.bmm(x_cni, weight_coi.mT)
-        return torch.baddbmm(bias_co[:, None], x_cni, weight_coi.mT)
+
+def _stack_products(same: Sequence[nn.Module], widest: nn.Module, product: Product) -> _Stacked:
+    weight = _Leaf("weight", same, widest)
+    bias = _Leaf("bias", same, widest) if same[0].bias is not None else None
+    leaves = [weight] if bias is None else [weight, bias]
 
     def write_back(_steps: int) -> None:
-        _copy_back(weight_coi, [layer.weight for layer in same])
-        if bias_co is not None:
-            _copy_back(bias_co, biases)
+        for leaf in leaves:
+            leaf.write_back()
 
-    return _Stacked((weight_coi,) if bias_co is None else (weight_coi, bias_co), forward, write_back)
+    return _Stacked(
+        tuple(leaf.flat.requires_grad_() for leaf in leaves),
+        lambda x: product(x, weight.stacked, None if bias is None else bias.stacked),
+        write_back,
+    )
 
 
-def _stack_batch_norm(same: list[nn.BatchNorm1d]) -> _Stacked:
-    weight_ci = _padded([layer.weight for layer in same]).requires_grad_()
-    bias_ci = _padded([layer.bias for layer in same]).requires_grad_()
-    means = [layer.running_mean for layer in same if layer.running_mean is not None]
-    variances = [layer.running_var for layer in same if layer.running_var is not None]
-    mean_ci, variance_ci = _padded(means), _padded(variances)
-    momentum, eps = same[0].momentum, same[0].eps
+def _linear(x_cni: Tensor, weight_coi: Tensor, bias_co: Tensor | None) -> Tensor:
+    if bias_co is None:
+        return torch.bmm(x_cni, weight_coi.mT)
+    return torch.baddbmm(bias_co[:, None], x_cni, weight_coi.mT)
+
+
+def _convolution(layer: nn.Conv1d | nn.Conv2d) -> Product:
+    convolve = _CONVOLUTIONS[type(layer)]
+
+    def product(x: Tensor, weight: Tensor, bias_co: Tensor | None) -> Tensor:
+        """One convolution with a group for each candidate."""
+        candidates = len(x)
+        bias = None if bias_co is None else bias_co.flatten()
+        result = convolve(
+            _side_by_side(x),
+            weight.flatten(0, 1),
+            bias,
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            candidates,
+        )
+        return _apart(result, candidates)
+
+    return product
+
+
+def _side_by_side(x: Tensor) -> Tensor:
+    """[C, N, I, ...] as [N, C * I, ...]."""
+    return x.transpose(0, 1).flatten(1, 2)
+
+
+def _apart(x: Tensor, candidates: int) -> Tensor:
+    """[N, C * I, ...] as [C, N, I, ...]."""
+    apart: Tensor = x.unflatten(1, (candidates, -1)).transpose(0, 1)  # type: ignore[no-untyped-call]
+    return apart
+
+
+def _stack_batch_norm(
+    same: Sequence[nn.Module], widest: nn.Module, first: nn.BatchNorm1d | nn.BatchNorm2d
+) -> _Stacked:
+    weight, bias, mean, variance = leaves = [
+        _Leaf(name, same, widest) for name in ("weight", "bias", "running_mean", "running_var")
+    ]
+    momentum, eps = first.momentum, first.eps
     assert momentum is not None  # _is_supported
 
-    def forward(x_cni: Tensor) -> Tensor:
-        candidates, samples, width = x_cni.shape
-        x_nk = x_cni.transpose(0, 1).reshape(samples, candidates * width)  # K = candidates x channels
-        normal_nk = F.batch_norm(
-            x_nk,
-            mean_ci.view(-1),
-            variance_ci.view(-1),
-            weight_ci.view(-1),
-            bias_ci.view(-1),
+    def forward(x: Tensor) -> Tensor:
+        normal = F.batch_norm(
+            _side_by_side(x),
+            mean.stacked.flatten(),
+            variance.stacked.flatten(),
+            weight.stacked.flatten(),
+            bias.stacked.flatten(),
             True,
             momentum,
             eps,
         )
-        return normal_nk.view(samples, candidates, width).transpose(0, 1)
+        return _apart(normal, len(x))
 
     def write_back(steps: int) -> None:
-        _copy_back(weight_ci, [layer.weight for layer in same])
-        _copy_back(bias_ci, [layer.bias for layer in same])
-        _copy_back(mean_ci, means)
-        _copy_back(variance_ci, variances)
+        for leaf in leaves:
+            leaf.write_back()
         for layer in same:
-            assert layer.num_batches_tracked is not None  # _is_supported
-            layer.num_batches_tracked += steps
+            layer.num_batches_tracked += steps  # type: ignore[assignment, operator] # a tensor: _is_supported
 
-    return _Stacked((weight_ci, bias_ci), forward, write_back)
-
-
-def _padded(tensors: Sequence[Tensor]) -> Tensor:
-    """All tensors in one, [C, ...], zero where a tensor is smaller than the largest."""
-    largest = [max(sizes) for sizes in zip(*(tensor.shape for tensor in tensors), strict=True)]
-    stacked = tensors[0].new_zeros(len(tensors), *largest)
-    for row, tensor in zip(stacked, tensors, strict=True):
-        row[tuple(slice(size) for size in tensor.shape)] = tensor.detach()
-    return stacked
-
-
-def _copy_back(stacked: Tensor, tensors: Sequence[Tensor]) -> None:
-    with torch.no_grad():
-        for row, tensor in zip(stacked, tensors, strict=True):
-            tensor.copy_(row[tuple(slice(size) for size in tensor.shape)])
+    return _Stacked((weight.flat.requires_grad_(), bias.flat.requires_grad_()), forward, write_back)
 
 
 def _losses(outputs_cno: Tensor, targets: Tensor) -> Tensor:
@@ -220,12 +310,3 @@ def _losses(outputs_cno: Tensor, targets: Tensor) -> Tensor:
     flat = outputs_cno.reshape(candidates * samples, classes)
     losses = F.cross_entropy(flat, targets.repeat(candidates), reduction="none")
     return losses.view(candidates, samples).mean(dim=1)
-
-
-def _check_finite(losses_c: Tensor, settings: TrainingSettings) -> None:
-    if not bool(torch.isfinite(losses_c).all()):
-        which = int((~torch.isfinite(losses_c)).nonzero()[0])
-        raise NarrowerError(
-            f"the loss of candidate {which} became {losses_c[which].item()}; try a learning rate below "
-            f"{settings.learning_rate:g}"
-        )

@@ -3,12 +3,13 @@
 import copy
 import logging
 import signal
+import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def train(
     check_fit(model, data)
     check_accelerator(settings.accelerator)
     started = time.monotonic()
-    classifier = _Classifier(copy.deepcopy(model), settings)
+    classifier = _Classifier(copy.deepcopy(model).train(), settings)
     checkpoint = ModelCheckpoint(
         directory / "checkpoints",
         filename="best",
@@ -95,6 +96,18 @@ def train(
         epochs=trainer.current_epoch,
         seconds=time.monotonic() - started,
     )
+
+
+def train_weights(model: nn.Module, data: DataSet, settings: TrainingSettings) -> nn.Module:
+    """A trained copy of ``model``, with the weights of its best epoch; nothing is left on disk.
+
+    Raises:
+        NarrowerError: as ``train``.
+    """
+    with tempfile.TemporaryDirectory(prefix="narrower-") as directory:
+        quiet = replace(settings, log_every_n_steps=10**9)
+        result = train(model, data, quiet, Path(directory), show_progress=False)
+        return load_weights(model, result.best_checkpoint)
 
 
 def check_accelerator(name: str) -> None:

@@ -1,0 +1,57 @@
+"""How the plans of a problem get their quality."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.quality import Quality
+from narrower.pipeline.problem import Problem
+from narrower.plan import Plan
+
+
+class Scorer(Protocol):
+    """Scores plans, many at once."""
+
+    @property
+    def adopted(self) -> int:
+        """Plans whose result came from an earlier search."""
+
+    @property
+    def training(self) -> str | None:
+        """How candidates get their weights, in words; None where all plans share them."""
+
+    def evaluate(self, plans: Sequence[Plan]) -> list[Quality]:
+        """The quality of each plan; one that goes wrong has a ``failure``."""
+
+    def adopt(self, results: Mapping[Plan, Quality]) -> None:
+        """Use results of an earlier search under the same conditions."""
+
+
+class SharedScore:
+    """All plans are scored with the same weights."""
+
+    training = None
+
+    def __init__(self, problem: Problem, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self.adopt = evaluator.adopt
+        self.evaluate = partial(evaluator.evaluate, loss="loss" in problem.seen_metrics)
+
+    @property
+    def adopted(self) -> int:
+        """Plans whose result came from an earlier search."""
+        return self._evaluator.adopted
+
+
+def build_scorer(problem: Problem, evaluator: Evaluator) -> Scorer:
+    """What scores a problem's plans; ``evaluator`` is that of the model as it is."""
+    if problem.candidates is not None:
+        from narrower.pipeline.resized_score import ResizedScore  # Lightning takes seconds to import
+
+        return ResizedScore(problem, evaluator.batch_size)
+    if problem.retraining is not None:
+        from narrower.pipeline.retraining import RetrainingScore
+
+        return RetrainingScore(problem, problem.retraining, evaluator.batch_size)
+    return SharedScore(problem, evaluator)
