@@ -89,3 +89,55 @@ def test_a_model_with_something_between_its_layers_is_no_chain() -> None:
     assert layers_of_chain(_Residual(), part.inputs[:2]) is None
     with pytest.raises(NarrowerError, match="one at a time"):
         train_together([_Residual()], part, SETTINGS)
+
+
+def test_what_a_candidate_becomes_does_not_depend_on_the_others() -> None:
+    part = samples()
+    models = [candidate(width, seed) for seed, width in enumerate((2, 7, 4, 9, 3))]
+    together = train_together(models, part, SETTINGS, widest=models[3]).models
+    for some in ([0], [2, 1], [4, 3, 0]):
+        trained = train_together([models[i] for i in some], part, SETTINGS, widest=models[3]).models
+        for number, model in zip(some, trained, strict=True):
+            torch.testing.assert_close(model.state_dict(), together[number].state_dict(), rtol=0, atol=0)
+
+
+def convolutional(width: int, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(width, 2 * width, 3, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(2 * width, 3),
+    )
+
+
+def test_chains_of_convolutions_are_trained_together_as_well() -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(96, 1, 6, 6, generator=generator)
+    part = Part(inputs, inputs[:, 0, 0, :3].argmax(dim=1))
+    models = [convolutional(width, seed) for seed, width in enumerate((2, 5, 3))]
+    together = train_together(models, part, SETTINGS)
+    for model, trained, first in zip(models, together.models, together.first_losses, strict=True):
+        alone, first_alone = train_alone(model, part)
+        assert first == pytest.approx(first_alone, abs=1e-5)
+        torch.testing.assert_close(trained(inputs), alone.eval()(inputs), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            trained.state_dict()["1.running_var"], alone.state_dict()["1.running_var"], rtol=1e-3, atol=1e-3
+        )
+
+
+def test_a_candidate_without_a_loss_does_not_spoil_the_others() -> None:
+    part = samples()
+    broken = candidate(3, 0)
+    with torch.no_grad():
+        broken[1].weight.fill_(float("nan"))  # type: ignore[union-attr, operator]
+    good = candidate(4, 1)
+    together = train_together([broken, good], part, SETTINGS, widest=good)
+    assert "learning rate" in (together.failures[0] or "")
+    assert together.failures[1] is None
+    (alone,) = train_together([good], part, SETTINGS, widest=good).models
+    torch.testing.assert_close(together.models[1].state_dict(), alone.state_dict(), rtol=0, atol=0)

@@ -15,7 +15,7 @@ from narrower.searching.space_settings import (
     WidthChoices,
 )
 from narrower.settings.checks import FAMILIES, SCOPES
-from narrower.settings.schema import SPACE_KINDS, CandidateTraining, LayerConfig, RunSettings
+from narrower.settings.schema import SPACE_KINDS, CandidateTraining, LayerConfig, RunSettings, Table
 from narrower.tasks.training_settings import CandidateSettings, TrainingSettings
 
 
@@ -66,7 +66,7 @@ def candidate_settings(settings: RunSettings) -> CandidateSettings | None:
                 "with random weights; allowed: slice, net2net, or eval_mode = false, which trains each"
             )
         for key in ("n_epochs", "batch_size", "learning_rate", "n_seeds", "keep"):
-            if key in given.model_fields_set:
+            if key in _given(given):
                 raise SettingsError(
                     f"{where}.{key}: nothing is trained with eval_mode = true; set it to false"
                 )
@@ -173,7 +173,7 @@ def _layer_choices(layer: str, config: LayerConfig, kind: Kind) -> LayerChoices:
             raise SettingsError(
                 f"{where}.name: found {name!r}; allowed in this kind of space: {', '.join(_NAMES[kind])}"
             )
-    for key in config.model_fields_set:
+    for key in _given(config):
         of_widths = key in ("channel_multiplier", "parent_block_name")
         if (of_widths and kind == "quantize") or (key in _FORMAT_KEYS and kind == "resize"):
             raise SettingsError(
@@ -193,6 +193,11 @@ def _layer_choices(layer: str, config: LayerConfig, kind: Kind) -> LayerChoices:
         OperandChoices(config.bias_width or (), config.bias_frac_width),
         WidthChoices(_multipliers(config, names, kind), config.parent_block_name or ()),
     )
+
+
+def _given(table: Table) -> list[str]:
+    """The keys of a table that do not have their default; resolved files hold the others as well."""
+    return [key for key, field in type(table).model_fields.items() if getattr(table, key) != field.default]
 
 
 def _multipliers(config: LayerConfig, names: Sequence[str], kind: Kind) -> tuple[float, ...]:

@@ -3,13 +3,14 @@
 Shapes in names: c candidates, n samples, i inputs and o outputs of the widest candidate. Narrower candidates
 are padded with zeros; a padded channel stays zero and gets a gradient of zero, so that it never learns. Where
 all are padded to the same widest model, what a candidate becomes does not depend on which others are trained
-with it, bit for bit: so the trials of a search can be repeated.
+with it: bit for bit without convolutions, to rounding with them. So the trials of a search can be repeated.
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +39,9 @@ _CHANNELWISE = (
 )
 _CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d}
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_LANES = 16  # numbers that are updated at once; a rest would be rounded in another way
+# Numbers that are computed at once. Libraries round what is left over, or unaligned, in another way: so rows
+# of channels are filled up to whole lanes, which every candidate's begin with.
+_LANES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,9 @@ def train_together(
         )
     largest = layers_of_chain(widest, part.inputs[:2]) if widest is not None else found[0]
     assert largest is not None
-    layers = [_stack(same, most) for same, most in zip(zip(*found, strict=True), largest, strict=True)]
+    fill = 1 if any(isinstance(layer, nn.Conv1d | nn.Conv2d) for layer in largest) else _LANES
+    layers = [_stack(same, most, fill) for same, most in zip(zip(*found, strict=True), largest, strict=True)]
+    ((classes, *_), *_) = _family(largest)
     parameters = [parameter for layer in layers for parameter in layer.parameters]
     if not parameters:
         raise NarrowerError("these models cannot be trained: they have no Linear and no BatchNorm1d")
@@ -126,7 +131,7 @@ def train_together(
             x_cni = inputs.expand(len(models), *inputs.shape)
             for layer in layers:
                 x_cni = layer.forward(x_cni)
-            losses_c = _losses(x_cni, targets)
+            losses_c = _losses(x_cni[..., :classes], targets)
             finite_c &= torch.isfinite(losses_c)
             first = first or tuple(losses_c.tolist())
             optimizer.zero_grad()
@@ -160,8 +165,8 @@ def _is_supported(layer: nn.Module) -> bool:
     return type(layer) is nn.Linear or type(layer) in _CHANNELWISE
 
 
-def _family(chain: list[nn.Module]) -> tuple[tuple[object, ...], ...]:
-    """What must agree between candidates: everything but the widths inside."""
+def _family(chain: list[nn.Module]) -> tuple[tuple[Any, ...], ...]:
+    """What must agree between candidates: the number of classes, and everything but the widths inside."""
     ends = [layer for layer in chain if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
     classes = len(ends[-1].weight) if ends else 0
     return ((classes,), *((type(layer), *_traits(layer)) for layer in chain))
@@ -177,14 +182,14 @@ def _traits(layer: nn.Module) -> tuple[object, ...]:
     return (repr(layer),)
 
 
-def _stack(same: tuple[nn.Module, ...], widest: nn.Module) -> _Stacked:
+def _stack(same: tuple[nn.Module, ...], widest: nn.Module, fill: int) -> _Stacked:
     first = same[0]
     if isinstance(first, nn.Linear):
-        return _stack_products(same, widest, _linear)
+        return _stack_products(same, widest, fill, _linear)
     if isinstance(first, nn.Conv1d | nn.Conv2d):
-        return _stack_products(same, widest, _convolution(first))
+        return _stack_products(same, widest, fill, _convolution(first))
     if isinstance(first, nn.BatchNorm1d | nn.BatchNorm2d):
-        return _stack_batch_norm(same, widest, first)
+        return _stack_batch_norm(same, widest, fill, first)
     if isinstance(first, nn.Flatten):
         return _Stacked((), lambda x: x.flatten(2), lambda _steps: None)
     return _Stacked(
@@ -193,12 +198,15 @@ def _stack(same: tuple[nn.Module, ...], widest: nn.Module) -> _Stacked:
 
 
 class _Leaf:
-    """One parameter of all candidates, [C, ...], zero where a candidate's is smaller than the widest."""
+    """One parameter of all candidates, [C, ...], zero where a candidate's is smaller than the widest.
 
-    def __init__(self, name: str, same: Sequence[nn.Module], widest: nn.Module) -> None:
+    Every dimension is a multiple of ``fill``.
+    """
+
+    def __init__(self, name: str, same: Sequence[nn.Module], widest: nn.Module, fill: int) -> None:
         self._own: list[Tensor] = [getattr(layer, name) for layer in same]
         sizes = [tensor.shape for tensor in [*self._own, getattr(widest, name)]]
-        self.shape = (len(same), *(max(size) for size in zip(*sizes, strict=True)))
+        self.shape = (len(same), *(-(-max(size) // fill) * fill for size in zip(*sizes, strict=True)))
         count = prod(self.shape)
         self.flat = self._own[0].new_zeros(-(-count // _LANES) * _LANES)
         for row, tensor in zip(self.stacked, self._own, strict=True):
@@ -219,9 +227,9 @@ class _Leaf:
 Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-def _stack_products(same: Sequence[nn.Module], widest: nn.Module, product: Product) -> _Stacked:
-    weight = _Leaf("weight", same, widest)
-    bias = _Leaf("bias", same, widest) if same[0].bias is not None else None
+def _stack_products(same: Sequence[nn.Module], widest: nn.Module, fill: int, product: Product) -> _Stacked:
+    weight = _Leaf("weight", same, widest, fill)
+    bias = _Leaf("bias", same, widest, fill) if same[0].bias is not None else None
     leaves = [weight] if bias is None else [weight, bias]
 
     def write_back(_steps: int) -> None:
@@ -230,7 +238,9 @@ def _stack_products(same: Sequence[nn.Module], widest: nn.Module, product: Produ
 
     return _Stacked(
         tuple(leaf.flat.requires_grad_() for leaf in leaves),
-        lambda x: product(x, weight.stacked, None if bias is None else bias.stacked),
+        lambda x: product(
+            _filled(x, weight.shape[2]), weight.stacked, None if bias is None else bias.stacked
+        ),
         write_back,
     )
 
@@ -262,6 +272,12 @@ def _convolution(layer: nn.Conv1d | nn.Conv2d) -> Product:
     return product
 
 
+def _filled(x: Tensor, channels: int) -> Tensor:
+    """[C, N, I, ...] with zeros for the channels that are missing."""
+    missing = channels - x.shape[2]
+    return F.pad(x, (*(0 for _ in range(2 * (x.dim() - 3))), 0, missing)) if missing > 0 else x
+
+
 def _side_by_side(x: Tensor) -> Tensor:
     """[C, N, I, ...] as [N, C * I, ...]."""
     return x.transpose(0, 1).flatten(1, 2)
@@ -274,17 +290,18 @@ def _apart(x: Tensor, candidates: int) -> Tensor:
 
 
 def _stack_batch_norm(
-    same: Sequence[nn.Module], widest: nn.Module, first: nn.BatchNorm1d | nn.BatchNorm2d
+    same: Sequence[nn.Module], widest: nn.Module, fill: int, first: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> _Stacked:
     weight, bias, mean, variance = leaves = [
-        _Leaf(name, same, widest) for name in ("weight", "bias", "running_mean", "running_var")
+        _Leaf(name, same, widest, fill) for name in ("weight", "bias", "running_mean", "running_var")
     ]
     momentum, eps = first.momentum, first.eps
     assert momentum is not None  # _is_supported
 
     def forward(x: Tensor) -> Tensor:
+        x_nk = _side_by_side(_filled(x, weight.shape[1]))  # K = candidates x channels
         normal = F.batch_norm(
-            _side_by_side(x),
+            x_nk,
             mean.stacked.flatten(),
             variance.stacked.flatten(),
             weight.stacked.flatten(),
