@@ -35,7 +35,7 @@ def test_a_file_of_the_peer_trains_every_network_and_keeps_the_front(run_narrowe
     assert code == 0, err
     found = record()
     assert found["completeness"] == "complete: 16 of 16"  # the multipliers of input_only change nothing
-    assert "scratch, 1 epochs, up to 16 at once" in err
+    assert "scratch, 1 epochs, up to 64 at once" in err
     for member in found["members"]:
         assert member["alone_accuracy"] == pytest.approx(member["metrics"]["accuracy"], abs=0.03)
         model = narrower.load_compressed(Path("runs/jsc-widths") / member["weights"])

@@ -94,9 +94,9 @@ def test_a_model_with_something_between_its_layers_is_no_chain() -> None:
 def test_what_a_candidate_becomes_does_not_depend_on_the_others() -> None:
     part = samples()
     models = [candidate(width, seed) for seed, width in enumerate((2, 7, 4, 9, 3))]
-    together = train_together(models, part, SETTINGS, widest=models[3]).models
+    together = train_together(models, part, SETTINGS).models
     for some in ([0], [2, 1], [4, 3, 0]):
-        trained = train_together([models[i] for i in some], part, SETTINGS, widest=models[3]).models
+        trained = train_together([models[i] for i in some], part, SETTINGS).models
         for number, model in zip(some, trained, strict=True):
             torch.testing.assert_close(model.state_dict(), together[number].state_dict(), rtol=0, atol=0)
 
@@ -136,8 +136,8 @@ def test_a_candidate_without_a_loss_does_not_spoil_the_others() -> None:
     with torch.no_grad():
         broken[1].weight.fill_(float("nan"))  # type: ignore[union-attr, operator]
     good = candidate(4, 1)
-    together = train_together([broken, good], part, SETTINGS, widest=good)
+    together = train_together([broken, good], part, SETTINGS)
     assert "learning rate" in (together.failures[0] or "")
     assert together.failures[1] is None
-    (alone,) = train_together([good], part, SETTINGS, widest=good).models
+    (alone,) = train_together([good], part, SETTINGS).models
     torch.testing.assert_close(together.models[1].state_dict(), alone.state_dict(), rtol=0, atol=0)

@@ -22,6 +22,7 @@ from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.options import SearchOptions
+from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings import convert
@@ -33,7 +34,6 @@ from narrower.tasks.scoring import check_fit
 from narrower.tasks.training_settings import CandidateSettings, TrainingSettings
 from narrower.transform.resized import wanted_counts
 
-TOGETHER = 16  # resized candidates that are trained at once
 SAMPLES_KEY = "search.strategy.sw_runner.basic_evaluation.num_samples"
 Say = Callable[[str], None]
 
@@ -68,6 +68,13 @@ class Problem:
     def shares_weights(self) -> bool:
         """Whether all plans are scored with the same weights."""
         return self.retraining is None and self.candidates is None
+
+    @property
+    def together(self) -> int | None:
+        """Plans that are proposed at a time where candidates are trained: at once that takes less time."""
+        if self.candidates is None or self.candidates.training is None:
+            return None
+        return 64 if self.options.sampler in ENUMERATIONS else 16
 
     @property
     def needs_weights(self) -> bool:

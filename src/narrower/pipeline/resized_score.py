@@ -12,15 +12,18 @@ from narrower.errors import NarrowerError
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.quality import Quality, failed
 from narrower.graph.lower import lower
+from narrower.graph.network import numel
 from narrower.graph.program import Program, with_parameters
 from narrower.graph.trace import trace
-from narrower.pipeline.problem import TOGETHER, Problem
+from narrower.pipeline.problem import Problem
 from narrower.plan import Plan
 from narrower.tasks.batched_training import layers_of_chain, train_together
 from narrower.tasks.training import train_weights
 from narrower.tasks.training_settings import TrainingSettings
 from narrower.transform.resized import TaylorData, wanted_counts, with_counts
 
+MOST_TOGETHER = 64  # candidates that are trained at once
+MOST_VALUES = 2**28  # numbers that the layers of these may hold for one batch
 MOST_KEPT = 2**28  # bytes of trained weights that are kept for plans of the same widths
 TAYLOR_SAMPLES = 1024
 
@@ -44,6 +47,22 @@ class ResizedScore:
         chain = layers_of_chain(self._problem.model, self._problem.data.train.inputs[:2])
         return self._settings.training is not None and chain is not None
 
+    @cached_property
+    def _at_once(self) -> int:
+        """Candidates that are trained at once, so that memory suffices."""
+        if not self.trains_together or self._settings.training is None:
+            return 1
+        batch = self._settings.training.batch_size
+        widest = {
+            layer: max(plan.width for option in slot.options for name, plan in option if name == layer)
+            for slot in self._problem.space.slots
+            for layer in slot.layers
+            if any(plan.width > 1 for option in slot.options for name, plan in option if name == layer)
+        }
+        operators = self._problem.resized_network(widest).operators
+        values = sum(numel(operator.output_shape, batch) for operator in operators)
+        return max(1, min(MOST_TOGETHER, MOST_VALUES // values))
+
     @property
     def training(self) -> str:
         """How candidates get their weights, in words."""
@@ -54,7 +73,7 @@ class ResizedScore:
         if settings.seeds > 1:
             how += f", {settings.keep} of {settings.seeds} seeds"
         if self.trains_together:
-            return f"{how}, up to {TOGETHER} at once"
+            return f"{how}, up to {self._at_once} at once"
         return (
             f"{how}, one at a time: {self._problem.model_name} is no chain of linear layers, convolutions, "
             "batch norms, activations and pooling"
@@ -74,8 +93,8 @@ class ResizedScore:
                 self.adopted += 1
             else:
                 by_widths.setdefault(tuple(plan.widths.items()), []).append(plan)
-        for start in range(0, len(by_widths), TOGETHER):
-            some = list(by_widths)[start : start + TOGETHER]
+        for start in range(0, len(by_widths), self._at_once):
+            some = list(by_widths)[start : start + self._at_once]
             self._train([widths for widths in some if widths not in self._trained])
             for widths in some:
                 scored = self._score(widths, by_widths[widths])
@@ -137,16 +156,6 @@ class ResizedScore:
             spread=spread,
         )
 
-    @cached_property
-    def _widest(self) -> nn.Module:
-        """A candidate with the largest option of every width: the others are padded to its shapes."""
-        options = [
-            max(slot.options, key=lambda option: max((plan.width for _, plan in option), default=1.0))
-            for slot in self._problem.space.slots
-        ]
-        widths = {layer: plan.width for option in options for layer, plan in option if plan.width > 1.0}
-        return self.initial(tuple(sorted(widths.items())), 0)
-
     def _train(self, missing: Sequence[Widths]) -> None:
         settings, problem = self._settings, self._problem
         candidates: dict[Widths, list[nn.Module]] = {}
@@ -176,7 +185,7 @@ class ResizedScore:
         """Trained copies, or why there is none."""
         data = self._problem.data
         if self.trains_together:
-            trained = train_together(models, data.train, training, widest=self._widest)
+            trained = train_together(models, data.train, training)
             return [failure or model for model, failure in zip(trained.models, trained.failures, strict=True)]
         alone: list[nn.Module | str] = []
         for model in models:
@@ -189,7 +198,7 @@ class ResizedScore:
     def _keep(self, widths: Widths, models: tuple[nn.Module, ...] | str) -> None:
         self._trained[widths] = models
         self._kept_bytes += _size(models)
-        while self._kept_bytes > MOST_KEPT and len(self._trained) > TOGETHER:
+        while self._kept_bytes > MOST_KEPT and len(self._trained) > self._at_once:
             _, dropped = self._trained.popitem(last=False)
             self._kept_bytes -= _size(dropped)
 

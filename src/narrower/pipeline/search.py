@@ -14,7 +14,7 @@ from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.early import EarlyScores, pieces
 from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
 from narrower.graph.lower import lower
-from narrower.pipeline.problem import TOGETHER, Problem
+from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import build_record
 from narrower.pipeline.scores import Scorer, build_scorer
 from narrower.report.record import RunRecord
@@ -166,9 +166,6 @@ def _search(
     if problem.candidates is None or problem.candidates.seeds == 1:  # the spread is not taken over
         scorer.adopt(earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}))
     loss = "loss" in problem.seen_metrics
-    together = (
-        TOGETHER if problem.candidates is not None and problem.candidates.training is not None else None
-    )
     wanted = problem.wanted_trials
     costs = problem.costs
     loop = Loop(
@@ -187,11 +184,11 @@ def _search(
         store,
         seed=options.seed,
         early_score=partial(early.evaluate, loss=loss) if early else None,
-        least_chunk=together or 1,
+        least_chunk=problem.together or 1,
     )
     try:
         with show_progress(wanted) as progress:
-            loop.run(Budget(wanted, options.timeout_seconds, options.batch or together), progress)
+            loop.run(Budget(wanted, options.timeout_seconds, options.batch or problem.together), progress)
     except DivergedError as error:
         changed = ", ".join(changed_versions(facts.get("environment"))) or "no version that is recorded"
         raise RunError(

@@ -1,9 +1,9 @@
 """Train candidates of one architecture and many widths together: one batched product for each layer.
 
-Shapes in names: c candidates, n samples, i inputs and o outputs of the widest candidate. Narrower candidates
-are padded with zeros; a padded channel stays zero and gets a gradient of zero, so that it never learns. Where
-all are padded to the same widest model, what a candidate becomes does not depend on which others are trained
-with it: bit for bit without convolutions, to rounding with them. So the trials of a search can be repeated.
+Shapes in names: c candidates, n samples, i inputs and o outputs. Widths are filled up with zeros to powers of
+two; a channel of filling stays zero and gets a gradient of zero, so that it never learns. Candidates of the
+same filled widths share one product for each layer. So a candidate's sizes do not depend on which others are
+trained with it, and neither does what it becomes: bit for bit without convolutions, to rounding with them.
 """
 
 import copy
@@ -40,7 +40,7 @@ _CHANNELWISE = (
 _CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d}
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 # Numbers that are computed at once. Libraries round what is left over, or unaligned, in another way: so rows
-# of channels are filled up to whole lanes, which every candidate's begin with.
+# of channels have whole lanes.
 _LANES = 16
 
 
@@ -93,13 +93,10 @@ def layers_of_chain(model: nn.Module, inputs: Tensor) -> list[nn.Module] | None:
     return [leaves[position] for position in positions]
 
 
-def train_together(
-    models: Sequence[nn.Module], part: Part, settings: TrainingSettings, *, widest: nn.Module | None = None
-) -> TrainedTogether:
+def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSettings) -> TrainedTogether:
     """Train a copy of each model as if it were alone; all see the same batches in the same order.
 
-    Adam with the cosine schedule of ``tasks/training.py``; the weights are those after the last epoch. Models
-    are padded to the widest of them, or to ``widest``.
+    Adam with the cosine schedule of ``tasks/training.py``; the weights are those after the last epoch.
 
     Raises:
         NarrowerError: the models are not chains of the same layers.
@@ -112,40 +109,63 @@ def train_together(
             "these models cannot be trained together: allowed are chains of linear layers, convolutions, "
             "batch norms, activations and pooling that differ in their widths only; train them one at a time"
         )
-    largest = layers_of_chain(widest, part.inputs[:2]) if widest is not None else found[0]
-    assert largest is not None
-    fill = 1 if any(isinstance(layer, nn.Conv1d | nn.Conv2d) for layer in largest) else _LANES
-    layers = [_stack(same, most, fill) for same, most in zip(zip(*found, strict=True), largest, strict=True)]
-    ((classes, *_), *_) = _family(largest)
-    parameters = [parameter for layer in layers for parameter in layer.parameters]
+    lanes = 1 if any(isinstance(layer, nn.Conv1d | nn.Conv2d) for layer in found[0]) else _LANES
+    of_one_size: dict[tuple[object, ...], list[int]] = {}
+    for number, chain in enumerate(found):
+        sizes = tuple(_filled_shape(p.shape, lanes) for layer in chain for p in layer.parameters())
+        of_one_size.setdefault(sizes, []).append(number)
+    first, finite = _train(found, list(of_one_size.values()), lanes, part, settings)
+    reason = f"the loss is no number; try a learning rate below {settings.learning_rate:g}"
+    return TrainedTogether(
+        tuple(model.eval() for model in trained),
+        tuple(first.tolist()),
+        tuple(None if is_finite else reason for is_finite in finite.tolist()),
+    )
+
+
+def _train(
+    chains: Sequence[list[nn.Module]],
+    groups: Sequence[list[int]],
+    lanes: int,
+    part: Part,
+    settings: TrainingSettings,
+) -> tuple[Tensor, Tensor]:
+    """Train chains in place, those of a group at once; their first losses, and whether all were numbers."""
+    stacks = [
+        [_stack(same, lanes) for same in zip(*(chains[number] for number in group), strict=True)]
+        for group in groups
+    ]
+    parameters = [parameter for layers in stacks for layer in layers for parameter in layer.parameters]
     if not parameters:
-        raise NarrowerError("these models cannot be trained: they have no Linear and no BatchNorm1d")
+        raise NarrowerError("these models cannot be trained: they have no parameters")
+    ((classes, *_), *_) = _family(chains[0])
     optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
     batches = Batches(part, settings.batch_size, settings.seed)
     steps = max(1, settings.max_epochs * len(batches))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    first: tuple[float, ...] = ()
-    finite_c = torch.ones(len(models), dtype=torch.bool)
+    order = torch.tensor([number for group in groups for number in group]).argsort()
+    first: Tensor | None = None
+    finite_c = torch.ones(len(chains), dtype=torch.bool)
     for _ in range(settings.max_epochs):
         for inputs, targets in batches:
-            x_cni = inputs.expand(len(models), *inputs.shape)
-            for layer in layers:
-                x_cni = layer.forward(x_cni)
-            losses_c = _losses(x_cni[..., :classes], targets)
+            losses = []
+            for group, layers in zip(groups, stacks, strict=True):
+                x_cni = inputs.expand(len(group), *inputs.shape)
+                for layer in layers:
+                    x_cni = layer.forward(x_cni)
+                losses.append(_losses(x_cni[..., :classes], targets))
+            losses_c = torch.cat(losses)[order]
             finite_c &= torch.isfinite(losses_c)
-            first = first or tuple(losses_c.tolist())
+            first = losses_c.detach() if first is None else first
             optimizer.zero_grad()
             losses_c.sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-    for layer in layers:
-        layer.write_back(steps)
-    reason = f"the loss is no number; try a learning rate below {settings.learning_rate:g}"
-    return TrainedTogether(
-        tuple(model.eval() for model in trained),
-        first,
-        tuple(None if is_finite else reason for is_finite in finite_c.tolist()),
-    )
+    for layers in stacks:
+        for layer in layers:
+            layer.write_back(steps)
+    assert first is not None
+    return first, finite_c
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,31 +202,34 @@ def _traits(layer: nn.Module) -> tuple[object, ...]:
     return (repr(layer),)
 
 
-def _stack(same: tuple[nn.Module, ...], widest: nn.Module, fill: int) -> _Stacked:
+def _stack(same: tuple[nn.Module, ...], lanes: int) -> _Stacked:
     first = same[0]
     if isinstance(first, nn.Linear):
-        return _stack_products(same, widest, fill, _linear)
+        return _stack_products(same, lanes, _linear)
     if isinstance(first, nn.Conv1d | nn.Conv2d):
-        return _stack_products(same, widest, fill, _convolution(first))
+        return _stack_products(same, lanes, _convolution(first))
     if isinstance(first, nn.BatchNorm1d | nn.BatchNorm2d):
-        return _stack_batch_norm(same, widest, fill, first)
+        return _stack_batch_norm(same, lanes, first)
     if isinstance(first, nn.Flatten):
         return _Stacked((), lambda x: x.flatten(2), lambda _steps: None)
+    if isinstance(first, nn.ReLU):
+        return _Stacked((), torch.relu, lambda _steps: None)
     return _Stacked(
         (), lambda x: first(x.flatten(0, 1)).unflatten(0, (len(same), x.shape[1])), lambda _steps: None
     )
 
 
+def _filled_shape(shape: Sequence[int], lanes: int) -> tuple[int, ...]:
+    """The sizes of a parameter with widths that are powers of two; those of a kernel stay."""
+    return (*(max(lanes, 1 << (size - 1).bit_length()) for size in shape[:2]), *shape[2:])
+
+
 class _Leaf:
-    """One parameter of all candidates, [C, ...], zero where a candidate's is smaller than the widest.
+    """One parameter of all candidates, [C, ...], zero where a candidate's own is smaller."""
 
-    Every dimension is a multiple of ``fill``.
-    """
-
-    def __init__(self, name: str, same: Sequence[nn.Module], widest: nn.Module, fill: int) -> None:
+    def __init__(self, name: str, same: Sequence[nn.Module], lanes: int) -> None:
         self._own: list[Tensor] = [getattr(layer, name) for layer in same]
-        sizes = [tensor.shape for tensor in [*self._own, getattr(widest, name)]]
-        self.shape = (len(same), *(-(-max(size) // fill) * fill for size in zip(*sizes, strict=True)))
+        self.shape = (len(same), *_filled_shape(self._own[0].shape, lanes))
         count = prod(self.shape)
         self.flat = self._own[0].new_zeros(-(-count // _LANES) * _LANES)
         for row, tensor in zip(self.stacked, self._own, strict=True):
@@ -227,9 +250,9 @@ class _Leaf:
 Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-def _stack_products(same: Sequence[nn.Module], widest: nn.Module, fill: int, product: Product) -> _Stacked:
-    weight = _Leaf("weight", same, widest, fill)
-    bias = _Leaf("bias", same, widest, fill) if same[0].bias is not None else None
+def _stack_products(same: Sequence[nn.Module], lanes: int, product: Product) -> _Stacked:
+    weight = _Leaf("weight", same, lanes)
+    bias = _Leaf("bias", same, lanes) if same[0].bias is not None else None
     leaves = [weight] if bias is None else [weight, bias]
 
     def write_back(_steps: int) -> None:
@@ -273,9 +296,9 @@ def _convolution(layer: nn.Conv1d | nn.Conv2d) -> Product:
 
 
 def _filled(x: Tensor, channels: int) -> Tensor:
-    """[C, N, I, ...] with zeros for the channels that are missing."""
+    """[C, N, I, ...] with as many channels: zeros are added, or filling is left out."""
     missing = channels - x.shape[2]
-    return F.pad(x, (*(0 for _ in range(2 * (x.dim() - 3))), 0, missing)) if missing > 0 else x
+    return F.pad(x, (*(0 for _ in range(2 * (x.dim() - 3))), 0, missing)) if missing else x
 
 
 def _side_by_side(x: Tensor) -> Tensor:
@@ -290,10 +313,10 @@ def _apart(x: Tensor, candidates: int) -> Tensor:
 
 
 def _stack_batch_norm(
-    same: Sequence[nn.Module], widest: nn.Module, fill: int, first: nn.BatchNorm1d | nn.BatchNorm2d
+    same: Sequence[nn.Module], lanes: int, first: nn.BatchNorm1d | nn.BatchNorm2d
 ) -> _Stacked:
     weight, bias, mean, variance = leaves = [
-        _Leaf(name, same, widest, fill) for name in ("weight", "bias", "running_mean", "running_var")
+        _Leaf(name, same, lanes) for name in ("weight", "bias", "running_mean", "running_var")
     ]
     momentum, eps = first.momentum, first.eps
     assert momentum is not None  # _is_supported
@@ -322,8 +345,7 @@ def _stack_batch_norm(
 
 
 def _losses(outputs_cno: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of each candidate, [C]."""
-    candidates, samples, classes = outputs_cno.shape
-    flat = outputs_cno.reshape(candidates * samples, classes)
-    losses = F.cross_entropy(flat, targets.repeat(candidates), reduction="none")
-    return losses.view(candidates, samples).mean(dim=1)
+    """Mean cross entropy of each candidate, [C]; classes outside, which is faster for few of them."""
+    logits_ocn = outputs_cno.permute(2, 0, 1).contiguous()
+    right_cn = F.log_softmax(logits_ocn, dim=0).gather(0, targets.expand(1, *logits_ocn.shape[1:]))[0]
+    return -right_cn.mean(dim=1)
