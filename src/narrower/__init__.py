@@ -5,11 +5,16 @@ from typing import Any
 
 # Public names and where they live; loaded on first use, since torch takes seconds to import.
 _HOMES = {
+    "CandidateSettings": "narrower.tasks.training_settings",
     "FixedPoint": "narrower.formats.fixed",
     "LayerPlan": "narrower.plan",
     "NarrowerError": "narrower.errors",
     "Plan": "narrower.plan",
+    "Subject": "narrower.export.deliver",
+    "TrainingSettings": "narrower.tasks.training_settings",
+    "Wishes": "narrower.export.deliver",
     "build_model": "narrower.tasks.models",
+    "export_plan": "narrower.export.deliver",
     "groups": "narrower.transform.resized",
     "load_compressed": "narrower.export.compressed",
     "load_data_set": "narrower.tasks.datasets",

@@ -1,6 +1,7 @@
 """Spaces of widths: which choices there are, and what their plans cost."""
 
 import itertools
+import pickle
 
 import pytest
 import torch
@@ -10,14 +11,17 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, find_channels
 from narrower.graph.trace import trace
+from narrower.pipeline.problem import pose
 from narrower.plan import Plan
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import ResizedCosts
 from narrower.searching.space import Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings, WidthChoices
+from narrower.settings.load import load_settings
 from narrower.tasks.models import build_model
 from narrower.transform.resized import resize, wanted_counts
 from tests import zoo
+from tests.docs.console import ROOT
 
 SAMPLES = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
 
@@ -144,3 +148,11 @@ def test_batch_norms_and_activations_of_the_inputs_are_parents(relu: Channels) -
         space(relu, {"seq_blocks_2": wide(2, parents=(parent,))})
     for parent in ("seq_blocks_3", "seq_blocks.2"):
         space(relu, {"seq_blocks_4": wide(2, parents=(parent,))})
+
+
+def test_costs_can_be_sent_to_another_process() -> None:
+    """The comparison of samplers does so."""
+    settings = load_settings(ROOT / "configs" / "jsc-widths.toml").settings
+    costs = pose(settings).costs
+    sent = pickle.loads(pickle.dumps(costs))
+    assert sent.ranges() == costs.ranges()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import inf
 from pathlib import Path
 
@@ -97,7 +97,7 @@ class Problem:
         """What the plans of the space cost."""
         if self.channels is None:
             return FormatCosts(self.space, self.cost)
-        return ResizedCosts(self.space, self.resized_cost)
+        return ResizedCosts(self.space, partial(_resized_cost, self.channels, self.convention))
 
     def resized_cost(self, widths: Mapping[str, float]) -> NetworkCost:
         """What the network costs with other widths (multipliers by layer)."""
@@ -105,10 +105,9 @@ class Problem:
 
     def resized_network(self, widths: Mapping[str, float]) -> Network:
         """The picture of the network with other widths."""
-        if not widths:
+        if self.channels is None:
             return self.program.network
-        assert self.channels is not None
-        return self.channels.resized_network(wanted_counts(self.channels, widths, {}))
+        return _resized_cost(self.channels, self.convention, widths).network
 
     @property
     def seen_metrics(self) -> set[str]:
@@ -162,6 +161,11 @@ def pose(settings: RunSettings) -> Problem:
     check_possible(problem)
     check_bounded(problem)
     return problem
+
+
+def _resized_cost(channels: Channels, convention: Convention, widths: Mapping[str, float]) -> NetworkCost:
+    """Not a method: other processes compute costs as well, and a model's program cannot be sent to them."""
+    return NetworkCost(channels.resized_network(wanted_counts(channels, widths, {})), convention)
 
 
 def check_bounded(problem: Problem) -> None:
