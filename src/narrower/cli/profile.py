@@ -44,7 +44,7 @@ def profile(
 
     macs, flops and bitops are for one sample, unless --convention chop counts the whole batch.
     """
-    from narrower.graph.trace import trace
+    from narrower.graph.called_modules import trace_or_call
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.datasets import load_data_set
     from narrower.tasks.models import build_model
@@ -55,7 +55,7 @@ def profile(
         network = load_weights(network, load)
     data = load_data_set(dataset, path=data_path)
     check_fit(network, data)
-    program = trace(network, data.train.inputs[:3], model)
+    program = trace_or_call(network, data.train.inputs[:3], model)
     found: Profile | ChopProfile
     if convention is Convention.chop:
         found = chop_profile(program.network, batch_size)

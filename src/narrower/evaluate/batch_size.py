@@ -23,6 +23,8 @@ def fitting_batch_size(program: Program, samples: int) -> int:
         if node.op == "call_function" and isinstance(value, Tensor) and value.dim() > 0:
             sizes = [size if isinstance(size, int) else 1 for size in value.shape]
             largest = max(largest, numel(tuple(sizes), 1))
+    if program.untraced is not None:
+        largest = max(numel(operator.output_shape) for operator in program.network.operators)
     batch = SMALLEST
     while batch < LARGEST and batch < samples and 2 * batch * largest * 4 <= VALUE_BYTES:
         batch *= 2

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from narrower.evaluate.module_scores import unrounded_operands
 from narrower.evaluate.steps import compile_steps
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
@@ -48,6 +49,8 @@ def best_fraction(values: Sequence[Tensor], width: int) -> int:
 
 def _operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple[str, str], list[Tensor]]:
     """What every operand that a plan can round holds when nothing is rounded."""
+    if program.untraced is not None:
+        return unrounded_operands(program, inputs)
     steps = compile_steps(program)
     values: dict[int, Any] = {**steps.constants, **dict(zip(steps.batch_inputs, inputs, strict=True))}
     found: dict[tuple[str, str], list[Tensor]] = {}

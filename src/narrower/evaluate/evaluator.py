@@ -9,9 +9,11 @@ from torch import Tensor
 
 from narrower.evaluate.chain import Chain, Option, find_chain
 from narrower.evaluate.chain_scores import ChainScores, arrange
-from narrower.evaluate.graph_scores import GraphScores, is_finite
+from narrower.evaluate.graph_scores import GraphScores
+from narrower.evaluate.module_scores import ModuleScores
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.evaluate.quality import Quality
+from narrower.evaluate.scores import Scores, is_finite
 from narrower.evaluate.steps import compile_steps
 from narrower.evaluate.workers import Workers
 from narrower.graph.program import Program
@@ -27,9 +29,10 @@ class Evaluator:
     """Scores plans of one model on one set of samples; no plan is evaluated twice while it is remembered.
 
     ``program`` is the lowered program. Outputs and accuracies equal those of running it alone for each plan,
-    bit for bit, at the same batch size and number of threads. ``cache_bytes`` bound what is held for other
-    plans, in all processes together. With ``jobs`` above 1, used as a context manager, that many processes
-    share the work; the results are the same.
+    bit for bit, at the same batch size and number of threads; where there is no graph, those of calling the
+    model with rounded operands. ``cache_bytes`` bound what is held for other plans, in all processes
+    together. With ``jobs`` above 1, used as a context manager, that many processes share the work; the
+    results are the same.
     """
 
     def __init__(
@@ -47,8 +50,7 @@ class Evaluator:
         self.batch_size = batch_size
         self.adopted = 0  # plans whose result came from an earlier search
         self._own = dict(own_metrics or {})
-        self._steps = compile_steps(program)
-        self._graph = GraphScores(self._steps, part, batch_size, cache_bytes // jobs)
+        self._scores = _scores(program, part, batch_size, cache_bytes // jobs)
         self._jobs = jobs
         self._workers: Workers | None = None
         self._earlier: Mapping[Plan, Quality] = {}
@@ -100,13 +102,13 @@ class Evaluator:
         if self._chain is not None and exact:
             hits[list(exact)] = self._chain[1].hits(list(exact.values()))
         if others:
-            hits[others] = self._graph.hits([different[position] for position in others])
+            hits[others] = self._scores.hits([different[position] for position in others])
         positions = {plan: position for position, plan in enumerate(different)}
         return hits[[positions[plan] for plan in plans]]
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
-        return self._graph.outputs(plan, inputs)
+        return self._scores.outputs(plan, inputs)
 
     def _known(self, plan: Plan, loss: bool) -> Quality | None:
         known = self._results.get((plan, loss))
@@ -122,7 +124,7 @@ class Evaluator:
 
     def _in_shared_order(self, plans: Sequence[Plan]) -> list[Plan]:
         """Plans that agree in their first layers next to each other."""
-        layers = list(dict.fromkeys(layer for layer, _ in self._steps.slots))
+        layers = self._scores.layers
         ranks: dict[LayerPlan, int] = {}
 
         def key(plan: Plan) -> tuple[int, ...]:
@@ -142,7 +144,7 @@ class Evaluator:
             for number, position in enumerate(some):
                 mean = None if losses is None else losses[number] / samples
                 qualities[position] = Quality(correct[number], samples, mean)
-        scored = self._graph.score([plans[position] for position in others], loss=loss, own=self._own)
+        scored = self._scores.score([plans[position] for position in others], loss=loss, own=self._own)
         qualities.update(zip(others, scored, strict=True))
         return [qualities[position] for position in range(len(plans))]
 
@@ -161,12 +163,17 @@ class Evaluator:
     @cached_property
     def _chain(self) -> tuple[Chain, ChainScores] | None:
         """Where the program is a chain of linear layers: the fast way through it."""
-        chain = find_chain(self._steps)
-        if chain is None:
+        if not isinstance(self._scores, GraphScores) or (chain := find_chain(self._scores.steps)) is None:
             return None
         with torch.inference_mode():
-            entering = self._graph.unrounded(chain.start)
+            entering = self._scores.unrounded(chain.start)
             if entering.dim() != 2 or not is_finite(entering):  # noqa: PLR2004
                 return None
             samples = arrange(entering, self.part.targets)
         return None if samples is None else (chain, ChainScores(chain, samples))
+
+
+def _scores(program: Program, part: Part, batch_size: int, cache_bytes: int) -> Scores:
+    if program.untraced is not None:
+        return ModuleScores(program.network, program.untraced, part, batch_size, cache_bytes)
+    return GraphScores(compile_steps(program), part, batch_size, cache_bytes)

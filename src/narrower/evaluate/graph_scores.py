@@ -1,15 +1,13 @@
 """Score plans of any program: each value is computed once for all plans that agree upstream of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from narrower.evaluate.cross_entropy import summed_cross_entropy
-from narrower.evaluate.own_metric import OwnMetric
 from narrower.evaluate.provenance import Provenance
-from narrower.evaluate.quality import Quality, failed
+from narrower.evaluate.scores import Scores, Sink, is_finite, reason_of
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
 from narrower.formats.float32 import FLOAT32
@@ -18,54 +16,34 @@ from narrower.plan import Plan
 from narrower.tasks.parts import Part
 
 Formats = tuple[NumberFormat, ...]
-PLANS_TOGETHER = 2048
-HELD_OUTPUT_BYTES = 2**27  # outputs that are held at a time for metrics of all samples together
 WEIGHTS_SHARE = 8  # one part in so many of the memory is for rounded weights
 
-# Takes the position of a plan, that of its batch's first sample, outputs and targets; or why there are none.
-Sink = Callable[[int, int, Tensor, Tensor], None]
 
-
-class GraphScores:
+class GraphScores(Scores):
     """Batches of samples outside, plans inside in the order that shares the longest prefixes.
 
     What is held for other plans takes at most ``cache_bytes``, beside one plan's values of one batch.
     """
 
     def __init__(self, steps: Steps, part: Part, batch_size: int, cache_bytes: int) -> None:
-        self._steps, self._part, self._batch_size = steps, part, batch_size
+        super().__init__(part, batch_size)
+        self.steps = steps
         self._provenance = Provenance(steps)
         self._weights = ValueCache(cache_bytes // WEIGHTS_SHARE)
         batches = -(-len(part) // batch_size)
         share = (cache_bytes - cache_bytes // WEIGHTS_SHARE) // batches
         self._held = [ValueCache(share) for _ in range(batches)]
 
-    def score(self, plans: Sequence[Plan], *, loss: bool, own: Mapping[str, OwnMetric]) -> list[Quality]:
-        """The quality of each plan; one that raises or gives NaN has a failure and touches no other."""
-        together = PLANS_TOGETHER
-        if own and plans:
-            together = max(1, min(together, HELD_OUTPUT_BYTES // max(1, self._output_bytes())))
-        return [
-            quality
-            for start in range(0, len(plans), together)
-            for quality in self._score(plans[start : start + together], loss, own)
-        ]
-
-    def hits(self, plans: Sequence[Plan]) -> Tensor:
-        """Whether each plan gets each sample right: truth values [plans, N]; a plan that fails gets none."""
-        hits = torch.zeros(len(plans), len(self._part), dtype=torch.bool)
-
-        def keep(position: int, first: int, outputs: Tensor, targets: Tensor) -> None:
-            hits[position, first : first + len(targets)] = outputs.argmax(dim=1) == targets
-
-        self._visit(plans, keep)
-        return hits
+    @property
+    def layers(self) -> Sequence[str]:
+        """The layers that a plan can round, in the order in which they run."""
+        return list(dict.fromkeys(layer for layer, _ in self.steps.slots))
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
         formats = self._formats(plan)
         arguments = (inputs,) if isinstance(inputs, Tensor) else inputs
-        return self._all(self._steps.output, arguments, formats)
+        return self._all(self.steps.output, arguments, formats)
 
     def unrounded(self, index: int) -> Tensor:
         """The value of a step that no plan changes, for all samples."""
@@ -78,7 +56,7 @@ class GraphScores:
         with torch.inference_mode():
             return torch.cat(
                 [
-                    _Batch(self._steps, batch, ValueCache(0), self._weights).value(index, names, formats)
+                    _Batch(self.steps, batch, ValueCache(0), self._weights).value(index, names, formats)
                     for batch in batches
                 ]
             )
@@ -87,7 +65,7 @@ class GraphScores:
         layers = dict(plan.layers)
         return tuple(
             getattr(layers[layer], operand) if layer in layers else FLOAT32
-            for layer, operand in self._steps.slots
+            for layer, operand in self.steps.slots
         )
 
     def _forget_when_full(self) -> None:
@@ -95,42 +73,6 @@ class GraphScores:
             self._provenance.forget()
             for held in self._held:
                 held.clear()
-
-    def _output_bytes(self) -> int:
-        outputs = self.outputs(Plan(), self._part.first(1).arguments)
-        return len(self._part) * outputs.nbytes
-
-    def _score(self, plans: Sequence[Plan], loss: bool, own: Mapping[str, OwnMetric]) -> list[Quality]:
-        samples = len(self._part)
-        correct, losses = [0] * len(plans), [0.0] * len(plans)
-        outputs_of: list[list[Tensor]] = [[] for _ in plans]
-
-        def count(position: int, _first: int, outputs: Tensor, targets: Tensor) -> None:
-            correct[position] += int((outputs.argmax(dim=1) == targets).sum())
-            if own:
-                outputs_of[position].append(outputs.clone())
-            if loss:
-                losses[position] += summed_cross_entropy(outputs, targets)
-
-        failures = self._visit(plans, count)
-        qualities = []
-        for position in range(len(plans)):
-            values: tuple[tuple[str, float], ...] = ()
-            failure = failures[position]
-            if own and failure is None:
-                try:
-                    together = torch.cat(outputs_of[position])
-                    values = tuple(
-                        (name, metric(together, self._part.targets)) for name, metric in own.items()
-                    )
-                except Exception as error:
-                    failure = _reason(error)
-            qualities.append(
-                Quality(correct[position], samples, losses[position] / samples if loss else None, own=values)
-                if failure is None
-                else failed(failure, samples)
-            )
-        return qualities
 
     def _visit(self, plans: Sequence[Plan], sink: Sink) -> list[str | None]:
         """Give every plan's outputs for every batch to ``sink``; why there are none, for each plan."""
@@ -148,29 +90,20 @@ class GraphScores:
                 stop = first + self._batch_size
                 targets = self._part.targets[first:stop]
                 arguments = tuple(argument[first:stop] for argument in self._part.arguments)
-                batch = _Batch(self._steps, arguments, held, self._weights)
+                batch = _Batch(self.steps, arguments, held, self._weights)
                 for position in order:
                     if failures[position] is not None:
                         continue
                     try:
-                        outputs = batch.value(self._steps.output, names[position], formats[position])
+                        outputs = batch.value(self.steps.output, names[position], formats[position])
                         if not is_finite(outputs):
                             failures[position] = "the outputs hold NaN or infinity"
                             continue
                         sink(position, first, outputs, targets)
                     except Exception as error:
-                        failures[position] = _reason(error)
+                        failures[position] = reason_of(error)
                 held.shrink()
         return failures
-
-
-def is_finite(values: Tensor) -> bool:
-    """Whether no value is NaN or infinite."""
-    return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 class _Batch:

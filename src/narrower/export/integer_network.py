@@ -61,6 +61,8 @@ class Chain:
     """
 
     def __init__(self, program: Program, plan: Plan) -> None:
+        if program.untraced is not None:
+            raise ExportError(f"{program.untraced.reason}; without a graph there is no logic to build")
         self._tensors = program.tensors
         self._plan = plan
         self.segments: list[list[fx.Node]] = [[]]

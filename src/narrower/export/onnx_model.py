@@ -40,6 +40,8 @@ def to_onnx(
     """
     if dialect == "qonnx" and batch_size is None:
         raise ExportError("QONNX needs a batch size: its tools read static shapes alone")
+    if program.untraced is not None:
+        raise ExportError(f"{program.untraced.reason}; without a graph there is nothing to export")
     layers = dict(plan.layers)
     known = {node.meta["layer"] for node in program.graph.nodes if "layer" in node.meta}
     if unknown := [name for name in layers if name not in known]:

@@ -231,7 +231,13 @@ class Channels:
 
 
 def find_channels(model: nn.Module, program: Program) -> Channels:
-    """The groups of a traced model, in the order of its parameters."""
+    """The groups of a traced model, in the order of its parameters.
+
+    Raises:
+        ModelError: the model could not be traced.
+    """
+    if program.untraced is not None:
+        raise ModelError(f"{program.untraced.reason}; its channels cannot be followed")
     first: dict[int, str] = {}
     names: dict[str, str] = {}
     for named in (model.named_parameters, model.named_buffers):

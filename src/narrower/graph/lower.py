@@ -24,8 +24,12 @@ def lower(program: Program) -> Program:
     """Return the deployed form of a traced program.
 
     Each node that multiplies and accumulates carries ``meta["layer"]``, the name by which plans address it;
-    the addition of its bias carries the same name.
+    the addition of its bias carries the same name. A program without a graph stays as it is.
     """
+    return program if program.untraced is not None else _lowered(program)
+
+
+def _lowered(program: Program) -> Program:
     copied = program.copy()
     graph, tensors = copied.graph, dict(copied.tensors)
     layers = {operator.name: operator.layer for operator in program.network.operators}

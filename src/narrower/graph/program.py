@@ -14,13 +14,22 @@ from narrower.graph.network import Network
 _OF_ANY_WIDTH = frozenset({"linear", "_native_batch_norm_legit_no_training", "getitem", "relu", "tanh"})
 
 
+@dataclass(frozen=True, eq=False)
+class Untraced:
+    """A model in evaluation mode that has no graph, and why not."""
+
+    module: nn.Module
+    reason: str
+
+
 @dataclass(frozen=True)
 class Program:
     """The ATen graph of a model in evaluation mode, and the tensors that it holds.
 
     Every placeholder of ``graph`` is either in ``tensors`` (parameters, buffers, constants, by node name) or
     one of ``input_names`` (the model's arguments, in order). ``parameter_names`` holds the model's own names
-    of the tensors. Rewriting means a copy: a program is never changed in place.
+    of the tensors. Rewriting means a copy: a program is never changed in place. With ``untraced`` there is no
+    graph: the network holds the modules that were called, and plans are scored by calling the model.
     """
 
     network: Network
@@ -28,6 +37,7 @@ class Program:
     tensors: Mapping[str, Tensor]
     parameter_names: Mapping[str, str]
     input_names: tuple[str, ...]
+    untraced: Untraced | None = None
 
     @cached_property
     def content_hash(self) -> str:

@@ -11,8 +11,8 @@ from torch import nn
 
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import find_channels
-from narrower.graph.trace import trace
 from narrower.pipeline.problem import Problem, check_bounded, check_possible, first_samples, with_model
 from narrower.pipeline.search import run_search, start_run
 from narrower.plan import OPERANDS
@@ -145,7 +145,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     module = build_model(model, seed=seed) if isinstance(model, str) else model
     check_fit(module, data_set)
     name = model if isinstance(model, str) else type(model).__name__
-    program = trace(module, data_set.train.inputs[:3], name)
+    program = trace_or_call(module, data_set.train.inputs[:3], name)
     layers = tuple((key, _layer_choices(key, table)) for key, table in space.items())
     is_resized = any(choices.width.multipliers for _, choices in layers)
     kind: Kind = "quantize_and_resize" if is_resized else "quantize"

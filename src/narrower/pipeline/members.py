@@ -8,9 +8,9 @@ from torch import nn
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.quality import Quality
 from narrower.export.compressed import save_compressed
+from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
-from narrower.graph.trace import trace
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.resized_score import ResizedScore, Widths
 from narrower.pipeline.retraining import RetrainingScore
@@ -75,7 +75,7 @@ class Members:
     def _program(self, model: nn.Module, plan: Plan) -> Program:
         if isinstance(self._scorer, ResizedScore):
             return self._scorer.program(model, tuple(plan.widths.items()))
-        return lower(trace(model, self._problem.data.train.inputs[:3], self._problem.model_name))
+        return lower(trace_or_call(model, self._problem.data.train.inputs[:3], self._problem.model_name))
 
     def _score(self, program: Program, plan: Plan, part: Part) -> Quality:
         evaluator = Evaluator(program, part, batch_size=self._batch_size)

@@ -13,11 +13,11 @@ from narrower.cost.network_cost import Convention, NetworkCost
 from narrower.errors import NarrowerError, SettingsError
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels, find_channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
-from narrower.graph.trace import trace
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.objective import Constraint, Objectives
@@ -127,7 +127,7 @@ def pose(settings: RunSettings) -> Problem:
     with _about("model"):
         model = build_model(settings.model, seed=settings.seed)
         check_fit(model, data)
-        program = trace(model, data.train.inputs[:3], settings.model)
+        program = trace_or_call(model, data.train.inputs[:3], settings.model)
     strategy = settings.search.strategy
     evaluation = strategy.sw_runner.basic_evaluation
     part_name = DATA_LOADERS[evaluation.data_loader]
@@ -238,7 +238,7 @@ def named_weights(problem: Problem, path: Path) -> Problem:
 
 def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
-    program = trace(model, problem.data.train.inputs[:3], problem.model_name)
+    program = trace_or_call(model, problem.data.train.inputs[:3], problem.model_name)
     calibration = Calibration(lower(program), *problem.data.train.arguments)
     channels = None if problem.channels is None else find_channels(model, program)
     space = build_space(program.network, problem.space_settings, calibration.fraction, channels)

@@ -241,11 +241,25 @@ def unseen_widths(problem: Problem) -> list[str]:
         "bias_width": {"model_size"},
         "channel_multiplier": {"macs", "flops", "bitops", "model_size"},
     }
-    return _useless_growth(problem) + [
-        f"{key} is searched in {count} layers, but no objective or constraint sees these bits: "
-        f"they look free (metrics that see them: {', '.join(sorted(metrics))})"
-        for key, metrics in sees.items()
-        if (count := _searched(problem, key)) and not metrics & problem.seen_metrics
+    return (
+        _untraced(problem)
+        + _useless_growth(problem)
+        + [
+            f"{key} is searched in {count} layers, but no objective or constraint sees these bits: "
+            f"they look free (metrics that see them: {', '.join(sorted(metrics))})"
+            for key, metrics in sees.items()
+            if (count := _searched(problem, key)) and not metrics & problem.seen_metrics
+        ]
+    )
+
+
+def _untraced(problem: Problem) -> list[str]:
+    untraced = problem.program.untraced
+    if untraced is None:
+        return []
+    return [
+        f"{untraced.reason}; its plans are scored module by module; costs are those of the modules "
+        "that it calls for the first samples, and it cannot be exported"
     ]
 
 

@@ -6,8 +6,8 @@ from torch import nn
 
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.quality import Quality, failed
+from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
-from narrower.graph.trace import trace
 from narrower.pipeline.problem import Problem
 from narrower.plan import Plan
 from narrower.tasks.training import train_weights
@@ -50,7 +50,9 @@ class RetrainingScore:
     def _evaluate(self, plan: Plan) -> Quality:
         problem = self._problem
         try:
-            program = lower(trace(self.trained(plan), problem.data.train.inputs[:3], problem.model_name))
+            program = lower(
+                trace_or_call(self.trained(plan), problem.data.train.inputs[:3], problem.model_name)
+            )
             evaluator = Evaluator(
                 program, problem.part, batch_size=self._batch_size, own_metrics=problem.own_metrics
             )

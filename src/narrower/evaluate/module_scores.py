@@ -1,0 +1,118 @@
+"""Score plans of a model that has no graph: it is called for each plan, and its modules round."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from narrower.evaluate.scores import Scores, Sink, is_finite, reason_of
+from narrower.evaluate.value_cache import ValueCache
+from narrower.formats.float32 import FLOAT32
+from narrower.graph.network import Network
+from narrower.graph.program import Program, Untraced
+from narrower.plan import Plan
+from narrower.quantizers.quantize import quantize
+from narrower.tasks.parts import Part
+
+OPERANDS = ("weight", "bias")
+
+
+class ModuleScores(Scores):
+    """Each plan runs the whole model; only rounded weights are held for other plans."""
+
+    def __init__(
+        self, network: Network, untraced: Untraced, part: Part, batch_size: int, cache_bytes: int
+    ) -> None:
+        super().__init__(part, batch_size)
+        self._layers = tuple(network.product_layers)
+        self._module = untraced.module
+        self._weights = ValueCache(cache_bytes)
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """The layers that a plan can round, in the order in which they are called."""
+        return self._layers
+
+    def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
+        """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
+        arguments = (inputs,) if isinstance(inputs, Tensor) else inputs
+        batches = zip(*(torch.split(argument, self._batch_size) for argument in arguments), strict=True)
+        return torch.cat([self._run(plan, batch) for batch in batches])
+
+    def _visit(self, plans: Sequence[Plan], sink: Sink) -> list[str | None]:
+        return [self._visit_one(position, plan, sink) for position, plan in enumerate(plans)]
+
+    def _visit_one(self, position: int, plan: Plan, sink: Sink) -> str | None:
+        try:
+            for first in range(0, len(self._part), self._batch_size):
+                stop = first + self._batch_size
+                outputs = self._run(plan, tuple(argument[first:stop] for argument in self._part.arguments))
+                if not is_finite(outputs):
+                    return "the outputs hold NaN or infinity"
+                sink(position, first, outputs, self._part.targets[first:stop])
+        except Exception as error:
+            return reason_of(error)
+        return None
+
+    def _run(self, plan: Plan, arguments: tuple[Tensor, ...]) -> Tensor:
+        modules = dict(self._module.named_modules())
+        replaced: dict[str, Tensor] = {}
+        hooks = []
+        try:
+            for layer, chosen in plan.layers:
+                if chosen.data != FLOAT32:
+                    rounding = _Rounding(chosen.data)
+                    hooks.append(modules[layer].register_forward_pre_hook(rounding))
+                for operand in OPERANDS:
+                    held = getattr(modules[layer], operand)
+                    if held is not None and (number_format := getattr(chosen, operand)) != FLOAT32:
+                        replaced[f"{layer}.{operand}"] = self._rounded(
+                            f"{layer}.{operand}", held, number_format
+                        )
+            with torch.inference_mode():
+                outputs: Tensor = torch.func.functional_call(self._module, replaced, arguments)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return outputs
+
+    def _rounded(self, name: str, values: Tensor, number_format: Any) -> Tensor:
+        held = self._weights.get((name, number_format))
+        if held is None:
+            with torch.inference_mode():
+                held = quantize(values.detach(), number_format)
+            self._weights.put((name, number_format), held)
+        rounded: Tensor = held
+        return rounded
+
+
+class _Rounding:
+    """A forward pre-hook that rounds a module's input."""
+
+    def __init__(self, number_format: Any) -> None:
+        self._format = number_format
+
+    def __call__(self, _module: nn.Module, inputs: Any) -> Any:
+        return (quantize(inputs[0], self._format), *inputs[1:])
+
+
+def unrounded_operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple[str, str], list[Tensor]]:
+    """What every operand that a plan can round holds when nothing is rounded; the program has no graph."""
+    assert program.untraced is not None
+    modules = dict(program.untraced.module.named_modules())
+    found: dict[tuple[str, str], list[Tensor]] = {}
+    hooks = []
+    for layer in program.network.product_layers:
+        for operand in OPERANDS:
+            if (held := getattr(modules[layer], operand)) is not None:
+                found[layer, operand] = [held.detach()]
+        data = found[layer, "data"] = []
+        hooks.append(modules[layer].register_forward_pre_hook(lambda _, x, data=data: data.append(x[0])))
+    try:
+        with torch.inference_mode():
+            program.untraced.module(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found

@@ -1,0 +1,105 @@
+"""From the outputs of plans to their quality."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from narrower.evaluate.cross_entropy import summed_cross_entropy
+from narrower.evaluate.own_metric import OwnMetric
+from narrower.evaluate.quality import Quality, failed
+from narrower.plan import Plan
+from narrower.tasks.parts import Part
+
+PLANS_TOGETHER = 2048
+HELD_OUTPUT_BYTES = 2**27  # outputs that are held at a time for metrics of all samples together
+
+# Takes the position of a plan, that of its batch's first sample, outputs and targets; or why there are none.
+Sink = Callable[[int, int, Tensor, Tensor], None]
+
+
+class Scores(ABC):
+    """Scores plans on the samples of one part, batch by batch."""
+
+    def __init__(self, part: Part, batch_size: int) -> None:
+        self._part, self._batch_size = part, batch_size
+
+    @property
+    @abstractmethod
+    def layers(self) -> Sequence[str]:
+        """The layers that a plan can round, in the order in which they run."""
+
+    @abstractmethod
+    def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
+        """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
+
+    @abstractmethod
+    def _visit(self, plans: Sequence[Plan], sink: Sink) -> list[str | None]:
+        """Give every plan's outputs for every batch to ``sink``; why there are none, for each plan."""
+
+    def score(self, plans: Sequence[Plan], *, loss: bool, own: Mapping[str, OwnMetric]) -> list[Quality]:
+        """The quality of each plan; one that raises or gives NaN has a failure and touches no other."""
+        together = PLANS_TOGETHER
+        if own and plans:
+            together = max(1, min(together, HELD_OUTPUT_BYTES // max(1, self._output_bytes())))
+        return [
+            quality
+            for start in range(0, len(plans), together)
+            for quality in self._score(plans[start : start + together], loss, own)
+        ]
+
+    def hits(self, plans: Sequence[Plan]) -> Tensor:
+        """Whether each plan gets each sample right: truth values [plans, N]; a plan that fails gets none."""
+        hits = torch.zeros(len(plans), len(self._part), dtype=torch.bool)
+
+        def keep(position: int, first: int, outputs: Tensor, targets: Tensor) -> None:
+            hits[position, first : first + len(targets)] = outputs.argmax(dim=1) == targets
+
+        self._visit(plans, keep)
+        return hits
+
+    def _output_bytes(self) -> int:
+        outputs = self.outputs(Plan(), self._part.first(1).arguments)
+        return len(self._part) * outputs.nbytes
+
+    def _score(self, plans: Sequence[Plan], loss: bool, own: Mapping[str, OwnMetric]) -> list[Quality]:
+        samples = len(self._part)
+        correct, losses = [0] * len(plans), [0.0] * len(plans)
+        outputs_of: list[list[Tensor]] = [[] for _ in plans]
+
+        def count(position: int, _first: int, outputs: Tensor, targets: Tensor) -> None:
+            correct[position] += int((outputs.argmax(dim=1) == targets).sum())
+            if own:
+                outputs_of[position].append(outputs.clone())
+            if loss:
+                losses[position] += summed_cross_entropy(outputs, targets)
+
+        failures = self._visit(plans, count)
+        qualities = []
+        for position in range(len(plans)):
+            values: tuple[tuple[str, float], ...] = ()
+            failure = failures[position]
+            if own and failure is None:
+                try:
+                    together = torch.cat(outputs_of[position])
+                    values = tuple(
+                        (name, metric(together, self._part.targets)) for name, metric in own.items()
+                    )
+                except Exception as error:
+                    failure = reason_of(error)
+            qualities.append(
+                Quality(correct[position], samples, losses[position] / samples if loss else None, own=values)
+                if failure is None
+                else failed(failure, samples)
+            )
+        return qualities
+
+
+def is_finite(values: Tensor) -> bool:
+    """Whether no value is NaN or infinite."""
+    return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
+
+
+def reason_of(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
