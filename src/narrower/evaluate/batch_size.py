@@ -17,6 +17,15 @@ def fitting_batch_size(program: Program, samples: int) -> int:
     It follows from shapes alone, not from a stopwatch: where a product is not exact its last bit may depend
     on the batch size, and the same seed must give the same trials on a busy machine.
     """
+    largest = largest_value(program)
+    batch = SMALLEST
+    while batch < LARGEST and batch < samples and 2 * batch * largest * 4 <= VALUE_BYTES:
+        batch *= 2
+    return batch
+
+
+def largest_value(program: Program) -> int:
+    """Elements of the largest value that a program computes, for one sample."""
     largest = 1
     for node in program.graph.nodes:
         value = node.meta.get("val")
@@ -25,7 +34,4 @@ def fitting_batch_size(program: Program, samples: int) -> int:
             largest = max(largest, numel(tuple(sizes), 1))
     if program.untraced is not None:
         largest = max(numel(operator.output_shape) for operator in program.network.operators)
-    batch = SMALLEST
-    while batch < LARGEST and batch < samples and 2 * batch * largest * 4 <= VALUE_BYTES:
-        batch *= 2
-    return batch
+    return largest

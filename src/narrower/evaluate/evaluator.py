@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from narrower.evaluate.batch_size import largest_value
 from narrower.evaluate.chain import Chain, Option, find_chain
 from narrower.evaluate.chain_scores import ChainScores, arrange
 from narrower.evaluate.graph_scores import GraphScores
@@ -176,4 +177,5 @@ class Evaluator:
 def _scores(program: Program, part: Part, batch_size: int, cache_bytes: int) -> Scores:
     if program.untraced is not None:
         return ModuleScores(program.network, program.untraced, part, batch_size, cache_bytes)
-    return GraphScores(compile_steps(program), part, batch_size, cache_bytes)
+    value_bytes = 4 * largest_value(program)
+    return GraphScores(compile_steps(program), part, batch_size, cache_bytes, value_bytes)

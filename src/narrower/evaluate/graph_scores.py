@@ -1,11 +1,14 @@
 """Score plans of any program: each value is computed once for all plans that agree upstream of it."""
 
+from collections import Counter
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from narrower.evaluate.heap import trim_heap
 from narrower.evaluate.provenance import Provenance
 from narrower.evaluate.scores import Scores, Sink, is_finite, reason_of
 from narrower.evaluate.steps import Steps
@@ -16,23 +19,31 @@ from narrower.plan import Plan
 from narrower.tasks.parts import Part
 
 Formats = tuple[NumberFormat, ...]
+LIVE_VALUES = 12  # of the largest value: what one plan needs at a time, with its operators' working memory
+HOLES_MATTER = 2**29  # bytes of memory below which the holes in the heap are a large part of it
 WEIGHTS_SHARE = 8  # one part in so many of the memory is for rounded weights
 
 
 class GraphScores(Scores):
     """Batches of samples outside, plans inside in the order that shares the longest prefixes.
 
-    What is held for other plans takes at most ``cache_bytes``, beside one plan's values of one batch.
+    What is held for other plans takes at most ``cache_bytes`` less the values that one plan needs at a time.
     """
 
-    def __init__(self, steps: Steps, part: Part, batch_size: int, cache_bytes: int) -> None:
+    def __init__(
+        self, steps: Steps, part: Part, batch_size: int, cache_bytes: int, value_bytes: int = 0
+    ) -> None:
+        """``value_bytes`` are those of the largest value of one sample."""
         super().__init__(part, batch_size)
         self.steps = steps
         self._provenance = Provenance(steps)
-        self._weights = ValueCache(cache_bytes // WEIGHTS_SHARE)
+        capacity = cache_bytes - min(cache_bytes // 2, LIVE_VALUES * value_bytes * batch_size)
+        self._weights = ValueCache(capacity // WEIGHTS_SHARE)
         batches = -(-len(part) // batch_size)
-        share = (cache_bytes - cache_bytes // WEIGHTS_SHARE) // batches
+        share = (capacity - capacity // WEIGHTS_SHARE) // batches
         self._held = [ValueCache(share) for _ in range(batches)]
+        self._evicted = 0  # bytes, since free memory was given back
+        self._trim_after = cache_bytes // 8 if cache_bytes < HOLES_MATTER else inf
 
     @property
     def layers(self) -> Sequence[str]:
@@ -102,8 +113,16 @@ class GraphScores(Scores):
                         sink(position, first, outputs, targets)
                     except Exception as error:
                         failures[position] = reason_of(error)
+                    self._give_back(held)
                 held.shrink()
         return failures
+
+    def _give_back(self, held: ValueCache) -> None:
+        """Return freed memory now and then; its pages come back at a price."""
+        self._evicted += held.take_evicted()
+        if self._evicted > self._trim_after:
+            trim_heap()
+            self._evicted = 0
 
 
 class _Batch:
@@ -122,17 +141,20 @@ class _Batch:
         """The value of a step; only what is not held from other plans is computed."""
         steps, values = self._steps, self._given.copy()
         missing = self._missing(wanted, values, names, formats)
+        pinned = frozenset(names)
+        readers = Counter(source for index in missing for source in set(steps.steps[index].inputs))
         for index in sorted(missing):
             step = steps.steps[index]
             values[index] = value = steps.run(index, values, formats)
             if step.slot is not None and formats[step.slot] == FLOAT32:
                 pass  # the very tensor that it reads
             elif index in steps.kept:
-                self._held.put(names[index], value, names)
+                self._held.put(names[index], value, pinned)
             elif step.slot is not None:
                 self._weights.put((index, formats[step.slot]), value)
-            for source in step.inputs:
-                if source in steps.read_once:
+            for source in set(step.inputs):
+                readers[source] -= 1
+                if not readers[source]:
                     del values[source]
         found: Tensor = values[wanted]
         return found

@@ -64,8 +64,7 @@ class Steps:
 
     ``constants`` holds the values of steps which no sample and no plan changes. ``affected[s]`` lists, in
     order, the steps whose value depends on slot ``s``. ``kept`` are the steps whose values are worth holding
-    for other plans: what several steps read, and what a plan rounds, before and after. ``read_once`` are
-    those that nobody needs any more once their only reader has run.
+    for other plans: what several steps read, and what a plan rounds, before and after.
     """
 
     steps: tuple[Step, ...]
@@ -75,7 +74,6 @@ class Steps:
     output: int
     affected: tuple[tuple[int, ...], ...]
     kept: frozenset[int]
-    read_once: frozenset[int]
 
     def run(self, index: int, values: Mapping[int, Any], formats: Sequence[NumberFormat]) -> Any:
         """The value of one step; it may overwrite the values of its inputs that nothing else reads."""
@@ -197,18 +195,11 @@ class _Builder:
             and not all(is_constant[j] for j in step.inputs)
             and (readers[i] > 1 or i in rounded or step.slot is not None)
         )
-        read_once = frozenset(
-            i
-            for i, count in enumerate(readers)
-            if count == 1 and i not in kept and not is_constant[i] and i not in self._inputs
-        )
         steps = tuple(
             replace(step, overwrite=self._overwrite(i, readers, is_constant))
             for i, step in enumerate(self._steps)
         )
-        compiled = Steps(
-            steps, slots, self._constants, tuple(self._inputs), self._output, affected, kept, read_once
-        )
+        compiled = Steps(steps, slots, self._constants, tuple(self._inputs), self._output, affected, kept)
         formats = [FLOAT32] * len(slots)
         with torch.inference_mode():
             for index, constant in enumerate(is_constant):

@@ -16,6 +16,7 @@ class ValueCache:
         self._capacity = capacity
         self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._bytes = 0
+        self._evicted = 0
 
     def get(self, key: Hashable) -> Any | None:
         """The value of a key, which counts as a use; None where it is not held."""
@@ -34,7 +35,7 @@ class ValueCache:
             self.shrink(pinned)
 
     def shrink(self, pinned: Container[Hashable] = ()) -> None:
-        """Let go what does not fit."""
+        """Let go what does not fit; ``pinned`` keys last."""
         for _ in range(len(self._values)):
             if self._bytes <= self._capacity:
                 return
@@ -42,7 +43,19 @@ class ValueCache:
             if key in pinned:
                 self._values.move_to_end(key)
             else:
-                self._bytes -= self._values.pop(key)[1]
+                self._drop(key)
+        while self._bytes > self._capacity:
+            self._drop(next(iter(self._values)))
+
+    def take_evicted(self) -> int:
+        """Bytes that were let go since this was last asked."""
+        evicted, self._evicted = self._evicted, 0
+        return evicted
+
+    def _drop(self, key: Hashable) -> None:
+        size = self._values.pop(key)[1]
+        self._bytes -= size
+        self._evicted += size
 
     def clear(self) -> None:
         """Let go everything."""
