@@ -40,7 +40,7 @@ def metrics(as_json: Json = False) -> None:
         {
             "name": metric.name,
             "better": "higher" if metric.direction == "maximize" else "lower",
-            "kind": "quality" if metric.is_quality else "cost",
+            "kind": metric.kind,
             "unit": metric.unit,
             "description": metric.description,
         }

@@ -12,6 +12,7 @@ from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.markdown import front_markdown
 from narrower.report.plan_text import short_plan
 from narrower.report.record import Member, RunRecord, read_record
+from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
 
 QUALITY = ("accuracy", "loss")
@@ -88,7 +89,7 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
         title=f"front of {record.model} on {record.data_set}: {len(record.members)} plans",
     )
     say = messages().print
-    for line in (*summary_lines(record), f"everything: {run.path}/"):
+    for line in (*summary_lines(record), *artefact_lines(record), f"everything: {run.path}/"):
         say(line, markup=False)
 
 
@@ -133,9 +134,32 @@ def summary_lines(record: RunRecord) -> list[str]:
     return lines
 
 
+def artefact_lines(record: RunRecord) -> list[str]:
+    """What was measured on the artefacts of the front's members, as far as it needs saying."""
+    lines, without = [], set()
+    latencies = [member.latency for member in record.members if member.latency is not None]
+    for latency in latencies:
+        without |= {
+            f"{kernel['layer']} ({kernel['data_bits']} x {kernel['weight_bits']} bits)"
+            for kernel in latency["kernels"]
+            if kernel["kernel"] is None
+        }
+    if latencies:
+        ratios, first = [latency["ratio"] for latency in latencies], latencies[0]
+        lines.append(
+            f"latency: ONNX Runtime, batch size {first['batch_size']}, threads {first['threads']}; "
+            f"{min(ratios):.2f} to {max(ratios):.2f} times float32 in the same minutes"
+        )
+    if without:
+        lines.append(f"no integer kernel, computed in float32: {', '.join(sorted(without))}")
+    for member in record.members:
+        lines += [f"trial {member.number}: no {name}: {why}" for name, why in member.unmeasured.items()]
+    return lines
+
+
 def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
     named = [objective["metric"] for objective in record.objectives]
-    hardware = [*named, "average_bitwidth", "memory_density"]
+    hardware = [*named, "average_bitwidth", "memory_density", *ARTEFACT_METRICS]
     return (
         member.number,
         _metrics(member.metrics, ("loss", "accuracy")),

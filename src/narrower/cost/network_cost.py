@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from narrower.cost.energy import ATTOJOULES, multiply_accumulate_attojoules
 from narrower.cost.flops import flops
 from narrower.cost.macs import macs
+from narrower.formats.float32 import FLOAT32
 from narrower.graph.network import Network, Operator
 from narrower.plan import UNCHANGED, LayerPlan, Plan
 
@@ -16,6 +18,7 @@ DECIDING_TOTALS = {
     "model_size": "parameter_bits",
     "average_bitwidth": "weight_bits",
     "memory_density": "weight_bits",
+    "energy": "attojoules",
 }
 FALLS_WITH_TOTAL = ("memory_density",)
 Convention = Literal["narrower", "chop"]
@@ -30,7 +33,8 @@ class NetworkCost:
     of two activations, the bits of both. model_size: bytes of all parameters, each at its own width, shared
     ones once. average_bitwidth: mean width of the products' weights, weighted by their number; 32 where there
     is none. memory_density: 32 over that. By the convention of MASE/chop the mean leaves out layers without a
-    number format; where no layer has one it is 32.
+    number format; where no layer has one it is 32. energy: picojoules of the multiply-accumulates in a 45 nm
+    process, by the table in ``cost/energy.py``, which is extrapolated where widths were not measured.
     """
 
     network: Network
@@ -85,6 +89,9 @@ class NetworkCost:
         products = self.network.product_layers
         return {
             "bitops": sum(self.layer_bitops(layer, layers.get(layer, UNCHANGED)) for layer in products),
+            "attojoules": sum(
+                self.layer_attojoules(layer, layers.get(layer, UNCHANGED)) for layer in products
+            ),
             "parameter_bits": self.parameter_count * FLOAT_BITS - saved,
             "weight_bits": sum(
                 self.layer_weight_bits(layer, layers.get(layer, UNCHANGED)) for layer in products
@@ -112,6 +119,7 @@ class NetworkCost:
             "model_size": totals["parameter_bits"] / 8,
             "average_bitwidth": average,
             "memory_density": FLOAT_BITS / average,
+            "energy": totals["attojoules"] / ATTOJOULES,
         }
 
     def deciding_total(self, metric: str) -> str | None:
@@ -128,6 +136,20 @@ class NetworkCost:
             other_bits = plan.weight.bits if is_weighted else plan.data.bits
             total += self.macs_by_operator[operator.name] * plan.data.bits * other_bits
         return total
+
+    def layer_attojoules(self, layer: str, plan: LayerPlan) -> int:
+        """Energy of one layer's multiply-accumulates, in millionths of a picojoule."""
+        return sum(
+            self.macs_by_operator[operator.name]
+            * multiply_accumulate_attojoules(*self.operand_bits(operator, plan))
+            for operator in self.network.product_layers.get(layer, ())
+        )
+
+    def operand_bits(self, operator: Operator, plan: LayerPlan) -> tuple[int | None, int | None]:
+        """Widths of a product's two operands; None: float32."""
+        other = plan.data if self.network.weight_of(operator) is None else plan.weight
+        data, second = (None if chosen == FLOAT32 else chosen.bits for chosen in (plan.data, other))
+        return data, second
 
     def layer_weight_bits(self, layer: str, plan: LayerPlan) -> int:
         """Bits of one layer's weights."""

@@ -18,7 +18,14 @@ from narrower.pipeline.search import run_search, start_run
 from narrower.plan import OPERANDS
 from narrower.report.record import RunRecord
 from narrower.searching.build_space import build_space
-from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
+from narrower.searching.objective import (
+    ARTEFACT_METRICS,
+    METRICS,
+    Constraint,
+    Direction,
+    Objective,
+    Objectives,
+)
 from narrower.searching.options import SearchOptions
 from narrower.searching.samplers.catalogue import ENUMERATIONS, canonical_sampler, default_sampler
 from narrower.searching.space_settings import (
@@ -79,6 +86,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     directory: Path | str | None = None,
     candidates: CandidateSettings | None = None,
     uniform: bool = False,
+    measure_front: Sequence[str] = (),
 ) -> SearchResult:
     """Search the number formats of a model's layers, their widths, or both.
 
@@ -98,6 +106,9 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     nothing is left behind. Without ``sampler``, every plan is tried, or with ``n_trials`` those that the
     guided sampler proposes.
 
+    ``measure_front`` names metrics ("latency", "luts", "ebops") that are measured on the artefacts of the
+    front's members; as objectives they are measured for every plan.
+
     Raises:
         NarrowerError: what is asked for cannot be searched; the message says why.
         AllTrialsFailedError: no plan could be scored.
@@ -113,7 +124,11 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         seed,
         n_jobs,
         drop_dominated,
+        tuple(measure_front),
     )
+    for metric in options.measure_front:
+        if metric not in ARTEFACT_METRICS:
+            raise SettingsError(f"measure_front: found {metric!r}; allowed: {', '.join(ARTEFACT_METRICS)}")
     if n_trials is None and options.sampler != "brute_force":
         raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
     if drop_dominated and options.sampler not in ENUMERATIONS:

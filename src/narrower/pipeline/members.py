@@ -26,6 +26,7 @@ class Kept:
     quality: Quality
     test: Quality
     weights: Path | None
+    program: Program
 
 
 class Members:
@@ -52,10 +53,10 @@ class Members:
         if path is not None:
             save_compressed(models[best], self._problem.model_name, plan, path)
         if isinstance(self._scorer, RetrainingScore):
-            return Kept(qualities[0], on_test[0], path)
+            return Kept(qualities[0], on_test[0], path, programs[0])
         combined = self._scorer.combined(qualities)
         # Of several seeds the best is delivered, so that it is the one that counts on the test part.
-        return Kept(combined, on_test[best], path)
+        return Kept(combined, on_test[best], path, programs[best])
 
     def _resized(self, scorer: ResizedScore, plan: Plan) -> list[nn.Module]:
         widths = tuple(plan.widths.items())

@@ -20,7 +20,7 @@ from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
-from narrower.searching.objective import Constraint, Objectives
+from narrower.searching.objective import ARTEFACT_METRICS, Constraint, Objectives
 from narrower.searching.options import SearchOptions
 from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.searching.space import Space
@@ -168,14 +168,35 @@ def _resized_cost(channels: Channels, convention: Convention, widths: Mapping[st
     return NetworkCost(channels.resized_network(wanted_counts(channels, widths, {})), convention)
 
 
+def check_measurable(problem: Problem) -> None:
+    """Check that what objectives and constraints look at can be measured for every plan.
+
+    Raises:
+        SettingsError: beginning with the key.
+    """
+    named = {c.metric: "constraints" for c in problem.constraints}
+    named |= {o.metric: "metrics" for o in problem.objectives.each}
+    for metric in ARTEFACT_METRICS:
+        if metric in named and not problem.shares_weights:
+            raise SettingsError(
+                f"search.strategy.{named[metric]}.{metric}: it is measured on what is exported, and these "
+                "candidates have weights of their own; allowed: search.strategy.hw_runner.measure_front = "
+                f"['{metric}'], which measures the front's members"
+            )
+
+
 def check_bounded(problem: Problem) -> None:
     """Check that plans can be dropped early, where that is asked for.
 
     Raises:
         SettingsError: beginning with the key.
     """
-    if problem.options.drop_dominated and (problem.own_metrics or not problem.shares_weights):
-        what = "metrics of your own" if problem.shares_weights else "candidates with weights of their own"
+    check_measurable(problem)
+    measured = problem.seen_metrics & set(ARTEFACT_METRICS)
+    if problem.options.drop_dominated and (problem.own_metrics or measured or not problem.shares_weights):
+        what = "candidates with weights of their own"
+        if problem.shares_weights:
+            what = ", ".join(sorted(measured)) or "metrics of your own"
         raise SettingsError(
             f"search.strategy.setup.drop_dominated: there are no bounds for {what}; allowed: false"
         )

@@ -1,7 +1,7 @@
 """From a finished search to the frozen record of what it found."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,14 @@ from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import wilson_interval
 from narrower.evaluate.quality import Quality
+from narrower.pipeline.artefacts import Artefacts, Measured
 from narrower.pipeline.certainty import are_certain
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.scores import Scorer
 from narrower.plan import Plan, plan_to_dict
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
 from narrower.searching.loop import Loop
+from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from narrower.pipeline.members import Kept, Members
 
 CORRELATION_PLANS = 100
+WEIGHT_COSTS = ("bitops", "energy", "model_size", "average_bitwidth", "memory_density")
 
 
 def build_record(
@@ -65,11 +68,14 @@ def build_record(
         losses = [quality.loss for quality in evaluator.evaluate(plans, loss=True)]
         on_test = [*test.evaluate(plans)]
         certain = are_certain(problem, store, trials, evaluator)
+    measured = _artefacts(problem, plans, evaluator, kept, loop.tally.stopped)
     members = []
-    for trial, plan, loss, test_quality, is_certain, alone in zip(
-        trials, plans, losses, on_test, certain, kept, strict=True
+    for trial, plan, loss, test_quality, is_certain, alone, artefacts in zip(
+        trials, plans, losses, on_test, certain, kept, measured, strict=True
     ):
-        metrics = dict(trial.metrics) if loss is None else {**trial.metrics, "loss": loss}
+        metrics = {**artefacts.values, **trial.metrics}
+        if loss is not None:
+            metrics["loss"] = loss
         members.append(
             Member(
                 number=trial.number,
@@ -87,6 +93,8 @@ def build_record(
                 alone_accuracy=alone.quality.accuracy if alone else None,
                 alone_spread=alone.quality.spread if alone else None,
                 weights=str(run.member(trial.number).relative_to(run.path)) if alone else None,
+                latency=artefacts.latency,
+                unmeasured=artefacts.reasons,
             )
         )
     members.sort(key=lambda member: problem.objectives.losses(member.metrics))
@@ -110,6 +118,24 @@ def build_record(
         constraints=tuple(asdict(constraint) for constraint in problem.constraints),
         worst_costs=worst_costs(problem, loop.cost_ranges),
     )
+
+
+def _artefacts(
+    problem: Problem,
+    plans: Sequence[Plan],
+    evaluator: Evaluator,
+    kept: "Sequence[Kept | None]",
+    stopped: str,
+) -> list[Measured]:
+    """What is to be measured on the artefacts of the front's members."""
+    wanted = [name for name in ARTEFACT_METRICS if name in problem.options.measure_front]
+    if not wanted or stopped == "interrupted":
+        return [Measured()] * len(plans)
+    shared = Artefacts(problem, evaluator.program)
+    return [
+        (Artefacts(problem, alone.program) if alone else shared).measure(plan, wanted)
+        for plan, alone in zip(plans, kept, strict=True)
+    ]
 
 
 def _plan(problem: Problem, trial: Trial) -> Plan:
@@ -236,13 +262,14 @@ def _loss_accuracy_correlation(
 def unseen_widths(problem: Problem) -> list[str]:
     """Warnings for what is searched although no objective and no constraint can see it."""
     sees = {
-        "data_in_width": {"bitops"},
-        "weight_width": {"bitops", "model_size", "average_bitwidth", "memory_density"},
-        "bias_width": {"model_size"},
-        "channel_multiplier": {"macs", "flops", "bitops", "model_size"},
+        "data_in_width": {"bitops", "energy", *ARTEFACT_METRICS},
+        "weight_width": {*WEIGHT_COSTS, *ARTEFACT_METRICS},
+        "bias_width": {"model_size", "luts"},
+        "channel_multiplier": {"macs", "flops", "bitops", "energy", "model_size"},
     }
     return (
         _untraced(problem)
+        + _extrapolated(problem)
         + _useless_growth(problem)
         + [
             f"{key} is searched in {count} layers, but no objective or constraint sees these bits: "
@@ -260,6 +287,16 @@ def _untraced(problem: Problem) -> list[str]:
     return [
         f"{untraced.reason}; its plans are scored module by module; costs are those of the modules "
         "that it calls for the first samples, and it cannot be exported"
+    ]
+
+
+def _extrapolated(problem: Problem) -> list[str]:
+    """Energy of widths that the table does not have."""
+    if "energy" not in problem.seen_metrics:
+        return []
+    return [
+        "energy: the source has 8 x 8 and 32 x 32 bits and float32 (45 nm, Horowitz 2014); for all other "
+        "widths it is an extrapolation"
     ]
 
 

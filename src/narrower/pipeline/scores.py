@@ -8,6 +8,7 @@ from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.quality import Quality
 from narrower.pipeline.problem import Problem
 from narrower.plan import Plan
+from narrower.searching.objective import ARTEFACT_METRICS
 
 
 class Scorer(Protocol):
@@ -46,6 +47,12 @@ class SharedScore:
 
 def build_scorer(problem: Problem, evaluator: Evaluator) -> Scorer:
     """What scores a problem's plans; ``evaluator`` is that of the model as it is."""
+    artefacts = sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
+    if artefacts:
+        from narrower.pipeline.artefacts import Artefacts, MeasuredScore  # as ONNX Runtime does
+
+        scorer = SharedScore(problem, evaluator)
+        return MeasuredScore(scorer, Artefacts(problem, evaluator.program), artefacts)
     if problem.candidates is not None:
         from narrower.pipeline.resized_score import ResizedScore  # Lightning takes seconds to import
 

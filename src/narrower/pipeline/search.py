@@ -21,7 +21,7 @@ from narrower.report.record import RunRecord
 from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
 from narrower.searching.known import Known
 from narrower.searching.loop import Budget, Loop, Progress
-from narrower.searching.objective import METRICS
+from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.build import build_sampler
 from narrower.store.provenance import changed_versions, environment
 from narrower.store.run_directory import RunDirectory, list_runs, write_json, write_text
@@ -43,11 +43,13 @@ def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
     batch_size = fitting_batch_size(lowered, len(problem.part))
     write_text(run.settings, settings)
     save_weights(problem.model, run.weights)
-    costs = [name for name, metric in METRICS.items() if not metric.is_quality]
+    costs = [name for name, metric in METRICS.items() if metric.kind == "cost"]
+    artefacts = sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
     has_spread = problem.candidates is not None and problem.candidates.seeds > 1
+    spread = ["accuracy_spread"] if has_spread else []
     return TrialStore.create(
         run.trials,
-        ["accuracy", "loss", *problem.own_metrics, *(["accuracy_spread"] if has_spread else []), *costs],
+        ["accuracy", "loss", *problem.own_metrics, *spread, *artefacts, *costs],
         {
             **fingerprint(problem),
             **conditions(problem, batch_size, THREADS),

@@ -1,7 +1,8 @@
 """What a search found, as frozen values: the content of ``front.json``."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from narrower.errors import RunError
@@ -33,6 +34,8 @@ class Member:
     recorded. Where candidates have weights of their own, the member was trained again alone:
     ``alone_accuracy`` is what it reached on the samples of the search, ``alone_spread`` its deviation
     over seeds, and ``weights`` the file in the run that holds it; ``test_accuracy`` is that of this file.
+    ``latency`` holds the details where it was measured on the member's artefact; ``unmeasured`` says of other
+    metrics that were to be measured there why they could not be.
     """
 
     number: int
@@ -50,6 +53,8 @@ class Member:
     alone_accuracy: float | None = None
     alone_spread: float | None = None
     weights: str | None = None
+    latency: Mapping[str, Any] | None = None
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Known:
     ) -> None:
         self._costs, self._objectives, self._constraints = costs, objectives, tuple(constraints)
         self._qualities = [
-            o.metric for o in objectives.each if o.metric not in METRICS or METRICS[o.metric].is_quality
+            o.metric for o in objectives.each if o.metric not in METRICS or METRICS[o.metric].kind != "cost"
         ]
         each = [o.metric in self._qualities for o in objectives.each]
         self.is_measured = np.array(each if objectives.sum_direction is None else [any(each)])

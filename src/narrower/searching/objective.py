@@ -7,32 +7,44 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 Direction = Literal["maximize", "minimize"]
+# Measured on data; computed from network and plan; measured on what a plan is exported to.
+Kind = Literal["quality", "cost", "artefact"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number that a plan has: measured on data (quality) or computed (cost)."""
+    """A number that a plan has."""
 
     name: str
     description: str
     direction: Direction
-    is_quality: bool
+    kind: Kind
     unit: str = ""
+
+    @property
+    def is_quality(self) -> bool:
+        """Whether it is measured on data."""
+        return self.kind == "quality"
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "share of samples whose highest score is their class", "maximize", True),
-        Metric("loss", "mean cross entropy", "minimize", True, "nats"),
-        Metric("average_bitwidth", "mean width of the products' weights", "minimize", False, "bits"),
-        Metric("memory_density", "32 over the average bit width", "maximize", False),
-        Metric("bitops", "multiply-accumulates x weight bits x data bits", "minimize", False, "per sample"),
-        Metric("macs", "multiply-accumulates", "minimize", False, "per sample"),
-        Metric("flops", "floating-point operations", "minimize", False, "per sample"),
-        Metric("model_size", "parameters, each at its own width", "minimize", False, "bytes"),
+        Metric("accuracy", "share of samples whose highest score is their class", "maximize", "quality"),
+        Metric("loss", "mean cross entropy", "minimize", "quality", "nats"),
+        Metric("average_bitwidth", "mean width of the products' weights", "minimize", "cost", "bits"),
+        Metric("memory_density", "32 over the average bit width", "maximize", "cost"),
+        Metric("bitops", "multiply-accumulates x weight bits x data bits", "minimize", "cost", "per sample"),
+        Metric("macs", "multiply-accumulates", "minimize", "cost", "per sample"),
+        Metric("flops", "floating-point operations", "minimize", "cost", "per sample"),
+        Metric("model_size", "parameters, each at its own width", "minimize", "cost", "bytes"),
+        Metric("energy", "multiply-accumulates in 45 nm, estimated", "minimize", "cost", "pJ per sample"),
+        Metric("latency", "one call of the exported ONNX in ONNX Runtime", "minimize", "artefact", "us"),
+        Metric("luts", "look-up tables of an FPGA, by da4ml", "minimize", "artefact"),
+        Metric("ebops", "data bits x bits that each weight needs", "minimize", "artefact"),
     )
 }
+ARTEFACT_METRICS = tuple(name for name, metric in METRICS.items() if metric.kind == "artefact")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,22 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyOptions:
+    """How latency is measured: samples in a call, threads, and seconds for each distinct graph at most."""
+
+    batch_size: int = 1
+    threads: int = 1
+    limit_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
 class SearchOptions:
     """Everything about a search besides what is searched.
 
     ``trials`` counts distinct evaluated plans, None meaning all; ``batch`` is the number of proposals asked
     for at a time, None meaning what suits the sampler; ``jobs`` is the number of processes. With
-    ``drop_dominated``, a plan is dropped as soon as it can no longer reach the front.
+    ``drop_dominated``, a plan is dropped as soon as it can no longer reach the front. ``measure_front`` names
+    metrics that are measured on the artefacts of the front's members when the search has ended.
     """
 
     sampler: str = "brute_force"
@@ -19,3 +29,5 @@ class SearchOptions:
     seed: int = 0
     jobs: int = 1
     drop_dominated: bool = False
+    measure_front: tuple[str, ...] = ()
+    latency: LatencyOptions = LatencyOptions()

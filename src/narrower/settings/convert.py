@@ -6,7 +6,7 @@ from pathlib import Path
 
 from narrower.errors import SettingsError
 from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
-from narrower.searching.options import SearchOptions
+from narrower.searching.options import LatencyOptions, SearchOptions
 from narrower.searching.space_settings import (
     Kind,
     LayerChoices,
@@ -106,7 +106,7 @@ def constraints(settings: RunSettings) -> tuple[Constraint, ...]:
 
 def search_options(settings: RunSettings) -> SearchOptions:
     """How to go about the search."""
-    setup = settings.search.strategy.setup
+    setup, hardware = settings.search.strategy.setup, settings.search.strategy.hw_runner
     return SearchOptions(
         sampler=setup.sampler,
         trials=setup.n_trials,
@@ -115,6 +115,8 @@ def search_options(settings: RunSettings) -> SearchOptions:
         seed=settings.seed,
         jobs=setup.n_jobs,
         drop_dominated=setup.drop_dominated,
+        measure_front=hardware.measure_front,
+        latency=LatencyOptions(hardware.latency.batch_size, hardware.latency.threads, hardware.latency.limit),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
-from narrower.searching.objective import METRICS
+from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.catalogue import ENUMERATIONS, SAMPLERS
 from narrower.searching.space_settings import Kind
 from narrower.settings import checks
@@ -118,9 +118,21 @@ class AverageBitwidth(Table):
     convention: Annotated[str, PlainValidator(checks.one_of(("narrower", "chop")))] = "narrower"
 
 
+class Latency(Table):
+    """``[search.strategy.hw_runner.latency]``: how latency is measured; ``limit`` is in seconds."""
+
+    batch_size: Count = 1
+    threads: Annotated[int, PlainValidator(checks.whole_number(1, 64))] = 1
+    limit: Positive = 20.0
+
+
 class HwRunner(Table):
     """``[search.strategy.hw_runner]``."""
 
+    measure_front: Annotated[
+        tuple[str, ...], PlainValidator(checks.list_of(checks.one_of(ARTEFACT_METRICS), "['latency']"))
+    ] = ()
+    latency: Latency = Latency()
     average_bitwidth: AverageBitwidth = AverageBitwidth()
 
 

@@ -1,0 +1,119 @@
+"""Metrics that are measured on what a plan is exported to."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from narrower.errors import NarrowerError
+from narrower.evaluate.quality import Quality, failed
+from narrower.graph.program import Program
+from narrower.pipeline.problem import Problem
+from narrower.pipeline.scores import Scorer
+from narrower.plan import Plan
+
+if TYPE_CHECKING:
+    from narrower.export.plan_latency import LatencyMeter, PlanLatency
+
+SCALE_SAMPLES = 1000  # whose outputs decide how finely logic rounds its own
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Values by metric, why others are missing, and the details of a latency."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    latency: Mapping[str, Any] | None = None
+
+
+class Artefacts:
+    """Measures the artefacts of one lowered program; equal ones are measured once."""
+
+    def __init__(self, problem: Problem, program: Program) -> None:
+        self._problem, self._program = problem, program
+        self._float32_us: float | None = None
+
+    def measure(self, plan: Plan, metrics: Iterable[str]) -> Measured:
+        """Some metrics of one plan; what cannot be had has a reason instead of a value."""
+        values, reasons, details = {}, {}, None
+        for metric in metrics:
+            try:
+                if metric == "latency":
+                    latency = self._meter.measure(plan.formats)
+                    values[metric], details = self._microseconds(latency), asdict(latency)
+                else:
+                    values[metric] = LOGIC_METRICS[metric](self, plan)
+            except NarrowerError as error:
+                reasons[metric] = str(error)
+        return Measured(values, reasons, details)
+
+    @cached_property
+    def _meter(self) -> "LatencyMeter":
+        from narrower.export.plan_latency import LatencyMeter
+
+        options = self._problem.options.latency
+        return LatencyMeter(
+            self._program,
+            self._problem.part.inputs,
+            batch_size=options.batch_size,
+            threads=options.threads,
+            limit_seconds=options.limit_seconds,
+        )
+
+    def _microseconds(self, latency: "PlanLatency") -> float:
+        """The ratio to float32 times the time that float32 took at first.
+
+        What else the machine does meets both sides of the ratio, so that plans can be compared.
+        """
+        if self._float32_us is None:
+            self._float32_us = latency.float32_us
+        return latency.ratio * self._float32_us
+
+    def luts(self, plan: Plan) -> float:
+        """Look-up tables, by da4ml's cost of the actual weights."""
+        from narrower.export.deliver import own_outputs
+        from narrower.export.luts import luts
+
+        inputs = self._problem.part.first(min(SCALE_SAMPLES, len(self._problem.part))).inputs
+        return luts(self._program, plan.formats, own_outputs(self._program, plan.formats, inputs))
+
+    def ebops(self, plan: Plan) -> float:
+        """Effective bit operations of the actual weights."""
+        from narrower.export.luts import ebops
+
+        return float(ebops(self._program, plan.formats))
+
+
+LOGIC_METRICS: dict[str, Callable[[Artefacts, Plan], float]] = {
+    "luts": Artefacts.luts,
+    "ebops": Artefacts.ebops,
+}
+
+
+class MeasuredScore:
+    """A scorer that measures the artefacts of each plan as well; a plan that has none fails."""
+
+    def __init__(self, scorer: Scorer, artefacts: Artefacts, metrics: Sequence[str]) -> None:
+        self._scorer, self._artefacts, self._metrics = scorer, artefacts, tuple(metrics)
+        self.adopt = scorer.adopt
+        self.training = scorer.training
+
+    @property
+    def adopted(self) -> int:
+        """Plans whose result came from an earlier search."""
+        return self._scorer.adopted
+
+    def evaluate(self, plans: Sequence[Plan]) -> list[Quality]:
+        """The quality of each plan, with what was measured among its own metrics."""
+        qualities = self._scorer.evaluate(plans)
+        return [self._with_artefact(plan, quality) for plan, quality in zip(plans, qualities, strict=True)]
+
+    def _with_artefact(self, plan: Plan, quality: Quality) -> Quality:
+        if quality.failure is not None:
+            return quality
+        measured = self._artefacts.measure(plan, self._metrics)
+        if measured.reasons:
+            name, reason = next(iter(measured.reasons.items()))
+            return failed(f"{name}: {reason}", quality.samples)
+        return replace(quality, own=(*quality.own, *measured.values.items()))
