@@ -8,6 +8,7 @@ import typer
 
 from narrower.cli.console import messages, print_json, print_table
 from narrower.cli.export import run_subjects
+from narrower.cli.show import without_kernel
 from narrower.store.run_directory import RunDirectory
 
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
@@ -60,9 +61,8 @@ def latency(
     threads_said = "1 thread" if threads == 1 else f"{threads} threads"
     print_table(columns, rows, title=f"ONNX Runtime at batch size {batch_size}, {threads_said}")
     say = messages().print
-    without = sorted({layer for _, found in measured for layer in found.without_kernel})
-    if without:
-        say(f"no integer kernel, computed in float32: {', '.join(without)}", markup=False)
+    if without := without_kernel([asdict(kernel) for _, found in measured for kernel in found.kernels]):
+        say(f"no integer kernel, computed in float32: {without}", markup=False)
     if unsettled := [number for number, found in measured if not found.settled]:
         say(
             f"warning: the time limit came first, the interval is wider than 5 %: {unsettled}",

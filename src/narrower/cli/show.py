@@ -1,8 +1,8 @@
 """``narrower show`` and ``narrower runs``: what was found."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
 
 QUALITY = ("accuracy", "loss")
+MOST_NAMED = 3  # layers that are listed one by one
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -136,25 +137,35 @@ def summary_lines(record: RunRecord) -> list[str]:
 
 def artefact_lines(record: RunRecord) -> list[str]:
     """What was measured on the artefacts of the front's members, as far as it needs saying."""
-    lines, without = [], set()
+    lines: list[str] = []
     latencies = [member.latency for member in record.members if member.latency is not None]
-    for latency in latencies:
-        without |= {
-            f"{kernel['layer']} ({kernel['data_bits']} x {kernel['weight_bits']} bits)"
-            for kernel in latency["kernels"]
-            if kernel["kernel"] is None
-        }
     if latencies:
         ratios, first = [latency["ratio"] for latency in latencies], latencies[0]
         lines.append(
             f"latency: ONNX Runtime, batch size {first['batch_size']}, threads {first['threads']}; "
             f"{min(ratios):.2f} to {max(ratios):.2f} times float32 in the same minutes"
         )
-    if without:
-        lines.append(f"no integer kernel, computed in float32: {', '.join(sorted(without))}")
+    if without := without_kernel([kernel for latency in latencies for kernel in latency["kernels"]]):
+        lines.append(f"no integer kernel, computed in float32: {without}")
     for member in record.members:
         lines += [f"trial {member.number}: no {name}: {why}" for name, why in member.unmeasured.items()]
     return lines
+
+
+def without_kernel(kernels: Iterable[Mapping[str, Any]]) -> str:
+    """Widths without an integer kernel in ONNX Runtime, and their layers; empty where there are none."""
+    layers: dict[str, list[str]] = {}
+    for kernel in kernels:
+        if kernel["kernel"] is None:
+            layers.setdefault(f"{kernel['data_bits']} x {kernel['weight_bits']} bits", []).append(
+                kernel["layer"]
+            )
+    return "; ".join(f"{widths} in {_listed(names)}" for widths, names in sorted(layers.items()))
+
+
+def _listed(names: Sequence[str]) -> str:
+    different = sorted(set(names))
+    return ", ".join(different) if len(different) <= MOST_NAMED else f"{len(different)} layers"
 
 
 def _row(record: RunRecord, member: Member) -> tuple[object, ...]:

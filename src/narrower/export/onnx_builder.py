@@ -62,7 +62,7 @@ class OnnxBuilder:
     ) -> onnx.ModelProto:
         """The model; ``outputs`` holds (computed value, name to give it, shape)."""
         for value, output, _ in outputs:
-            self._nodes.append(helper.make_node("Identity", [value], [output], name=f"{output}_named"))
+            self._rename(value, output)
         graph = helper.make_graph(
             self._nodes,
             name,
@@ -77,6 +77,17 @@ class OnnxBuilder:
             ir_version=ir_version,
         )
         return model
+
+    def _rename(self, value: str, name: str) -> None:
+        """Give a computed value its name: a node that only does that is more than some readers can take."""
+        if not any(value in node.output for node in self._nodes):  # an input or a constant
+            self._nodes.append(helper.make_node("Identity", [value], [name], name=f"{name}_named"))
+            return
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                for position, found in enumerate(names):
+                    if found == value:
+                        names[position] = name
 
     def _name(self, label: str) -> str:
         self._count += 1
