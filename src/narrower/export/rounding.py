@@ -153,14 +153,21 @@ class QuantRounding:
         )
 
     def weight(self, values: Tensor, number_format: NumberFormat, *, is_matrix: bool, label: str) -> str:
-        """A Quant node over the float32 weight."""
+        """A Quant node over the weight."""
         del is_matrix
-        return self.data(self._builder.constant(values.detach().float().numpy(), label), number_format)
+        return self._held(values, number_format, label)
 
     def add_bias(self, product: str, bias: Tensor, layer: LayerPlan, label: str) -> str:
         """Add the bias behind its Quant node."""
-        held = self._builder.constant(bias.detach().float().numpy(), label)
-        return self._builder.emit("Add", product, self.data(held, layer.bias))
+        return self._builder.emit("Add", product, self._held(bias, layer.bias, label))
+
+    def _held(self, values: Tensor, number_format: NumberFormat, label: str) -> str:
+        """A Quant node over a constant that is rounded already.
+
+        Where it joins biases with batch norms, hls4ml 1.3 reads the constant and not the node's output.
+        """
+        rounded = quantize(values.detach().float(), number_format)
+        return self.data(self._builder.constant(rounded.numpy(), label), number_format)
 
 
 def product_fraction(layer: LayerPlan) -> int | None:
