@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from narrower.compare.record import read_comparison
 from tests.cli.settings_file import settings_file
@@ -83,6 +85,15 @@ def test_the_page_draws_its_curves(
     opened = open_page(Path("page/comparison.html"), tmp_path / "profile")
     assert opened.console == ()
     assert opened.drawn >= 6
+
+
+def test_the_curves_are_drawn_as_pictures(run_narrower: RunNarrower, config: Path, trained: Path) -> None:
+    compared(run_narrower, config, trained, "drawn", "--png")
+    pictures = {path.stem for path in Path("drawn/comparison-plots").glob("*.png")}
+    assert {"hypervolume", "hypervolume-over-time", "found", "distance", "accuracy"} <= pictures
+    for path in Path("drawn/comparison-plots").glob("*.png"):
+        pixels = imread(path)
+        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 50  # more than empty axes
 
 
 @pytest.mark.parametrize(

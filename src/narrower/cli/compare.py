@@ -26,6 +26,8 @@ Enumerate = Annotated[
 Output = Annotated[Path | None, typer.Option("--output", help="Directory to write to.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+Png = Annotated[bool, typer.Option("--png", help="Draw the curves as PNG files as well, beside the page.")]
+
 
 def compare(
     config: Config,
@@ -36,6 +38,7 @@ def compare(
     jobs: Jobs = 2,
     enumerate_up_to: Enumerate = None,
     output: Output = None,
+    png: Png = False,
     as_json: Json = False,
 ) -> None:
     """Run each sampler with each seed on the same space and scores, and say which was better.
@@ -89,6 +92,10 @@ def compare(
             )
         write_json(target.path / RECORD, comparison.to_dict())
         write_comparison_page(comparison, target.path / PAGE)
+        if png:
+            from narrower.compare.plots import write_comparison_plots
+
+            write_comparison_plots(comparison, target.path / "comparison-plots")
     if as_json:
         print_json(comparison.to_dict() | {"directory": str(target.path)})
         return

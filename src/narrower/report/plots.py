@@ -29,6 +29,15 @@ def write_plots(findings: Findings, directory: Path) -> tuple[Path, ...]:
         figure = draw(findings)
         if figure is not None:
             figures[name] = figure
+    return save_figures(figures, directory)
+
+
+def save_figures(figures: Mapping[str, Figure], directory: Path) -> tuple[Path, ...]:
+    """Write figures below a directory, each in a file of its name.
+
+    Raises:
+        RunError: they cannot be written.
+    """
     paths = []
     try:
         directory.mkdir(parents=True, exist_ok=True)

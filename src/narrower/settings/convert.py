@@ -115,7 +115,7 @@ def search_options(settings: RunSettings) -> SearchOptions:
         seed=settings.seed,
         jobs=setup.n_jobs,
         drop_dominated=setup.drop_dominated,
-        measure_front=hardware.measure_front,
+        measure_front=hardware.measure_front or (),
         latency=LatencyOptions(hardware.latency.batch_size, hardware.latency.threads, hardware.latency.limit),
     )
 

@@ -129,9 +129,12 @@ class Latency(Table):
 class HwRunner(Table):
     """``[search.strategy.hw_runner]``."""
 
-    measure_front: Annotated[
-        tuple[str, ...], PlainValidator(checks.list_of(checks.one_of(ARTEFACT_METRICS), "['latency']"))
-    ] = ()
+    measure_front: (
+        Annotated[
+            tuple[str, ...], PlainValidator(checks.list_of(checks.one_of(ARTEFACT_METRICS), "['latency']"))
+        ]
+        | None
+    ) = None
     latency: Latency = Latency()
     average_bitwidth: AverageBitwidth = AverageBitwidth()
 
