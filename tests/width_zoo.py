@@ -138,6 +138,112 @@ class SharedConvolution(nn.Module):
         return self.head(torch.relu(self.shared(x)).mean(dim=2))
 
 
+class ChannelShuffle(nn.Module):
+    """Half of the channels pass by, then halves are interleaved: it is their number that is constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.branch, self.head = nn.Conv2d(3, 8, 1), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = torch.relu(self.stem(x)).chunk(2, dim=1)
+        x = torch.cat([left, torch.relu(self.branch(right))], dim=1)
+        batch, channels, height, width = x.shape
+        x = x.view(batch, 2, channels // 2, height, width).transpose(1, 2).reshape(x.shape)
+        return self.head(F.channel_shuffle(x, 2).mean(dim=(2, 3)))
+
+
+class Gated(nn.Module):
+    """Gates, a norm of squares, and parameters that belong to no layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.up, self.gate = (
+            nn.Linear(6, 12),
+            nn.RMSNorm(6),
+            nn.Linear(6, 8),
+            nn.Linear(6, 8),
+        )
+        self.scale, self.down = nn.Parameter(torch.rand(6)), nn.Parameter(torch.randn(8, 6))
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.glu(self.first(x), dim=-1)
+        y = self.norm(x)
+        return self.head(x + self.scale * ((F.silu(self.gate(y)) * self.up(y)) @ self.down)).amax(dim=1)
+
+
+class FixedHeads(nn.Module):
+    """Attention with as many heads whatever the width, which follows from that of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(1, 1, 16))
+        self.embed, self.packed, self.out, self.head = (
+            nn.Linear(6, 16),
+            nn.Linear(16, 48),
+            nn.Linear(16, 16),
+            nn.Linear(16, 5),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([self.token.repeat(x.shape[0], 1, 1), self.embed(x)], dim=1)
+        batch, tokens, channels = x.shape
+        packed = self.packed(x).reshape(batch, tokens, 3, 4, channels // 4).permute(2, 0, 3, 1, 4)
+        query, key, value = packed.unbind(0)
+        scores = (query @ key.transpose(-2, -1) / 2).softmax(dim=-1)
+        return self.head((x + self.out((scores @ value).transpose(1, 2).reshape(x.shape)))[:, 0])
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention whose keys are computed by another layer, of the same width and of another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.narrow = nn.Linear(6, 16), nn.Linear(6, 16), nn.Linear(6, 8)
+        self.same = nn.MultiheadAttention(16, 4, batch_first=True)
+        self.other = nn.MultiheadAttention(16, 4, batch_first=True, kdim=8, vdim=8)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, narrow = self.query(x), torch.relu(self.key(x)), torch.relu(self.narrow(x))
+        y = query + self.same(query, key, key, need_weights=False)[0]
+        return self.head((y + self.other(y, narrow, narrow, need_weights=False)[0]).mean(dim=1))
+
+
+class Bare(nn.Module):
+    """Norms that hold no tensors, and a depthwise transposed convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.instance, self.layer = (
+            nn.Conv2d(3, 8, 1),
+            nn.InstanceNorm2d(8),
+            nn.LayerNorm(8, elementwise_affine=False),
+        )
+        self.up, self.head = nn.ConvTranspose2d(8, 8, 2, stride=2, groups=8), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.up(torch.relu(self.instance(self.stem(x))))
+        return self.head(self.layer(x.permute(0, 2, 3, 1)).flatten(1, 2).max(dim=1).values)
+
+
+class GroupedInput(nn.Module):
+    """A grouped convolution of the input itself, and pixels that become channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grouped, self.inner, self.head = (
+            nn.Conv2d(6, 8, 3, padding=1, groups=2),
+            nn.Conv2d(8, 4, 1),
+            nn.Linear(16, 5),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.inner(torch.relu(self.grouped(torch.cat([x, -x], dim=1)))))
+        return self.head(F.pixel_unshuffle(x, 2).mean(dim=(2, 3)))
+
+
 IMAGE, SEQUENCE = (3, 6, 6), (7, 6)
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "depthwise": (Depthwise, IMAGE),
@@ -149,6 +255,12 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "tied_embedding": (TiedEmbedding, (7,)),
     "hand_written_heads": (HandWrittenHeads, SEQUENCE),
     "shared_convolution": (SharedConvolution, (3, 8)),
+    "channel_shuffle": (ChannelShuffle, IMAGE),
+    "gated": (Gated, SEQUENCE),
+    "fixed_heads": (FixedHeads, SEQUENCE),
+    "cross_attention": (CrossAttention, SEQUENCE),
+    "bare": (Bare, IMAGE),
+    "grouped_input": (GroupedInput, IMAGE),
 }
 
 

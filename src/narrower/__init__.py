@@ -15,7 +15,7 @@ _HOMES = {
     "Wishes": "narrower.export.deliver",
     "build_model": "narrower.tasks.models",
     "export_plan": "narrower.export.deliver",
-    "groups": "narrower.transform.resized",
+    "groups": "narrower.transform.tried_channels",
     "load_compressed": "narrower.export.compressed",
     "load_data_set": "narrower.tasks.datasets",
     "load_weights": "narrower.tasks.checkpoints",

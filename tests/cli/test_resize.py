@@ -52,6 +52,7 @@ def test_resizing_prints_both_and_saves(run_narrower: RunNarrower) -> None:
         (["--set", "seq_blocks.2=0.3"], ["seq_blocks.2", "whole number"]),
         (["--set", "seq_blocks.6=2"], ["seq_blocks.6", "output"]),
         (["--set", "seq_block.2=2"], ["seq_block.2", "seq_blocks.2"]),
+        (["--set", "seq_blocks_3=2"], ["seq_blocks_3", "a ReLU", "layer before", "seq_blocks.2"]),
         (["--channels", "seq_blocks.2=1.5"], ["seq_blocks.2", "whole number"]),
         (["--set", "seq_blocks.2=2", "--output", "a.bin"], ["--output", ".safetensors"]),
     ],

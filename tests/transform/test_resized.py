@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from narrower.cost.network_cost import NetworkCost
 from narrower.errors import CheckpointError, SettingsError, UnknownNameError
-from narrower.graph.groups import Channels, find_channels
+from narrower.graph.groups import Channels
 from narrower.graph.trace import trace
 from narrower.pipeline.resized_files import load_resized, save_resized
 from narrower.tasks.models import build_model
-from narrower.transform.resized import TaylorData, groups, resize, wanted_counts, with_counts
+from narrower.transform.resized import TaylorData, resize, wanted_counts, with_counts
+from narrower.transform.tried_channels import groups, tried_channels
 from tests import width_zoo, zoo
 
 MODELS: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
@@ -55,7 +56,7 @@ def changed_or_refused(
 
 def check_every_group(model: nn.Module, inputs: Tensor) -> int:
     """How many resized models were checked."""
-    found = find_channels(model, trace(model, inputs))
+    found = tried_channels(model, trace(model, inputs), (inputs,))
     before = copy.deepcopy(model.state_dict())
     checked = 0
     for group in (group for group in groups(model, inputs) if group.can_change):
@@ -208,3 +209,76 @@ def test_a_resized_model_is_loaded_back_with_one_call(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="no resized model"):
         load_resized(tmp_path / "other.safetensors")
+
+
+class Branches(nn.Module):
+    """Two outputs, and a convolution that is as wide as two others together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.both = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 8, 1), nn.Conv2d(12, 12, 1)
+        self.norm, self.first, self.second = nn.BatchNorm2d(12), nn.Linear(12, 5), nn.Linear(12, 2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        x = torch.cat([self.left(x), self.right(x)], dim=1)
+        x = torch.relu(self.norm(x + self.both(x))).mean(dim=(2, 3))
+        return self.first(x), {"second": self.second(x)}
+
+
+def test_a_number_of_channels_is_that_of_the_named_layer() -> None:
+    changed = resize(Branches().eval(), torch.randn(3, 3, 6, 6), channels={"right": 12})
+    convolutions = [module for module in changed.modules() if isinstance(module, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [6, 12, 18]
+
+
+def test_models_with_several_outputs_grow_in_the_mode_that_they_are_in() -> None:
+    model, inputs = Branches().train(), torch.randn(3, 3, 6, 6)
+    model.norm.eval()
+    changed = resize(model, inputs, {"left": 1.5}, weights="net2net")
+    modes = [(name, module.training) for name, module in model.named_modules()]
+    assert dict(modes)[""]
+    assert not dict(modes)["norm"]
+    assert [(name, module.training) for name, module in changed.named_modules()] == modes
+    with torch.no_grad():
+        for outputs, wanted in zip(changed(inputs)[1].values(), model(inputs)[1].values(), strict=True):
+            torch.testing.assert_close(outputs, wanted)
+
+
+def test_sizes_that_follow_from_one_another_are_one_group() -> None:
+    """Neither the tokens nor the queries, keys and values run at another width alone."""
+    model, inputs = width_zoo.build("fixed_heads")
+    (group,) = (group for group in groups(model, inputs) if group.can_change)
+    assert {"embed", "packed", "out"} <= set(group.layers)
+    assert (group.width, group.unit) == (4, 4)  # each of the four heads has four channels
+    changed = resize(model, inputs, {"embed": 0.5})
+    assert changed.packed.weight.shape == (24, 8)
+
+
+def test_the_same_channels_of_all_heads_are_kept() -> None:
+    """Heads are 4 rows of 4 channels: what is kept of one is kept of all."""
+    model, inputs = width_zoo.build("fixed_heads")
+    with torch.no_grad():
+        model.packed.weight.mul_(torch.tensor([1.0, 9.0, 9.0, 1.0]).repeat(12)[:, None])
+        model.embed.weight.mul_(torch.tensor([9.0, 1.0]).repeat_interleave(8)[:, None])
+        for other in (model.token, model.out.weight, model.out.bias):
+            other.zero_()
+    changed = resize(model, inputs, {"embed": 0.5})
+    rows = [4 * head + channel for head in range(12) for channel in (1, 2)]
+    assert torch.equal(changed.packed.weight, model.packed.weight[rows][:, :8])
+
+
+def test_kernels_that_are_computed_keep_their_height() -> None:
+    class Standardised(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.kernel = nn.Conv2d(3, 8, 1), nn.Parameter(torch.randn(6, 8, 3, 3))
+            self.head = nn.Linear(6, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            kernel = self.kernel - self.kernel.mean(dim=(1, 2, 3), keepdim=True)
+            output: Tensor = self.head(F.conv2d(torch.relu(self.stem(x)), kernel).mean(dim=(2, 3)))
+            return output
+
+    model, inputs = Standardised().eval(), torch.randn(3, 3, 6, 6)
+    assert {group.width for group in groups(model, inputs) if group.can_change} == {8, 6}
+    assert check_every_group(model, inputs) > 0

@@ -33,7 +33,7 @@ def groups(
     """Print the groups of channels of MODEL, and why some cannot change."""
     example = example_for(model, dataset, shape, data_path)
     from narrower.tasks.models import build_model
-    from narrower.transform.resized import groups as groups_of
+    from narrower.transform.tried_channels import groups as groups_of
 
     found = groups_of(build_model(model).eval(), example)
     if as_json:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import prod
 
 from narrower.cost.flops import FREE, POOLING, window
+from narrower.cost.macs import weight_shape
 from narrower.cost.network_cost import FLOAT_BITS
 from narrower.graph.network import Network, Operator, numel
 from narrower.plan import UNCHANGED, LayerPlan, Plan
@@ -42,15 +43,11 @@ class ChopProfile:
 
 
 def _linear(network: Network, operator: Operator, batch: int) -> int:
-    weight = network.weight_of(operator)
-    assert weight is not None
-    return weight.numel * numel(operator.input_shapes[0][:-1], batch)
+    return prod(weight_shape(network, operator)) * numel(operator.input_shapes[0][:-1], batch)
 
 
 def _convolution(network: Network, operator: Operator, batch: int) -> int:
-    weight = network.weight_of(operator)
-    assert weight is not None
-    return numel(operator.output_shape, batch) * prod(weight.shape[1:])
+    return numel(operator.output_shape, batch) * prod(weight_shape(network, operator)[1:])
 
 
 def _per_input(factor: int) -> Callable[[Network, Operator, int], int]:

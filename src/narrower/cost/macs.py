@@ -6,24 +6,28 @@ from math import prod
 from narrower.graph.network import Network, Operator, Shape, numel
 
 
-def _weight_shape(network: Network, operator: Operator) -> tuple[int, ...]:
+def weight_shape(network: Network, operator: Operator) -> tuple[int, ...]:
+    """The shape of what a product multiplies its data with, be it a parameter or computed from some."""
     weight = network.weight_of(operator)
-    assert weight is not None
-    return weight.shape
+    if weight is not None:
+        return weight.shape
+    return tuple(numel((size,)) for size in operator.input_shapes[:2][-1])  # data, weight, bias
 
 
 def _linear(network: Network, operator: Operator) -> int:
-    return numel(operator.output_shape) * _weight_shape(network, operator)[1]
+    if operator.input_shapes:  # of a transposed weight, the shape of the parameter would mislead
+        return numel(operator.output_shape) * numel(operator.input_shapes[0][-1:])
+    return numel(operator.output_shape) * weight_shape(network, operator)[1]
 
 
 def _convolution(network: Network, operator: Operator) -> int:
     # The weight is [outputs, inputs of one group, *kernel]: each output reads one group and one window.
-    return numel(operator.output_shape) * prod(_weight_shape(network, operator)[1:])
+    return numel(operator.output_shape) * prod(weight_shape(network, operator)[1:])
 
 
 def _transposed_convolution(network: Network, operator: Operator) -> int:
     # The weight is [inputs, outputs of one group, *kernel]: each input reaches one group and one window.
-    return numel(operator.input_shapes[0]) * prod(_weight_shape(network, operator)[1:])
+    return numel(operator.input_shapes[0]) * prod(weight_shape(network, operator)[1:])
 
 
 def _matmul(network: Network, operator: Operator) -> int:
@@ -33,12 +37,12 @@ def _matmul(network: Network, operator: Operator) -> int:
         is_weight_first = network.weight_of(operator) is not None and _weight_is_first(network, operator)
         if not is_weight_first:
             return numel(operator.output_shape) * numel(shape[-1:])
-    return numel(operator.output_shape) * _weight_shape(network, operator)[-1]
+    return numel(operator.output_shape) * weight_shape(network, operator)[-1]
 
 
 def _weight_is_first(network: Network, operator: Operator) -> bool:
     # The result of (weight @ x) has the weight's rows as its last dimension but one.
-    rows = _weight_shape(network, operator)[0]
+    rows = weight_shape(network, operator)[0]
     shape = operator.input_shapes[0]
     output = operator.output_shape
     return len(output) > 1 and output[-2] == rows and output[-1:] == shape[-1:] and len(shape) > 1

@@ -18,8 +18,8 @@ from narrower.formats.text import parse_format
 from narrower.plan import Plan, plan_from_dict, plan_to_dict
 from narrower.tasks.checkpoints import load_weights, save_weights
 from narrower.tasks.models import build_model
+from narrower.transform.new_sizes import with_tensors
 from narrower.transform.quantized import quantized
-from narrower.transform.resized import with_tensors
 
 MODEL, PLAN, PACKED = "narrower.model", "narrower.plan", "narrower.packed"
 

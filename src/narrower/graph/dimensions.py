@@ -5,7 +5,7 @@ A dimension is a list of factors, outermost first: one where ``[C]`` is one chan
 it belongs to no group (batch, height, time).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -112,18 +112,22 @@ def flat(dimension: Dimension) -> Labels:
     return np.tile(np.repeat(found, after), before)
 
 
-def regrouped(merger: Merger, dimensions: Sequence[Dimension], sizes: Sequence[int]) -> Dimensions:
-    """The dimensions of a view with these sizes.
+def regrouped(
+    merger: Merger, dimensions: Sequence[Dimension], sizes: Sequence[int], kept: Collection[int] = ()
+) -> tuple[Dimensions, set[int]]:
+    """The dimensions of a view with these sizes, and the positions after which it cuts a labelled factor.
 
-    A labelled factor that is split keeps its labels on the outermost part along which they vary; channels
-    that fall together there are the same from then on (heads move as a whole).
+    A labelled factor that is split keeps its labels on one of its parts, and channels that fall together
+    there are the same from then on: on the last part but one (of 3 x heads x channels, heads move as a
+    whole), or on the first that is not at a position in ``kept``.
 
     Raises:
         ModelError: the sizes do not divide each other.
     """
     factors = [factor for dimension in dimensions for factor in dimension if factor.size != 1]
     result: list[Dimension] = []
-    for size in sizes:
+    cuts: set[int] = set()
+    for position, size in enumerate(sizes):
         own: list[Factor] = []
         left = size
         while left > 1:
@@ -134,22 +138,29 @@ def regrouped(merger: Merger, dimensions: Sequence[Dimension], sizes: Sequence[i
                 own.append(first)
                 left //= first.size
             elif first.size % left == 0:
-                outer, inner = _split(merger, first, left)
+                if first.labels is not None:
+                    cuts.add(position)
+                is_last = position + 1 == len(sizes) or sizes[position + 1] >= first.size // left
+                outer, inner = _split(merger, first, left, position in kept or not is_last)
                 own.append(outer)
                 factors.insert(0, inner)
                 left = 1
             else:
                 raise ModelError(f"a view that cuts {first.size} by {left}")
         result.append(tuple(own))
-    return tuple(result)
+    return tuple(result), cuts
 
 
-def _split(merger: Merger, factor: Factor, outer: int) -> tuple[Factor, Factor]:
+def _split(merger: Merger, factor: Factor, outer: int, outer_stays: bool) -> tuple[Factor, Factor]:
     inner = factor.size // outer
     if factor.labels is None:
         return Factor(outer), Factor(inner)
     grid = np.array(merger.roots(factor.labels)).reshape(outer, inner)
     if (grid == grid[:1]).all():  # every outer part holds the same channels
+        return Factor(outer), Factor(inner, factor.labels[:inner])
+    if outer_stays:
+        for row in grid[1:]:
+            merger.same(grid[0], row)
         return Factor(outer), Factor(inner, factor.labels[:inner])
     for column in range(1, inner):
         merger.same(grid[:, 0], grid[:, column])

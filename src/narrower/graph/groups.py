@@ -1,16 +1,16 @@
 """Which dimensions of which parameters must change together."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 from torch import nn
 
 from narrower.errors import ModelError, SettingsError, unknown_name
-from narrower.graph.dimension_rules import BATCH, Labelling
+from narrower.graph.dimension_rules import BATCH, Kept, Labelling
 from narrower.graph.dimensions import Dimension, flat, is_labelled, size_of
 from narrower.graph.network import BatchSize, Network, Operator, Shape
 from narrower.graph.program import Program
@@ -68,15 +68,35 @@ class Channels:
         """The group of the channels that a layer computes.
 
         Raises:
-            UnknownNameError: no layer of that name computes channels.
+            UnknownNameError: there is no layer of that name.
+            SettingsError: it computes no channels.
         """
-        wanted = self._by_layer.get(layer) or self._by_layer.get(layer.replace("_", "."))
-        for name in self._by_layer:
-            if wanted is None and name.replace(".", "_") == layer:
-                wanted = self._by_layer[name]
-        if wanted is None:
-            raise unknown_name("layer", layer, self._by_layer)
-        return wanted
+        return self._by_layer[self._spelled(layer)]
+
+    def channels_of(self, layer: str) -> int:
+        """How many channels a layer computes."""
+        name = self._spelled(layer)
+        parameter, position = next(
+            source
+            for source in self._labelling.sources
+            if _layer(source[0]) == name and source in self._by_layer[name].dimensions
+        )
+        return size_of(self._labelling.parameters[parameter][position]) // _repeats(parameter)
+
+    def _spelled(self, layer: str) -> str:
+        """The name of a layer that is given with underscores in place of dots."""
+        spelled = {name.replace(".", "_"): name for name in self._by_layer}
+        if layer in self._by_layer:
+            return layer
+        if layer in spelled:
+            return spelled[layer]
+        for path, kind in self.network.module_types:
+            if layer in (path, path.replace(".", "_")):
+                raise SettingsError(
+                    f"{layer}: a {kind} has the channels of the layer before it, and none of its own; layers "
+                    f"that have: {', '.join(self._by_layer)}"
+                )
+        raise unknown_name("layer", layer, self._by_layer)
 
     def find_group(self, layer: str) -> Group | None:
         """The group of the channels that a layer computes; None where it computes none."""
@@ -84,7 +104,43 @@ class Channels:
 
     @cached_property
     def _by_layer(self) -> dict[str, Group]:
-        return {layer: group for group in self.groups for layer in group.layers}
+        found: dict[str, Group] = {}
+        for group in self.groups:
+            for layer in group.layers:
+                if layer not in found or group.can_change:  # an embedding has a group of entries, too
+                    found[layer] = group
+        return found
+
+    @property
+    def cuts(self) -> Kept:
+        """Views that cut a row of channels, and after which position: which part grows is a guess."""
+        return frozenset(self._labelling.cuts)
+
+    def joined(self, several: Sequence[Group]) -> "Channels":
+        """The same channels with several groups as one: they change in proportion only."""
+        first = several[0]
+        families = tuple(size for group in several for size in group.families)
+        width = gcd(*families)
+        whole = replace(
+            first,
+            layers=tuple(dict.fromkeys(layer for group in several for layer in group.layers)),
+            width=width,
+            unit=self.channels_of(first.name) // width,
+            families=families,
+            dimensions=tuple(dict.fromkeys(held for group in several for held in group.dimensions)),
+            notes=tuple(dict.fromkeys(note for group in several for note in group.notes)),
+        )
+        groups = tuple(
+            whole if group == first else group for group in self.groups if group not in several[1:]
+        )
+        place = {
+            number: groups.index(whole if group in several else group)
+            for number, group in enumerate(self.groups)
+        }
+        owners = [(place[owner], size) for owner, size in self._families]
+        numbers = [number for group in several for number in self.families_of(group)]
+        assert numbers == sorted(numbers)  # families_of lists them in this order
+        return replace(self, groups=groups, _families=tuple(owners))
 
     def new_width(self, group: Group, multiplier: float) -> int:
         """The number of units at a multiplier.
@@ -96,14 +152,14 @@ class Channels:
             return group.width
         if group.reasons:
             raise SettingsError(f"{group.name}: its width cannot change: {group.reasons[0]}")
-        for size in group.families:
-            exact = size * multiplier
-            if exact != round(exact) or round(exact) < 1:
-                what = f"{size} channels" if group.unit == 1 else f"{size} units of {group.unit} channels"
-                raise SettingsError(
-                    f"{group.name}: {what} times {multiplier:g} is {exact:g}; allowed: what gives a whole "
-                    "number from 1 up"
-                )
+        size = gcd(*group.families)
+        exact = size * multiplier
+        if exact != round(exact) or round(exact) < 1:
+            what = f"{size} channels" if group.unit == 1 else f"{size} units of {group.unit} channels"
+            raise SettingsError(
+                f"{group.name}: {what} times {multiplier:g} is {exact:g}; allowed: what gives a whole "
+                "number from 1 up"
+            )
         return sum(round(size * multiplier) for size in group.families)
 
     def families_of(self, group: Group) -> tuple[int, ...]:
@@ -230,8 +286,8 @@ class Channels:
         return _Sweep(start, family, block)
 
 
-def find_channels(model: nn.Module, program: Program) -> Channels:
-    """The groups of a traced model, in the order of its parameters.
+def find_channels(model: nn.Module, program: Program, kept: Kept = frozenset()) -> Channels:
+    """The groups of a traced model, in the order of its parameters; ``kept`` as for ``Labelling``.
 
     Raises:
         ModelError: the model could not be traced.
@@ -250,8 +306,8 @@ def find_channels(model: nn.Module, program: Program) -> Channels:
         if isinstance(module, nn.MultiheadAttention)
         for tensor in ("in_proj_weight", "in_proj_bias")
     }
-    labelling = Labelling(program.graph, held, packed)
-    for name in packed:
+    labelling = Labelling(program.graph, held, packed, kept)
+    for name in (*packed, *(name for name in names if name.endswith("q_proj_weight"))):
         _tie_heads(labelling, name)
     for node, name in held.items():
         if name not in names.values():  # constants that tracing found
@@ -284,17 +340,19 @@ def _grouped(model: nn.Module, network: Network, labelling: Labelling, names: Ma
         merged = set(roots).union(*(members.pop(group) for group in joined))
         members[number] = merged
         group_of.update(dict.fromkeys(merged, number))
-    seen_in: dict[int, list[int]] = defaultdict(list)
-    for number, roots in enumerate(rows.values()):
-        for root in roots:
-            seen_in[root].append(number)
+    seen_in: dict[int, list[tuple[str, int, int]]] = defaultdict(list)  # where, and how often
+    for name, dimensions in labelling.parameters.items():
+        for position, dimension in enumerate(dimensions):
+            counts = Counter(merger.roots(flat(dimension))) if is_labelled(dimension) else {}
+            for root, count in counts.items():
+                seen_in[root].append((name, position, count))
     holding = _holding(labelling, group_of)
     groups: list[Group] = []
     places: dict[int, tuple[int, int]] = {}
     families: list[tuple[int, int]] = []
     for group in dict.fromkeys(group_of[roots[0]] for roots in rows.values()):
         own = sorted(members[group])
-        parts: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        parts: dict[tuple[tuple[str, int, int], ...], list[int]] = defaultdict(list)
         for root in own:
             parts[tuple(seen_in[root])].append(root)
         for part in parts.values():
@@ -351,6 +409,8 @@ def _holding(labelling: Labelling, group_of: Mapping[int, int]) -> dict[int, lis
 
 
 def _layer(parameter: str) -> str:
+    if ".parametrizations." in parameter:
+        return parameter.partition(".parametrizations.")[0]
     path, _, name = parameter.rpartition(".")
     return parameter if not path or name not in ("weight", "bias", "in_proj_weight", "in_proj_bias") else path
 

@@ -12,7 +12,6 @@ from torch import nn
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
-from narrower.graph.groups import find_channels
 from narrower.pipeline.problem import Problem, check_bounded, check_possible, first_samples, with_model
 from narrower.pipeline.search import run_search, start_run
 from narrower.plan import OPERANDS
@@ -42,6 +41,7 @@ from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
 from narrower.tasks.training_settings import CandidateSettings
+from narrower.transform.tried_channels import tried_channels
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _pose(  # noqa: PLR0913, PLR0917
         candidates = candidates or CandidateSettings(weights="slice")
     elif candidates is not None:
         raise SettingsError("candidates: no layer of the space has a 'width'; nothing is resized")
-    channels = find_channels(module, program) if is_resized else None
+    channels = tried_channels(module, program, (data_set.train.inputs[:3],)) if is_resized else None
     wanted = _objectives(objectives)
     bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in constraints.items())
     metrics = [o.metric for o in wanted.each] + [c.metric for c in bounds]

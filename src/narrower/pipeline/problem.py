@@ -14,7 +14,7 @@ from narrower.errors import NarrowerError, SettingsError
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
-from narrower.graph.groups import Channels, find_channels
+from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
@@ -33,6 +33,7 @@ from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
 from narrower.tasks.training_settings import CandidateSettings, TrainingSettings
 from narrower.transform.resized import wanted_counts
+from narrower.transform.tried_channels import tried_channels
 
 SAMPLES_KEY = "search.strategy.sw_runner.basic_evaluation.num_samples"
 Say = Callable[[str], None]
@@ -133,7 +134,8 @@ def pose(settings: RunSettings) -> Problem:
     part_name = DATA_LOADERS[evaluation.data_loader]
     space_settings = convert.space_settings(settings)
     candidates = convert.candidate_settings(settings)
-    channels = find_channels(model, program) if candidates is not None else None
+    examples = [argument[:3] for argument in data.train.arguments]
+    channels = tried_channels(model, program, examples) if candidates is not None else None
     own = {}
     for table, names in (("metrics", strategy.metrics), ("constraints", strategy.constraints)):
         for name in names:
@@ -261,9 +263,8 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
     program = trace_or_call(model, problem.data.train.inputs[:3], problem.model_name)
     calibration = Calibration(lower(program), *problem.data.train.arguments)
-    channels = None if problem.channels is None else find_channels(model, program)
-    space = build_space(program.network, problem.space_settings, calibration.fraction, channels)
-    return replace(problem, model=model, program=program, space=space, channels=channels)
+    space = build_space(program.network, problem.space_settings, calibration.fraction, problem.channels)
+    return replace(problem, model=model, program=program, space=space)
 
 
 def _any_fraction(_layer: str, _operand: str, width: int) -> int:

@@ -13,7 +13,8 @@ from narrower.tasks.catalogue import MODELS
 from narrower.tasks.checkpoints import load_weights, save_weights
 from narrower.tasks.datasets import load_data_set
 from narrower.tasks.models import build_model
-from narrower.transform.resized import resize, with_tensors
+from narrower.transform.new_sizes import with_tensors
+from narrower.transform.resized import resize
 
 KEY = "narrower.resized"
 

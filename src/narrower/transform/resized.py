@@ -2,21 +2,20 @@
 
 import copy
 import math
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.errors import SettingsError
-from narrower.graph.groups import Channels, Copies, Group, find_channels
+from narrower.graph.groups import Channels, Copies, Group
 from narrower.graph.trace import trace
+from narrower.transform.new_sizes import Weights, changed_copy
+from narrower.transform.tried_channels import failure_of, outputs_of, tried_channels
 
-Weights = Literal["slice", "net2net", "scratch"]
 Importance = Literal["l2", "batch_norm", "taylor"]
 TOLERANCE = 1e-4  # of net2net's outputs, relative to their largest
 
@@ -56,7 +55,7 @@ def resize(
             names the layer and the reason.
     """
     examples = (example,) if isinstance(example, Tensor) else tuple(example)
-    found = find_channels(model, trace(model, examples))
+    found = tried_channels(model, trace(model, examples), examples)
     counts = wanted_counts(found, widths or {}, channels or {})
     return with_counts(
         model, examples, found, counts, weights=weights, importance=importance, data=data, seed=seed
@@ -81,77 +80,13 @@ def with_counts(
     """
     chooser = _keeper(model, found, counts, weights, importance, data, seed)
     copies = {family: chooser(family, count) for family, count in counts.items()}
-    changed = _changed(model, found, copies, weights, seed)
-    was_training = model.training
-    _check_runs(changed.eval(), examples, found, counts)
+    changed = changed_copy(model, found, copies, weights, seed)
+    wanted = outputs_of(model, examples)
+    failure = failure_of(changed, examples, wanted)
+    if failure is not None:
+        raise SettingsError(f"{_names(found, counts)}: its width cannot change: {failure}")
     if weights == "net2net":
-        _check_same(model, changed, examples, found, counts)
-    return changed.train(was_training)
-
-
-def groups(model: nn.Module, example: Tensor | Sequence[Tensor]) -> tuple[Group, ...]:
-    """Which channels change together, in the order of the model's parameters.
-
-    Each group that looks free is tried at another width: a view with a constant in it shows only then.
-    """
-    examples = (example,) if isinstance(example, Tensor) else tuple(example)
-    found = find_channels(model, trace(model, examples))
-    return tuple(_tried(model, examples, found, group) for group in found.groups)
-
-
-def _tried(model: nn.Module, examples: Sequence[Tensor], found: Channels, group: Group) -> Group:
-    if not group.can_change:
-        return group
-    copies = {
-        family: (*range(size), 0)
-        for family, size in zip(found.families_of(group), group.families, strict=True)
-    }
-    changed = _changed(model, found, copies, "net2net", 0).eval()
-    try:
-        with torch.no_grad():
-            changed(*examples)
-    except Exception as error:
-        return replace(group, reasons=(_reason(error),))
-    return group
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong in the user's own line."""
-    lines = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "/torch/" not in frame.filename and not frame.filename.endswith("transform/resized.py")
-    ]
-    where = f"{Path(lines[-1].filename).name}:{lines[-1].lineno}: " if lines else ""
-    return f"another width does not run: {where}{str(error).strip().splitlines()[0]}"
-
-
-def with_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """Return a copy of ``model`` that holds tensors of other widths; the sizes of its modules follow.
-
-    Raises:
-        SettingsError: a tensor of the model is missing, or there is one too many.
-    """
-    names = set(model.state_dict())
-    if names != set(tensors):
-        odd = sorted(names ^ set(tensors))[0]
-        raise SettingsError(
-            f"these are not the tensors of {type(model).__name__}: {odd} is in one of both only"
-        )
-    changed = copy.deepcopy(model)
-    made: dict[int, nn.Parameter | Tensor] = {}
-    for path, module in changed.named_modules():
-        for store in (module._parameters, module._buffers):
-            for own, tensor in store.items():
-                name = f"{path}.{own}" if path else own
-                if tensor is None or name not in tensors:
-                    continue
-                if id(tensor) not in made:
-                    new = tensors[name].clone()
-                    is_parameter = isinstance(tensor, nn.Parameter)
-                    made[id(tensor)] = nn.Parameter(new, tensor.requires_grad) if is_parameter else new
-                store[own] = made[id(tensor)]
-        _set_sizes(module, _depthwise(model, path))
+        _check_same(wanted, outputs_of(changed, examples), found, counts)
     return changed
 
 
@@ -167,7 +102,7 @@ def wanted_counts(
     for layer, wanted in [*widths.items(), *((name, None) for name in channels)]:
         group = found.group_of(layer)
         if wanted is None:
-            wanted = channels[layer] / (group.width * group.unit)  # noqa: PLW2901
+            wanted = channels[layer] / found.channels_of(layer)  # noqa: PLW2901
         if not wanted > 0 or not math.isfinite(wanted):
             raise SettingsError(f"{layer}: found {wanted:g} as its width; allowed: above 0")
         earlier = by_group.setdefault(group.name, (layer, wanted))
@@ -262,137 +197,11 @@ def _taylor(model: nn.Module, data: TaylorData) -> dict[str, Tensor]:
     }
 
 
-def _changed(
-    model: nn.Module, found: Channels, copies: Mapping[int, Copies], weights: Weights, seed: int
-) -> nn.Module:
-    changed = copy.deepcopy(model)
-    made: dict[int, nn.Parameter | Tensor] = {}
-    for path, module in changed.named_modules(remove_duplicate=True):
-        for store in (module._parameters, module._buffers):
-            for own, tensor in store.items():
-                if tensor is None:
-                    continue
-                name = found.first_name(f"{path}.{own}" if path else own)
-                if id(tensor) not in made:
-                    made[id(tensor)] = _tensor(tensor, name, found, copies, weights)
-                store[own] = made[id(tensor)]
-        _set_sizes(module, _depthwise(model, path))
-    if weights == "scratch" or (weights == "slice" and any(len(set(c)) < len(c) for c in copies.values())):
-        _initialise(changed, found, copies, weights, seed)
-    return changed
-
-
-def _tensor(
-    tensor: Tensor, name: str, found: Channels, copies: Mapping[int, Copies], weights: Weights
-) -> Tensor | nn.Parameter:
-    new = tensor.detach()
-    for position in range(tensor.dim()):
-        indices = found.indices(name, position, copies)
-        if indices is None or indices == list(range(tensor.shape[position])):
-            continue
-        new = new.index_select(position, torch.tensor(indices, device=new.device))
-        if weights == "net2net" and not found.is_source(name, position) and found.is_consumer(name, position):
-            units = found.units(name, position)
-            shares = []
-            for index in indices:
-                family, unit = units[index]
-                shares.append(1 / copies[family].count(unit) if family in copies else 1.0)
-            shape = [1] * tensor.dim()
-            shape[position] = len(shares)
-            new = new * torch.tensor(shares, dtype=new.dtype).view(shape)
-    new = new.clone()
-    return nn.Parameter(new, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else new
-
-
-def _initialise(
-    changed: nn.Module, found: Channels, copies: Mapping[int, Copies], weights: Weights, seed: int
-) -> None:
-    """Draw all parameters anew (scratch), or those of the channels that are new (slice)."""
-    kept = {name: tensor.detach().clone() for name, tensor in changed.state_dict().items()}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for module in changed.modules():
-            reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
-            if callable(reset):
-                reset()
-    if weights == "scratch":
-        return
-    state = changed.state_dict()
-    for name, tensor in state.items():
-        is_new = torch.zeros(tensor.shape, dtype=torch.bool)
-        own = found.first_name(name)
-        for position in range(tensor.dim()):
-            indices = found.indices(own, position, copies)
-            if indices is None:
-                continue
-            fresh = [index in indices[:number] for number, index in enumerate(indices)]
-            shape = [1] * tensor.dim()
-            shape[position] = len(fresh)
-            is_new |= torch.tensor(fresh).view(shape)
-        tensor.copy_(torch.where(is_new, tensor, kept[name]))
-
-
-def _depthwise(model: nn.Module, path: str) -> bool:
-    module = model.get_submodule(path) if path else model
-    return (
-        isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
-        and module.groups > 1
-        and module.groups == module.in_channels
-    )
-
-
-def _set_sizes(module: nn.Module, is_depthwise: bool) -> None:
-    """Bring what a module says of its sizes in line with its parameters."""
-    weight: Any = getattr(module, "weight", None)
-    sized: Any = module
-    if isinstance(module, nn.Linear):
-        sized.out_features, sized.in_features = weight.shape
-    elif isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
-        sized.in_channels, sized.out_channels = weight.shape[0], weight.shape[1] * module.groups
-    elif isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        if is_depthwise:
-            sized.groups = weight.shape[0] // (module.out_channels // module.in_channels)
-        sized.out_channels, sized.in_channels = weight.shape[0], weight.shape[1] * module.groups
-    elif isinstance(module, nn.modules.batchnorm._NormBase):
-        held = weight if weight is not None else module.running_mean
-        if held is not None:
-            sized.num_features = len(held)
-    elif isinstance(module, nn.LayerNorm) and weight is not None:
-        sized.normalized_shape = tuple(weight.shape)
-    elif isinstance(module, nn.GroupNorm) and weight is not None:
-        sized.num_channels = len(weight)
-    elif isinstance(module, nn.Embedding):
-        sized.num_embeddings, sized.embedding_dim = weight.shape
-    elif isinstance(module, nn.PReLU):
-        sized.num_parameters = len(weight)
-    elif isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
-        sized.embed_dim = sized.kdim = sized.vdim = module.in_proj_weight.shape[1]
-        sized.num_heads = module.embed_dim // module.head_dim
-
-
-def _check_runs(
-    changed: nn.Module, examples: Sequence[Tensor], found: Channels, counts: Mapping[int, int]
-) -> None:
-    try:
-        with torch.no_grad():
-            changed(*examples)
-    except Exception as error:
-        raise SettingsError(f"{_names(found, counts)}: its width cannot change: {_reason(error)}") from error
-
-
 def _check_same(
-    model: nn.Module,
-    changed: nn.Module,
-    examples: Sequence[Tensor],
-    found: Channels,
-    counts: Mapping[int, int],
+    wanted: Sequence[Tensor], outputs: Sequence[Tensor], found: Channels, counts: Mapping[int, int]
 ) -> None:
-    was_training = model.training
-    with torch.no_grad():
-        wanted, outputs = model.eval()(*examples), changed(*examples)
-    model.train(was_training)
-    largest = float(wanted.abs().max())
-    difference = float((wanted - outputs).abs().max())
+    largest = max(float(tensor.abs().max()) for tensor in wanted)
+    difference = max(float((a - b).abs().max()) for a, b in zip(wanted, outputs, strict=True))
     if not difference <= TOLERANCE * max(largest, 1e-6):
         changing = _groups(found, counts)
         tied = [
@@ -402,10 +211,13 @@ def _check_same(
             if found.is_source(name, position) and found.is_consumer(name, position)
         ]
         notes = tied + [note for group in changing for note in group.notes]
+        is_whole = all(count % found.units_in(family) == 0 for family, count in counts.items())
+        if is_whole:
+            notes.sort(key=lambda note: "averages" in note)  # an average over whole copies stays the same
         why = notes[0] if notes else "channels are dropped, or used in a way that copies change"
         raise SettingsError(
             f"{_names(found, counts)}: net2net cannot keep the outputs at this width ({why}; they would "
-            f"change by {difference:.2g}); try a whole multiplier, or weights = slice"
+            f"change by {difference:.2g}); try {'' if is_whole else 'a whole multiplier, or '}weights = slice"
         )
 
 

@@ -1,0 +1,199 @@
+"""A copy of a model whose tensors have other sizes, and whose modules say so."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from narrower.errors import SettingsError
+from narrower.graph.groups import Channels, Copies
+
+Weights = Literal["slice", "net2net", "scratch"]
+
+
+def changed_copy(
+    model: nn.Module, found: Channels, copies: Mapping[int, Copies], weights: Weights, seed: int
+) -> nn.Module:
+    """Return a copy of ``model`` with the units of the families as ``copies`` say; see ``resize``."""
+    changed = copy.deepcopy(model)
+    made: dict[int, nn.Parameter | Tensor] = {}
+    for path, module in changed.named_modules(remove_duplicate=True):
+        for store in (module._parameters, module._buffers):
+            for own, tensor in store.items():
+                if tensor is None:
+                    continue
+                name = found.first_name(f"{path}.{own}" if path else own)
+                if id(tensor) not in made:
+                    made[id(tensor)] = _tensor(tensor, name, found, copies, weights)
+                store[own] = made[id(tensor)]
+    _set_all_sizes(model, changed)
+    _set_bare_norms(changed, found, copies)
+    if weights == "scratch" or (weights == "slice" and any(len(set(c)) < len(c) for c in copies.values())):
+        _initialise(changed, found, copies, weights, seed)
+    return changed
+
+
+def _tensor(
+    tensor: Tensor, name: str, found: Channels, copies: Mapping[int, Copies], weights: Weights
+) -> Tensor | nn.Parameter:
+    new = tensor.detach()
+    for position in range(tensor.dim()):
+        indices = found.indices(name, position, copies)
+        if indices is None or indices == list(range(tensor.shape[position])):
+            continue
+        new = new.index_select(position, torch.tensor(indices, device=new.device))
+        if weights == "net2net" and not found.is_source(name, position) and found.is_consumer(name, position):
+            units = found.units(name, position)
+            shares = []
+            for index in indices:
+                family, unit = units[index]
+                shares.append(1 / copies[family].count(unit) if family in copies else 1.0)
+            shape = [1] * tensor.dim()
+            shape[position] = len(shares)
+            new = new * torch.tensor(shares, dtype=new.dtype).view(shape)
+    new = new.clone()
+    return nn.Parameter(new, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else new
+
+
+def _initialise(
+    changed: nn.Module, found: Channels, copies: Mapping[int, Copies], weights: Weights, seed: int
+) -> None:
+    """Draw all parameters anew (scratch), or those of the channels that are new (slice)."""
+    kept = {name: tensor.detach().clone() for name, tensor in changed.state_dict().items()}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for module in changed.modules():
+            reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+            if callable(reset):
+                reset()
+    if weights == "scratch":
+        return
+    state = changed.state_dict()
+    for name, tensor in state.items():
+        is_new = torch.zeros(tensor.shape, dtype=torch.bool)
+        own = found.first_name(name)
+        for position in range(tensor.dim()):
+            indices = found.indices(own, position, copies)
+            if indices is None:
+                continue
+            fresh = [index in indices[:number] for number, index in enumerate(indices)]
+            shape = [1] * tensor.dim()
+            shape[position] = len(fresh)
+            is_new |= torch.tensor(fresh).view(shape)
+        tensor.copy_(torch.where(is_new, tensor, kept[name]))
+
+
+def _depthwise(model: nn.Module, path: str) -> bool:
+    module = model.get_submodule(path) if path else model
+    return (
+        isinstance(module, nn.modules.conv._ConvNd)
+        and module.groups > 1
+        and module.groups == module.in_channels
+    )
+
+
+def _set_bare_norms(changed: nn.Module, found: Channels, copies: Mapping[int, Copies]) -> None:
+    """Norms without any tensor, whose sizes show in the network alone."""
+    bare = {
+        path: module
+        for path, module in changed.named_modules()
+        if isinstance(module, nn.LayerNorm | nn.RMSNorm | nn.GroupNorm | nn.modules.batchnorm._NormBase)
+        and not module.state_dict()
+    }
+    if not bare:
+        return
+    network = found.resized_network({family: len(units) for family, units in copies.items()})
+    for operator in network.operators:
+        module, shape = bare.get(operator.module), operator.output_shape
+        sized: Any = module
+        if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+            sized.normalized_shape = shape[-len(module.normalized_shape) :]
+        elif isinstance(module, nn.GroupNorm):
+            sized.num_channels = shape[1]
+        elif module is not None:
+            sized.num_features = shape[1]
+
+
+def _set_all_sizes(model: nn.Module, changed: nn.Module) -> None:
+    for path, module in reversed(list(changed.named_modules())):  # parts before what is made of them
+        _set_sizes(module, _depthwise(model, path))
+
+
+def _set_sizes(module: nn.Module, is_depthwise: bool) -> None:
+    """Bring what a module says of its sizes in line with its parameters."""
+    weight: Any = getattr(module, "weight", None)
+    sized: Any = module
+    if isinstance(module, nn.modules.conv._ConvNd):
+        _set_convolution_sizes(module, is_depthwise)
+    elif isinstance(module, nn.Linear):
+        sized.out_features, sized.in_features = weight.shape
+    elif isinstance(module, nn.modules.batchnorm._NormBase):
+        held = weight if weight is not None else module.running_mean
+        if held is not None:
+            sized.num_features = len(held)
+    elif isinstance(module, nn.LayerNorm | nn.RMSNorm) and weight is not None:
+        sized.normalized_shape = tuple(weight.shape)
+    elif isinstance(module, nn.GroupNorm) and weight is not None:
+        sized.num_channels = len(weight)
+    elif isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        sized.num_embeddings, sized.embedding_dim = weight.shape
+    elif isinstance(module, nn.PReLU):
+        sized.num_parameters = len(weight)
+    else:
+        _set_attention_sizes(module)
+
+
+def _set_convolution_sizes(module: nn.modules.conv._ConvNd, is_depthwise: bool) -> None:
+    shape = module.weight.shape
+    if module.transposed:
+        if is_depthwise:
+            module.groups = shape[0]
+        module.in_channels, module.out_channels = shape[0], shape[1] * module.groups
+    else:
+        if is_depthwise:
+            module.groups = shape[0] // (module.out_channels // module.in_channels)
+        module.out_channels, module.in_channels = shape[0], shape[1] * module.groups
+
+
+def _set_attention_sizes(module: nn.Module) -> None:
+    if isinstance(module, nn.MultiheadAttention):
+        if module.in_proj_weight is not None:
+            module.embed_dim = module.kdim = module.vdim = module.in_proj_weight.shape[1]
+        else:
+            module.embed_dim = len(module.q_proj_weight)
+            module.kdim, module.vdim = module.k_proj_weight.shape[1], module.v_proj_weight.shape[1]
+        module.num_heads = module.embed_dim // module.head_dim
+    elif isinstance(module, nn.Transformer) and isinstance(module.encoder, nn.TransformerEncoder):
+        layer: Any = module.encoder.layers[0]
+        module.d_model, module.nhead = layer.linear1.weight.shape[1], layer.self_attn.num_heads
+
+
+def with_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Return a copy of ``model`` that holds tensors of other widths; the sizes of its modules follow.
+
+    Raises:
+        SettingsError: a tensor of the model is missing, or there is one too many.
+    """
+    names = set(model.state_dict())
+    if names != set(tensors):
+        odd = sorted(names ^ set(tensors))[0]
+        raise SettingsError(
+            f"these are not the tensors of {type(model).__name__}: {odd} is in one of both only"
+        )
+    changed = copy.deepcopy(model)
+    made: dict[int, nn.Parameter | Tensor] = {}
+    for path, module in changed.named_modules():
+        for store in (module._parameters, module._buffers):
+            for own, tensor in store.items():
+                name = f"{path}.{own}" if path else own
+                if tensor is None or name not in tensors:
+                    continue
+                if id(tensor) not in made:
+                    new = tensors[name].clone()
+                    is_parameter = isinstance(tensor, nn.Parameter)
+                    made[id(tensor)] = nn.Parameter(new, tensor.requires_grad) if is_parameter else new
+                store[own] = made[id(tensor)]
+    _set_all_sizes(model, changed)
+    return changed
