@@ -166,7 +166,7 @@ class Labelling:
         return sorted(self._own - (self.consumed - self._produced))
 
     def regrouped(self, node: fx.Node, dimensions: Sequence[Dimension], sizes: Sequence[int]) -> Dimensions:
-        """The dimensions of a view; which sizes stay is remembered or guessed (``regrouped``)."""
+        """The dimensions of a view of these sizes."""
         kept = {position for name, position in self._kept if name == node.name}
         result, cuts = regrouped(self.merger, dimensions, sizes, kept)
         self.cuts.update((node.name, position) for position in cuts)

@@ -117,9 +117,8 @@ def regrouped(
 ) -> tuple[Dimensions, set[int]]:
     """The dimensions of a view with these sizes, and the positions after which it cuts a labelled factor.
 
-    A labelled factor that is split keeps its labels on one of its parts, and channels that fall together
-    there are the same from then on: on the last part but one (of 3 x heads x channels, heads move as a
-    whole), or on the first that is not at a position in ``kept``.
+    A labelled factor that is split keeps its labels on the first of its parts that is not at a position in
+    ``kept``, and channels that fall together there are the same from then on (heads move as a whole).
 
     Raises:
         ModelError: the sizes do not divide each other.
@@ -140,8 +139,7 @@ def regrouped(
             elif first.size % left == 0:
                 if first.labels is not None:
                     cuts.add(position)
-                is_last = position + 1 == len(sizes) or sizes[position + 1] >= first.size // left
-                outer, inner = _split(merger, first, left, position in kept or not is_last)
+                outer, inner = _split(merger, first, left, position in kept)
                 own.append(outer)
                 factors.insert(0, inner)
                 left = 1

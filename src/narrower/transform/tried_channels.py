@@ -27,22 +27,23 @@ def tried_channels(model: nn.Module, program: Program, examples: Sequence[Tensor
     """The channels of a traced model; each group that looks free is tried at twice its width.
 
     Groups that do not run so alone, but do together, are one: sizes in the user's code follow from one
-    another. Those that do not run at all say why. Where a view cuts channels in parts (heads), which of the
-    parts grows is seen in the model at twice its width.
+    another. Those that do not run at all say why. Where a view cuts channels in parts (3 x heads x channels),
+    the first of these is thought to grow, then the second, ..., until no more layers can change so; at last
+    it is seen in the model at twice its width.
 
     Raises:
         ModelError: the model could not be traced.
     """
-    guessed = find_channels(model, program)
-    found = _tried(guessed, model, examples)
-    if not found.cuts:
-        return found
-    if kept := _kept_sizes(found, model, examples):
-        return _tried(find_channels(model, program, kept), model, examples)
-    if _free_layers(found) == _free_layers(guessed):
-        return found
-    other = _tried(find_channels(model, program, found.cuts), model, examples)
-    return other if _free_layers(other) > _free_layers(found) else found
+    kept: Kept = frozenset()
+    best, best_kept = _tried(find_channels(model, program), model, examples), kept
+    found = best
+    while found.cuts - kept:
+        kept |= found.cuts
+        found = _tried(find_channels(model, program, kept), model, examples)
+        if _free_layers(found) > _free_layers(best):
+            best, best_kept = found, kept
+    seen = _kept_sizes(best, model, examples) - best_kept if best.cuts else frozenset()
+    return _tried(find_channels(model, program, best_kept | seen), model, examples) if seen else best
 
 
 def _free_layers(channels: Channels) -> set[str]:
