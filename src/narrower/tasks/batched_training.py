@@ -139,7 +139,8 @@ def _train(
     if not parameters:
         raise NarrowerError("these models cannot be trained: they have no parameters")
     ((classes, *_), *_) = _family(chains[0])
-    optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
+    whole = _as_one(parameters)
+    optimizer = torch.optim.Adam([whole], lr=settings.learning_rate, fused=True)
     batches = Batches(part, settings.batch_size, settings.seed)
     steps = max(1, settings.max_epochs * len(batches))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -157,7 +158,7 @@ def _train(
             losses_c = torch.cat(losses)[order]
             finite_c &= torch.isfinite(losses_c)
             first = losses_c.detach() if first is None else first
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=False)
             losses_c.sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
@@ -166,6 +167,19 @@ def _train(
             layer.write_back(steps)
     assert first is not None
     return first, finite_c
+
+
+def _as_one(parameters: Sequence[Tensor]) -> Tensor:
+    """One tensor that all parameters become views of, as their gradients do of its own: one step for all."""
+    whole = torch.cat([parameter.detach().flatten() for parameter in parameters])
+    whole.grad = torch.zeros_like(whole)
+    start = 0
+    for parameter in parameters:
+        part = slice(start, start + parameter.numel())
+        parameter.data = whole[part].view_as(parameter)
+        parameter.grad = whole.grad[part].view_as(parameter)
+        start = part.stop
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +245,17 @@ class _Leaf:
         self._own: list[Tensor] = [getattr(layer, name) for layer in same]
         self.shape = (len(same), *_filled_shape(self._own[0].shape, lanes))
         count = prod(self.shape)
-        self.flat = self._own[0].new_zeros(-(-count // _LANES) * _LANES)
+        flat = self._own[0].new_zeros(-(-count // _LANES) * _LANES)
+        self.trained = flat if flat.numel() > count else flat.view(self.shape)
         for row, tensor in zip(self.stacked, self._own, strict=True):
             row[tuple(slice(size) for size in tensor.shape)] = tensor.detach()
 
     @property
     def stacked(self) -> Tensor:
-        """The view [C, ...] of the flat tensor that is trained."""
-        return self.flat[: prod(self.shape)].view(self.shape)
+        """The tensor [C, ...] that is trained, without the lanes that it is filled up with."""
+        if self.trained.shape == self.shape:
+            return self.trained
+        return self.trained[: prod(self.shape)].view(self.shape)
 
     def write_back(self) -> None:
         """Give each candidate what is its own."""
@@ -260,7 +277,7 @@ def _stack_products(same: Sequence[nn.Module], lanes: int, product: Product) -> 
             leaf.write_back()
 
     return _Stacked(
-        tuple(leaf.flat.requires_grad_() for leaf in leaves),
+        tuple(leaf.trained.requires_grad_() for leaf in leaves),
         lambda x: product(
             _filled(x, weight.shape[2]), weight.stacked, None if bias is None else bias.stacked
         ),
@@ -341,7 +358,7 @@ def _stack_batch_norm(
         for layer in same:
             layer.num_batches_tracked += steps  # type: ignore[assignment, operator] # a tensor: _is_supported
 
-    return _Stacked((weight.flat.requires_grad_(), bias.flat.requires_grad_()), forward, write_back)
+    return _Stacked((weight.trained.requires_grad_(), bias.trained.requires_grad_()), forward, write_back)
 
 
 def _losses(outputs_cno: Tensor, targets: Tensor) -> Tensor:
