@@ -202,10 +202,20 @@ class Channels:
 
         ``copies`` are those of the families that change.
         """
-        dimensions = self._labelling.parameters.get(parameter)
-        if dimensions is None or not is_labelled(dimensions[position]):
+        families = self._families_in.get((parameter, position), frozenset())
+        if families.isdisjoint(copies):
             return None
-        return self._indices(dimensions[position], copies)
+        return self._indices(self._labelling.parameters[parameter][position], copies)
+
+    @cached_property
+    def _families_in(self) -> dict[tuple[str, int], frozenset[int]]:
+        """The families of each dimension of each parameter."""
+        return {
+            (name, position): frozenset(family for family, _ in self._units(dimension))
+            for name, dimensions in self._labelling.parameters.items()
+            for position, dimension in enumerate(dimensions)
+            if is_labelled(dimension)
+        }
 
     def resized_network(self, counts: Mapping[int, int]) -> Network:
         """The picture of the network with other numbers of units; ``counts`` are those of families."""

@@ -1,6 +1,5 @@
 """Which channels of a model can change: what its graph says, and what shows when it is tried."""
 
-import copy
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
@@ -85,8 +84,13 @@ def _wider(found: Channels, model: nn.Module, groups: Sequence[Group], times: in
 
 def outputs_of(model: nn.Module, examples: Sequence[Tensor]) -> list[Tensor]:
     """The tensors that a model gives in evaluation mode; it stays in the mode that it is in."""
-    with torch.no_grad():
-        outputs = copy.deepcopy(model).eval()(*examples)
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with torch.no_grad():
+            outputs = model.eval()(*examples)
+    finally:
+        for module, was_training in modes:
+            module.training = was_training
     return [leaf for leaf in torch.utils._pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
 
 
