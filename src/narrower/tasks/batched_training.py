@@ -239,10 +239,11 @@ def _filled_shape(shape: Sequence[int], lanes: int) -> tuple[int, ...]:
 
 
 class _Leaf:
-    """One parameter of all candidates, [C, ...], zero where a candidate's own is smaller."""
+    """One parameter of all candidates, [C, ...], zero where a candidate's own is smaller; perhaps turned."""
 
-    def __init__(self, name: str, same: Sequence[nn.Module], lanes: int) -> None:
-        self._own: list[Tensor] = [getattr(layer, name) for layer in same]
+    def __init__(self, name: str, same: Sequence[nn.Module], lanes: int, *, turned: bool = False) -> None:
+        held: list[Tensor] = [getattr(layer, name).detach() for layer in same]
+        self._own = [tensor.T for tensor in held] if turned else held
         self.shape = (len(same), *_filled_shape(self._own[0].shape, lanes))
         count = prod(self.shape)
         flat = self._own[0].new_zeros(-(-count // _LANES) * _LANES)
@@ -268,7 +269,8 @@ Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def _stack_products(same: Sequence[nn.Module], lanes: int, product: Product) -> _Stacked:
-    weight = _Leaf("weight", same, lanes)
+    is_linear = product is _linear  # its weights are held as [C, I, O], the way that the product reads them
+    weight = _Leaf("weight", same, lanes, turned=is_linear)
     bias = _Leaf("bias", same, lanes) if same[0].bias is not None else None
     leaves = [weight] if bias is None else [weight, bias]
 
@@ -279,16 +281,18 @@ def _stack_products(same: Sequence[nn.Module], lanes: int, product: Product) -> 
     return _Stacked(
         tuple(leaf.trained.requires_grad_() for leaf in leaves),
         lambda x: product(
-            _filled(x, weight.shape[2]), weight.stacked, None if bias is None else bias.stacked
+            _filled(x, weight.shape[1 if is_linear else 2]),
+            weight.stacked,
+            None if bias is None else bias.stacked,
         ),
         write_back,
     )
 
 
-def _linear(x_cni: Tensor, weight_coi: Tensor, bias_co: Tensor | None) -> Tensor:
+def _linear(x_cni: Tensor, weight_cio: Tensor, bias_co: Tensor | None) -> Tensor:
     if bias_co is None:
-        return torch.bmm(x_cni, weight_coi.mT)
-    return torch.baddbmm(bias_co[:, None], x_cni, weight_coi.mT)
+        return torch.bmm(x_cni, weight_cio)
+    return torch.baddbmm(bias_co[:, None], x_cni, weight_cio)
 
 
 def _convolution(layer: nn.Conv1d | nn.Conv2d) -> Product:
