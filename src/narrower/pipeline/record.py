@@ -16,7 +16,7 @@ from narrower.evaluate.quality import Quality
 from narrower.pipeline.artefacts import Artefacts, Measured
 from narrower.pipeline.certainty import are_certain
 from narrower.pipeline.problem import Problem
-from narrower.pipeline.scores import Scorer
+from narrower.pipeline.scorer import Scorer
 from narrower.plan import Plan, plan_to_dict
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
 from narrower.searching.loop import Loop

@@ -16,7 +16,8 @@ from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
 from narrower.graph.lower import lower
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import build_record
-from narrower.pipeline.scores import Scorer, build_scorer
+from narrower.pipeline.scorer import Scorer
+from narrower.pipeline.scores import build_scorer
 from narrower.report.record import RunRecord
 from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
 from narrower.searching.known import Known
