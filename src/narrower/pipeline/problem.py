@@ -200,6 +200,14 @@ def check_bounded(problem: Problem) -> None:
         raise SettingsError(
             f"search.strategy.setup.drop_dominated: there are no bounds for {what}; allowed: false"
         )
+    # What is left to see can only raise an accuracy and a loss: in these directions that is no best case.
+    for objective in problem.objectives.each:
+        opposed = {"accuracy": "minimize", "loss": "maximize"}.get(objective.metric)
+        if problem.options.drop_dominated and objective.direction == opposed:
+            raise SettingsError(
+                f"search.strategy.setup.drop_dominated: there are no bounds where {objective.metric} is to "
+                f"be {objective.direction}d; allowed: false"
+            )
 
 
 def check_possible(problem: Problem) -> None:

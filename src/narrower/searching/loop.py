@@ -96,8 +96,7 @@ class Loop:
 
     def run(self, budget: Budget, progress: Progress) -> None:
         """Search until the budget is spent or nothing is left; Ctrl-C ends it with what there is."""
-        recorded = list(self._store.trials())
-        self._recorded, self._recorded_left = iter(recorded), len(recorded)
+        self._recorded, self._recorded_left = self._store.trials(), self._store.count()
         batch = budget.batch or self._sampler.default_batch
         idle = 0
         try:
