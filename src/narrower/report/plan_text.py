@@ -50,7 +50,7 @@ def with_interval(share: float | None, interval: tuple[float, float] | None) -> 
 
 def points(difference: float) -> str:
     """A difference of accuracies in percentage points."""
-    return f"{100 * difference:.1f} points"
+    return f"{100 * difference:.2f} points"
 
 
 def count(number: int) -> str:
