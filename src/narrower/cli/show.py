@@ -89,7 +89,7 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             "plan",
         ),
         [_row(record, member) for member in record.members],
-        title=f"front of {record.model} on {record.data_set}: {len(record.members)} plans",
+        title=f"front of {record.model} on {record.data_set}: {_plans(len(record.members))}",
         narrow=(
             ("number", "software_metrics", "hardware_metrics", "scaled_metrics", "plan"),
             [_stacked_row(record, member) for member in record.members],
@@ -98,6 +98,10 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
     say = messages().print
     for line in (*summary_lines(record), *artefact_lines(record), f"everything: {run.path}/"):
         say(line, markup=False)
+
+
+def _plans(number: int) -> str:
+    return "1 plan" if number == 1 else f"{number:,} plans"
 
 
 def summary_lines(record: RunRecord) -> list[str]:

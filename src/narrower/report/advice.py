@@ -162,7 +162,7 @@ def _uniform_sentence(
     else:
         rival = max(uniform, key=lambda trial: accuracy[trial.row])
     if int(table.numbers[rival.row]) == chosen.number:
-        return f"It has the same widths in every layer ({rival.label})."
+        return f"Trial {chosen.number:,} has the same widths in every layer ({rival.label})."
     dear = _listed(costs, {cost: float(table.metrics[cost][rival.row]) for cost in costs})
     reached = f"{percent(accuracy[rival.row])} at {dear} ({rival.label})"
     lost = points(chosen.metrics["accuracy"] - accuracy[rival.row])
