@@ -15,6 +15,7 @@ from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.samplers.sensitivity import Sensitivity
 from narrower.searching.space import Options, Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
+from narrower.settings.from_options import settings_from_options
 
 
 def posed(program: Program, metric: str, direction: str) -> tuple[Space, FormatCosts, Objectives]:
@@ -94,3 +95,17 @@ def test_it_needs_a_quality_and_a_cost(jsc_toy_program: Program) -> None:
     one = Objectives((Objective("accuracy", "maximize"),))
     with pytest.raises(SettingsError, match="two objectives side by side"):
         Sensitivity(space, 0, Known(costs, one))
+
+
+def test_it_need_not_be_told_when_to_end() -> None:
+    settings = settings_from_options(
+        layers=".*",
+        widths={"data_in": ["8"], "weight": ["4", "8"], "bias": ["8"]},
+        fractions="NA",
+        objectives=["accuracy", "bitops"],
+        bounds=[],
+        setup={"sampler": "sensitivity"},
+        samples=None,
+        top={"model": "jsc-toy", "dataset": "jets"},
+    )
+    assert settings.search is not None
