@@ -237,8 +237,9 @@ def _alone(member: Member) -> str | None:
 
 
 def _rounded(values: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
-    """Some of the metrics with four significant digits."""
-    return {name: float(f"{values[name]:.4g}") for name in names if name in values}
+    """Some of the metrics: whole numbers as they are, others with four significant digits."""
+    some = {name: values[name] for name in names if name in values}
+    return {name: value if value % 1 == 0 else float(f"{value:.4g}") for name, value in some.items()}
 
 
 def _lines(values: Mapping[str, float], names: Iterable[str]) -> list[str]:
