@@ -238,6 +238,7 @@ def _summary(
         dominated=tally.dominated,
         saved_share=tally.saved_samples / max(1, tally.trials * len(problem.part)),
         jobs=problem.options.jobs if problem.shares_weights else 1,
+        note=tally.note,
         training=scorer.training,
     )
 

@@ -53,6 +53,7 @@ class Tally:
     cut: Counter[str] = field(default_factory=Counter)
     first_failure: str | None = None
     exhausted: bool = False  # whether every admitted plan was tried
+    note: str | None = None  # what the sampler has to say of what it proposed
     stopped: str = "complete"  # or "n_trials", "timeout", "interrupted"
     evaluation_seconds: float = 0.0
 
@@ -120,6 +121,7 @@ class Loop:
         except KeyboardInterrupt:
             self.tally.stopped = "interrupted"
         finally:
+            self.tally.note = self._sampler.note
             self._store.commit()
 
     def _is_late(self, budget: Budget) -> bool:
