@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, fx
 
 from narrower.errors import ExportError
+from narrower.export.convolutions import Convolutions, is_positive
 from narrower.export.onnx_builder import OnnxBuilder
-from narrower.export.rounding import Rounding
+from narrower.export.rounding import Form, Kernel, Rounding, has_container
 from narrower.graph.describe import base_name
 from narrower.plan import LayerPlan
 
@@ -25,10 +26,16 @@ class Translation:
     """
 
     def __init__(
-        self, builder: OnnxBuilder, rounding: Rounding, layers: Mapping[str, LayerPlan], batch: int | None
+        self,
+        builder: OnnxBuilder,
+        rounding: Rounding,
+        layers: Mapping[str, LayerPlan],
+        batch: int | None,
+        convolutions: Convolutions,
     ) -> None:
         self.builder = builder
         self.rounding = rounding
+        self.convolutions = convolutions
         self.values: dict[fx.Node, str | Tensor] = {}
         self.batch = batch
         self._layers = layers
@@ -102,6 +109,8 @@ def _binary(operator: str) -> Rule:
         if node.kwargs.get("alpha", 1) != 1:
             raise ExportError(f"{node.name}: no rule for {operator} with alpha")
         left, right = node.args[:2]
+        if left in t.convolutions.in_integers and "bias_of" in node.meta:
+            return t.name(left)
         if operator == "Add" and "bias_of" in node.meta and t.is_constant(right):
             layer = node.meta["bias_of"]
             return t.rounding.add_bias(t.name(left), t.tensor(right), t.layer(layer), f"{layer}.bias")
@@ -112,25 +121,39 @@ def _binary(operator: str) -> Rule:
 
 def _linear(t: Translation, node: fx.Node) -> str:
     x, weight = node.args[:2]
-    layer = t.layer(node.meta["layer"])
+    name = node.meta["layer"]
+    layer = t.layer(name)
     if not t.is_constant(weight):
         raise ExportError(f"{node.name}: no rule for a linear operator whose weight is computed")
     matrix = t.rounding.weight(
-        t.tensor(weight).t(), layer.weight, is_matrix=True, label=f"{node.meta['layer']}.weight"
+        t.tensor(weight).t(), layer.weight, kernel=_matrix_kernel(layer), label=f"{name}.weight"
     )
-    return t.emit("MatMul", t.rounding.data(t.name(x), layer.data), matrix)
+    return t.emit("MatMul", t.rounding.data(t.name(x), layer.data, _form(layer)), matrix)
 
 
 def _matmul(t: Translation, node: fx.Node) -> str:
     name = node.meta.get("layer", "")
     layer = t.layer(name)
+    form = _form(layer) if any(t.is_constant(operand) for operand in node.args[:2]) else "container"
     operands = [
-        t.rounding.weight(t.tensor(operand), layer.weight, is_matrix=True, label=f"{name}.weight")
+        t.rounding.weight(
+            t.tensor(operand), layer.weight, kernel=_matrix_kernel(layer), label=f"{name}.weight"
+        )
         if t.is_constant(operand)
-        else t.rounding.data(t.name(operand), layer.data)
+        else t.rounding.data(t.name(operand), layer.data, form)
         for operand in node.args[:2]
     ]
     return t.emit("MatMul", *operands)
+
+
+def _matrix_kernel(layer: LayerPlan) -> Kernel:
+    """ONNX Runtime rounds float32 data to 8 bits where they meet DequantizeLinear of a matrix."""
+    return "integer" if has_container(layer.data) else "float32"
+
+
+def _form(layer: LayerPlan) -> Form:
+    """ONNX Runtime rounds float32 weights to 8 bits where their data come from DequantizeLinear."""
+    return "container" if has_container(layer.weight) else "float32"
 
 
 def _convolution(t: Translation, node: fx.Node) -> str:
@@ -144,14 +167,31 @@ def _convolution(t: Translation, node: fx.Node) -> str:
         )
     return t.emit(
         "Conv",
-        t.rounding.data(t.name(argument(node, "input")), layer.data),
-        t.rounding.weight(weight, layer.weight, is_matrix=False, label=f"{node.meta['layer']}.weight"),
+        *_convolved(t, node, weight, layer),
         kernel_shape=list(weight.shape[2:]),
         strides=_each(argument(node, "stride"), spatial),
         pads=_each(padding, spatial) * 2,
         dilations=_each(argument(node, "dilation"), spatial),
         group=int(argument(node, "groups")),
     )
+
+
+def _convolved(t: Translation, node: fx.Node, weight: Tensor, layer: LayerPlan) -> list[str]:
+    """The operands of a convolution, with its bias where that can be added inside."""
+    x, name, found = argument(node, "input"), node.meta["layer"], t.convolutions
+    kernel: Kernel = "integer" if node in found.in_integers else "any"
+    if node in found.in_float32:
+        kernel = "float32"
+    form = _form(layer)
+    if x in found.bytes and form == "container":
+        form = "positive bytes" if is_positive(x) else "bytes"
+    operands = [
+        t.rounding.data(t.name(x), layer.data, form),
+        t.rounding.weight(weight, layer.weight, kernel=kernel, label=f"{name}.weight"),
+    ]
+    if (bias := found.in_integers.get(node)) is not None:
+        operands.append(t.rounding.bias(bias, layer, label=f"{name}.bias"))
+    return operands
 
 
 def _max_pool(spatial: int) -> Rule:
