@@ -13,8 +13,11 @@ from narrower.plan import LayerPlan, Plan
 FLOAT32_INTEGERS = 2**24  # up to here float32 holds every whole number
 # One correctly rounded operation for each element (IEEE 754), or none at all.
 ELEMENTWISE = frozenset(
-    {"add", "sub", "mul", "div", "neg", "abs", "relu", "clamp", "hardtanh", "masked_fill"}
-)
+    {
+        "add", "sub", "mul", "div", "neg", "abs", "relu", "relu6", "clamp", "clip", "hardtanh", "masked_fill",
+        "maximum", "minimum",
+    }
+)  # fmt: skip
 MOVES = frozenset(
     {
         "reshape", "view", "flatten", "_unsafe_view", "permute", "transpose", "t", "squeeze", "unsqueeze",

@@ -160,17 +160,12 @@ def _convolution(t: Translation, node: fx.Node) -> str:
     weight = t.tensor(argument(node, "weight"))
     spatial = weight.dim() - 2
     layer = t.layer(node.meta["layer"])
-    padding = argument(node, "padding")
-    if isinstance(padding, str):
-        raise ExportError(
-            f"{node.meta['layer']}: no rule for padding={padding!r}; write the padding as a number"
-        )
     return t.emit(
         "Conv",
         *_convolved(t, node, weight, layer),
         kernel_shape=list(weight.shape[2:]),
         strides=_each(argument(node, "stride"), spatial),
-        pads=_each(padding, spatial) * 2,
+        pads=_pads(node, list(weight.shape[2:])),
         dilations=_each(argument(node, "dilation"), spatial),
         group=int(argument(node, "groups")),
     )
@@ -192,6 +187,16 @@ def _convolved(t: Translation, node: fx.Node, weight: Tensor, layer: LayerPlan) 
     if (bias := found.in_integers.get(node)) is not None:
         operands.append(t.rounding.bias(bias, layer, label=f"{name}.bias"))
     return operands
+
+
+def _pads(node: fx.Node, kernel: list[int]) -> list[int]:
+    """Zeros before each dimension, then after each; what "same" cannot halve comes after."""
+    padding = argument(node, "padding")
+    if not isinstance(padding, str):
+        return _each(padding, len(kernel)) * 2
+    dilations = _each(argument(node, "dilation"), len(kernel))
+    around = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilations, kernel, strict=True)]
+    return [total // 2 for total in around] + [total - total // 2 for total in around]
 
 
 def _max_pool(spatial: int) -> Rule:
@@ -328,8 +333,27 @@ def _gelu(t: Translation, node: fx.Node) -> str:
     return t.emit("Mul", half, t.emit("Add", bent, constant(np.float32(1))))
 
 
-def _softmax(t: Translation, node: fx.Node) -> str:
-    return t.emit("Softmax", t.name(node.args[0]), axis=argument(node, "dim"))
+def _softmax(operator: str) -> Rule:
+    return lambda t, node: t.emit(operator, t.name(node.args[0]), axis=argument(node, "dim"))
+
+
+def _silu(t: Translation, node: fx.Node) -> str:
+    x = t.name(node.args[0])
+    return t.emit("Mul", x, t.emit("Sigmoid", x))
+
+
+def _hard_sigmoid(t: Translation, node: fx.Node) -> str:
+    return t.emit("HardSigmoid", t.name(node.args[0]), alpha=1 / 6, beta=0.5)
+
+
+def _leaky_relu(t: Translation, node: fx.Node) -> str:
+    return t.emit("LeakyRelu", t.name(node.args[0]), alpha=float(argument(node, "negative_slope")))
+
+
+def _elu(t: Translation, node: fx.Node) -> str:
+    if (argument(node, "scale"), argument(node, "input_scale")) != (1, 1):
+        raise ExportError(f"{node.name}: no rule for elu with a scale")
+    return t.emit("Elu", t.name(node.args[0]), alpha=float(argument(node, "alpha")))
 
 
 def _masked_fill(t: Translation, node: fx.Node) -> str:
@@ -392,12 +416,25 @@ RULES: dict[str, Rule] = {
     "relu": _unary("Relu"),
     "sigmoid": _unary("Sigmoid"),
     "tanh": _unary("Tanh"),
+    "exp": _unary("Exp"),
+    "sqrt": _unary("Sqrt"),
+    "maximum": _binary("Max"),
+    "minimum": _binary("Min"),
     "gelu": _gelu,
-    "softmax": _softmax,
-    "_softmax": _softmax,
+    "silu": _silu,
+    "elu": _elu,
+    "leaky_relu": _leaky_relu,
+    "hardswish": _unary("HardSwish"),
+    "hardsigmoid": _hard_sigmoid,
+    "softmax": _softmax("Softmax"),
+    "_softmax": _softmax("Softmax"),
+    "log_softmax": _softmax("LogSoftmax"),
+    "_log_softmax": _softmax("LogSoftmax"),
     "layer_norm": _layer_norm,
     "hardtanh": _clamp,
     "clamp": _clamp,
+    "clip": _clamp,
+    "relu6": lambda t, node: t.emit("Clip", t.name(node.args[0]), t.name(0.0), t.name(6.0)),
     "max_pool1d": _max_pool(1),
     "max_pool2d": _max_pool(2),
     "avg_pool1d": _average_pool(1),
