@@ -88,6 +88,7 @@ class SpaceSetup(Table):
 
     by: Annotated[str, PlainValidator(checks.one_of(("name", "type", "regex")))] = "name"
     uniform: Switch = False  # all layers that are resized have the same multiplier
+    batch_norm: Annotated[str, PlainValidator(checks.one_of(("separate", "fold")))] = "separate"
 
 
 class SearchSpace(Table):
