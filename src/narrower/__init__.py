@@ -14,6 +14,7 @@ _HOMES = {
     "TrainingSettings": "narrower.tasks.training_settings",
     "Wishes": "narrower.export.deliver",
     "build_model": "narrower.tasks.models",
+    "fold_batch_norm": "narrower.graph.folding",
     "export_plan": "narrower.export.deliver",
     "groups": "narrower.transform.tried_channels",
     "load_compressed": "narrower.export.compressed",

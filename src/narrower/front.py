@@ -21,13 +21,11 @@ def front_indices(losses: Losses) -> NDArray[np.intp]:
     if losses.shape[1] <= 2:  # noqa: PLR2004 - a sweep is enough in the plane
         return _sweep(losses)
     # Lexicographic order: a row can only be dominated by one that comes before it.
-    order = np.lexsort((np.arange(len(losses)), *losses.T[::-1]))
+    left = np.lexsort((np.arange(len(losses)), *losses.T[::-1]))
     kept: list[int] = []
-    members = np.empty((0, losses.shape[1]))
-    for index in order:
-        if not (members <= losses[index]).all(axis=1).any():
-            kept.append(int(index))
-            members = np.vstack([members, losses[index]])
+    while len(left):
+        kept.append(int(left[0]))
+        left = left[(losses[left] < losses[left[0]]).any(axis=1)]
     return np.sort(np.array(kept, dtype=np.intp))
 
 

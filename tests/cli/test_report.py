@@ -2,10 +2,14 @@
 
 import csv
 import sqlite3
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from narrower.cli import console
+from narrower.cli.show import print_record
 from narrower.report.record import read_record
 from narrower.store.run_directory import RunDirectory
 from tests.cli.settings_file import settings_file
@@ -52,6 +56,25 @@ def test_report_writes_page_and_pictures_where_it_is_told(run_narrower: RunNarro
     assert code == 0
     assert Path("pages/mine.html").is_file()
     assert {path.name for path in Path("pages/mine-plots").iterdir()} >= {"front-bitops.png", "widths.png"}
+
+
+@pytest.mark.parametrize(("width", "is_wide"), [(80, False), (100, False), (300, True)])
+def test_the_front_fits_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, is_wide: bool
+) -> None:
+    run = write_run(tmp_path / "run")
+    record, text = read_record(run), StringIO()
+    terminal = Console(file=text, width=width, force_terminal=True, color_system=None, highlight=False)
+    monkeypatch.setattr(console, "results", lambda: terminal)
+    print_record(record, run)
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    for word in ("number", "software_metrics", "hardware_metrics", "scaled_metrics", "plan"):
+        assert word in lines[1 if not is_wide else 2]  # no heading is broken
+    for member in record.members:
+        accuracy = f"{member.metrics['accuracy']:.4f}"
+        assert any(f"accuracy {accuracy}" in line for line in lines) != is_wide
+    assert ("'bitops'" in text.getvalue()) == is_wide
 
 
 def test_show_prints_tables_for_other_programs(run_narrower: RunNarrower) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import narrower
+from narrower.settings.load import load_settings
 from narrower.tasks.datasets import DataSet
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
@@ -58,6 +59,42 @@ def test_json_goes_to_stdout_and_everything_else_to_stderr(run_narrower: RunNarr
         low, high = member["accuracy_interval"]
         assert low < member["metrics"]["accuracy"] < high
         assert 0 < member["test_accuracy"] < 1
+
+
+def test_options_take_the_place_of_what_the_file_says(run_narrower: RunNarrower, trained: Path) -> None:
+    config = settings_file(Path("a.toml"), layers=("seq_blocks_5",))
+    options = ["--sampler", "random", "--trials", "5", "--samples", "99", "--seed", "8", "--project", "mine"]
+    code, _, err = run_narrower("search", "--config", config, "--load", trained, *options)
+    assert code == 0, err
+    assert "random: 5 of 18" in err
+    assert "scored on 99 samples" in err
+    used, written = (load_settings(path).settings for path in (Path("runs/mine/settings.toml"), config))
+    assert (used.seed, used.project, used.search.strategy.setup.n_trials) == (8, "mine", 5)
+    assert used.search.search_space == written.search.search_space
+    assert used.search.strategy.metrics == written.search.strategy.metrics
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--config", "a.toml", "--weight-widths", "2,4"), "--weight-widths: go with --model"),
+        (("--config", "a.toml", "--objective", "bitops", "--dataset", "jets"), "--dataset, --objective"),
+        (("--config", "a.toml", "--sampler", "tpee"), "tpe"),
+        (("--config", "a.toml", "--sampler", "tpe"), "n_trials is missing"),
+        (("--resume", "runs/toy", "--trials", "9"), "--trials: go with a new search"),
+        (("--resume", "runs/toy", "--layers", "x"), "--layers: go with --model"),
+    ],
+)
+def test_options_that_would_be_passed_over_are_refused(
+    run_narrower: RunNarrower, trained: Path, options: tuple[str, ...], said: str
+) -> None:
+    config = settings_file(Path("a.toml"), **FEW)
+    assert run_narrower("search", "--config", config, "--load", trained)[0] == 0
+    before = sorted(Path("runs").rglob("*"))
+    code, _, err = run_narrower("search", *options)
+    assert code == 2
+    assert said in err
+    assert sorted(Path("runs").rglob("*")) == before
 
 
 def test_a_width_that_no_objective_sees_is_named(run_narrower: RunNarrower, trained: Path) -> None:

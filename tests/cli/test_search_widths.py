@@ -153,3 +153,10 @@ def test_from_python(jets: DataSet) -> None:
     assert result.record.summary.space_size == 4
     assert "mean of 2 seeds" in (result.record.summary.training or "")
     assert all("accuracy_spread" in row for row in result.front)
+
+
+def test_batch_norms_are_not_folded_where_widths_are_searched(run_narrower: RunNarrower) -> None:
+    folded = ("[search.search_space.setup]", '[search.search_space.setup]\nbatch_norm = "fold"')
+    code, _, err = run_narrower("check", written(PEER, folded))
+    assert code == 2
+    assert "batch_norm: found 'fold'" in err

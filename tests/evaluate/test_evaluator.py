@@ -246,3 +246,13 @@ def test_the_quantizer_of_the_engine_is_the_public_one() -> None:
     x = torch.randn(1000)
     for number_format in FORMATS:
         assert torch.equal(FakeQuantizedLinear.rounded(x, number_format), quantize(x, number_format))
+
+
+def test_a_single_class_is_always_right() -> None:
+    torch.manual_seed(0)
+    program = lower(trace(nn.Linear(3, 1).eval(), torch.randn(3, 3)))
+    part = Part(torch.randn(70, 3), torch.zeros(70, dtype=torch.int64))
+    plan = Plan.of({layer: LayerPlan(*[FixedPoint(8, 4)] * 3) for layer in program.network.product_layers})
+    evaluator = Evaluator(program, part, batch_size=64)
+    assert evaluator.evaluate([plan])[0].correct == 70
+    assert evaluator.hits([plan]).all()

@@ -4,6 +4,8 @@ import os
 import signal
 from collections.abc import Sequence
 
+import pytest
+
 from narrower.evaluate.quality import Quality
 from narrower.evaluate.workers import Workers
 from narrower.formats.fixed import FixedPoint
@@ -43,4 +45,20 @@ def test_a_share_whose_process_dies_is_scored_here() -> None:
     expected = [quality(plan, True) for plan in PLANS]
     assert workers.score(PLANS, True) == expected
     assert workers.score(PLANS[:1], True) == expected[:1]
+    workers.close()
+
+
+def test_answers_that_an_interruption_left_behind_are_not_taken_for_those_of_the_next_plans() -> None:
+    interruptions = [KeyboardInterrupt]
+
+    def score(plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        if os.getpid() == PARENT and interruptions:
+            raise interruptions.pop()
+        return [quality(plan, loss) for plan in plans]
+
+    workers = Workers(score, 1)
+    with pytest.raises(KeyboardInterrupt):
+        workers.score(PLANS, True)
+    others = PLANS[::-1]
+    assert workers.score(others, True) == [quality(plan, True) for plan in others]
     workers.close()

@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 from narrower.errors import ExportError, UnknownNameError
@@ -82,6 +85,24 @@ def test_an_artefact_that_differs_is_refused_unless_allowed(
     kept = export_plan(subject, "onnx", tmp_path, Wishes(samples=1000, allow_mismatch=True))
     assert not kept.passed
     assert json.loads((tmp_path / "model.onnx.manifest.json").read_text())["differing_elements"] == 1
+
+
+def test_one_wrong_weight_in_the_file_is_found(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = deliver.to_onnx
+
+    def one_weight_off(*arguments: Any, **options: Any) -> onnx.ModelProto:
+        model = honest(*arguments, **options)
+        held = next(t for t in model.graph.initializer if t.name.startswith("seq_blocks_8_weight"))
+        values = numpy_helper.to_array(held).copy()
+        values[0, 0] += 1
+        held.CopyFrom(numpy_helper.from_array(values, held.name))
+        return model
+
+    monkeypatch.setattr(deliver, "to_onnx", one_weight_off)
+    with pytest.raises(ExportError, match="output elements differ"):
+        export_plan(subject, "onnx", tmp_path, WISHES)
 
 
 def test_packed_weights_come_back_rounded(subject: Subject, tmp_path: Path) -> None:

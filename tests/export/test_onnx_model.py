@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from narrower.errors import ExportError
 from narrower.evaluate.naive import naive_outputs
@@ -97,6 +98,31 @@ def test_a_token_that_is_repeated_for_each_sample_works_at_every_batch_size(tmp_
     for size in (None, 3):
         found = _exported(program, Plan(), inputs, tmp_path / "m.onnx", True, batch_size=size)
         np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+class Activations(nn.Module):
+    """One after the other, between convolutions that are padded by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = nn.Conv1d(3, 6, 4, padding="same", dilation=3)
+        self.valid = nn.Conv1d(6, 4, 3, padding="valid")
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.same(x)
+        smooth = (
+            F.silu(y) + F.elu(y, 0.7) + F.log_softmax(y, dim=1) + torch.exp(-y.abs()) + torch.sqrt(y.abs())
+        )
+        broken = F.leaky_relu(y, 0.2) + F.hardswish(y) + F.hardsigmoid(y) + F.relu6(y) + y.clip(-0.3, 0.4)
+        return self.valid(torch.maximum(smooth, broken) - torch.minimum(smooth, y)).flatten(1)
+
+
+def test_activations_are_close(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, inputs = Activations().eval(), 3 * torch.randn(50, 3, 20)
+    program = lower(trace(model, inputs, "activations"))
+    found = _exported(program, Plan(), inputs, tmp_path / "m.onnx", True)
+    np.testing.assert_allclose(found, model(inputs).detach().numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("packing", ["speed", "size"])

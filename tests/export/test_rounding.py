@@ -8,6 +8,7 @@ import pytest
 import torch
 from onnx import TensorProto
 
+from narrower.errors import ExportError
 from narrower.export.execute import run_qonnx
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.rounding import QONNX_DOMAIN, QdqRounding, QuantRounding, product_fraction
@@ -80,7 +81,10 @@ def test_weights_lie_in_the_narrowest_container_that_has_a_kernel(
     builder = OnnxBuilder()
     rounding = QdqRounding(builder, packing)  # type: ignore[arg-type]
     output = rounding.weight(
-        torch.tensor([[0.5, -0.25]]), FixedPoint(width, 2), is_matrix=is_matrix, label="w"
+        torch.tensor([[0.5, -0.25]]),
+        FixedPoint(width, 2),
+        kernel="integer" if is_matrix else "any",
+        label="w",
     )
     model = builder.finish("one", [], [(output, "y", [1, 2])], [("", 21)], 10)
     (held,) = (t for t in model.graph.initializer if t.name.startswith("w"))
@@ -89,12 +93,18 @@ def test_weights_lie_in_the_narrowest_container_that_has_a_kernel(
     assert session.run(None, {})[0].tolist() == [[0.5, -0.25]]
 
 
+def test_one_signed_bit_is_refused_by_qonnx() -> None:
+    """There it means -1 or 1, here -1 or 0."""
+    with pytest.raises(ExportError, match=r"fixed\(1,frac=0\)"):
+        QuantRounding(OnnxBuilder()).data("x", FixedPoint(1, 0))
+
+
 def test_a_bias_finer_than_the_products_is_not_moved_to_their_grid() -> None:
     # ONNX Runtime would round 0.40625 to a multiple of 1/4 if it were added to this product.
     layer = LayerPlan(FixedPoint(4, 1), FixedPoint(4, 1), FixedPoint(8, 5))
     builder = OnnxBuilder()
     rounding = QdqRounding(builder)
-    weight = rounding.weight(torch.eye(2), layer.weight, is_matrix=True, label="w")
+    weight = rounding.weight(torch.eye(2), layer.weight, kernel="integer", label="w")
     product = builder.emit("MatMul", rounding.data("x", layer.data), weight)
     output = rounding.add_bias(product, torch.tensor([0.40625, -0.03125]), layer, "b")
     model = builder.finish("one", [("x", ["n", 2])], [(output, "y", ["n", 2])], [("", 21)], 10)

@@ -105,6 +105,15 @@ def test_dropping_plans_early_knows_no_bound_of_what_is_measured(toy: nn.Module)
         narrower.search(toy, "jets", WIDTHS, ["accuracy", "luts"], samples=500, drop_dominated=True)
 
 
+@pytest.mark.parametrize(("metric", "direction"), [("accuracy", "minimize"), ("loss", "maximize")])
+def test_dropping_plans_early_knows_no_best_case_in_the_wrong_direction(
+    metric: str, direction: str, toy: nn.Module
+) -> None:
+    wanted = {metric: direction, "bitops": "minimize"}
+    with pytest.raises(SettingsError, match=f"drop_dominated: .* {metric} is to be {direction}d"):
+        narrower.search(toy, "jets", WIDTHS, wanted, samples=500, drop_dominated=True)
+
+
 def test_what_cannot_be_measured_is_named() -> None:
     with pytest.raises(SettingsError, match="measure_front: found 'bitops'; allowed: latency, luts, ebops"):
         narrower.search("jsc-toy", "jets", WIDTHS, ["accuracy"], measure_front=["bitops"])

@@ -26,7 +26,7 @@ def test_the_cheapest_plan_within_one_point_of_float32_is_advised(tmp_path: Path
     found = advice(tmp_path, accuracy=accuracy)
     assert found.chosen is not None
     assert found.chosen.plan["head"]["weight"] == "fixed(4,frac=2)"
-    assert found.headline == f"Take trial {found.chosen.number}"
+    assert found.headline.startswith(f"Take trial {found.chosen.number}: accuracy ")
     text = " ".join(found.sentences)
     assert "Of the 2 plans of the front that stay within 1 percentage point" in text
     assert "89.7 %" in text
@@ -37,9 +37,9 @@ def test_the_cheapest_plan_within_one_point_of_float32_is_advised(tmp_path: Path
 
 def test_without_a_plan_near_float32_the_most_accurate_is_advised_and_the_knee_named(tmp_path: Path) -> None:
     found = advice(tmp_path, change=lambda r: replace(r, float32={**r.float32, "accuracy": 0.99}))
-    assert found.headline == "Take trial 35"  # all wide, the last plan: 0.90
+    assert found.headline.startswith("Take trial 35: accuracy 90.0 %, bitops ")  # all wide: 0.90
     assert "No plan stays within 1 percentage point" in found.sentences[0]
-    assert "loses 9.0 points" in found.sentences[0]
+    assert "loses 9.00 points" in found.sentences[0]
     assert found.knee is not None
     assert f"the knee of the front, trial {found.knee.number}:" in found.sentences[1]
 
@@ -70,7 +70,7 @@ def test_a_loss_on_the_test_part_beyond_one_point_is_said(tmp_path: Path) -> Non
         return replace(record, members=members)
 
     text = advice(tmp_path, change=worse_on_test).sentences[0]
-    assert "there it loses 4.0 points, more than 1 point" in text  # float32 has 0.90 there
+    assert "there it loses 4.00 points, more than 1 point" in text  # float32 has 0.90 there
 
 
 def test_accuracy_on_the_test_part_that_is_not_known_is_not_made_up(tmp_path: Path) -> None:

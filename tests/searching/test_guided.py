@@ -172,3 +172,42 @@ def test_spaces_that_cannot_be_enumerated() -> None:
     assert len(set(found)) == len(found) == 40
     again = tried(Guided(where, 0, Known(Prices(bitops), BOTH)), BOTH, 40)
     assert again == found
+
+
+@pytest.mark.parametrize(
+    "objectives",
+    [
+        Objectives((BOTH.each[0], Objective("loss", "minimize"))),  # one plan is best in both
+        Objectives(BOTH.each[1:]),  # nothing is measured
+        Objectives((*BOTH.each, Objective("loss", "minimize"))),
+    ],
+)
+def test_no_plan_is_proposed_twice_in_a_batch(objectives: Objectives) -> None:
+    where = space(3, 4)
+    found = tried(Guided(where, 0, Known(Prices(bitops), objectives)), objectives, 64)
+    assert sorted(found) == sorted(where.enumerate())
+
+
+@pytest.mark.parametrize("bounds", [(None, 2.0), (100.0, 101.0)])
+def test_narrow_bounds_in_a_space_that_cannot_be_enumerated(bounds: tuple[float | None, float]) -> None:
+    known = Known(Prices(bitops), BOTH, [Constraint("bitops", *bounds)])
+    sampler = Guided(space(30, 4), 0, known)
+    found = tried(sampler, BOTH, 12)
+    if bounds[0] is None:  # nothing up, slot 0 up by one or two, or slot 1 up by one
+        nothing = (0,) * 30
+        assert sorted(found) == sorted([nothing, (1, *nothing[1:]), (2, *nothing[1:]), (0, 1, *nothing[2:])])
+    else:
+        assert len(set(found)) == len(found) == 12
+        assert {bitops(options)["bitops"] for options in found} <= {100.0, 101.0}
+    assert not sampler.covers_space  # it may have overlooked some
+
+
+def test_a_large_space_where_every_plan_fails() -> None:
+    sampler = Guided(space(30, 4), 0, Known(Prices(bitops), BOTH))
+    found: list[Options] = []
+    for _ in range(5):
+        asked = sampler.ask(4)
+        for options in asked:
+            sampler.tell(options, None)
+        found += asked
+    assert len(set(found)) == len(found) >= 15

@@ -7,13 +7,15 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
 from narrower.front import front_indices
 from narrower.graph.program import Program
+from narrower.searching import proxy_front
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts
 from narrower.searching.known import Known
-from narrower.searching.objective import Objective, Objectives
+from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.samplers.sensitivity import Sensitivity
 from narrower.searching.space import Options, Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
+from narrower.settings.from_options import settings_from_options
 
 
 def posed(program: Program, metric: str, direction: str) -> tuple[Space, FormatCosts, Objectives]:
@@ -60,6 +62,32 @@ def test_the_front_of_an_additive_loss_is_proposed_completely(
     own = {tuple(np.round(losses[space.index_of(options)], 9)) for options in found}
     assert front <= own
     assert len(found) < space.size
+    assert sampler.note == f"the front of the sums of single losses has {len(front)} plans"
+
+
+def test_a_front_that_was_thinned_out_is_said(
+    jsc_toy_program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy_front, "MOST_STATES", 2)
+    space, costs, objectives = posed(jsc_toy_program, "bitops", "minimize")
+    sampler = Sensitivity(space, 0, Known(costs, objectives))
+    while asked := sampler.ask(5):
+        for options in asked:
+            sampler.tell(options, (-float(sum(options)), 0.0))
+    assert sampler.note is not None
+    assert "between which others may lie" in sampler.note
+
+
+def test_below_a_bound_on_cost_single_changes_start_from_equal_widths_that_it_admits(
+    jsc_toy_program: Program,
+) -> None:
+    space, costs, objectives = posed(jsc_toy_program, "bitops", "minimize")
+    of_all = costs.of(list(space.enumerate()))["bitops"]
+    uniform = [int(of_all[space.index_of((option,) * len(space.slots))]) for option in range(3)]
+    bound = Constraint("bitops", None, sorted(uniform)[1] + 1.0)  # the widest is cut, the middle is not
+    sampler = Sensitivity(space, 0, Known(costs, objectives, [bound]))
+    first, *_ = sampler.ask(1)
+    assert int(costs.of([first])["bitops"][0]) == sorted(uniform)[1]
 
 
 def test_it_needs_a_quality_and_a_cost(jsc_toy_program: Program) -> None:
@@ -67,3 +95,17 @@ def test_it_needs_a_quality_and_a_cost(jsc_toy_program: Program) -> None:
     one = Objectives((Objective("accuracy", "maximize"),))
     with pytest.raises(SettingsError, match="two objectives side by side"):
         Sensitivity(space, 0, Known(costs, one))
+
+
+def test_it_need_not_be_told_when_to_end() -> None:
+    settings = settings_from_options(
+        layers=".*",
+        widths={"data_in": ["8"], "weight": ["4", "8"], "bias": ["8"]},
+        fractions="NA",
+        objectives=["accuracy", "bitops"],
+        bounds=[],
+        setup={"sampler": "sensitivity"},
+        samples=None,
+        top={"model": "jsc-toy", "dataset": "jets"},
+    )
+    assert settings.search is not None

@@ -137,6 +137,7 @@ MISTAKES = [
     ),
     ("timeout = 20000", "timeout = 0", ["timeout", "above 0"]),
     ("[search.search_space.setup]\nby", "[search.search_space.setup]\nbuy", ["buy", "did you mean 'by'"]),
+    ('by = "name"\n', 'by = "name"\nbatch_norm = "flod"\n', ["batch_norm", "did you mean 'fold'"]),
     ('name = ["integer"]', 'name = ["interger"]', ["'interger'", "integer"]),
     ("compare_to = 32", "compare_to = 16", ["compare_to"]),
     ("[search.search_space.seed.default.config]", "[search.search_space.seed.default]", ["config"]),

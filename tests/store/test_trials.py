@@ -3,6 +3,8 @@
 import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,15 @@ def test_what_was_appended_reads_back(store: TrialStore) -> None:
     assert (second.plan_index, second.reason, second.metrics) == (7, "NaN", {})
     assert store.count() == 2
     assert store.count("failed") == 1
+
+
+def test_what_finished_is_on_disk_within_a_second_though_nothing_follows(
+    store: TrialStore, tmp_path: Path
+) -> None:
+    store.append([row(0)])
+    time.sleep(1.0)
+    with closing(sqlite3.connect(tmp_path / "trials.db")) as other:
+        assert other.execute("SELECT COUNT(*) FROM trials").fetchone() == (1,)
 
 
 def test_plan_numbers_beyond_64_bits_survive(store: TrialStore, tmp_path: Path) -> None:

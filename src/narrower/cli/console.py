@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 import typer
+from rich.box import HORIZONTALS
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -31,15 +32,44 @@ def print_lines(lines: Iterable[str]) -> None:
         typer.echo(line)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-    """Print rows under column headings; numbers are right-aligned."""
-    table = Table(title=title, title_justify="left")
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    title: str | None = None,
+    *,
+    narrow: tuple[Sequence[str], Sequence[Sequence[object]]] | None = None,
+) -> None:
+    """Print rows under column headings; numbers are right-aligned.
+
+    ``narrow`` are other columns and rows, of several lines each, for a terminal that is too narrow for these.
+    """
+    console = results()
+    table = _table(columns, rows, Table(title=title, title_justify="left"))
+    if narrow is not None and table.__rich_measure__(console, console.options).maximum > console.width:
+        table = _table(*narrow, _stacked(title))
+    console.print(table)
+
+
+def _stacked(title: str | None) -> Table:
+    """A table whose rows have several lines, with as little as possible between its columns."""
+    return Table(
+        title=title,
+        title_justify="left",
+        box=HORIZONTALS,
+        show_lines=True,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]], table: Table) -> Table:
     for index, column in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         table.add_column(column, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell_text(cell) for cell in row))
-    results().print(table)
+    return table
 
 
 def cell_text(value: object) -> str:

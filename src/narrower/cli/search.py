@@ -1,5 +1,6 @@
 """``narrower search``: the Pareto front of quality against cost."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from narrower.cli.sizes import byte_count
 from narrower.errors import RunError, SettingsError
 from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.dump import settings_text
-from narrower.settings.from_options import settings_from_options
+from narrower.settings.from_options import settings_from_options, with_options
 from narrower.settings.load import LoadedSettings, load_settings, located
 from narrower.store.run_directory import RUNS, RunDirectory
 from narrower.store.run_log import RunLog
@@ -44,17 +45,31 @@ Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, max=64, help="Processes; the results are the same.")
 ]
 DropDominated = Annotated[
-    bool, typer.Option("--drop-dominated", help="Drop plans early that can no longer reach the front.")
+    bool | None, typer.Option("--drop-dominated", help="Drop plans early that can no longer reach the front.")
 ]
 CacheMemory = Annotated[
     str, typer.Option("--cache-memory", help="Memory for values that plans share, such as 256MiB.")
 ]
 Samples = Annotated[int | None, typer.Option("--samples", help="Samples of the validation part to score on.")]
-Seed = Annotated[int, typer.Option("--seed", help="Of everything that is left to chance.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Of everything that is left to chance.")]
 Project = Annotated[str | None, typer.Option("--project", help="Write below runs/PROJECT.")]
+
+# What a file says itself, and what is settled when a run begins.
+WITHOUT_A_FILE = (
+    "dataset",
+    "layers",
+    "data_widths",
+    "weight_widths",
+    "bias_widths",
+    "fraction",
+    "objective",
+    "constraint",
+)
+OF_A_NEW_RUN = ("load", "sampler", "trials", "timeout", "drop_dominated", "samples", "seed", "project")
 
 
 def search(
+    context: typer.Context,
     config: Config = None,
     load: Load = None,
     train: Train = True,
@@ -71,15 +86,18 @@ def search(
     sampler: Sampler = None,
     trials: Trials = None,
     timeout: Timeout = None,
-    drop_dominated: DropDominated = False,
+    drop_dominated: DropDominated = None,
     jobs: Jobs = None,
     cache_memory: CacheMemory = "1GiB",
     samples: Samples = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     project: Project = None,
     as_json: Json = False,
 ) -> int:
     """Search the plans of a settings file, or of --model and --dataset, and print the front.
+
+    With a file, --sampler, --trials, --timeout, --drop-dominated, --jobs, --samples, --seed and --project
+    take the place of what it says.
 
     Writes a run below runs/. Ctrl-C ends the search and writes the front of what was tried.
     """
@@ -92,9 +110,23 @@ def search(
     run = RunDirectory(resume) if resume else None
     if run is not None:
         run.require()
+    if config or run:
+        _refuse(context, WITHOUT_A_FILE, "go with --model; a file says it itself")
+    if run:
+        _refuse(context, OF_A_NEW_RUN, "go with a new search; a run goes on as it began")
     file = run.settings if run else config
+    setup = {
+        "sampler": sampler,
+        "n_trials": trials,
+        "timeout": timeout,
+        "drop_dominated": drop_dominated,
+    }
     if file is not None:
         loaded = load_settings(file)
+        settings = with_options(
+            loaded.settings, setup=setup, samples=samples, top={"seed": seed, "project": project}
+        )
+        loaded = LoadedSettings(settings, loaded.ignored)
     else:
         if dataset is None:
             raise SettingsError("--model needs --dataset; 'narrower datasets' lists what there is")
@@ -108,17 +140,19 @@ def search(
             fractions=fraction,
             objectives=objective or ["accuracy", "bitops"],
             bounds=constraint or [],
-            setup={
-                "sampler": sampler or default_sampler(trials),
-                "n_trials": trials,
-                "timeout": timeout,
-                "drop_dominated": drop_dominated,
-            },
+            setup=setup | {"sampler": sampler or default_sampler(trials)},
             samples=samples,
             top={"model": model, "dataset": dataset, "seed": seed, "project": project},
         )
         loaded = LoadedSettings(settings, ())
     return _run(loaded, file, run, load, train, as_json, jobs, cache_bytes)
+
+
+def _refuse(context: typer.Context, names: Sequence[str], why: str) -> None:
+    sources = {name: context.get_parameter_source(name) for name in names}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        raise SettingsError(f"{', '.join('--' + name.replace('_', '-') for name in given)}: {why}")
 
 
 def _run(

@@ -15,7 +15,9 @@ from narrower.report.record import Member, RunRecord, read_record
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
 
-QUALITY = ("accuracy", "loss")
+SOFTWARE = ("loss", "accuracy")
+CERTAINTY = {True: "certain", False: "possible", None: None}
+MOST_STACKED = 8  # layers of a plan that are listed one below the other
 MOST_NAMED = 3  # layers that are listed one by one
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -87,11 +89,19 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             "plan",
         ),
         [_row(record, member) for member in record.members],
-        title=f"front of {record.model} on {record.data_set}: {len(record.members)} plans",
+        title=f"front of {record.model} on {record.data_set}: {_plans(len(record.members))}",
+        narrow=(
+            ("number", "software_metrics", "hardware_metrics", "scaled_metrics", "plan"),
+            [_stacked_row(record, member) for member in record.members],
+        ),
     )
     say = messages().print
     for line in (*summary_lines(record), *artefact_lines(record), f"everything: {run.path}/"):
         say(line, markup=False)
+
+
+def _plans(number: int) -> str:
+    return "1 plan" if number == 1 else f"{number:,} plans"
 
 
 def summary_lines(record: RunRecord) -> list[str]:
@@ -104,6 +114,8 @@ def summary_lines(record: RunRecord) -> list[str]:
         f"float32: accuracy {floats['accuracy']:.4f}, test accuracy {floats['test_accuracy']:.4f}, "
         f"bitops {floats['bitops']:,.0f}, {floats['model_size']:,.0f} bytes",
     ]
+    if summary.note is not None:
+        lines.append(f"{record.sampler}: {summary.note}")
     if summary.training is not None:
         lines.append(f"weights of candidates: {summary.training}")
         if not has_own_weights(record):
@@ -169,21 +181,47 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
-    named = [objective["metric"] for objective in record.objectives]
-    hardware = [*named, "average_bitwidth", "memory_density", *ARTEFACT_METRICS]
     return (
         member.number,
-        _metrics(member.metrics, ("loss", "accuracy")),
-        _metrics(member.metrics, [name for name in dict.fromkeys(hardware) if name not in QUALITY]),
-        _metrics(member.scaled, member.scaled),
+        str(_rounded(member.metrics, SOFTWARE)),
+        str(_rounded(member.metrics, _hardware(record))),
+        str(_rounded(member.scaled, member.scaled)),
         _interval(member.accuracy_interval),
         None
         if member.test_accuracy is None or member.test_interval is None
         else f"{member.test_accuracy:.4f} ({_interval(member.test_interval)})",
         *((_alone(member),) if has_own_weights(record) else ()),
-        {True: "certain", False: "possible", None: None}[member.certain],
+        CERTAINTY[member.certain],
         short_plan(member.plan),
     )
+
+
+def _stacked_row(record: RunRecord, member: Member) -> tuple[str, ...]:
+    """The same in fewer columns: one metric, or one layer, in a line."""
+    software = [
+        f"accuracy {member.metrics['accuracy']:.4f}",
+        f" {_interval(member.accuracy_interval)}",
+    ]
+    if member.test_accuracy is not None and member.test_interval is not None:
+        software += [f"test {member.test_accuracy:.4f}", f" {_interval(member.test_interval)}"]
+    if (alone := _alone(member)) is not None:
+        software.append(f"alone {alone}")
+    layers = short_plan(member.plan).replace("; ", "\n" if len(member.plan) <= MOST_STACKED else "; ")
+    certainty = CERTAINTY[member.certain]
+    return (
+        f"{member.number:,}",
+        "\n".join([*software, *_lines(member.metrics, [n for n in SOFTWARE if n != "accuracy"])]),
+        "\n".join(_lines(member.metrics, _hardware(record))),
+        "\n".join(_lines(member.scaled, member.scaled)),
+        layers if certainty is None else f"{layers}\nmember: {certainty}",
+    )
+
+
+def _hardware(record: RunRecord) -> list[str]:
+    """The objectives that are not measured on data, and what is told of every run."""
+    named = [objective["metric"] for objective in record.objectives]
+    every = dict.fromkeys([*named, "average_bitwidth", "memory_density", *ARTEFACT_METRICS])
+    return [name for name in every if name not in SOFTWARE]
 
 
 def has_own_weights(record: RunRecord) -> bool:
@@ -198,9 +236,14 @@ def _alone(member: Member) -> str | None:
     return f"{member.alone_accuracy:.4f}{spread}"
 
 
-def _metrics(values: Mapping[str, float], names: Iterable[str]) -> str:
-    """Some of the metrics, spelled as a Python dictionary with four significant digits."""
-    return str({name: float(f"{values[name]:.4g}") for name in names if name in values})
+def _rounded(values: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+    """Some of the metrics: whole numbers as they are, others with four significant digits."""
+    some = {name: values[name] for name in names if name in values}
+    return {name: value if value % 1 == 0 else float(f"{value:.4g}") for name, value in some.items()}
+
+
+def _lines(values: Mapping[str, float], names: Iterable[str]) -> list[str]:
+    return [f"{name} {value:,.12g}" for name, value in _rounded(values, names).items()]
 
 
 def _interval(bounds: tuple[float, float]) -> str:

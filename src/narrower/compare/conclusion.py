@@ -69,7 +69,8 @@ def _headline(comparison: Comparison) -> str:
     if not tests:
         return f"{samplers[0]} alone: nothing to compare it with"
     if all(test.better is None for test in tests):
-        return f"No difference seen between {_and(samplers)}"
+        few = f": {len(comparison.setup.seeds)} seeds are too few to see one" if _power(comparison) else ""
+        return f"No difference seen between {_and(samplers)}{few}"
     best = unbeaten(comparison, MEAN)
     wins = {s: [_other(t, s) for t in tests if t.better == s] for s in best}
     if len(best) == 1 and len(wins[best[0]]) == len(samplers) - 1:

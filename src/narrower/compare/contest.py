@@ -103,6 +103,7 @@ class Watched:
         self.never_repeats = sampler.never_repeats
         self.covers_space = sampler.covers_space
         self.default_batch = sampler.default_batch
+        self.note = sampler.note
         self._sampler, self._space = sampler, space
         self._seconds = 0.0
         self._untold: deque[Options] = deque()

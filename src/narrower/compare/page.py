@@ -78,7 +78,7 @@ def _figure(comparison: Comparison, measure: Measure, *, over_time: bool) -> Fig
     found = curves(comparison, measure, over_time=over_time)
     traces = [trace for number, curve in enumerate(found) for trace in _traces(curve, number)]
     x_axis: dict[str, Any] = {"title": {"text": "seconds" if over_time else "trials"}}
-    y_axis: dict[str, Any] = {"title": {"text": measure.title}}
+    y_axis: dict[str, Any] = {}  # the caption says what is drawn; beside the axis it would be cut off
     if over_time:
         x_axis["type"] = "log"
     if measure.is_share:
@@ -124,7 +124,7 @@ def _needed_table(comparison: Comparison) -> Table:
     shares = [needed.share for needed in comparison.summaries[0].needed]
     columns = ["sampler"]
     for share in shares:
-        columns += [f"trials to {share:.0%}", f"seeds that reach {share:.0%}"]
+        columns += [f"trials to {share:.0%}", "seeds"]
     rows = tuple(
         (
             summary.sampler,

@@ -165,13 +165,13 @@ class _Visit:
         for label, start, stop in self._runs:
             some = outputs[:, start:stop]
             own = some[:, :, :, label]
-            right: Tensor | None = None
-            if label > 0:
+            later = some[:, :, :, label + 1 :]
+            if label == 0:
+                right = own >= _largest(later if later.shape[3] else some)
+            else:
                 right = own > _largest(some[:, :, :, :label])
-            if label < outputs.shape[3] - 1:
-                no_less = own >= _largest(some[:, :, :, label + 1 :])
-                right = no_less if right is None else right.logical_and_(no_less)
-            assert right is not None
+                if later.shape[3]:
+                    right.logical_and_(own >= _largest(later))
             self._sink(group, right, self._first + start, some, label)
 
 

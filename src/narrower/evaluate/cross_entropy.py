@@ -14,7 +14,9 @@ def loss_steps(scores: Tensor, own: Tensor, dim: int) -> Tensor:
     """
     largest = scores.amax(dim, keepdim=True)
     total = (scores - largest).exp_().sum(dim).log_()
-    return total.add_(largest.squeeze(dim)).sub_(own).mul_(STEPS_OF_ONE).round_()
+    # The difference first: added to a large score, the logarithm would lose its last bits.
+    behind = largest.squeeze(dim).sub_(own)
+    return total.add_(behind).mul_(STEPS_OF_ONE).round_()
 
 
 def summed_cross_entropy(outputs: Tensor, targets: Tensor) -> float:

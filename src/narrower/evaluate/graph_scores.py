@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from narrower.evaluate.heap import trim_heap
+from narrower.evaluate.integer_products import IntegerProducts
 from narrower.evaluate.provenance import Provenance
 from narrower.evaluate.scores import Scores, Sink, is_finite, reason_of
 from narrower.evaluate.steps import Steps
@@ -39,6 +40,7 @@ class GraphScores(Scores):
         self._provenance = Provenance(steps)
         capacity = cache_bytes - min(cache_bytes // 2, LIVE_VALUES * value_bytes * batch_size)
         self._weights = ValueCache(capacity // WEIGHTS_SHARE)
+        self._products = IntegerProducts(steps, self._weights)
         batches = -(-len(part) // batch_size)
         share = (capacity - capacity // WEIGHTS_SHARE) // batches
         self._held = [ValueCache(share) for _ in range(batches)]
@@ -67,7 +69,9 @@ class GraphScores(Scores):
         with torch.inference_mode():
             return torch.cat(
                 [
-                    _Batch(self.steps, batch, ValueCache(0), self._weights).value(index, names, formats)
+                    _Batch(self.steps, batch, ValueCache(0), self._weights, self._products).value(
+                        index, names, formats
+                    )
                     for batch in batches
                 ]
             )
@@ -101,7 +105,7 @@ class GraphScores(Scores):
                 stop = first + self._batch_size
                 targets = self._part.targets[first:stop]
                 arguments = tuple(argument[first:stop] for argument in self._part.arguments)
-                batch = _Batch(self.steps, arguments, held, self._weights)
+                batch = _Batch(self.steps, arguments, held, self._weights, self._products)
                 for position in order:
                     if failures[position] is not None:
                         continue
@@ -129,9 +133,14 @@ class _Batch:
     """One batch of samples on its way through the program, for one plan after the other."""
 
     def __init__(
-        self, steps: Steps, arguments: tuple[Tensor, ...], held: ValueCache, weights: ValueCache
+        self,
+        steps: Steps,
+        arguments: tuple[Tensor, ...],
+        held: ValueCache,
+        weights: ValueCache,
+        products: IntegerProducts,
     ) -> None:
-        self._steps, self._held, self._weights = steps, held, weights
+        self._steps, self._held, self._weights, self._products = steps, held, weights, products
         self._given: dict[int, Any] = {
             **steps.constants,
             **dict(zip(steps.batch_inputs, arguments, strict=True)),
@@ -145,7 +154,10 @@ class _Batch:
         readers = Counter(source for index in missing for source in set(steps.steps[index].inputs))
         for index in sorted(missing):
             step = steps.steps[index]
-            values[index] = value = steps.run(index, values, formats)
+            value = self._products.run(index, values, formats, names, self._held)
+            if value is None:
+                value = steps.run(index, values, formats)
+            values[index] = value
             if step.slot is not None and formats[step.slot] == FLOAT32:
                 pass  # the very tensor that it reads
             elif index in steps.kept:

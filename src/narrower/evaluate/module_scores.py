@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from narrower.evaluate.scores import Scores, Sink, is_finite, reason_of
 from narrower.evaluate.value_cache import ValueCache
 from narrower.formats.float32 import FLOAT32
+from narrower.graph.called_modules import call_unchanged
 from narrower.graph.network import Network
 from narrower.graph.program import Program, Untraced
 from narrower.plan import Plan
@@ -71,7 +72,7 @@ class ModuleScores(Scores):
                             f"{layer}.{operand}", held, number_format
                         )
             with torch.inference_mode():
-                outputs: Tensor = torch.func.functional_call(self._module, replaced, arguments)
+                outputs: Tensor = call_unchanged(self._module, arguments, replaced)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -111,7 +112,7 @@ def unrounded_operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple
         hooks.append(modules[layer].register_forward_pre_hook(lambda _, x, data=data: data.append(x[0])))
     try:
         with torch.inference_mode():
-            program.untraced.module(*inputs)
+            call_unchanged(program.untraced.module, inputs)
     finally:
         for hook in hooks:
             hook.remove()

@@ -44,12 +44,16 @@ class Workers:
         """Score plans: neighbours together, an equal share in each worker and here."""
         shares = _shares(plans, 1 + len(self._workers))
         busy = []
-        for share, worker in zip(shares[1:], list(self._workers), strict=True):
-            busy.append((share, worker, bool(share) and self._send(worker, share, loss)))
-        qualities = self._score(shares[0], loss)
-        for share, worker, is_sent in busy:
-            answer = self._receive(worker) if is_sent else None
-            qualities += self._score(share, loss) if answer is None else answer
+        try:
+            for share, worker in zip(shares[1:], list(self._workers), strict=True):
+                busy.append((share, worker, bool(share) and self._send(worker, share, loss)))
+            qualities = self._score(shares[0], loss)
+            for share, worker, is_sent in busy:
+                answer = self._receive(worker) if is_sent else None
+                qualities += self._score(share, loss) if answer is None else answer
+        except BaseException:
+            self.close()  # the answers that are still to come would be taken for those of the next plans
+            raise
         return qualities
 
     def close(self) -> None:

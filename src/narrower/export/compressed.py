@@ -16,7 +16,7 @@ from narrower.export.rounding import whole_numbers
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.text import parse_format
 from narrower.plan import Plan, plan_from_dict, plan_to_dict
-from narrower.tasks.checkpoints import load_weights, save_weights
+from narrower.tasks.checkpoints import load_weights, save_weights, structure_note, structured_like
 from narrower.tasks.models import build_model
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.quantized import quantized
@@ -57,7 +57,12 @@ def save_packed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> No
                 tensors[name] = torch.from_numpy(pack(integers, number_format.width))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    metadata = {MODEL: model_name, PLAN: json.dumps(plan_to_dict(plan)), PACKED: json.dumps(packed)}
+    metadata = {
+        **structure_note(model),
+        MODEL: model_name,
+        PLAN: json.dumps(plan_to_dict(plan)),
+        PACKED: json.dumps(packed),
+    }
     try:
         save_file(tensors, partial, metadata)
         os.replace(partial, path)
@@ -93,7 +98,7 @@ def load_parts(path: Path | str) -> tuple[nn.Module, Plan]:
     model = build_model(name)
     if not packed and not plan.widths:
         return load_weights(model, path), plan
-    tensors = load_file(path)
+    model, tensors = structured_like(model, path), load_file(path)
     try:
         for tensor, described in packed.items():
             tensors[tensor] = _unpacked(tensors[tensor], described)

@@ -13,8 +13,11 @@ from narrower.plan import LayerPlan, Plan
 FLOAT32_INTEGERS = 2**24  # up to here float32 holds every whole number
 # One correctly rounded operation for each element (IEEE 754), or none at all.
 ELEMENTWISE = frozenset(
-    {"add", "sub", "mul", "div", "neg", "abs", "relu", "clamp", "hardtanh", "masked_fill"}
-)
+    {
+        "add", "sub", "mul", "div", "neg", "abs", "relu", "relu6", "clamp", "clip", "hardtanh", "masked_fill",
+        "maximum", "minimum",
+    }
+)  # fmt: skip
 MOVES = frozenset(
     {
         "reshape", "view", "flatten", "_unsafe_view", "permute", "transpose", "t", "squeeze", "unsqueeze",
@@ -41,7 +44,7 @@ def inexact_operators(program: Program, plan: Plan) -> tuple[str, ...]:
             name = node.meta.get("layer", node.name)
             if reason := _product(program, node, layers.get(name, LayerPlan())):
                 found.append(f"{name}: {reason}")
-        elif kind not in ELEMENTWISE | MOVES and not _is_constant(program, node):
+        elif kind not in ELEMENTWISE | MOVES and not is_constant(program, node):
             found.append(f"{node.name}: {kind} is rounded differently by runtimes")
     return tuple(found)
 
@@ -76,7 +79,8 @@ def _weight(program: Program, node: fx.Node) -> Tensor | None:
     return program.tensors.get(behind.name) if behind is not None else None
 
 
-def _is_constant(program: Program, node: fx.Node) -> bool:
+def is_constant(program: Program, node: fx.Node) -> bool:
+    """Whether no input of the network reaches a node."""
     if node.op == "placeholder":
         return node.name in program.tensors
-    return all(_is_constant(program, source) for source in node.all_input_nodes)
+    return all(is_constant(program, source) for source in node.all_input_nodes)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx
 
 from narrower.errors import ExportError
+from narrower.export.convolutions import Convolutions, find_convolutions
 from narrower.export.onnx_builder import OnnxBuilder, Size
 from narrower.export.onnx_rules import Translation, translate
 from narrower.export.rounding import QONNX_DOMAIN, Packing, QdqRounding, QuantRounding
@@ -50,7 +51,8 @@ def to_onnx(
         )
     builder = OnnxBuilder()
     rounding = QdqRounding(builder, packing) if dialect == "onnx" else QuantRounding(builder)
-    translation = Translation(builder, rounding, layers, batch_size)
+    found = find_convolutions(program, plan) if dialect == "onnx" else Convolutions()
+    translation = Translation(builder, rounding, layers, batch_size, found)
     for node in program.graph.nodes:
         _add(translation, program, node)
     size: Size = BATCH if batch_size is None else batch_size

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, fx
 
 from narrower.errors import ExportError
+from narrower.export.convolutions import Convolutions, is_positive
 from narrower.export.onnx_builder import OnnxBuilder
-from narrower.export.rounding import Rounding
+from narrower.export.rounding import Form, Kernel, Rounding, has_container
 from narrower.graph.describe import base_name
 from narrower.plan import LayerPlan
 
@@ -25,10 +26,16 @@ class Translation:
     """
 
     def __init__(
-        self, builder: OnnxBuilder, rounding: Rounding, layers: Mapping[str, LayerPlan], batch: int | None
+        self,
+        builder: OnnxBuilder,
+        rounding: Rounding,
+        layers: Mapping[str, LayerPlan],
+        batch: int | None,
+        convolutions: Convolutions,
     ) -> None:
         self.builder = builder
         self.rounding = rounding
+        self.convolutions = convolutions
         self.values: dict[fx.Node, str | Tensor] = {}
         self.batch = batch
         self._layers = layers
@@ -102,6 +109,8 @@ def _binary(operator: str) -> Rule:
         if node.kwargs.get("alpha", 1) != 1:
             raise ExportError(f"{node.name}: no rule for {operator} with alpha")
         left, right = node.args[:2]
+        if left in t.convolutions.in_integers and "bias_of" in node.meta:
+            return t.name(left)
         if operator == "Add" and "bias_of" in node.meta and t.is_constant(right):
             layer = node.meta["bias_of"]
             return t.rounding.add_bias(t.name(left), t.tensor(right), t.layer(layer), f"{layer}.bias")
@@ -112,46 +121,82 @@ def _binary(operator: str) -> Rule:
 
 def _linear(t: Translation, node: fx.Node) -> str:
     x, weight = node.args[:2]
-    layer = t.layer(node.meta["layer"])
+    name = node.meta["layer"]
+    layer = t.layer(name)
     if not t.is_constant(weight):
         raise ExportError(f"{node.name}: no rule for a linear operator whose weight is computed")
     matrix = t.rounding.weight(
-        t.tensor(weight).t(), layer.weight, is_matrix=True, label=f"{node.meta['layer']}.weight"
+        t.tensor(weight).t(), layer.weight, kernel=_matrix_kernel(layer), label=f"{name}.weight"
     )
-    return t.emit("MatMul", t.rounding.data(t.name(x), layer.data), matrix)
+    return t.emit("MatMul", t.rounding.data(t.name(x), layer.data, _form(layer)), matrix)
 
 
 def _matmul(t: Translation, node: fx.Node) -> str:
     name = node.meta.get("layer", "")
     layer = t.layer(name)
+    form = _form(layer) if any(t.is_constant(operand) for operand in node.args[:2]) else "container"
     operands = [
-        t.rounding.weight(t.tensor(operand), layer.weight, is_matrix=True, label=f"{name}.weight")
+        t.rounding.weight(
+            t.tensor(operand), layer.weight, kernel=_matrix_kernel(layer), label=f"{name}.weight"
+        )
         if t.is_constant(operand)
-        else t.rounding.data(t.name(operand), layer.data)
+        else t.rounding.data(t.name(operand), layer.data, form)
         for operand in node.args[:2]
     ]
     return t.emit("MatMul", *operands)
+
+
+def _matrix_kernel(layer: LayerPlan) -> Kernel:
+    """ONNX Runtime rounds float32 data to 8 bits where they meet DequantizeLinear of a matrix."""
+    return "integer" if has_container(layer.data) else "float32"
+
+
+def _form(layer: LayerPlan) -> Form:
+    """ONNX Runtime rounds float32 weights to 8 bits where their data come from DequantizeLinear."""
+    return "container" if has_container(layer.weight) else "float32"
 
 
 def _convolution(t: Translation, node: fx.Node) -> str:
     weight = t.tensor(argument(node, "weight"))
     spatial = weight.dim() - 2
     layer = t.layer(node.meta["layer"])
-    padding = argument(node, "padding")
-    if isinstance(padding, str):
-        raise ExportError(
-            f"{node.meta['layer']}: no rule for padding={padding!r}; write the padding as a number"
-        )
     return t.emit(
         "Conv",
-        t.rounding.data(t.name(argument(node, "input")), layer.data),
-        t.rounding.weight(weight, layer.weight, is_matrix=False, label=f"{node.meta['layer']}.weight"),
+        *_convolved(t, node, weight, layer),
         kernel_shape=list(weight.shape[2:]),
         strides=_each(argument(node, "stride"), spatial),
-        pads=_each(padding, spatial) * 2,
+        pads=_pads(node, list(weight.shape[2:])),
         dilations=_each(argument(node, "dilation"), spatial),
         group=int(argument(node, "groups")),
     )
+
+
+def _convolved(t: Translation, node: fx.Node, weight: Tensor, layer: LayerPlan) -> list[str]:
+    """The operands of a convolution, with its bias where that can be added inside."""
+    x, name, found = argument(node, "input"), node.meta["layer"], t.convolutions
+    kernel: Kernel = "integer" if node in found.in_integers else "any"
+    if node in found.in_float32:
+        kernel = "float32"
+    form = _form(layer)
+    if x in found.bytes and form == "container":
+        form = "positive bytes" if is_positive(x) else "bytes"
+    operands = [
+        t.rounding.data(t.name(x), layer.data, form),
+        t.rounding.weight(weight, layer.weight, kernel=kernel, label=f"{name}.weight"),
+    ]
+    if (bias := found.in_integers.get(node)) is not None:
+        operands.append(t.rounding.bias(bias, layer, label=f"{name}.bias"))
+    return operands
+
+
+def _pads(node: fx.Node, kernel: list[int]) -> list[int]:
+    """Zeros before each dimension, then after each; what "same" cannot halve comes after."""
+    padding = argument(node, "padding")
+    if not isinstance(padding, str):
+        return _each(padding, len(kernel)) * 2
+    dilations = _each(argument(node, "dilation"), len(kernel))
+    around = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilations, kernel, strict=True)]
+    return [total // 2 for total in around] + [total - total // 2 for total in around]
 
 
 def _max_pool(spatial: int) -> Rule:
@@ -288,8 +333,27 @@ def _gelu(t: Translation, node: fx.Node) -> str:
     return t.emit("Mul", half, t.emit("Add", bent, constant(np.float32(1))))
 
 
-def _softmax(t: Translation, node: fx.Node) -> str:
-    return t.emit("Softmax", t.name(node.args[0]), axis=argument(node, "dim"))
+def _softmax(operator: str) -> Rule:
+    return lambda t, node: t.emit(operator, t.name(node.args[0]), axis=argument(node, "dim"))
+
+
+def _silu(t: Translation, node: fx.Node) -> str:
+    x = t.name(node.args[0])
+    return t.emit("Mul", x, t.emit("Sigmoid", x))
+
+
+def _hard_sigmoid(t: Translation, node: fx.Node) -> str:
+    return t.emit("HardSigmoid", t.name(node.args[0]), alpha=1 / 6, beta=0.5)
+
+
+def _leaky_relu(t: Translation, node: fx.Node) -> str:
+    return t.emit("LeakyRelu", t.name(node.args[0]), alpha=float(argument(node, "negative_slope")))
+
+
+def _elu(t: Translation, node: fx.Node) -> str:
+    if (argument(node, "scale"), argument(node, "input_scale")) != (1, 1):
+        raise ExportError(f"{node.name}: no rule for elu with a scale")
+    return t.emit("Elu", t.name(node.args[0]), alpha=float(argument(node, "alpha")))
 
 
 def _masked_fill(t: Translation, node: fx.Node) -> str:
@@ -352,12 +416,25 @@ RULES: dict[str, Rule] = {
     "relu": _unary("Relu"),
     "sigmoid": _unary("Sigmoid"),
     "tanh": _unary("Tanh"),
+    "exp": _unary("Exp"),
+    "sqrt": _unary("Sqrt"),
+    "maximum": _binary("Max"),
+    "minimum": _binary("Min"),
     "gelu": _gelu,
-    "softmax": _softmax,
-    "_softmax": _softmax,
+    "silu": _silu,
+    "elu": _elu,
+    "leaky_relu": _leaky_relu,
+    "hardswish": _unary("HardSwish"),
+    "hardsigmoid": _hard_sigmoid,
+    "softmax": _softmax("Softmax"),
+    "_softmax": _softmax("Softmax"),
+    "log_softmax": _softmax("LogSoftmax"),
+    "_log_softmax": _softmax("LogSoftmax"),
     "layer_norm": _layer_norm,
     "hardtanh": _clamp,
     "clamp": _clamp,
+    "clip": _clamp,
+    "relu6": lambda t, node: t.emit("Clip", t.name(node.args[0]), t.name(0.0), t.name(6.0)),
     "max_pool1d": _max_pool(1),
     "max_pool2d": _max_pool(2),
     "avg_pool1d": _average_pool(1),

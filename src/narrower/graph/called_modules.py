@@ -1,7 +1,7 @@
 """The picture of a model that cannot be traced: the modules that it calls for one batch."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -66,7 +66,7 @@ def _called(model: nn.Module, examples: tuple[Tensor, ...], name: str, why: Mode
     counter = FlopCounterMode(display=False)
     try:
         with torch.no_grad(), counter:
-            output = module(*examples)
+            output = call_unchanged(module, examples)
     except Exception as error:
         raise why from error
     finally:
@@ -108,6 +108,18 @@ def _called(model: nn.Module, examples: tuple[Tensor, ...], name: str, why: Mode
         tuple(own for own, _ in network.inputs),
         Untraced(module, str(why)),
     )
+
+
+def call_unchanged(
+    module: nn.Module, arguments: Sequence[Tensor], replaced: Mapping[str, Tensor] | None = None
+) -> Any:
+    """Call a module that may write into its buffers and arguments: it gets copies of them.
+
+    ``replaced`` holds tensors that stand in for parameters, by name.
+    """
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    copies = tuple(argument.clone() for argument in arguments)
+    return torch.func.functional_call(module, {**buffers, **(replaced or {})}, copies)
 
 
 def _record(

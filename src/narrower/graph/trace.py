@@ -4,9 +4,12 @@ import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import OutputKind
 
 from narrower.errors import ModelError
 from narrower.graph.describe import describe
@@ -48,7 +51,7 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
     for node, constant in signature.inputs_to_lifted_tensor_constants.items():
         tensors[node] = exported.constants[constant].detach()
         parameter_names[node] = constant
-    graph = _without_bookkeeping(exported.graph)
+    graph = _without_bookkeeping(exported)
     input_names = tuple(signature.user_inputs)
     return Program(
         describe(name or type(model).__name__, model, graph, parameter_names, input_names),
@@ -70,8 +73,13 @@ def _whole_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-def _without_bookkeeping(graph: fx.Graph) -> fx.Graph:
-    """Drop shape assertions and results that nothing reads."""
+def _without_bookkeeping(exported: ExportedProgram) -> fx.Graph:
+    """Drop shape assertions, what nothing reads, and what is written into arguments and buffers."""
+    graph: fx.Graph = exported.graph
+    output = graph.output_node()
+    values: Any = output.args[0]
+    kinds = [specification.kind for specification in exported.graph_signature.output_specs]
+    output.args = (tuple(v for v, kind in zip(values, kinds, strict=True) if kind == OutputKind.USER_OUTPUT),)
     for node in reversed(graph.nodes):
         if node.op == "call_function" and not node.users:
             graph.erase_node(node)

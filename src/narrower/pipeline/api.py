@@ -26,7 +26,7 @@ from narrower.searching.objective import (
     Objectives,
 )
 from narrower.searching.options import SearchOptions
-from narrower.searching.samplers.catalogue import ENUMERATIONS, canonical_sampler, default_sampler
+from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, canonical_sampler, default_sampler
 from narrower.searching.space_settings import (
     NOT_QUANTIZED,
     Kind,
@@ -129,7 +129,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     for metric in options.measure_front:
         if metric not in ARTEFACT_METRICS:
             raise SettingsError(f"measure_front: found {metric!r}; allowed: {', '.join(ARTEFACT_METRICS)}")
-    if n_trials is None and options.sampler != "brute_force":
+    if n_trials is None and options.sampler not in ENDING:
         raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
     if drop_dominated and options.sampler not in ENUMERATIONS:
         raise SettingsError(f"drop_dominated needs one of the samplers {', '.join(ENUMERATIONS)}")

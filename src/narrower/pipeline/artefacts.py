@@ -9,7 +9,7 @@ from narrower.errors import NarrowerError
 from narrower.evaluate.quality import Quality, failed
 from narrower.graph.program import Program
 from narrower.pipeline.problem import Problem
-from narrower.pipeline.scores import Scorer
+from narrower.pipeline.scorer import Scorer
 from narrower.plan import Plan
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from narrower.errors import NarrowerError, SettingsError
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
+from narrower.graph.folding import fold_batch_norm
 from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
@@ -43,7 +44,8 @@ Say = Callable[[str], None]
 class Problem:
     """One search, posed.
 
-    ``part`` are the samples that plans are scored on. ``retraining`` says how each candidate is trained
+    ``model`` is as it was built until it is given its weights, then as plans are applied to it. ``part`` are
+    the samples that plans are scored on. ``retraining`` says how each candidate is trained
     before it is scored; None: it is scored with the weights that the model has. Where widths are searched,
     ``channels`` are the model's groups and ``candidates`` says how resized candidates get their weights.
     """
@@ -125,17 +127,18 @@ def pose(settings: RunSettings) -> Problem:
     path = Path(settings.data_path) if settings.data_path else None
     with _about("data_path" if path else "dataset"):
         data = load_data_set(settings.dataset, path=path)
+    space_settings = convert.space_settings(settings)
     with _about("model"):
         model = build_model(settings.model, seed=settings.seed)
         check_fit(model, data)
-        program = trace_or_call(model, data.train.inputs[:3], settings.model)
+        deployed = _deployed(model, data, space_settings)
+        program = trace_or_call(deployed, data.train.inputs[:3], settings.model)
     strategy = settings.search.strategy
     evaluation = strategy.sw_runner.basic_evaluation
     part_name = DATA_LOADERS[evaluation.data_loader]
-    space_settings = convert.space_settings(settings)
     candidates = convert.candidate_settings(settings)
     examples = [argument[:3] for argument in data.train.arguments]
-    channels = tried_channels(model, program, examples) if candidates is not None else None
+    channels = tried_channels(deployed, program, examples) if candidates is not None else None
     own = {}
     for table, names in (("metrics", strategy.metrics), ("constraints", strategy.constraints)):
         for name in names:
@@ -202,6 +205,14 @@ def check_bounded(problem: Problem) -> None:
         raise SettingsError(
             f"search.strategy.setup.drop_dominated: there are no bounds for {what}; allowed: false"
         )
+    # What is left to see can only raise an accuracy and a loss: in these directions that is no best case.
+    for objective in problem.objectives.each:
+        opposed = {"accuracy": "minimize", "loss": "maximize"}.get(objective.metric)
+        if problem.options.drop_dominated and objective.direction == opposed:
+            raise SettingsError(
+                f"search.strategy.setup.drop_dominated: there are no bounds where {objective.metric} is to "
+                f"be {objective.direction}d; allowed: false"
+            )
 
 
 def check_possible(problem: Problem) -> None:
@@ -261,10 +272,16 @@ def named_weights(problem: Problem, path: Path) -> Problem:
 
 def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
+    model = _deployed(model, problem.data, problem.space_settings)
     program = trace_or_call(model, problem.data.train.inputs[:3], problem.model_name)
     calibration = Calibration(lower(program), *problem.data.train.arguments)
     space = build_space(program.network, problem.space_settings, calibration.fraction, problem.channels)
     return replace(problem, model=model, program=program, space=space)
+
+
+def _deployed(model: nn.Module, data: DataSet, settings: SpaceSettings) -> nn.Module:
+    """The model with its batch norms as they are deployed."""
+    return fold_batch_norm(model, data.train.inputs[:3]) if settings.folds_batch_norm else model
 
 
 def _any_fraction(_layer: str, _operand: str, width: int) -> int:

@@ -16,7 +16,7 @@ from narrower.evaluate.quality import Quality
 from narrower.pipeline.artefacts import Artefacts, Measured
 from narrower.pipeline.certainty import are_certain
 from narrower.pipeline.problem import Problem
-from narrower.pipeline.scores import Scorer
+from narrower.pipeline.scorer import Scorer
 from narrower.plan import Plan, plan_to_dict
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
 from narrower.searching.loop import Loop
@@ -238,6 +238,7 @@ def _summary(
         dominated=tally.dominated,
         saved_share=tally.saved_samples / max(1, tally.trials * len(problem.part)),
         jobs=problem.options.jobs if problem.shares_weights else 1,
+        note=tally.note,
         training=scorer.training,
     )
 

@@ -16,7 +16,8 @@ from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
 from narrower.graph.lower import lower
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import build_record
-from narrower.pipeline.scores import Scorer, build_scorer
+from narrower.pipeline.scorer import Scorer
+from narrower.pipeline.scores import build_scorer
 from narrower.report.record import RunRecord
 from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
 from narrower.searching.known import Known
@@ -30,6 +31,7 @@ from narrower.tasks.checkpoints import save_weights
 from narrower.tasks.parts import Part
 
 THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
+BATCH_FACT = "proposals at a time"
 
 ShowProgress = Callable[[int], AbstractContextManager[Progress]]
 
@@ -115,11 +117,11 @@ def run_search(
     torch.set_num_threads(_whole_number(facts, "threads"))
     try:
         batch_size = _whole_number(facts, "batch size")
+        early = None
+        if problem.options.drop_dominated:
+            cache_bytes //= 2  # for the whole, and for its pieces
         with ExitStack() as workers:
-            evaluator, early = (
-                workers.enter_context(_evaluator(problem, problem.part, batch_size, cache_bytes)),
-                None,
-            )
+            evaluator = workers.enter_context(_evaluator(problem, problem.part, batch_size, cache_bytes))
             if problem.options.drop_dominated:
                 parts = pieces(problem.part, batch_size)
                 early = EarlyScores(
@@ -170,16 +172,19 @@ def _search(
     loss = "loss" in problem.seen_metrics
     wanted = problem.wanted_trials
     costs = problem.costs
+    sampler = build_sampler(
+        options.sampler,
+        problem.space,
+        seed=options.seed,
+        wanted=wanted,
+        known=Known(costs, problem.objectives, problem.constraints),
+    )
+    if BATCH_FACT not in facts:  # with other batches a sampler that learns would propose other plans
+        store.set_fact(BATCH_FACT, options.batch or problem.together or sampler.default_batch)
     loop = Loop(
         problem.space,
         costs,
-        build_sampler(
-            options.sampler,
-            problem.space,
-            seed=options.seed,
-            wanted=wanted,
-            known=Known(costs, problem.objectives, problem.constraints),
-        ),
+        sampler,
         scorer.evaluate,
         problem.objectives,
         problem.constraints,
@@ -190,7 +195,8 @@ def _search(
     )
     try:
         with show_progress(wanted) as progress:
-            loop.run(Budget(wanted, options.timeout_seconds, options.batch or problem.together), progress)
+            batch = _whole_number(store.facts(), BATCH_FACT)
+            loop.run(Budget(wanted, options.timeout_seconds, batch), progress)
     except DivergedError as error:
         changed = ", ".join(changed_versions(facts.get("environment"))) or "no version that is recorded"
         raise RunError(

@@ -59,7 +59,7 @@ def advise(record: RunRecord, table: TrialTable, uniform: tuple[UniformTrial, ..
         _trust(record, chosen),
     )
     return Advice(
-        f"Take trial {chosen.number:,}",
+        f"Take trial {chosen.number:,}: {', '.join(_values(('accuracy', *costs), chosen.metrics))}",
         tuple(sentence for sentence in sentences if sentence),
         chosen,
         knee,
@@ -162,13 +162,14 @@ def _uniform_sentence(
     else:
         rival = max(uniform, key=lambda trial: accuracy[trial.row])
     if int(table.numbers[rival.row]) == chosen.number:
-        return f"It has the same widths in every layer ({rival.label})."
+        return f"Trial {chosen.number:,} has the same widths in every layer ({rival.label})."
     dear = _listed(costs, {cost: float(table.metrics[cost][rival.row]) for cost in costs})
     reached = f"{percent(accuracy[rival.row])} at {dear} ({rival.label})"
+    lost = points(chosen.metrics["accuracy"] - accuracy[rival.row])
     if not as_good:
         return (
             "No plan with the same widths in every layer that was tried is as accurate: the best of "
-            f"{len(uniform):,} has {reached}."
+            f"{len(uniform):,} has {reached}, {lost} less."
         )
     return (
         f"Of the plans with the same widths in every layer, the cheapest that is as accurate has {reached}."
@@ -176,7 +177,11 @@ def _uniform_sentence(
 
 
 def _listed(costs: tuple[str, ...], metrics: Mapping[str, float]) -> str:
-    return " and ".join(f"{metric_name(cost)} {metric_value(cost, metrics[cost])}" for cost in costs)
+    return " and ".join(_values(costs, metrics))
+
+
+def _values(names: tuple[str, ...], metrics: Mapping[str, float]) -> list[str]:
+    return [f"{metric_name(name)} {metric_value(name, metrics[name])}" for name in names]
 
 
 def _trust(record: RunRecord, chosen: Member) -> str:
@@ -201,7 +206,7 @@ def _coverage(record: RunRecord) -> str:
         )
     return (
         f"Only {summary.trials:,} of {count(summary.space_size)} plans were tried (on {samples}): there may "
-        "be better ones."
+        f"be better ones.{'' if summary.note is None else f' By the sampler: {summary.note}.'}"
     )
 
 

@@ -1,6 +1,7 @@
 """Widths, effects, costs and growth of the front as Plotly figures."""
 
 from collections.abc import Sequence
+from itertools import product
 from math import log2
 from typing import Any
 
@@ -24,6 +25,7 @@ LEVEL_COLOURS = (
     "var(--faint)",
     "var(--text)",
 )
+LEVEL_MARKERS = tuple(product(("circle", "square", "diamond"), LEVEL_COLOURS))
 
 
 def width_figures(findings: Findings) -> tuple[Figure, ...]:
@@ -137,7 +139,7 @@ def sensitivity_figure(findings: Findings) -> Figure | None:
         }
     ]
     traces += [
-        _level_trace(effects, names, label, LEVEL_COLOURS[position % len(LEVEL_COLOURS)])
+        _level_trace(effects, names, label, *LEVEL_MARKERS[position % len(LEVEL_MARKERS)])
         for position, label in enumerate(sizes)
     ]
     return Figure(
@@ -161,7 +163,9 @@ def sensitivity_figure(findings: Findings) -> Figure | None:
     )
 
 
-def _level_trace(effects: Sequence[Effect], names: Sequence[str], label: str, colour: str) -> dict[str, Any]:
+def _level_trace(
+    effects: Sequence[Effect], names: Sequence[str], label: str, symbol: str, colour: str
+) -> dict[str, Any]:
     found = [
         (
             name,
@@ -182,7 +186,12 @@ def _level_trace(effects: Sequence[Effect], names: Sequence[str], label: str, co
         "customdata": [trials for _, _, trials, _ in found],
         "hovertemplate": "%{y}: %{text}<br>%{x:+.2f} points on average<br>"
         "%{customdata:,} trials<extra></extra>",
-        "marker": {"size": 11, "color": colour, "line": {"width": 1, "color": "var(--surface)"}},
+        "marker": {
+            "size": 11,
+            "color": colour,
+            "symbol": symbol,
+            "line": {"width": 1, "color": "var(--surface)"},
+        },
     }
 
 

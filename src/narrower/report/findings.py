@@ -98,7 +98,8 @@ class Findings:
 
     def plan(self, member: Member) -> PlanTables:
         """A member's plan in the order of the network."""
-        return self.table.space.plan(member.plan_index)
+        plan, order = self.table.space.plan(member.plan_index), [row.layer for row in self.record.layers]
+        return dict(sorted(plan.items(), key=lambda e: order.index(e[0]) if e[0] in order else len(order)))
 
 
 def read_findings(run: RunDirectory) -> Findings:

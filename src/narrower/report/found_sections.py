@@ -1,6 +1,7 @@
 """What was found: the plan to take, the front, its widths by layer."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from narrower.report.figures import width_figures
 from narrower.report.findings import Findings
@@ -19,7 +20,7 @@ def plan_section(findings: Findings) -> Section | None:
     chosen = findings.advice.chosen
     if chosen is None:
         return None
-    run = findings.run.path
+    run = quote(str(findings.run.path))
     return Section(
         f"The plan, trial {chosen.number:,}",
         (

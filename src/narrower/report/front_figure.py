@@ -10,6 +10,7 @@ from narrower.report.plan_text import SHARES, metric_name, metric_value, percent
 from narrower.report.record import Member
 from narrower.searching.objective import METRICS
 
+FEW = 200  # trials that are drawn larger than in a cloud of them
 WIDE_RANGE = 30  # axes that span more than this factor are logarithmic
 
 
@@ -62,7 +63,9 @@ def _other_trials(findings: Findings, cost: str) -> dict[str, Any] | None:
         },
         "hovertemplate": f"trial %{{customdata:,}}<br>{_hover(findings.quality, 'y')}<br>"
         f"{_hover(cost, 'x')}<br>%{{text}}<extra></extra>",
-        "marker": {"size": 4, "color": "var(--faint)", "opacity": 0.4},
+        "marker": {"size": 4, "color": "var(--faint)", "opacity": 0.4}
+        if len(rows) > FEW
+        else {"size": 6, "color": "var(--faint)", "opacity": 0.8},
     }
 
 

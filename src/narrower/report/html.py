@@ -6,6 +6,7 @@ from narrower.report.findings import Findings
 from narrower.report.found_sections import front_section, plan_section, widths_section
 from narrower.report.page import Fold, Page, Section, Table, render_page
 from narrower.report.plan_text import count, metric_name, percent
+from narrower.report.record import RunRecord
 from narrower.report.why_sections import hypervolume_section, layers_section, sensitivity_section
 from narrower.store.run_directory import write_text
 
@@ -26,7 +27,7 @@ def run_page(findings: Findings) -> Page:
     record, advice = findings.record, findings.advice
     return Page(
         title=f"{record.model} on {record.data_set}",
-        subtitle=f"{findings.run.path.name}: the plans that no other plan beats on "
+        subtitle=f"{findings.run.path.name}: {_wanted(record)}"
         + " and ".join(metric_name(o["metric"]) for o in record.objectives),
         headline=advice.headline,
         sentences=advice.sentences,
@@ -61,6 +62,12 @@ def _facts(findings: Findings) -> tuple[tuple[str, str], ...]:
         ("sampler", f"{record.sampler}, seed {record.seed}"),
         ("time", f"{summary.seconds:,.1f} s"),
     )
+
+
+def _wanted(record: RunRecord) -> str:
+    if record.sum_direction is None:
+        return "the plans that no other plan beats on "
+    return "the plan with the best scaled sum of "
 
 
 def _warnings(findings: Findings) -> tuple[str, ...]:

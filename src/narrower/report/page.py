@@ -82,7 +82,7 @@ def render_page(page: Page) -> str:
     """The page as one HTML text that needs no other file and no network. All strings are escaped."""
     figures = [figure.value for section in page.sections for figure in section.figures]
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_unbroken
     )
     return environment.from_string(_part("page.html.jinja")).render(
         page=page,
@@ -105,6 +105,11 @@ def plot_texts(texts: Sequence[str]) -> list[str]:
 def rounded(values: Sequence[float]) -> list[float | None]:
     """Six significant digits; what is not known becomes a gap."""
     return [float(f"{value:.6g}") if value == value else None for value in values]  # noqa: PLR0124 - NaN
+
+
+def _unbroken(value: object) -> object:
+    """Text in which no line ends between a number and its percent sign."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
 
 
 def _embedded_json(value: object) -> str:

@@ -29,12 +29,12 @@ def metric_name(metric: str) -> str:
 
 
 def metric_value(metric: str, value: float) -> str:
-    """A value as people read it: 65.3 %, 12,928, 7.31 bits."""
+    """A value as people read it: 65.3 %, 12,928, 7.31 bits, 11.3 us."""
     if metric in SHARES:
         return percent(value)
     unit = METRICS[metric].unit if metric in METRICS else ""
     number = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1e5 else f"{value:.4g}"  # noqa: PLR2004
-    return f"{number} {unit}" if unit in ("bytes", "bits") else number
+    return f"{number} {unit}" if unit in ("bytes", "bits", "us") else number
 
 
 def percent(share: float) -> str:
@@ -50,7 +50,7 @@ def with_interval(share: float | None, interval: tuple[float, float] | None) -> 
 
 def points(difference: float) -> str:
     """A difference of accuracies in percentage points."""
-    return f"{100 * difference:.1f} points"
+    return f"{100 * difference:.2f} points"
 
 
 def count(number: int) -> str:

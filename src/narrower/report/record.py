@@ -79,6 +79,7 @@ class Summary:
     dominated: int = 0
     saved_share: float = 0.0  # of the evaluation, by dropping dominated plans
     jobs: int = 1
+    note: str | None = None  # what the sampler has to say of what it proposed
     training: str | None = None  # how candidates got their weights; None where all shared the model's
 
     @property

@@ -121,8 +121,8 @@ def hypervolume_section(findings: Findings) -> Section | None:
         "How the front grew",
         (
             f"The hypervolume is what the front dominates up to the reference point ({reference}: chance, "
-            f"and the dearest plan), here relative to {last}. 95 % of it took {curve.first_at(0.95):,} "
-            f"trials, 99 % took {curve.first_at(0.99):,}.{order}",
+            f"and the dearest plan), here relative to {last}. Trials needed for 95 % of it: "
+            f"{curve.first_at(0.95):,}; for 99 %: {curve.first_at(0.99):,}.{order}",
         ),
         figures,
     )

@@ -53,6 +53,7 @@ class Tally:
     cut: Counter[str] = field(default_factory=Counter)
     first_failure: str | None = None
     exhausted: bool = False  # whether every admitted plan was tried
+    note: str | None = None  # what the sampler has to say of what it proposed
     stopped: str = "complete"  # or "n_trials", "timeout", "interrupted"
     evaluation_seconds: float = 0.0
 
@@ -96,8 +97,7 @@ class Loop:
 
     def run(self, budget: Budget, progress: Progress) -> None:
         """Search until the budget is spent or nothing is left; Ctrl-C ends it with what there is."""
-        recorded = list(self._store.trials())
-        self._recorded, self._recorded_left = iter(recorded), len(recorded)
+        self._recorded, self._recorded_left = self._store.trials(), self._store.count()
         batch = budget.batch or self._sampler.default_batch
         idle = 0
         try:
@@ -121,6 +121,7 @@ class Loop:
         except KeyboardInterrupt:
             self.tally.stopped = "interrupted"
         finally:
+            self.tally.note = self._sampler.note
             self._store.commit()
 
     def _is_late(self, budget: Budget) -> bool:

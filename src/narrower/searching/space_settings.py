@@ -48,7 +48,8 @@ class SpaceSettings:
 
     ``by`` says what ``layers`` names: layers, kinds of layers, or regular expressions that match whole names
     (the first that matches counts). ``default`` is for every other layer; None leaves them as they are.
-    ``uniform`` gives all layers that are resized the same multiplier.
+    ``uniform`` gives all layers that are resized the same multiplier. With ``folds_batch_norm``, batch norms
+    are in weight and bias of the products before them.
     """
 
     by: Literal["name", "type", "regex"]
@@ -56,3 +57,4 @@ class SpaceSettings:
     default: LayerChoices | None = None
     kind: Kind = "quantize"
     uniform: bool = False
+    folds_batch_norm: bool = False

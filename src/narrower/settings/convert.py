@@ -32,6 +32,11 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
             f"search.search_space.setup.uniform: found true; it is for spaces of widths, "
             f"not for {space.name!r}"
         )
+    if space.setup.batch_norm == "fold" and kind != "quantize":
+        raise SettingsError(
+            "search.search_space.setup.batch_norm: found 'fold'; where widths are searched, candidates keep "
+            "their batch norms; allowed: separate"
+        )
     layers = {key: _layer_choices(key, seed.config, kind) for key, seed in space.seed.items()}
     default = layers.pop("default", None)
     return SpaceSettings(
@@ -40,6 +45,7 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
         default,
         kind,
         space.setup.uniform,
+        space.setup.batch_norm == "fold",
     )
 
 

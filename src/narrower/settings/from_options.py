@@ -1,4 +1,4 @@
-"""A search described by command-line options instead of a file."""
+"""A search described by command-line options, instead of a file or on top of one."""
 
 import re
 from collections.abc import Sequence
@@ -35,17 +35,41 @@ def settings_from_options(
         config[f"{operand}_width"] = [_number(option) for option in options]
         config[f"{operand}_frac_width"] = [_number(fractions)]
     strategy: dict[str, Any] = {
-        "setup": {name: value for name, value in setup.items() if value is not None},
+        "setup": _given(setup),
         "metrics": _objectives(objectives),
         "constraints": _constraints(bounds),
     }
     if samples is not None:
         strategy["sw_runner"] = {"basic_evaluation": {"num_samples": samples}}
-    tables = {name: value for name, value in top.items() if value is not None}
+    tables = _given(top)
     tables["search"] = {
         "search_space": {"name": "quantize", "setup": {"by": "regex"}, "seed": {layers: {"config": config}}},
         "strategy": strategy,
     }
+    return _validated(tables)
+
+
+def with_options(
+    settings: RunSettings, *, setup: dict[str, Any], samples: int | None, top: dict[str, Any]
+) -> RunSettings:
+    """Settings of a file with other values where an option gives one.
+
+    Raises:
+        SettingsError: with the option's key, what was found and what is allowed.
+    """
+    tables = settings.model_dump(exclude_none=True, warnings=False) | _given(top)
+    strategy = tables["search"]["strategy"]
+    strategy["setup"] |= _given(setup)
+    if samples is not None:
+        strategy["sw_runner"]["basic_evaluation"]["num_samples"] = samples
+    return _validated(tables)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _validated(tables: dict[str, Any]) -> RunSettings:
     try:
         return RunSettings.model_validate(tables)
     except ValidationError as error:

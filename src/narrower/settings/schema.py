@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
 from narrower.searching.objective import ARTEFACT_METRICS, METRICS
-from narrower.searching.samplers.catalogue import ENUMERATIONS, SAMPLERS
+from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS
 from narrower.searching.space_settings import Kind
 from narrower.settings import checks
 from narrower.tasks.catalogue import DATA_SETS, MODELS, canonical_name
@@ -88,6 +88,7 @@ class SpaceSetup(Table):
 
     by: Annotated[str, PlainValidator(checks.one_of(("name", "type", "regex")))] = "name"
     uniform: Switch = False  # all layers that are resized have the same multiplier
+    batch_norm: Annotated[str, PlainValidator(checks.one_of(("separate", "fold")))] = "separate"
 
 
 class SearchSpace(Table):
@@ -153,7 +154,7 @@ class StrategySetup(Table):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.n_trials is None and self.sampler != "brute_force":
+        if self.n_trials is None and self.sampler not in ENDING:
             raise ValueError(f"n_trials is missing; the sampler {self.sampler!r} needs to know when to end")
         if self.drop_dominated and self.sampler not in ENUMERATIONS:
             raise ValueError(

@@ -2,8 +2,10 @@
 
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -25,7 +27,7 @@ class TrialStore:
     """The file ``trials.db`` of one run, open for one writer.
 
     Rows that were appended are committed in groups: by the next ``append`` once ``COMMIT_SECONDS`` have
-    passed, and by ``commit``.
+    passed, by a timer where there is none in that time, and by ``commit``.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, metrics: tuple[str, ...]) -> None:
@@ -33,6 +35,8 @@ class TrialStore:
         self._connection = connection
         self.metrics = metrics
         self._committed = time.monotonic()
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()  # no commit between the rows of a group
         marks = ", ".join("?" for _ in range(6 + len(metrics)))
         self._insert = f"INSERT INTO trials VALUES ({marks})"
 
@@ -98,7 +102,7 @@ class TrialStore:
 
     def append(self, rows: Sequence[TrialRow]) -> None:
         """Add trials: number, plan index, state, reason, seconds, finished, and a value for each metric."""
-        with _explained(self._path):
+        with _explained(self._path), self._lock:
             self._connection.executemany(
                 self._insert,
                 [
@@ -116,10 +120,22 @@ class TrialStore:
             )
         if time.monotonic() - self._committed > COMMIT_SECONDS:
             self.commit()
+        elif self._timer is None:  # the next proposal, or the next plans, may take long
+            self._timer = threading.Timer(COMMIT_SECONDS, self._commit_late)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _commit_late(self) -> None:
+        with suppress(sqlite3.Error), self._lock:  # the next commit says what is wrong
+            self._connection.commit()
+        self._timer = None
 
     def commit(self) -> None:
         """Bring what was appended to disk."""
-        with _explained(self._path):
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        with _explained(self._path), self._lock:
             self._connection.commit()
         self._committed = time.monotonic()
 

@@ -1,6 +1,7 @@
 """Weights in files: read without running code from them, write without half-written files."""
 
 import copy
+import json
 import os
 import pickle
 import re
@@ -10,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from narrower.errors import CheckpointError, nearest
+from narrower.errors import CheckpointError, ModelError, nearest
+from narrower.graph.folding import folded_layers, with_folded_layers
 
 WRAPPER_PREFIXES = ("model.", "module.", "_orig_mod.")  # Lightning wrappers, DistributedDataParallel, compile
 NAMED_PROBLEMS = 4
+FOLDED = "narrower.folded"  # metadata: the layer that each folded batch norm is in
 # What can do harm when it is called. This list chooses the words of a refusal alone: whatever is not a tensor
 # is refused.
 HARMFUL = re.compile(
@@ -40,12 +43,16 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 def load_weights(model: nn.Module, path: Path | str) -> nn.Module:
     """Return a copy of ``model`` with the weights of a file.
 
+    Where batch norms are folded in the file, they are in the copy.
+
     Raises:
         CheckpointError: the file cannot be read, does not fit the model, or holds NaN or infinity.
     """
+    path = Path(path)
+    model = structured_like(model, path)
     expected = model.state_dict()
     # A model may have a submodule called "model": prefixes come off only as far as the names then agree.
-    candidates = _bare_names(_read(Path(path)))
+    candidates = _bare_names(_read(path))
     state = max(candidates, key=lambda names: len(names.keys() & expected.keys()))
     if problems := _misfits(state, expected) or _not_finite(state):
         more = f"; and {len(problems) - NAMED_PROBLEMS} more" if len(problems) > NAMED_PROBLEMS else ""
@@ -55,6 +62,27 @@ def load_weights(model: nn.Module, path: Path | str) -> nn.Module:
     loaded = copy.deepcopy(model)
     loaded.load_state_dict(state)
     return loaded
+
+
+def structured_like(model: nn.Module, path: Path) -> nn.Module:
+    """The model, or a copy of it in which those batch norms are folded that are folded in the file.
+
+    Raises:
+        CheckpointError: the model does not have the layers that are folded there.
+    """
+    folded = _metadata(path).get(FOLDED)
+    if folded is None:
+        return model
+    try:
+        return with_folded_layers(model, json.loads(folded))
+    except (ValueError, AttributeError, ModelError) as error:
+        raise CheckpointError(f"{path} does not fit {type(model).__name__}: {error}") from error
+
+
+def structure_note(model: nn.Module) -> dict[str, str]:
+    """What the metadata of a file says about a model whose batch norms are folded."""
+    folded = folded_layers(model)
+    return {FOLDED: json.dumps(folded)} if folded else {}
 
 
 def save_weights(model: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
@@ -67,7 +95,7 @@ def save_weights(model: nn.Module, path: Path, metadata: dict[str, str] | None =
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        save_file(tensors, partial, metadata)
+        save_file(tensors, partial, {**structure_note(model), **(metadata or {})} or None)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -116,6 +144,17 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a safetensors file: {error}") from error
     return tensors
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says about itself; nothing where it is no such file."""
+    if path.suffix != ".safetensors" or not path.is_file():
+        return {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return {}  # reading its tensors says why
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ def score(model: nn.Module, part: Part, *, batch_size: int = 4096) -> dict[str, 
         for inputs, targets in zip(
             torch.split(part.inputs, batch_size), torch.split(part.targets, batch_size), strict=True
         ):
-            outputs = model(inputs)
+            outputs = model(inputs.clone())  # it may write into its argument
             correct += int((outputs.argmax(dim=1) == targets).sum())
             loss += float(F.cross_entropy(outputs, targets, reduction="sum"))
     return {"accuracy": correct / len(part), "loss": loss / len(part)}
@@ -33,7 +33,7 @@ def check_fit(model: nn.Module, data: DataSet) -> None:
     sample = data.validation.first(2)
     try:
         with _evaluation_mode(model), torch.inference_mode():
-            outputs = model(sample.inputs)
+            outputs = model(sample.inputs.clone())  # it may write into its argument
     except Exception as error:
         raise DataError(
             f"{type(model).__name__} does not run on data set {data.name!r} with samples of shape "

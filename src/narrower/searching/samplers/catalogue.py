@@ -15,6 +15,7 @@ SAMPLERS: dict[str, str] = {
     "nsgaiii": "genetic, non-dominated sorting with reference points (Optuna)",
 }
 
+ENDING = ("brute_force", "sensitivity")  # they need not be told when to end
 ENUMERATIONS = ("brute_force", "random", "grid")  # they learn nothing from results
 
 

@@ -19,6 +19,7 @@ class _Stream:
     never_repeats = True
     covers_space = True
     default_batch = 1024
+    note: str | None = None
 
     def __init__(self, assignments: Iterator[Options]) -> None:
         self._assignments = assignments

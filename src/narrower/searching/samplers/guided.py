@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from narrower.front import front_indices, hypervolume
 from narrower.searching.known import Known
-from narrower.searching.samplers.order import ascending, uniform
+from narrower.searching.samplers.order import ascending, uniforms
 from narrower.searching.samplers.sampler import Losses
 from narrower.searching.samplers.surrogate import Surrogate
 from narrower.searching.space import Options, Slot, Space
@@ -18,6 +18,7 @@ Rows = NDArray[np.float64]
 ENUMERABLE = 2**15  # up to this size of a space every plan is a candidate
 POOL = 4096  # candidates where there are more plans
 MOST_LEARNT = 400  # plans that the model learns from: the best and the latest
+POOLS = 10  # that are drawn before none of such a space is thought to be left
 RANDOM_PLANS = 2  # in the beginning: another seed is another search
 REFIT = 1.1  # hyper-parameters are searched again when there are so many times more plans
 DRAWN = 48  # candidates whose gain is computed where several losses are measured
@@ -37,8 +38,8 @@ class Guided:
     """
 
     never_repeats = False  # it never does, but it wants to be told
-    covers_space = True
     default_batch = 4
+    note: str | None = None
 
     def __init__(self, space: Space, seed: int, known: Known) -> None:
         self._space, self._known = space, known
@@ -50,10 +51,9 @@ class Guided:
         self._options: list[Options] = []
         self._losses: list[Losses] = []
         self._learnt = 0  # plans at the last search for hyper-parameters
-        self._first = [*self._uniform(), *self._random(RANDOM_PLANS)]
-        self._all: list[Options] | None = None
-        if space.size <= ENUMERABLE:
-            self._all = self._admitted(space.enumerate())
+        self._first = self._first_plans()
+        self.covers_space = space.size <= ENUMERABLE
+        self._all = self._admitted(space.enumerate()) if self.covers_space else None
 
     def ask(self, count: int) -> Sequence[Options]:
         """Up to ``count`` assignments that were not tried."""
@@ -85,12 +85,10 @@ class Guided:
         self._tried.add(index)
         return True
 
-    def _uniform(self) -> list[Options]:
-        """Plans whose choices are all as far up their values; any plans where constraints admit none."""
-        levels = max((len(choice.values) for choice in self._space.choices), default=1)
-        shares = [level / max(1, levels - 1) for level in reversed(range(levels))]
-        plans = dict.fromkeys(uniform(self._space, share) for share in shares)
-        return self._admitted(plans) or self._random(levels)
+    def _first_plans(self) -> list[Options]:
+        """Uniform plans and random ones; only random ones where constraints admit no uniform plan."""
+        plans = uniforms(self._space)
+        return [*(self._admitted(plans) or self._random(len(plans))), *self._random(RANDOM_PLANS)]
 
     def _admitted(self, assignments: Iterable[Options]) -> list[Options]:
         listed = list(assignments)
@@ -106,8 +104,12 @@ class Guided:
         if self._all is not None:
             self._all = [o for o in self._all if self._space.index_of(o) not in self._tried]
             return self._all
-        losses = np.array(self._losses).reshape(len(self._losses), -1)
-        parents = [self._options[i] for i in front_indices(losses)] or self._options[-1:] or self._random(1)
+        return next((pool for pool in (self._pool() for _ in range(POOLS)) if pool), [])
+
+    def _pool(self) -> list[Options]:
+        """Admitted plans that were not tried: near the front's plans, between them, and at random."""
+        front = front_indices(np.array(self._losses)) if self._losses else ()
+        parents = [self._options[i] for i in front] or uniforms(self._space)
         sizes = [len(slot.options) for slot in self._space.slots]
         pool: dict[Options, None] = dict.fromkeys(self._random(POOL // 4))
         for _ in range(POOL):
@@ -135,17 +137,15 @@ class Guided:
         )
         self._learn(points, values)
         losses = np.array(self._losses)
-        chosen: list[int] = []
-        left = np.ones(len(candidates), dtype=bool)
-        for _ in range(count):
-            gain = self._gain(losses, known, features)
-            gain[~left] = -np.inf
-            best = int(gain.argmax())
-            chosen.append(best)
-            left[best] = False
-            if len(chosen) < count:
-                losses, points, values = self._believed(losses, points, values, known[best], features[best])
-        return [candidates[i] for i in chosen]
+        chosen: list[Options] = []
+        left = np.arange(len(candidates))
+        while True:
+            best = int(self._gain(losses, known[left], features[left]).argmax())
+            taken, left = int(left[best]), np.delete(left, best)
+            chosen.append(candidates[taken])
+            if len(chosen) == count:
+                return chosen
+            losses, points, values = self._believed(losses, points, values, known[taken], features[taken])
 
     def _learnt_positions(self) -> list[int]:
         if len(self._losses) <= MOST_LEARNT:

@@ -28,6 +28,7 @@ class OptunaSampler:
 
     never_repeats = False
     covers_space = False
+    note: str | None = None
 
     def __init__(self, sampler: BaseSampler, space: Space, loss_count: int, default_batch: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)

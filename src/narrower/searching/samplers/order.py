@@ -15,6 +15,13 @@ def ascending(values: Sequence[Value]) -> list[int]:
     return sorted(range(len(values)), key=key)
 
 
+def uniforms(space: Space) -> list[Options]:
+    """The plans whose choices are all as far up their values, from the largest values to the smallest."""
+    levels = max((len(choice.values) for choice in space.choices), default=1)
+    shares = [level / max(1, levels - 1) for level in reversed(range(levels))]
+    return list(dict.fromkeys(uniform(space, share) for share in shares))
+
+
 def uniform(space: Space, share: float) -> Options:
     """The plan whose choices are all as far up their values: 0 for the smallest, 1 for the largest."""
     ranks = [ascending(choice.values) for choice in space.choices]

@@ -21,6 +21,9 @@ class Sampler(Protocol):
     default_batch: int
     """How many proposals are asked for at a time unless the settings say otherwise."""
 
+    note: str | None
+    """What a user must know of the plans that were proposed, such as that they are not all of a front."""
+
     def ask(self, count: int) -> Sequence[Options]:
         """Up to ``count`` assignments; none when there is nothing left to propose."""
 

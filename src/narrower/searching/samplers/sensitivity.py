@@ -6,8 +6,8 @@ import numpy as np
 
 from narrower.errors import SettingsError
 from narrower.searching.known import Known
-from narrower.searching.proxy_front import proxy_front
-from narrower.searching.samplers.order import uniform
+from narrower.searching.proxy_front import MOST_STATES, proxy_front
+from narrower.searching.samplers.order import uniforms
 from narrower.searching.samplers.sampler import Losses
 from narrower.searching.space import Options, Space
 
@@ -16,7 +16,8 @@ class Sensitivity:
     """Measures each option of each slot with all others at their largest; then proposes the proxy's front.
 
     The proxy of a plan's loss is the sum of what its options lose one at a time. Needs one measured loss and
-    one whole-numbered cost that is a sum over slots.
+    one whole-numbered cost that is a sum over slots. Where constraints on costs do not admit the largest
+    plan, the others are at those of the largest uniform plan that is admitted.
     """
 
     never_repeats = False  # it never does, but it wants to be told
@@ -32,7 +33,9 @@ class Sensitivity:
         self._space, self._known = space, known
         self._measured = int(np.flatnonzero(known.is_measured)[0])
         self._costs = known.whole_costs(1 - self._measured)
-        self._top = uniform(space, 1.0)
+        levels = uniforms(space)
+        admitted = known.admitted(levels)
+        self._top = levels[int(admitted.argmax())]  # the first; the largest where none is admitted
         singles = [
             self._with(number, option)
             for number, slot in enumerate(space.slots)
@@ -42,6 +45,7 @@ class Sensitivity:
         self._waiting = list(self._singles)
         self._found: dict[Options, Losses | None] = {}
         self._has_front = False
+        self.note: str | None = None
 
     def ask(self, count: int) -> Sequence[Options]:
         """What is left of the single changes, then of the proxy's front, by rising cost."""
@@ -71,5 +75,8 @@ class Sensitivity:
             for number, slot in enumerate(self._space.slots)
         ]
         front = proxy_front(added, self._costs)
+        self.note = f"the front of the sums of single losses has {len(front.plans):,} plans" + (
+            "" if front.is_exact else f" on a grid of {MOST_STATES:,} costs, between which others may lie"
+        )
         plans = [tuple(row) for row in front.plans.tolist()]
         return [plan for plan in plans if plan not in self._found]

@@ -1,0 +1,133 @@
+"""Which convolutions ONNX Runtime can multiply in integers, without any processor changing a bit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, fx
+
+from narrower.export.exactness import FLOAT32_INTEGERS, is_constant
+from narrower.export.rounding import BYTE, byte_range, whole_numbers
+from narrower.formats.fixed import FixedPoint
+from narrower.graph.describe import base_name
+from narrower.graph.program import Program
+from narrower.plan import LayerPlan, Plan
+
+CONVOLUTIONS = frozenset({"conv1d", "conv2d"})
+# x86 processors without VNNI add pairs of products in 16 bits, and saturate.
+PAIR_LIMIT = 2**15 - 1
+
+
+@dataclass(frozen=True)
+class Convolutions:
+    """How ONNX Runtime computes the convolutions of a plan.
+
+    ``in_integers``: those that an integer kernel computes, because nothing but ReLU, if that, and rounding to
+    a byte follows; each with the bias that it adds inside. ``in_float32``: those without such a kernel whose
+    weights may become float32 constants: their bias is added apart, and no optimisation joins them with what
+    follows. ``bytes``: values before and after an integer kernel.
+    """
+
+    in_integers: Mapping[fx.Node, Tensor | None] = field(default_factory=dict)
+    in_float32: frozenset[fx.Node] = frozenset()
+    bytes: frozenset[fx.Node] = frozenset()
+
+
+def find_convolutions(program: Program, plan: Plan) -> Convolutions:
+    """Look at every convolution of a lowered program under a plan."""
+    layers = dict(plan.layers)
+    in_integers: dict[fx.Node, Tensor | None] = {}
+    in_float32: set[fx.Node] = set()
+    values: set[fx.Node] = set()
+    for node in program.graph.nodes:
+        if node.op != "call_function" or base_name(node) not in CONVOLUTIONS:
+            continue
+        steps = _steps(program, node, layers)
+        if steps is None or steps > FLOAT32_INTEGERS:
+            continue
+        result = biased(node)
+        rounded = _rounded_value(result)
+        if rounded is not None and _is_byte(rounded, layers) and _fits_pairs(program, node, layers):
+            in_integers[node] = None if result is node else _tensor(program, result.args[1])
+            values |= {node.args[0], rounded}
+        elif result is not node and all(_is_plain(program, follower) for follower in result.users):
+            in_float32.add(node)
+    return Convolutions(in_integers, frozenset(in_float32), frozenset(values))
+
+
+def biased(node: fx.Node) -> fx.Node:
+    """The addition of a product's bias, or the product itself."""
+    return next((user for user in node.users if "bias_of" in user.meta and user.args[0] is node), node)
+
+
+def is_positive(value: fx.Node) -> bool:
+    """Whether a value is never below zero."""
+    if base_name(value).startswith("max_pool"):
+        source = value.args[0]
+        return isinstance(source, fx.Node) and is_positive(source)
+    return base_name(value) == "relu"
+
+
+def _steps(program: Program, node: fx.Node, layers: Mapping[str, LayerPlan]) -> int | None:
+    """The largest sum with its bias, in steps of the product; None where it is on no grid of whole steps."""
+    layer = layers.get(node.meta["layer"], LayerPlan())
+    weight = _tensor(program, node.args[1])
+    if not isinstance(layer.data, FixedPoint) or not isinstance(layer.weight, FixedPoint) or weight is None:
+        return None
+    largest = max(abs(limit) for limit in layer.data.integer_range)
+    rows = torch.from_numpy(whole_numbers(weight, layer.weight)).abs().flatten(1).sum(1)
+    total = rows * largest
+    if (result := biased(node)) is not node:
+        bias, shift = _tensor(program, result.args[1]), layer.data.frac + layer.weight.frac
+        if (
+            bias is None
+            or not isinstance(layer.bias, FixedPoint)
+            or not 0 <= shift - layer.bias.frac < BYTE * 4
+        ):
+            return None
+        steps = torch.from_numpy(whole_numbers(bias, layer.bias)).abs().flatten()
+        total += steps << (shift - layer.bias.frac)
+    return int(total.max())
+
+
+def _is_plain(program: Program, follower: fx.Node) -> bool:
+    """Whether ONNX Runtime leaves a convolution's weights alone before this operator."""
+    if base_name(follower) == "add":
+        operands = [operand for operand in follower.args if isinstance(operand, fx.Node)]
+        return len(operands) == len(follower.args) and not any(is_constant(program, o) for o in operands)
+    return base_name(follower) == "relu" or "layer" in follower.meta
+
+
+def _rounded_value(result: fx.Node) -> fx.Node | None:
+    """The value that is only rounded, after a ReLU if there is one."""
+    following = list(result.users)
+    value = following[0] if len(following) == 1 and base_name(following[0]) == "relu" else result
+    are_convolutions = all(base_name(user) in CONVOLUTIONS and user.args[0] is value for user in value.users)
+    return value if value.users and are_convolutions else None
+
+
+def _fits_pairs(program: Program, node: fx.Node, layers: Mapping[str, LayerPlan]) -> bool:
+    layer, source = layers[node.meta["layer"]], node.args[0]
+    weight = _tensor(program, node.args[1])
+    assert isinstance(layer.data, FixedPoint)
+    assert isinstance(layer.weight, FixedPoint)
+    assert isinstance(source, fx.Node)
+    assert weight is not None
+    if layer.data.width > BYTE or layer.weight.width > BYTE or not layer.weight.signed:
+        return False
+    largest = int(abs(whole_numbers(weight, layer.weight)).max(initial=0))
+    return byte_range(layer.data, positive=is_positive(source))[1] * 2 * largest <= PAIR_LIMIT
+
+
+def _is_byte(value: fx.Node, layers: Mapping[str, LayerPlan]) -> bool:
+    """Whether everything that reads a value rounds it to the same format of at most a byte."""
+    formats = {layers.get(user.meta["layer"], LayerPlan()).data for user in value.users}
+    (first, *others) = formats
+    return not others and isinstance(first, FixedPoint) and first.width <= BYTE
+
+
+def _tensor(program: Program, argument: object) -> Tensor | None:
+    """A parameter, or a parameter in another shape."""
+    while isinstance(argument, fx.Node) and base_name(argument) == "reshape":
+        argument = argument.args[0]
+    return program.tensors.get(argument.name) if isinstance(argument, fx.Node) else None
