@@ -16,7 +16,7 @@ from narrower.evaluate.chain_tree import Branch, Group, grow
 from narrower.evaluate.cross_entropy import STEPS_OF_ONE, loss_steps
 
 LARGEST_CHUNK = 512  # samples in one product
-BLOCK_BYTES = 2**21  # values that a product's siblings give for the samples that are visited together
+BLOCK_BYTES = 2**20  # values that a product's siblings give for samples visited together: a core's own cache
 FEWEST_USED = 0.25  # share of the columns that hold a sample
 
 
