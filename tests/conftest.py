@@ -24,8 +24,9 @@ RunNarrower = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(autouse=True)
 def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs land below the current directory: each test has one to itself."""
+    """Runs land below the current directory: each test has one to itself, and no terminal's width."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture(scope="session")

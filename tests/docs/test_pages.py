@@ -9,11 +9,15 @@ import pytest
 from tests.conftest import RunNarrower
 from tests.docs.console import ROOT, Block, Command, blocks, commands, compare, fast
 
+COLUMNS = "110"  # of the terminal whose output the pages show
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("cost.md", "formats.md", "datasets.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_shows_is_what_happens(page: Path, run_narrower: RunNarrower) -> None:
+def test_what_a_page_shows_is_what_happens(
+    page: Path, run_narrower: RunNarrower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", COLUMNS)
     Path("configs").mkdir()
     for config in (ROOT / "configs").glob("*.toml"):
         Path("configs", config.name).write_text(fast(config, None), encoding="utf-8")

@@ -1,6 +1,7 @@
 """Where words go: results to stdout, progress and messages to stderr."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 
 import typer
@@ -16,9 +17,11 @@ def messages() -> Console:
 
 
 def results() -> Console:
-    """The console for what a command was asked for; never cut to the width of a terminal when piped."""
+    """The console for what a command was asked for; as wide as it takes when piped, unless COLUMNS is set."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=1000)
+    if console.is_terminal or os.environ.get("COLUMNS", "").isdigit():
+        return console
+    return Console(highlight=False, width=1000)
 
 
 def print_json(value: object) -> None:

@@ -2,13 +2,15 @@
 
 Shapes in names: c candidates, n samples, i inputs and o outputs. Widths are filled up with zeros to powers of
 two; a channel of filling stays zero and gets a gradient of zero, so that it never learns. Candidates of the
-same filled widths share one product for each layer. So a candidate's sizes do not depend on which others are
-trained with it, and neither does what it becomes: bit for bit without convolutions, to rounding with them.
+same filled widths share one product for each layer, and all share the layers before the first that differs.
+So a candidate's sizes do not depend on which others are trained with it, and neither does what it becomes:
+bit for bit without convolutions, to rounding with them.
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import prod
 from typing import Any
 
@@ -62,7 +64,17 @@ def layers_of_chain(model: nn.Module, inputs: Tensor) -> list[nn.Module] | None:
     The model runs once on ``inputs`` in evaluation mode: each layer must read the very tensor that the layer
     before it returned, so that nothing happens between two layers unseen.
     """
-    leaves = [module for module in model.modules() if not list(module.children())]
+    order = _order(copy.deepcopy(model).eval(), inputs)
+    return None if order is None else [_leaves(model)[position] for position in order]
+
+
+def _leaves(model: nn.Module) -> list[nn.Module]:
+    return [module for module in model.modules() if not list(module.children())]
+
+
+def _order(model: nn.Module, inputs: Tensor) -> list[int] | None:
+    """In which order a model in evaluation mode calls its leaves, where it is a chain of them."""
+    leaves = _leaves(model)
     if any(not _is_supported(leaf) for leaf in leaves):
         return None
     called: list[nn.Module] = []
@@ -79,18 +91,15 @@ def layers_of_chain(model: nn.Module, inputs: Tensor) -> list[nn.Module] | None:
         tensors.append(output)
         versions.append(output._version)
 
-    examined = copy.deepcopy(model).eval()
-    twins = [module for module in examined.modules() if not list(module.children())]
-    hooks = [twin.register_forward_hook(remember) for twin in twins]
+    hooks = [leaf.register_forward_hook(remember) for leaf in leaves]
     with torch.no_grad():
-        result = examined(inputs)
+        result = model(inputs)
     for hook in hooks:
         hook.remove()
-    positions = [twins.index(module) for module in called]
+    positions = [leaves.index(module) for module in called]
     ends_with_last = bool(tensors) and result is tensors[-1] and result._version == versions[-1]
-    if not (all(links) and ends_with_last and sorted(positions) == list(range(len(leaves)))):
-        return None
-    return [leaves[position] for position in positions]
+    is_chain = all(links) and ends_with_last and sorted(positions) == list(range(len(leaves)))
+    return positions if is_chain else None
 
 
 def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSettings) -> TrainedTogether:
@@ -101,20 +110,20 @@ def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSe
     Raises:
         NarrowerError: the models are not chains of the same layers.
     """
-    trained = tuple(copy.deepcopy(model).train() for model in models)
-    chains = [layers_of_chain(model, part.inputs[:2]) for model in trained]
-    found = [chain for chain in chains if chain is not None]
-    if len(found) < len(chains) or not found or len({_family(chain) for chain in found}) > 1:
+    trained = tuple(copy.deepcopy(model).eval() for model in models)
+    orders = [_order(model, part.inputs[:2]) for model in trained]
+    found = [
+        [_leaves(model.train())[position] for position in order]
+        for model, order in zip(trained, orders, strict=True)
+        if order is not None
+    ]
+    if len(found) < len(orders) or not found or len({_family(chain) for chain in found}) > 1:
         raise NarrowerError(
             "these models cannot be trained together: allowed are chains of linear layers, convolutions, "
             "batch norms, activations and pooling that differ in their widths only; train them one at a time"
         )
     lanes = 1 if any(isinstance(layer, nn.Conv1d | nn.Conv2d) for layer in found[0]) else _LANES
-    of_one_size: dict[tuple[object, ...], list[int]] = {}
-    for number, chain in enumerate(found):
-        sizes = tuple(_filled_shape(p.shape, lanes) for layer in chain for p in layer.parameters())
-        of_one_size.setdefault(sizes, []).append(number)
-    first, finite = _train(found, list(of_one_size.values()), lanes, part, settings)
+    first, finite = _train(found, lanes, part, settings)
     reason = f"the loss is no number; try a learning rate below {settings.learning_rate:g}"
     return TrainedTogether(
         tuple(model.eval() for model in trained),
@@ -124,18 +133,12 @@ def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSe
 
 
 def _train(
-    chains: Sequence[list[nn.Module]],
-    groups: Sequence[list[int]],
-    lanes: int,
-    part: Part,
-    settings: TrainingSettings,
+    chains: Sequence[list[nn.Module]], lanes: int, part: Part, settings: TrainingSettings
 ) -> tuple[Tensor, Tensor]:
-    """Train chains in place, those of a group at once; their first losses, and whether all were numbers."""
-    stacks = [
-        [_stack(same, lanes) for same in zip(*(chains[number] for number in group), strict=True)]
-        for group in groups
-    ]
-    parameters = [parameter for layers in stacks for layer in layers for parameter in layer.parameters]
+    """Train chains in place; their first losses, and whether all were numbers."""
+    members, beginning, endings = _arrange(chains, lanes)
+    layers = [*beginning, *(layer for ending in endings.values() for layer in ending)]
+    parameters = [parameter for layer in layers for parameter in layer.parameters]
     if not parameters:
         raise NarrowerError("these models cannot be trained: they have no parameters")
     ((classes, *_), *_) = _family(chains[0])
@@ -144,29 +147,66 @@ def _train(
     batches = Batches(part, settings.batch_size, settings.seed)
     steps = max(1, settings.max_epochs * len(batches))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    order = torch.tensor([number for group in groups for number in group]).argsort()
+    order = torch.tensor(members).argsort()
+    counts = [stop - start for start, stop in endings]
     first: Tensor | None = None
     finite_c = torch.ones(len(chains), dtype=torch.bool)
     for _ in range(settings.max_epochs):
         for inputs, targets in batches:
-            losses = []
-            for group, layers in zip(groups, stacks, strict=True):
-                x_cni = inputs.expand(len(group), *inputs.shape)
-                for layer in layers:
-                    x_cni = layer.forward(x_cni)
-                losses.append(_losses(x_cni[..., :classes], targets))
-            losses_c = torch.cat(losses)[order]
+            x_cni = _through(beginning, inputs.expand(len(chains), *inputs.shape))
+            parts: Sequence[Tensor] = torch.split(x_cni, counts)
+            outputs = [
+                _through(ending, part_cni)[..., :classes]
+                for ending, part_cni in zip(endings.values(), parts, strict=True)
+            ]
+            losses_c = _losses(torch.cat(outputs), targets)[order]
             finite_c &= torch.isfinite(losses_c)
             first = losses_c.detach() if first is None else first
-            optimizer.zero_grad(set_to_none=False)
+            optimizer.zero_grad(set_to_none=False)  # parameters hold views of this gradient
             losses_c.sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-    for layers in stacks:
-        for layer in layers:
-            layer.write_back(steps)
+    for layer in layers:
+        layer.write_back(steps)
     assert first is not None
     return first, finite_c
+
+
+def _arrange(
+    chains: Sequence[list[nn.Module]], lanes: int
+) -> tuple[list[int], list["_Stacked"], dict[tuple[int, int], list["_Stacked"]]]:
+    """In which order chains are stacked; the layers up to the first whose filled sizes differ, of all chains;
+    and the layers from there on of those that have the same sizes, by the first of them and the end."""
+    sizes = [
+        [tuple(_filled_shape(p.shape, lanes) for p in layer.parameters()) for layer in chain]
+        for chain in chains
+    ]
+    members = sorted(range(len(chains)), key=sizes.__getitem__)
+    differs = [len({row[position] for row in sizes}) > 1 for position in range(len(sizes[0]))]
+    shared = [*differs, True].index(True)
+    endings = {}
+    for _, alike in groupby(range(len(members)), key=lambda place: sizes[members[place]]):
+        places = list(alike)
+        start, stop = places[0], places[-1] + 1
+        endings[start, stop] = _stacks([chains[number] for number in members[start:stop]], lanes, shared)
+    return members, _stacks([chains[number] for number in members], lanes, 0, shared), endings
+
+
+def _stacks(
+    chains: Sequence[list[nn.Module]], lanes: int, start: int, stop: int | None = None
+) -> list["_Stacked"]:
+    """The layers from ``start`` to ``stop``, each of all chains."""
+    stacked = []
+    for position in range(len(chains[0]))[start:stop]:
+        is_new = position > 0 and isinstance(chains[0][position - 1], nn.Linear)
+        stacked.append(_stack(tuple(chain[position] for chain in chains), lanes, is_new=is_new))
+    return stacked
+
+
+def _through(layers: Sequence["_Stacked"], x_cni: Tensor) -> Tensor:
+    for layer in layers:
+        x_cni = layer.forward(x_cni)
+    return x_cni
 
 
 def _as_one(parameters: Sequence[Tensor]) -> Tensor:
@@ -216,7 +256,8 @@ def _traits(layer: nn.Module) -> tuple[object, ...]:
     return (repr(layer),)
 
 
-def _stack(same: tuple[nn.Module, ...], lanes: int) -> _Stacked:
+def _stack(same: tuple[nn.Module, ...], lanes: int, *, is_new: bool) -> _Stacked:
+    """One layer of several chains; ``is_new``: nothing else reads what goes in, so it may be overwritten."""
     first = same[0]
     if isinstance(first, nn.Linear):
         return _stack_products(same, lanes, _linear)
@@ -227,7 +268,7 @@ def _stack(same: tuple[nn.Module, ...], lanes: int) -> _Stacked:
     if isinstance(first, nn.Flatten):
         return _Stacked((), lambda x: x.flatten(2), lambda _steps: None)
     if isinstance(first, nn.ReLU):
-        return _Stacked((), torch.relu, lambda _steps: None)
+        return _Stacked((), torch.relu_ if is_new else torch.relu, lambda _steps: None)
     return _Stacked(
         (), lambda x: first(x.flatten(0, 1)).unflatten(0, (len(same), x.shape[1])), lambda _steps: None
     )
