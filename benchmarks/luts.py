@@ -2,7 +2,7 @@
 
     python benchmarks/luts.py [--json] [--members N] [--run RUN]
 
-Trains jsc-toy on jets and searches its bit widths as configs/jsc-toy.toml says, or takes a RUN that did.
+Trains jsc-toy on jets and searches weights of 2 to 8 bits beside data of 4 or 8, or takes a RUN that did.
 Members of the front, spread evenly over it, are built in logic by da4ml and synthesised by Yosys
 (``synth_xilinx -abc9``, in tens of seconds to minutes each).
 
@@ -15,8 +15,10 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,11 @@ from narrower.graph.trace import trace
 from narrower.report.record import read_record
 from narrower.store.run_directory import RunDirectory
 
-CONFIG = Path(__file__).resolve().parent.parent / "configs" / "jsc-toy.toml"
+SEARCH = (
+    *("search", "--model", "jsc-toy", "--dataset", "jets", "--project", "jsc-toy"),
+    *("--weight-widths", "2,3,4,5,6,7,8", "--data-widths", "4,8"),
+    *("--objective", "accuracy", "--objective", "average_bitwidth"),
+)
 SAMPLES = 2000  # that decide how finely outputs are rounded
 
 
@@ -40,7 +46,8 @@ def finished_run(given: Path | None) -> RunDirectory:
     if given is not None:
         return RunDirectory(given.resolve())
     os.chdir(tempfile.mkdtemp(prefix="narrower-luts-"))
-    code = narrower(["search", "--config", str(CONFIG), "--json"])
+    with redirect_stdout(sys.stderr):
+        code = narrower([*SEARCH])
     if code:
         raise SystemExit(code)
     return RunDirectory(Path("runs/jsc-toy").resolve())
