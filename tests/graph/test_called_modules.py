@@ -126,3 +126,11 @@ def test_a_search_of_such_a_model_says_so_once() -> None:
     assert len(said) == 1
     assert "Fickle cannot be traced by torch.export" in said[0]
     assert found.record.summary.trials == 6
+
+
+def test_pytorch_says_nothing_of_its_own_about_a_model_that_cannot_be_traced(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    model, inputs = fickle()
+    assert trace_or_call(model, inputs[:3]).untraced is not None
+    assert capfd.readouterr() == ("", "")

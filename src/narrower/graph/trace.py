@@ -1,9 +1,11 @@
 """From a model to its ATen program and network."""
 
 import copy
+import io
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -32,8 +34,7 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
     frozen = copy.deepcopy(model).eval()
     batch = torch.export.Dim("batch")
     try:
-        with _whole_attention(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _whole_attention(), _quietly():
             exported = torch.export.export(
                 frozen, examples, dynamic_shapes=tuple({0: batch} for _ in examples)
             ).run_decompositions({})
@@ -60,6 +61,19 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
         parameter_names,
         input_names,
     )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep PyTorch from warning, logging and printing the graph as far as it got: the reason says enough."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager
