@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, fx
 
-from narrower.export.exactness import FLOAT32_INTEGERS, is_constant
+from narrower.evaluate.chain import EXACT_INTEGER
+from narrower.export.exactness import is_constant
 from narrower.export.rounding import BYTE, byte_range, whole_numbers
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.describe import base_name
@@ -43,7 +44,7 @@ def find_convolutions(program: Program, plan: Plan) -> Convolutions:
         if node.op != "call_function" or base_name(node) not in CONVOLUTIONS:
             continue
         steps = _steps(program, node, layers)
-        if steps is None or steps > FLOAT32_INTEGERS:
+        if steps is None or steps > EXACT_INTEGER:
             continue
         result = biased(node)
         rounded = _rounded_value(result)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, fx
 
+from narrower.evaluate.chain import EXACT_INTEGER
 from narrower.export.rounding import whole_numbers
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.describe import base_name, parameter_behind
@@ -10,7 +11,6 @@ from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
 from narrower.plan import LayerPlan, Plan
 
-FLOAT32_INTEGERS = 2**24  # up to here float32 holds every whole number
 # One correctly rounded operation for each element (IEEE 754), or none at all.
 ELEMENTWISE = frozenset(
     {
@@ -69,8 +69,8 @@ def _product(program: Program, node: fx.Node, layer: LayerPlan) -> str | None:
             integers.flatten(1).sum(1) if base_name(node) not in ("matmul", "mm", "bmm") else integers.sum()
         )
         steps = int(rows.max()) * largest
-    if steps > FLOAT32_INTEGERS:
-        return f"its sums may reach {steps:,} steps, float32 holds {FLOAT32_INTEGERS:,}"
+    if steps > EXACT_INTEGER:
+        return f"its sums may reach {steps:,} steps, float32 holds {EXACT_INTEGER:,}"
     return None
 
 
