@@ -10,7 +10,8 @@ from torch import Tensor, fx
 from narrower.errors import ExportError
 from narrower.export.convolutions import Convolutions, find_convolutions
 from narrower.export.onnx_builder import OnnxBuilder, Size
-from narrower.export.onnx_rules import Translation, translate
+from narrower.export.operators.rules import translate
+from narrower.export.operators.translation import Translation
 from narrower.export.rounding import QONNX_DOMAIN, Packing, QdqRounding, QuantRounding
 from narrower.graph.program import Program
 from narrower.plan import Plan
