@@ -30,12 +30,13 @@ from torch.nn import functional as F
 import narrower
 from narrower.graph.groups import find_channels
 from narrower.graph.trace import trace
+from narrower.preparation.settings import CandidateSettings
 from narrower.tasks.batched_training import train_together
 from narrower.tasks.batches import Batches
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import score
-from narrower.tasks.training_settings import CandidateSettings, TrainingSettings
+from narrower.tasks.training_settings import TrainingSettings
 from narrower.transform.resized import wanted_counts, with_counts
 
 MULTIPLIERS = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)

@@ -5,7 +5,7 @@ from typing import Any
 
 # Public names and where they live; loaded on first use, since torch takes seconds to import.
 _HOMES = {
-    "CandidateSettings": "narrower.tasks.training_settings",
+    "CandidateSettings": "narrower.preparation.settings",
     "FixedPoint": "narrower.formats.fixed",
     "LayerPlan": "narrower.plan",
     "NarrowerError": "narrower.errors",

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import narrower
+from narrower.preparation.settings import CandidateSettings
 from narrower.tasks.datasets import DataSet
-from narrower.tasks.training_settings import CandidateSettings, TrainingSettings
+from narrower.tasks.training_settings import TrainingSettings
 from tests.conftest import RunNarrower
 from tests.docs.console import ROOT
 

@@ -12,9 +12,9 @@ from narrower.export.luts import ebops, luts
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan import plan_from_dict
+from narrower.preparation.settings import CandidateSettings
 from narrower.tasks.datasets import load_data_set
 from narrower.tasks.models import build_model
-from narrower.tasks.training_settings import CandidateSettings
 
 LAYERS = ("seq_blocks.2", "seq_blocks.5", "seq_blocks.8")
 WIDTHS = {layer: {"data": [6], "weight": [2, 4], "bias": [6]} for layer in LAYERS}

@@ -182,7 +182,7 @@ def _run(
     if jobs is not None:
         problem = replace(problem, options=replace(problem.options, jobs=jobs))
     target = run or new_run(loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}")
-    needs_weights = problem.needs_weights
+    needs_weights = problem.preparation.needs_weights
     if run is None and source is None and needs_weights and not target.checkpoint.is_file():
         if not may_train:
             raise SettingsError(

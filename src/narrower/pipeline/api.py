@@ -15,6 +15,7 @@ from narrower.graph.called_modules import trace_or_call
 from narrower.pipeline.problem import Problem, check_bounded, check_possible, first_samples, with_model
 from narrower.pipeline.search import run_search, start_run
 from narrower.plan import OPERANDS
+from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
 from narrower.report.record import RunRecord
 from narrower.searching.build_space import build_space
 from narrower.searching.objective import (
@@ -40,7 +41,6 @@ from narrower.store.run_directory import RunDirectory
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
-from narrower.tasks.training_settings import CandidateSettings
 from narrower.transform.tried_channels import tried_channels
 
 
@@ -84,7 +84,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     part: Literal["validation", "test", "train"] = "validation",
     seed: int = 0,
     directory: Path | str | None = None,
-    candidates: CandidateSettings | None = None,
+    candidates: PreparationSettings | None = None,
     uniform: bool = False,
     measure_front: Sequence[str] = (),
 ) -> SearchResult:
@@ -95,8 +95,9 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         {"seq_blocks.2": {"data": [4, 8], "weight": [2, 4, 8], "bias": [8], "weight_frac": ["auto"]}}
 
     A "width" lists multipliers of the layer's output channels: ``{"seq_blocks.2": {"width": [0.5, 1, 2]}}``.
-    Then ``candidates`` says how resized candidates get their weights: unless given, each keeps the model's
-    most important channels and is not trained. ``uniform`` gives all layers the same multiplier.
+    ``candidates`` says how plans get weights of their own: unless given, all plans have those of the model,
+    and resized ones keep its most important channels; nothing is trained. ``uniform`` gives all layers the
+    same multiplier.
 
     ``objectives`` are metrics, each improved in its own direction, or a mapping of metrics to "maximize" or
     "minimize"; ``package.module:function`` is a metric of your own. ``constraints`` map metrics to
@@ -153,7 +154,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     samples: int | None,
     part: str,
     seed: int,
-    candidates: CandidateSettings | None,
+    candidates: PreparationSettings | None,
     uniform: bool,
 ) -> Problem:
     data_set = load_data_set(data) if isinstance(data, str) else data
@@ -167,7 +168,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     settings = SpaceSettings(by, layers, None, kind, uniform)
     if is_resized:
         candidates = candidates or CandidateSettings(weights="slice")
-    elif candidates is not None:
+    elif isinstance(candidates, CandidateSettings):
         raise SettingsError("candidates: no layer of the space has a 'width'; nothing is resized")
     channels = tried_channels(module, program, (data_set.train.inputs[:3],)) if is_resized else None
     wanted = _objectives(objectives)
@@ -186,7 +187,7 @@ def _pose(  # noqa: PLR0913, PLR0917
         constraints=bounds,
         own_metrics=_own_metrics(metrics),
         channels=channels,
-        candidates=candidates,
+        preparation=candidates or SharedSettings(),
     )
     check_possible(problem)
     return with_model(problem, module)

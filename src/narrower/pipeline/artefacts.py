@@ -1,15 +1,13 @@
 """Metrics that are measured on what a plan is exported to."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from narrower.errors import NarrowerError
-from narrower.evaluate.quality import Quality, failed
 from narrower.graph.program import Program
 from narrower.pipeline.problem import Problem
-from narrower.pipeline.scorer import Scorer
 from narrower.plan import Plan
 
 if TYPE_CHECKING:
@@ -89,31 +87,3 @@ LOGIC_METRICS: dict[str, Callable[[Artefacts, Plan], float]] = {
     "luts": Artefacts.luts,
     "ebops": Artefacts.ebops,
 }
-
-
-class MeasuredScore:
-    """A scorer that measures the artefacts of each plan as well; a plan that has none fails."""
-
-    def __init__(self, scorer: Scorer, artefacts: Artefacts, metrics: Sequence[str]) -> None:
-        self._scorer, self._artefacts, self._metrics = scorer, artefacts, tuple(metrics)
-        self.adopt = scorer.adopt
-        self.training = scorer.training
-
-    @property
-    def adopted(self) -> int:
-        """Plans whose result came from an earlier search."""
-        return self._scorer.adopted
-
-    def evaluate(self, plans: Sequence[Plan]) -> list[Quality]:
-        """The quality of each plan, with what was measured among its own metrics."""
-        qualities = self._scorer.evaluate(plans)
-        return [self._with_artefact(plan, quality) for plan, quality in zip(plans, qualities, strict=True)]
-
-    def _with_artefact(self, plan: Plan, quality: Quality) -> Quality:
-        if quality.failure is not None:
-            return quality
-        measured = self._artefacts.measure(plan, self._metrics)
-        if measured.reasons:
-            name, reason = next(iter(measured.reasons.items()))
-            return failed(f"{name}: {reason}", quality.samples)
-        return replace(quality, own=(*quality.own, *measured.values.items()))

@@ -20,11 +20,9 @@ from narrower.compare.yardstick import Yardstick, objective_names, objective_sig
 from narrower.errors import AllTrialsFailedError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
-from narrower.graph.lower import lower
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import worst_costs
-from narrower.pipeline.scores import build_scorer
-from narrower.pipeline.search import conditions
+from narrower.pipeline.search import build_scorer, conditions
 from narrower.searching.costs import broken
 from narrower.searching.samplers.sampler import Losses
 from narrower.store.provenance import environment
@@ -65,9 +63,9 @@ def compare_samplers(
     if enumeration_limit is None:
         enumeration_limit = ENUMERATION_LIMIT if problem.shares_weights else 0
     evaluator = Evaluator(
-        lower(problem.program),
+        problem.subject.lowered,
         problem.part,
-        batch_size=fitting_batch_size(lower(problem.program), len(problem.part)),
+        batch_size=fitting_batch_size(problem.subject.lowered, len(problem.part)),
         own_metrics=problem.own_metrics,
     )
     contest = Contest(

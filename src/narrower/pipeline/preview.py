@@ -10,7 +10,6 @@ import numpy as np
 
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
-from narrower.graph.lower import lower
 from narrower.pipeline.problem import Problem
 from narrower.searching.costs import SpaceCosts, broken
 
@@ -72,7 +71,7 @@ def _cut(problem: Problem, costs: SpaceCosts) -> tuple[dict[str, int] | None, st
 def _seconds(problem: Problem, trials: int) -> tuple[float | None, str]:
     if not problem.shares_weights:
         return None, "every candidate has weights of its own"
-    lowered = lower(problem.program)
+    lowered = problem.subject.lowered
     batch_size = fitting_batch_size(lowered, len(problem.part))
     evaluator = Evaluator(lowered, problem.part, batch_size=batch_size, own_metrics=problem.own_metrics)
     loss = "loss" in problem.seen_metrics

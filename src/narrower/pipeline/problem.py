@@ -19,11 +19,12 @@ from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
+from narrower.preparation.preparation import Subject
+from narrower.preparation.settings import PreparationSettings, SharedSettings
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.objective import ARTEFACT_METRICS, Constraint, Objectives
 from narrower.searching.options import SearchOptions
-from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings import convert
@@ -32,7 +33,6 @@ from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.datasets import DataSet, Part, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
-from narrower.tasks.training_settings import CandidateSettings, TrainingSettings
 from narrower.transform.resized import wanted_counts
 from narrower.transform.tried_channels import tried_channels
 
@@ -45,9 +45,8 @@ class Problem:
     """One search, posed.
 
     ``model`` is as it was built until it is given its weights, then as plans are applied to it. ``part`` are
-    the samples that plans are scored on. ``retraining`` says how each candidate is trained
-    before it is scored; None: it is scored with the weights that the model has. Where widths are searched,
-    ``channels`` are the model's groups and ``candidates`` says how resized candidates get their weights.
+    the samples that plans are scored on. ``preparation`` says how plans get their weights. Where widths are
+    searched, ``channels`` are the model's groups.
     """
 
     model_name: str
@@ -63,26 +62,32 @@ class Problem:
     own_metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
     options: SearchOptions = field(default_factory=SearchOptions)
     convention: Convention = "narrower"
-    retraining: TrainingSettings | None = None
+    preparation: PreparationSettings = field(default_factory=SharedSettings)
     channels: Channels | None = None
-    candidates: CandidateSettings | None = None
 
     @property
     def shares_weights(self) -> bool:
         """Whether all plans are scored with the same weights."""
-        return self.retraining is None and self.candidates is None
+        return self.preparation.shares_weights
 
-    @property
-    def together(self) -> int | None:
-        """Plans that are proposed at a time where candidates are trained: at once that takes less time."""
-        if self.candidates is None or self.candidates.training is None:
-            return None
-        return 64 if self.options.sampler in ENUMERATIONS else 16
-
-    @property
-    def needs_weights(self) -> bool:
-        """Whether plans start from a trained model."""
-        return self.candidates is None or self.candidates.weights != "scratch"
+    @cached_property
+    def subject(self) -> Subject:
+        """What is prepared: the model, its program and its data."""
+        multipliers = {
+            layer: max(plan.width for option in slot.options for name, plan in option if name == layer)
+            for slot in self.space.slots
+            for layer in slot.layers
+            if any(plan.width > 1 for option in slot.options for name, plan in option if name == layer)
+        }
+        return Subject(
+            self.model_name,
+            self.model,
+            self.program,
+            self.data,
+            self.options.seed,
+            self.channels,
+            multipliers,
+        )
 
     @property
     def wanted_trials(self) -> int:
@@ -108,9 +113,7 @@ class Problem:
 
     def resized_network(self, widths: Mapping[str, float]) -> Network:
         """The picture of the network with other widths."""
-        if self.channels is None:
-            return self.program.network
-        return _resized_cost(self.channels, self.convention, widths).network
+        return self.subject.network(widths)
 
     @property
     def seen_metrics(self) -> set[str]:
@@ -136,9 +139,9 @@ def pose(settings: RunSettings) -> Problem:
     strategy = settings.search.strategy
     evaluation = strategy.sw_runner.basic_evaluation
     part_name = DATA_LOADERS[evaluation.data_loader]
-    candidates = convert.candidate_settings(settings)
+    preparation = convert.preparation_settings(settings)
     examples = [argument[:3] for argument in data.train.arguments]
-    channels = tried_channels(deployed, program, examples) if candidates is not None else None
+    channels = tried_channels(deployed, program, examples) if space_settings.resizes else None
     own = {}
     for table, names in (("metrics", strategy.metrics), ("constraints", strategy.constraints)):
         for name in names:
@@ -159,9 +162,8 @@ def pose(settings: RunSettings) -> Problem:
         own_metrics=own,
         options=convert.search_options(settings),
         convention=strategy.hw_runner.average_bitwidth.convention,  # type: ignore[arg-type]
-        retraining=None if strategy.eval_mode or candidates else convert.training_settings(settings),
+        preparation=preparation,
         channels=channels,
-        candidates=candidates,
     )
     check_possible(problem)
     check_bounded(problem)

@@ -18,6 +18,7 @@ from narrower.pipeline.certainty import are_certain
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.scorer import Scorer
 from narrower.plan import Plan, plan_to_dict
+from narrower.preparation.settings import CandidateSettings
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
 from narrower.searching.loop import Loop
 from narrower.searching.objective import ARTEFACT_METRICS
@@ -57,7 +58,7 @@ def build_record(
     if not problem.shares_weights:
         from narrower.pipeline.members import Members  # Lightning takes seconds to import
 
-        members_alone = Members(problem, scorer, evaluator.batch_size)  # type: ignore[arg-type]
+        members_alone = Members(problem, scorer.preparation, evaluator.batch_size)
         if loop.tally.stopped != "interrupted":  # who stops the search does not wait for more training
             kept = [
                 members_alone.keep(plan, run.member(trial.number))
@@ -199,7 +200,7 @@ def _float32(
     problem: Problem, evaluator: Evaluator, test: Evaluator, scorer: Scorer, members: "Members | None"
 ) -> dict[str, float]:
     """The model as it is; where candidates are trained, trained as they are."""
-    if members is not None and problem.candidates is not None and problem.candidates.training is not None:
+    if members is not None and problem.preparation.trains_float32:
         (quality,) = scorer.evaluate([Plan()])
         on_test = members.keep(Plan(), None).test
     else:
@@ -239,7 +240,7 @@ def _summary(
         saved_share=tally.saved_samples / max(1, tally.trials * len(problem.part)),
         jobs=problem.options.jobs if problem.shares_weights else 1,
         note=tally.note,
-        training=scorer.training,
+        training=scorer.preparation.words,
     )
 
 
@@ -302,11 +303,12 @@ def _extrapolated(problem: Problem) -> list[str]:
 
 
 def _useless_growth(problem: Problem) -> list[str]:
-    candidates = problem.candidates
+    settings = problem.preparation
     grows = any(
         plan.width > 1 for slot in problem.space.slots for option in slot.options for _, plan in option
     )
-    if candidates is None or candidates.training is not None or candidates.weights != "slice" or not grows:
+    cuts = isinstance(settings, CandidateSettings) and settings.weights == "slice"
+    if not (cuts and grows) or settings.trains_float32:
         return []
     return [
         "multipliers above 1 add channels with random weights, and eval_mode = true trains nothing; "

@@ -1,25 +1,112 @@
-"""What gives plans their quality."""
+"""From plans to their qualities: give each its weights, evaluate it, combine seeds, measure its artefact."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import replace
 
-from narrower.evaluate.quality import Quality
+import numpy as np
+
+from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.own_metric import OwnMetric
+from narrower.evaluate.quality import Quality, failed
+from narrower.pipeline.artefacts import Artefacts
 from narrower.plan import Plan
+from narrower.preparation.preparation import Preparation, Prepared
 
 
-class Scorer(Protocol):
-    """Scores plans, many at once."""
+class Scorer:
+    """Scores plans, many at once.
+
+    ``evaluator`` is that of the model as it is. ``artefacts`` and ``measured`` name what is measured on the
+    artefact of each plan as well; a plan that has none fails.
+    """
+
+    def __init__(
+        self,
+        preparation: Preparation,
+        evaluator: Evaluator,
+        *,
+        loss: bool,
+        own_metrics: Mapping[str, OwnMetric],
+        artefacts: Artefacts | None = None,
+        measured: Sequence[str] = (),
+    ) -> None:
+        self.preparation, self._evaluator, self._loss = preparation, evaluator, loss
+        self._own_metrics = own_metrics
+        self._artefacts, self._measured = artefacts, tuple(measured)
+        self._earlier: Mapping[Plan, Quality] = {}
+        self._adopted = 0
 
     @property
     def adopted(self) -> int:
         """Plans whose result came from an earlier search."""
-
-    @property
-    def training(self) -> str | None:
-        """How candidates get their weights, in words; None where all plans share them."""
-
-    def evaluate(self, plans: Sequence[Plan]) -> list[Quality]:
-        """The quality of each plan; one that goes wrong has a ``failure``."""
+        return self._adopted + self._evaluator.adopted
 
     def adopt(self, results: Mapping[Plan, Quality]) -> None:
         """Use results of an earlier search under the same conditions."""
+        if self.preparation.words is None:
+            self._evaluator.adopt(results)
+        else:
+            self._earlier = results
+
+    def evaluate(self, plans: Sequence[Plan]) -> list[Quality]:
+        """The quality of each plan; one that goes wrong has a ``failure``."""
+        found: dict[Plan, Quality] = {}
+        for plan in dict.fromkeys(plans):
+            if plan in self._earlier:
+                found[plan] = self._earlier[plan]
+                self._adopted += 1
+        missing = [plan for plan in dict.fromkeys(plans) if plan not in found]
+        if missing:
+            for prepared in self.preparation.prepare(missing):
+                found.update(zip(prepared.plans, self._scored(prepared), strict=True))
+        return [self._with_artefact(plan, found[plan]) for plan in plans]
+
+    def _scored(self, prepared: Prepared) -> list[Quality]:
+        if prepared.failure is not None:
+            return [failed(prepared.failure, len(self._evaluator.part))] * len(prepared.plans)
+        formats = [plan.formats for plan in prepared.plans]
+        by_seed = []
+        for candidate in prepared.candidates:
+            if candidate.program is self._evaluator.program:
+                by_seed.append(self._evaluator.evaluate(formats, loss=self._loss))
+                continue
+            evaluator = Evaluator(
+                candidate.program,
+                self._evaluator.part,
+                batch_size=self._evaluator.batch_size,
+                own_metrics=self._own_metrics,
+            )
+            by_seed.append(evaluator.evaluate(formats, loss=True))
+        return [combined(prepared, qualities) for qualities in zip(*by_seed, strict=True)]
+
+    def _with_artefact(self, plan: Plan, quality: Quality) -> Quality:
+        if self._artefacts is None or quality.failure is not None:
+            return quality
+        measured = self._artefacts.measure(plan, self._measured)
+        if measured.reasons:
+            name, reason = next(iter(measured.reasons.items()))
+            return failed(f"{name}: {reason}", quality.samples)
+        return replace(quality, own=(*quality.own, *measured.values.items()))
+
+
+def combined(prepared: Prepared, qualities: Sequence[Quality]) -> Quality:
+    """The quality over several seeds: the mean or the best, with how far they lie apart."""
+    failures = [quality.failure for quality in qualities if quality.failure is not None]
+    if failures:
+        return failed(failures[0], qualities[0].samples)
+    if len(qualities) == 1:
+        return qualities[0]
+    spread = float(np.std([quality.accuracy for quality in qualities], ddof=1))
+    best = max(qualities, key=lambda quality: quality.correct)
+    if prepared.keep == "best":
+        return replace(best, spread=spread)
+    losses = [quality.loss for quality in qualities if quality.loss is not None]
+    return Quality(
+        sum(quality.correct for quality in qualities),
+        sum(quality.samples for quality in qualities),
+        float(np.mean(losses)) if losses else None,
+        own=tuple(
+            (name, float(np.mean([dict(quality.own)[name] for quality in qualities]))) for name, _ in best.own
+        ),
+        spread=spread,
+    )

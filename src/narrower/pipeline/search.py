@@ -13,17 +13,19 @@ from narrower.errors import AllTrialsFailedError, DivergedError, RunError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.early import EarlyScores, pieces
 from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
-from narrower.graph.lower import lower
+from narrower.pipeline.artefacts import Artefacts
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import build_record
 from narrower.pipeline.scorer import Scorer
-from narrower.pipeline.scores import build_scorer
+from narrower.preparation.catalogue import build_preparation
+from narrower.preparation.preparation import Preparation
 from narrower.report.record import RunRecord
 from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
 from narrower.searching.known import Known
 from narrower.searching.loop import Budget, Loop, Progress
 from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.build import build_sampler
+from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.store.provenance import changed_versions, environment
 from narrower.store.run_directory import RunDirectory, list_runs, write_json, write_text
 from narrower.store.trials import TrialStore
@@ -32,6 +34,7 @@ from narrower.tasks.parts import Part
 
 THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
 BATCH_FACT = "proposals at a time"
+LEARNING_TOGETHER = 16  # proposals of a sampler that learns, where candidates are trained at once
 
 ShowProgress = Callable[[int], AbstractContextManager[Progress]]
 
@@ -41,14 +44,12 @@ def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
 
     ``settings`` is the content of ``settings.toml``.
     """
-    lowered = lower(problem.program)
-    batch_size = fitting_batch_size(lowered, len(problem.part))
+    batch_size = fitting_batch_size(problem.subject.lowered, len(problem.part))
     write_text(run.settings, settings)
     save_weights(problem.model, run.weights)
     costs = [name for name, metric in METRICS.items() if metric.kind == "cost"]
     artefacts = sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
-    has_spread = problem.candidates is not None and problem.candidates.seeds > 1
-    spread = ["accuracy_spread"] if has_spread else []
+    spread = ["accuracy_spread"] if problem.preparation.seeds > 1 else []
     return TrialStore.create(
         run.trials,
         ["accuracy", "loss", *problem.own_metrics, *spread, *artefacts, *costs],
@@ -69,12 +70,11 @@ def fingerprint(problem: Problem) -> dict[str, str]:
 
 
 def _scored_on(problem: Problem) -> dict[str, str]:
-    trained = problem.retraining or problem.candidates
     return {
         "model weights": problem.program.content_hash,
         "data set": problem.data.content_hash,
         "samples": f"{problem.part_name}[:{len(problem.part)}]",
-        "retraining": repr(trained) if trained else "none",
+        "retraining": repr(problem.preparation),
     }
 
 
@@ -141,10 +141,31 @@ def run_search(
     return record
 
 
+def build_scorer(problem: Problem, evaluator: Evaluator) -> Scorer:
+    """What scores a problem's plans."""
+    measured = sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
+    return Scorer(
+        build_preparation(problem.preparation, problem.subject),
+        evaluator,
+        loss="loss" in problem.seen_metrics,
+        own_metrics=problem.own_metrics,
+        artefacts=Artefacts(problem, evaluator.program) if measured else None,
+        measured=measured,
+    )
+
+
+def _proposals(problem: Problem, preparation: Preparation) -> int | None:
+    """Plans that are proposed at a time; fewer where the sampler learns from their results."""
+    most = preparation.together
+    if most is None or problem.options.sampler in ENUMERATIONS:
+        return most
+    return min(most, LEARNING_TOGETHER)
+
+
 def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int) -> Evaluator:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Evaluator(
-        lower(problem.program),
+        problem.subject.lowered,
         part,
         batch_size=batch_size,
         own_metrics=problem.own_metrics,
@@ -167,9 +188,10 @@ def _search(
     quality = [name for name in problem.seen_metrics if name in ("accuracy", "loss") or ":" in name]
     others = [other for other in list_runs(run.path.parent) if other.path.resolve() != run.path.resolve()]
     same = conditions(problem, evaluator.batch_size, torch.get_num_threads())
-    if problem.candidates is None or problem.candidates.seeds == 1:  # the spread is not taken over
+    if problem.preparation.seeds == 1:  # the spread is not taken over
         scorer.adopt(earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}))
     loss = "loss" in problem.seen_metrics
+    together = _proposals(problem, scorer.preparation)
     wanted = problem.wanted_trials
     costs = problem.costs
     sampler = build_sampler(
@@ -180,7 +202,7 @@ def _search(
         known=Known(costs, problem.objectives, problem.constraints),
     )
     if BATCH_FACT not in facts:  # with other batches a sampler that learns would propose other plans
-        store.set_fact(BATCH_FACT, options.batch or problem.together or sampler.default_batch)
+        store.set_fact(BATCH_FACT, options.batch or together or sampler.default_batch)
     loop = Loop(
         problem.space,
         costs,
@@ -191,7 +213,7 @@ def _search(
         store,
         seed=options.seed,
         early_score=partial(early.evaluate, loss=loss) if early else None,
-        least_chunk=problem.together or 1,
+        least_chunk=together or 1,
     )
     try:
         with show_progress(wanted) as progress:

@@ -58,3 +58,8 @@ class SpaceSettings:
     kind: Kind = "quantize"
     uniform: bool = False
     folds_batch_norm: bool = False
+
+    @property
+    def resizes(self) -> bool:
+        """Whether widths are searched."""
+        return self.kind != "quantize"

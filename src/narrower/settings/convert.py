@@ -5,6 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from narrower.errors import SettingsError
+from narrower.preparation.settings import (
+    CandidateSettings,
+    PreparationSettings,
+    RetrainedSettings,
+    SharedSettings,
+)
 from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
 from narrower.searching.options import LatencyOptions, SearchOptions
 from narrower.searching.space_settings import (
@@ -16,7 +22,7 @@ from narrower.searching.space_settings import (
 )
 from narrower.settings.checks import FAMILIES, SCOPES
 from narrower.settings.schema import SPACE_KINDS, CandidateTraining, LayerConfig, RunSettings, Table
-from narrower.tasks.training_settings import CandidateSettings, TrainingSettings
+from narrower.tasks.training_settings import TrainingSettings
 
 
 def space_settings(settings: RunSettings) -> SpaceSettings:
@@ -49,8 +55,8 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
     )
 
 
-def candidate_settings(settings: RunSettings) -> CandidateSettings | None:
-    """How resized candidates get their weights; None where nothing is resized.
+def preparation_settings(settings: RunSettings) -> PreparationSettings:
+    """How plans get their weights.
 
     Raises:
         SettingsError: beginning with the key, where it contradicts the others.
@@ -62,7 +68,7 @@ def candidate_settings(settings: RunSettings) -> CandidateSettings | None:
                 f"{where}: means nothing in this kind of space; search_space.name = 'resize' or "
                 "'quantize_and_resize' has candidates with weights of their own"
             )
-        return None
+        return SharedSettings() if strategy.eval_mode else RetrainedSettings(training_settings(settings))
     given = strategy.training or CandidateTraining()
     weights = given.weights or ("slice" if strategy.eval_mode else "scratch")
     if strategy.eval_mode:

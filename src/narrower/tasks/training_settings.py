@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
 
 from narrower.errors import SettingsError
 
@@ -26,19 +25,3 @@ class TrainingSettings:
             raise SettingsError(f"learning_rate: expected a number above 0, found {self.learning_rate}")
         if self.seed < 0:
             raise SettingsError(f"seed: expected a whole number from 0, found {self.seed}")
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateSettings:
-    """How resized candidates get their weights.
-
-    ``weights``: drawn anew (scratch), the most important channels of the model's (slice, by ``importance``),
-    or copies of its channels (net2net). ``training`` None: they are scored with these. Otherwise each is
-    trained with ``seeds`` seeds, and scored by the mean or by the best of them (``keep``).
-    """
-
-    weights: Literal["scratch", "slice", "net2net"] = "scratch"
-    importance: Literal["l2", "batch_norm", "taylor"] = "l2"
-    training: TrainingSettings | None = None
-    seeds: int = 1
-    keep: Literal["mean", "best"] = "mean"

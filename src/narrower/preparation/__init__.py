@@ -1,0 +1,1 @@
+"""How plans get their weights; one file for each way."""

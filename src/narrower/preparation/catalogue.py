@@ -1,0 +1,24 @@
+"""Which class prepares plans for which settings; it is imported when it is built."""
+
+from importlib import import_module
+
+from narrower.preparation.preparation import Preparation, Subject
+from narrower.preparation.settings import (
+    CandidateSettings,
+    PreparationSettings,
+    RetrainedSettings,
+    SharedSettings,
+)
+
+PREPARATIONS: dict[type, str] = {
+    SharedSettings: "narrower.preparation.shared:Shared",
+    RetrainedSettings: "narrower.preparation.retrained:Retrained",
+    CandidateSettings: "narrower.preparation.resized:Resized",
+}
+
+
+def build_preparation(settings: PreparationSettings, subject: Subject) -> Preparation:
+    """What prepares the plans of a search as its settings say."""
+    module, name = PREPARATIONS[type(settings)].split(":")
+    preparation: Preparation = getattr(import_module(module), name)(subject, settings)
+    return preparation

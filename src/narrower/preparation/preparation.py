@@ -1,0 +1,101 @@
+"""What every way of giving plans their weights has in common."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from narrower.graph.called_modules import trace_or_call
+from narrower.graph.groups import Channels
+from narrower.graph.lower import lower
+from narrower.graph.network import Network
+from narrower.graph.program import Program
+from narrower.plan import Plan
+from narrower.tasks.parts import DataSet
+from narrower.transform.resized import wanted_counts
+
+EXAMPLES = 3  # samples that a model is traced with: PyTorch specialises a batch of one
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model with its weights, its traced program, and the data that candidates are trained on.
+
+    ``channels`` are the model's groups where widths are searched; ``multipliers`` are the largest ones that
+    the space has above 1, by layer. ``seed`` begins the seeds of what is drawn anew.
+    """
+
+    model_name: str
+    model: nn.Module
+    program: Program
+    data: DataSet
+    seed: int = 0
+    channels: Channels | None = None
+    multipliers: Mapping[str, float] | None = None
+
+    @cached_property
+    def examples(self) -> tuple[Tensor, ...]:
+        """The first samples of each argument of the model."""
+        return tuple(argument[:EXAMPLES] for argument in self.data.train.arguments)
+
+    @cached_property
+    def lowered(self) -> Program:
+        """The deployed form of the model as it is."""
+        return lower(self.program)
+
+    def network(self, widths: Mapping[str, float]) -> Network:
+        """The picture of the network with other widths (multipliers by layer)."""
+        if self.channels is None:
+            return self.program.network
+        return self.channels.resized_network(wanted_counts(self.channels, widths, {}))
+
+    def traced(self, model: nn.Module) -> Program:
+        """The program of another model of the same kind."""
+        return trace_or_call(model, self.data.train.inputs[:EXAMPLES], self.model_name)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One set of weights: the module and its lowered program."""
+
+    model: nn.Module
+    program: Program
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Plans that have the same weights, and these: one candidate for each seed.
+
+    ``failure`` says why there are none. With several seeds, ``keep`` says whether their mean or the best one
+    is the plan's quality.
+    """
+
+    plans: tuple[Plan, ...]
+    candidates: tuple[Candidate, ...]
+    failure: str | None = None
+    keep: Literal["mean", "best"] = "mean"
+
+
+@runtime_checkable
+class Preparation(Protocol):
+    """Gives plans their weights."""
+
+    @property
+    def words(self) -> str | None:
+        """How, for the record; None where all plans share the model's weights."""
+
+    @property
+    def together(self) -> int | None:
+        """Plans that are best proposed at a time; None: as the sampler likes."""
+
+    def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
+        """Every one of the different ``plans`` in exactly one group; a group is made when it is asked for."""
+
+    def alone(self, plan: Plan) -> Prepared:
+        """The weights of one plan made apart from all others: the definition of what ``prepare`` gives.
+
+        Raises:
+            NarrowerError: they cannot be made.
+        """

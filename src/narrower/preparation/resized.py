@@ -1,0 +1,191 @@
+"""Each plan is a network of other widths; all plans of the same widths have the same weights."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from torch import nn
+
+from narrower.errors import NarrowerError
+from narrower.graph.lower import lower
+from narrower.graph.network import numel
+from narrower.graph.program import with_parameters
+from narrower.graph.trace import trace
+from narrower.plan import Plan
+from narrower.preparation.preparation import Candidate, Prepared, Subject
+from narrower.preparation.settings import CandidateSettings
+from narrower.tasks.batched_training import layers_of_chain, train_together
+from narrower.tasks.training import train_weights
+from narrower.tasks.training_settings import TrainingSettings
+from narrower.transform.resized import TaylorData, wanted_counts, with_counts
+
+MOST_TOGETHER = 64  # candidates that are trained at once
+MOST_VALUES = 2**28  # numbers that the layers of these may hold for one batch
+MOST_KEPT = 2**28  # bytes of trained weights that are kept for plans of the same widths
+TAYLOR_SAMPLES = 1024
+
+Widths = tuple[tuple[str, float], ...]
+Weights = tuple[nn.Module, ...] | str  # the model of each seed, or why there is none
+
+
+class Resized:
+    """Resizes the model and trains what comes out, many candidates at once where it is a chain."""
+
+    def __init__(self, subject: Subject, settings: CandidateSettings) -> None:
+        self._subject, self._settings = subject, settings
+        self._trained: OrderedDict[Widths, Weights] = OrderedDict()
+        self._alone: dict[Widths, list[nn.Module]] = {}
+        self._kept_bytes = 0
+
+    @property
+    def words(self) -> str:
+        """How candidates get their weights."""
+        settings = self._settings
+        if settings.training is None:
+            return f"not trained: scored with the model's own weights ({settings.weights})"
+        how = f"{settings.weights}, {settings.training.max_epochs} epochs"
+        if settings.seeds > 1:
+            how += f", {settings.keep} of {settings.seeds} seeds"
+        if self._trains_together:
+            return f"{how}, up to {self._at_once} at once"
+        return (
+            f"{how}, one at a time: {self._subject.model_name} is no chain of linear layers, convolutions, "
+            "batch norms, activations and pooling"
+        )
+
+    @property
+    def together(self) -> int | None:
+        """Many candidates that are trained at once take less time."""
+        return None if self._settings.training is None else MOST_TOGETHER
+
+    def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
+        """Plans of the same widths in one group."""
+        by_widths: dict[Widths, list[Plan]] = {}
+        for plan in dict.fromkeys(plans):
+            by_widths.setdefault(tuple(plan.widths.items()), []).append(plan)
+        every = list(by_widths)
+        for start in range(0, len(every), self._at_once):
+            some = every[start : start + self._at_once]
+            self._train([widths for widths in some if widths not in self._trained])
+            for widths in some:
+                models = self._trained[widths]
+                self._trained.move_to_end(widths)
+                if isinstance(models, str):
+                    yield Prepared(tuple(by_widths[widths]), (), models)
+                else:
+                    yield self._prepared(by_widths[widths], widths, models)
+
+    def alone(self, plan: Plan) -> Prepared:
+        """The plan's widths trained by themselves, with each seed."""
+        widths = tuple(plan.widths.items())
+        if widths not in self._alone:  # members of a front often share their widths
+            settings, models = self._settings, []
+            for seed in range(settings.seeds):
+                model = self._initial(widths, self._subject.seed + seed)
+                if settings.training is not None:
+                    training = replace(settings.training, seed=settings.training.seed + seed)
+                    model = train_weights(model, self._subject.data, training)
+                models.append(model.eval())
+            self._alone[widths] = models
+        return self._prepared([plan], widths, self._alone[widths])
+
+    def _prepared(self, plans: Sequence[Plan], widths: Widths, models: Sequence[nn.Module]) -> Prepared:
+        network = self._subject.network(dict(widths))
+        candidates = []
+        for model in models:
+            program = with_parameters(self._subject.program, model, network)
+            if program is None:
+                program = trace(model, self._subject.examples, self._subject.model_name)
+            candidates.append(Candidate(model, lower(program)))
+        return Prepared(tuple(plans), tuple(candidates), keep=self._settings.keep)
+
+    @cached_property
+    def _trains_together(self) -> bool:
+        chain = layers_of_chain(self._subject.model, self._subject.data.train.inputs[:2])
+        return self._settings.training is not None and chain is not None
+
+    @cached_property
+    def _at_once(self) -> int:
+        """Candidates that are trained at once, so that memory suffices."""
+        if not self._trains_together or self._settings.training is None:
+            return 1
+        operators = self._subject.network(self._subject.multipliers or {}).operators
+        values = sum(
+            numel(operator.output_shape, self._settings.training.batch_size) for operator in operators
+        )
+        return max(1, min(MOST_TOGETHER, MOST_VALUES // values))
+
+    def _initial(self, widths: Widths, seed: int) -> nn.Module:
+        """A candidate before it is trained.
+
+        Raises:
+            NarrowerError: the model cannot have these widths.
+        """
+        subject, settings = self._subject, self._settings
+        assert subject.channels is not None
+        train = subject.data.train
+        data = None
+        if settings.importance == "taylor":
+            data = TaylorData(train.inputs[:TAYLOR_SAMPLES], train.targets[:TAYLOR_SAMPLES])
+        return with_counts(
+            subject.model,
+            subject.examples,
+            subject.channels,
+            wanted_counts(subject.channels, dict(widths), {}),
+            weights=settings.weights,
+            importance=settings.importance,
+            data=data,
+            seed=seed,
+        ).eval()
+
+    def _train(self, missing: Sequence[Widths]) -> None:
+        settings = self._settings
+        candidates: dict[Widths, list[nn.Module]] = {}
+        failures: dict[Widths, str] = {}
+        for widths in missing:
+            try:
+                seeds = range(settings.seeds)
+                candidates[widths] = [self._initial(widths, self._subject.seed + seed) for seed in seeds]
+            except NarrowerError as error:
+                self._keep(widths, str(error))
+        if settings.training is not None and candidates:
+            for seed in range(settings.seeds):
+                training = replace(settings.training, seed=settings.training.seed + seed)
+                models = [models[seed] for models in candidates.values()]
+                for widths, trained in zip(candidates, self._trained_models(models, training), strict=True):
+                    if isinstance(trained, str):
+                        failures.setdefault(widths, trained)
+                    else:
+                        candidates[widths][seed] = trained
+        for widths, own in candidates.items():
+            self._keep(widths, failures.get(widths) or tuple(own))
+
+    def _trained_models(
+        self, models: Sequence[nn.Module], training: TrainingSettings
+    ) -> list[nn.Module | str]:
+        """Trained copies, or why there is none."""
+        data = self._subject.data
+        if self._trains_together:
+            trained = train_together(models, data.train, training)
+            return [failure or model for model, failure in zip(trained.models, trained.failures, strict=True)]
+        alone: list[nn.Module | str] = []
+        for model in models:
+            try:
+                alone.append(train_weights(model, data, training))
+            except NarrowerError as error:
+                alone.append(str(error))
+        return alone
+
+    def _keep(self, widths: Widths, models: Weights) -> None:
+        self._trained[widths] = models
+        self._kept_bytes += _size(models)
+        while self._kept_bytes > MOST_KEPT and len(self._trained) > self._at_once:
+            _, dropped = self._trained.popitem(last=False)
+            self._kept_bytes -= _size(dropped)
+
+
+def _size(models: Weights) -> int:
+    if isinstance(models, str):
+        return 0
+    return sum(tensor.nbytes for model in models for tensor in model.state_dict().values())

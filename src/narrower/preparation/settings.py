@@ -1,0 +1,86 @@
+"""How plans get their weights, as settings: one frozen value for each way. Its ``repr`` is recorded."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from narrower.tasks.training_settings import TrainingSettings
+
+
+class PreparationSettings(Protocol):
+    """What every such value says about itself."""
+
+    shares_weights: ClassVar[bool]  # whether all plans are scored with the same weights
+
+    @property
+    def seeds(self) -> int:
+        """Trainings of each plan."""
+
+    @property
+    def trains_float32(self) -> bool:
+        """Whether the float32 network that plans are compared with is trained as they are."""
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether plans start from a trained model."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSettings:
+    """All plans are scored with the model's own weights; nothing is trained."""
+
+    shares_weights: ClassVar[bool] = True
+    seeds: ClassVar[int] = 1
+    trains_float32: ClassVar[bool] = False
+
+    @property
+    def needs_weights(self) -> bool:
+        """They are the model's."""
+        return True
+
+    def __repr__(self) -> str:
+        return "none"
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainedSettings:
+    """Each plan is trained in its number formats, from the model's weights."""
+
+    training: TrainingSettings
+    shares_weights: ClassVar[bool] = False
+    seeds: ClassVar[int] = 1
+    trains_float32: ClassVar[bool] = False
+
+    @property
+    def needs_weights(self) -> bool:
+        """It starts from the model's."""
+        return True
+
+    def __repr__(self) -> str:
+        return repr(self.training)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSettings:
+    """How resized candidates get their weights.
+
+    ``weights``: drawn anew (scratch), the most important channels of the model's (slice, by ``importance``),
+    or copies of its channels (net2net). ``training`` None: they are scored with these. Otherwise each is
+    trained with ``seeds`` seeds, and scored by the mean or by the best of them (``keep``).
+    """
+
+    weights: Literal["scratch", "slice", "net2net"] = "scratch"
+    importance: Literal["l2", "batch_norm", "taylor"] = "l2"
+    training: TrainingSettings | None = None
+    seeds: int = 1
+    keep: Literal["mean", "best"] = "mean"
+    shares_weights: ClassVar[bool] = False
+
+    @property
+    def trains_float32(self) -> bool:
+        """Unless candidates are scored untrained."""
+        return self.training is not None
+
+    @property
+    def needs_weights(self) -> bool:
+        """Unless they are drawn anew."""
+        return self.weights != "scratch"
