@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from narrower.cli.console import print_json, print_table, results
+from narrower.cli.console import note, print_json, print_table, results
 from narrower.cli.search import say_ignored
 from narrower.settings.load import load_settings, located
 
@@ -25,7 +25,7 @@ def check(config: Config, load: Load = None, as_json: Json = False) -> None:
         source = weights_file(loaded.settings, load)
         problem = pose(loaded.settings)
         if source is not None:
-            problem = (given_weights if load else named_weights)(problem, source)
+            problem = (given_weights if load else named_weights)(problem, source, say=note)
     found = preview(problem)
     say_ignored(loaded)
     if as_json:

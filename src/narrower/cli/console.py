@@ -16,6 +16,11 @@ def messages() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """Say one thing that is worth knowing, on stderr."""
+    messages().print(f"note: {text}", markup=False)
+
+
 def results() -> Console:
     """The console for what a command was asked for; as wide as it takes when piped, unless COLUMNS is set."""
     console = Console(highlight=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from narrower.cli.console import messages, print_json, print_table
+from narrower.cli.console import messages, note, print_json, print_table
 from narrower.cli.train import DataPath, Dataset, Json, Model
 from narrower.cost.chop import ChopProfile, chop_profile
 from narrower.cost.profile import Profile
@@ -52,7 +52,7 @@ def profile(
 
     network = build_model(model)
     if load is not None:
-        network = load_weights(network, load)
+        network = load_weights(network, load, say=note)
     data = load_data_set(dataset, path=data_path)
     check_fit(network, data)
     program = trace_or_call(network, data.train.inputs[:3], model)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from narrower.cli.console import print_json, print_table, results
+from narrower.cli.console import note, print_json, print_table, results
 from narrower.cli.groups import DataPath, Dataset, Json, Model, Shape, example_for
 from narrower.errors import SettingsError
 
@@ -71,7 +71,7 @@ def resize(
 
     before = build_model(model, seed=seed).eval()
     if load is not None:
-        before = load_weights(before, load).eval()
+        before = load_weights(before, load, say=note).eval()
     after = resized(before, example, factors, channels=counts, weights=init.value, seed=seed)
     pictures = [trace(module, example, model).network for module in (before, after)]
     save_resized(after, model, output)

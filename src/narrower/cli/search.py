@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages, print_json
+from narrower.cli.console import messages, note, print_json
 from narrower.cli.sizes import byte_count
 from narrower.errors import RunError, SettingsError
 from narrower.searching.samplers.catalogue import default_sampler
@@ -178,7 +178,7 @@ def _run(
         source = None if run else weights_file(loaded.settings, load)  # a run has its weights
         problem = pose(loaded.settings)
         if source is not None:
-            problem = (given_weights if load else named_weights)(problem, source)
+            problem = (given_weights if load else named_weights)(problem, source, say=note)
     if jobs is not None:
         problem = replace(problem, options=replace(problem.options, jobs=jobs))
     target = run or new_run(loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}")

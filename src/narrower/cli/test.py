@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import print_json, print_table
+from narrower.cli.console import note, print_json, print_table
 from narrower.cli.train import DataPath, Dataset, Json, Model
 from narrower.evaluate.intervals import wilson_interval
 
@@ -30,7 +30,7 @@ def test(
     from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit, score
 
-    network = load_weights(build_model(model), load)
+    network = load_weights(build_model(model), load, say=note)
     data = load_data_set(dataset, path=data_path)
     check_fit(network, data)
     parts: dict[str, dict[str, object]] = {}

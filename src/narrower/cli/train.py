@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages, print_json, print_table
+from narrower.cli.console import messages, note, print_json, print_table
 from narrower.errors import RunError
 from narrower.evaluate.intervals import wilson_interval
 from narrower.store.run_directory import RUNS, RunDirectory
@@ -66,7 +66,7 @@ def train(
 
     network = build_model(model, seed=seed)
     if load is not None:
-        network = load_weights(network, load)
+        network = load_weights(network, load, say=note)
     data = load_data_set(dataset, path=data_path)
     check_fit(network, data)
     from narrower.tasks import training

@@ -253,23 +253,23 @@ def first_samples(data: DataSet, part_name: str, count: int | None) -> Part:
     return part.first(count)
 
 
-def given_weights(problem: Problem, path: Path) -> Problem:
+def given_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Problem:
     """The problem with the weights of a file.
 
     Raises:
         CheckpointError: they cannot be read, or do not fit.
     """
-    return with_model(problem, load_weights(problem.model, path))
+    return with_model(problem, load_weights(problem.model, path, say=say))
 
 
-def named_weights(problem: Problem, path: Path) -> Problem:
+def named_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Problem:
     """The problem with the weights that its settings name.
 
     Raises:
         SettingsError: beginning with the key, where they cannot be read or do not fit.
     """
     with _about("load_name"):
-        return given_weights(problem, path)
+        return given_weights(problem, path, say=say)
 
 
 def with_model(problem: Problem, model: nn.Module) -> Problem:
