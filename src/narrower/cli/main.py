@@ -25,6 +25,7 @@ from narrower.cli.test import test
 from narrower.cli.train import train
 from narrower.cli.transform import transform
 from narrower.errors import AllTrialsFailedError, NarrowerError
+from narrower.tasks.own_code import described, own_place
 
 DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
 
@@ -86,7 +87,11 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         messages().print("interrupted", style="red")
         return INTERRUPTED
-    except Exception:  # the last door: whatever arrives here is a defect of ours
+    except (Exception, SystemExit) as error:  # the last door
+        if own_place(error) is not None:  # a model, data or metric of the user's own
+            messages().print(f"error: {described(error)}", markup=False, style="red")
+            return USER_CAN_MEND
+        # What arrives here is a defect of ours.
         messages().print(traceback.format_exc(), markup=False)
         messages().print(
             "error: this is a defect in narrower; please report it with the text above", style="red"

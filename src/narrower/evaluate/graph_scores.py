@@ -11,12 +11,13 @@ from torch import Tensor
 from narrower.evaluate.heap import trim_heap
 from narrower.evaluate.integer_products import IntegerProducts
 from narrower.evaluate.provenance import Provenance
-from narrower.evaluate.scores import Scores, Sink, is_finite, reason_of
+from narrower.evaluate.scores import Scores, Sink, is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
 from narrower.plan import Plan
+from narrower.tasks.own_code import described
 from narrower.tasks.parts import Part
 
 Formats = tuple[NumberFormat, ...]
@@ -116,7 +117,7 @@ class GraphScores(Scores):
                             continue
                         sink(position, first, outputs, targets)
                     except Exception as error:
-                        failures[position] = reason_of(error)
+                        failures[position] = described(error)
                     self._give_back(held)
                 held.shrink()
         return failures

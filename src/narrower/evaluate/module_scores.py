@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from narrower.evaluate.scores import Scores, Sink, is_finite, reason_of
+from narrower.evaluate.scores import Scores, Sink, is_finite
 from narrower.evaluate.value_cache import ValueCache
 from narrower.formats.float32 import FLOAT32
 from narrower.graph.called_modules import call_unchanged
@@ -14,6 +14,7 @@ from narrower.graph.network import Network
 from narrower.graph.program import Program, Untraced
 from narrower.plan import Plan
 from narrower.quantizers.quantize import quantize
+from narrower.tasks.own_code import described
 from narrower.tasks.parts import Part
 
 OPERANDS = ("weight", "bias")
@@ -53,7 +54,7 @@ class ModuleScores(Scores):
                     return "the outputs hold NaN or infinity"
                 sink(position, first, outputs, self._part.targets[first:stop])
         except Exception as error:
-            return reason_of(error)
+            return described(error)
         return None
 
     def _run(self, plan: Plan, arguments: tuple[Tensor, ...]) -> Tensor:

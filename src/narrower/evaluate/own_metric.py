@@ -9,6 +9,7 @@ from torch import Tensor
 
 from narrower.errors import ModelError, SettingsError
 from narrower.tasks.imported import import_object
+from narrower.tasks.own_code import OwnCodeError, defined_at, described
 
 OwnMetric = Callable[[Tensor, Tensor], float]
 
@@ -32,9 +33,22 @@ def own_metric(reference: str) -> OwnMetric:
         pass  # written in C: it does not say what it takes
 
     def value(outputs: Tensor, targets: Tensor) -> float:
-        found = float(function(outputs.clone(), targets))
-        if not math.isfinite(found):
-            raise ValueError(f"{reference} gave {found}")
-        return found
+        try:
+            given = function(outputs.clone(), targets.clone())  # it may write into what it is given
+        except SystemExit as error:
+            raise OwnCodeError(f"{reference}: {described(error)}") from error
+        return _finite(reference, given, function)
 
     return value
+
+
+def _finite(reference: str, given: Any, function: object) -> float:
+    try:
+        found = float(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise OwnCodeError(
+            f"{reference} returned {type(given).__name__}, expected one number{defined_at(function)}"
+        ) from None
+    if not math.isfinite(found):
+        raise ValueError(f"{reference} gave {found}")
+    return found

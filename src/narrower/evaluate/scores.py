@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from narrower.errors import AllTrialsFailedError
 from narrower.evaluate.cross_entropy import summed_cross_entropy
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.evaluate.quality import Quality, failed
 from narrower.plan import Plan
+from narrower.tasks.own_code import OwnCodeError, described, is_of_own_code
 from narrower.tasks.parts import Part
 
 PLANS_TOGETHER = 2048
@@ -87,7 +89,7 @@ class Scores(ABC):
                         (name, metric(together, self._part.targets)) for name, metric in own.items()
                     )
                 except Exception as error:
-                    failure = reason_of(error)
+                    failure = described(error)
             qualities.append(
                 Quality(correct[position], samples, losses[position] / samples if loss else None, own=values)
                 if failure is None
@@ -101,5 +103,7 @@ def is_finite(values: Tensor) -> bool:
     return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
 
 
-def reason_of(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def all_failed(what: str, first_reason: str | None) -> Exception:
+    """The error where no plan could be scored; the user's own code is for the user to mend."""
+    is_own = first_reason is not None and is_of_own_code(first_reason)
+    return (OwnCodeError if is_own else AllTrialsFailedError)(f"{what}; the first: {first_reason}")

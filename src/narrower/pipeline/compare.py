@@ -17,9 +17,9 @@ from narrower.compare.score_book import ScoreBook, admitted, losses
 from narrower.compare.summary import pair_tests, summaries
 from narrower.compare.workers import run_entries
 from narrower.compare.yardstick import Yardstick, objective_names, objective_signs, yardstick
-from narrower.errors import AllTrialsFailedError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.scores import all_failed
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import worst_costs
 from narrower.pipeline.search import build_scorer, conditions
@@ -89,7 +89,7 @@ def compare_samplers(
         report=lambda done: report("searches", done, len(entries)),
     )
     if book.failure is not None:
-        raise AllTrialsFailedError(f"all {len(book)} plans failed; the first: {book.failure}")
+        raise all_failed(f"all {len(book)} plans failed", book.failure)
     if not is_exact:
         basis = sorted({plan for trace in traces for plan in trace.plans})
     rows = [row for row in admitted(contest, book.metrics(contest, basis)) if row is not None]

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from narrower.errors import AllTrialsFailedError, DivergedError, RunError
+from narrower.errors import DivergedError, RunError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.early import EarlyScores, pieces
 from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
+from narrower.evaluate.scores import all_failed
 from narrower.pipeline.artefacts import Artefacts
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.record import build_record
@@ -225,9 +226,7 @@ def _search(
             f"{error}: the {options.sampler} sampler does not repeat itself; changed since then: {changed}"
         ) from error
     if loop.tally.trials and loop.tally.failed == loop.tally.trials:
-        raise AllTrialsFailedError(
-            f"all {loop.tally.failed} trials failed; the first: {loop.tally.first_failure}"
-        )
+        raise all_failed(f"all {loop.tally.failed} trials failed", loop.tally.first_failure)
     return loop
 
 

@@ -6,6 +6,7 @@ from narrower.graph.lower import lower
 from narrower.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import RetrainedSettings
+from narrower.tasks.own_code import described
 from narrower.tasks.training import train_weights
 from narrower.transform.quantized import original_weights, quantized
 
@@ -25,7 +26,7 @@ class Retrained:
             try:
                 prepared = self.alone(plan)
             except Exception as error:
-                prepared = Prepared((plan,), (), f"{type(error).__name__}: {error}")
+                prepared = Prepared((plan,), (), described(error))
             yield prepared
 
     def alone(self, plan: Plan) -> Prepared:

@@ -1,4 +1,4 @@
-"""A data set by its name: three disjoint parts, standardised by the first."""
+"""A data set by its name: three disjoint parts, standardised by the first unless they are whole numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from narrower.tasks.jsc_table import jsc
 from narrower.tasks.own_data import own_data_set
 from narrower.tasks.parts import DataSet, Part
 from narrower.tasks.sources import Table, digits, digits32, jets
-from narrower.tasks.splitting import moments, split_indices, standardise
+from narrower.tasks.splitting import split_indices, standardised
 
 __all__ = ["DATA_SETS", "DataSet", "DataSetEntry", "Part", "load_data_set", "split_table"]
 
@@ -58,7 +58,7 @@ def load_data_set(name: str, *, seed: int = 0, path: Path | None = None) -> Data
 
 
 def split_table(name: str, table: Table, seed: int) -> DataSet:
-    """Split at random into 64 % training, 16 % validation and 20 % test, and standardise by the first.
+    """Split at random into 64 % training, 16 % validation and 20 % test; real numbers are standardised.
 
     Raises:
         DataError: too few samples for three parts.
@@ -66,12 +66,9 @@ def split_table(name: str, table: Table, seed: int) -> DataSet:
     indices = split_indices(len(table.targets), seed)
     if min(len(part) for part in indices) == 0:
         raise DataError(f"data set {name!r} has {len(table.targets)} samples: too few for three parts")
-    mean, deviation = moments(table.inputs[indices[0]])
+    inputs = standardised([table.inputs[i] for i in indices])
     train, validation, test = (
-        Part(
-            torch.from_numpy(standardise(table.inputs[i], mean, deviation)),
-            torch.from_numpy(table.targets[i]),
-        )
-        for i in indices
+        Part(torch.from_numpy(values), torch.from_numpy(table.targets[i]))
+        for values, i in zip(inputs, indices, strict=True)
     )
     return DataSet(name, train, validation, test, table.class_names, table.feature_names)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from narrower.errors import NarrowerError, nearest
+from narrower.tasks.own_code import own_code
 
 
 def import_object(reference: str, error: type[NarrowerError]) -> object:
@@ -18,12 +19,8 @@ def import_object(reference: str, error: type[NarrowerError]) -> object:
         raise error(f"{reference!r} is no reference; expected package.module:name")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    try:
+    with own_code(f"{reference!r}: importing {module_name!r}", error):
         module = importlib.import_module(module_name)
-    except Exception as reason:
-        raise error(
-            f"{reference!r}: importing {module_name!r} failed: {type(reason).__name__}: {reason}"
-        ) from reason
     if not hasattr(module, attribute):
         names = [name for name in vars(module) if not name.startswith("_")]
         raise error(f"{reference!r}: module {module_name!r} has no {attribute!r}{nearest(attribute, names)}")

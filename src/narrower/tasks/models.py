@@ -10,6 +10,7 @@ from torch import nn
 from narrower.errors import ModelError
 from narrower.tasks import catalogue, image_models, jsc_models
 from narrower.tasks.imported import import_object
+from narrower.tasks.own_code import own_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,8 @@ def _build_own(reference: str) -> nn.Module:
         raise ModelError(
             f"model {reference!r} is neither an nn.Module nor callable, but {type(target).__name__}"
         )
-    try:
+    with own_code(f"model {reference!r}: calling it", ModelError):
         model = target()
-    except Exception as error:
-        raise ModelError(
-            f"model {reference!r}: calling it failed: {type(error).__name__}: {error}"
-        ) from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"model {reference!r} returned {type(model).__name__}, expected an nn.Module")
     return model

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Raw samples: inputs [N, ...], classes [N]; ``feature_names`` is empty for images."""
+    """Raw samples: inputs [N, ...] (float32, or int64 where whole numbers are meant), classes [N].
 
-    inputs: NDArray[np.float32]
+    ``feature_names`` is empty for images.
+    """
+
+    inputs: NDArray[Any]
     targets: NDArray[np.int64]
     class_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()

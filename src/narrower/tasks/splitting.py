@@ -1,5 +1,8 @@
 """Which samples go where, and what is subtracted from them and divided by."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +40,14 @@ def moments(inputs: NDArray[np.generic]) -> tuple[Floats, Floats]:
 def standardise(inputs: NDArray[np.generic], mean: Floats, deviation: Floats) -> NDArray[np.float32]:
     """Subtract and divide in double precision, so that large offsets cost no digits."""
     return ((np.asarray(inputs, dtype=np.float64) - mean) / deviation).astype(np.float32)
+
+
+def standardised(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """The parts of a data set, standardised by the first; whole numbers, as of tokens, stay what they are."""
+    if np.issubdtype(parts[0].dtype, np.integer):
+        return list(parts)
+    mean, deviation = moments(parts[0])
+    return [standardise(part, mean, deviation) for part in parts]
 
 
 def _rounded(values: Floats) -> Floats:

@@ -228,6 +228,8 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):  # a model called sys.exit()
+            raise
         raise KeyboardInterrupt from error
     finally:
         if on_main_thread:
