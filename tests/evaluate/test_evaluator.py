@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from narrower.evaluate.chain import find_chain
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
-from narrower.evaluate.quality import Quality
 from narrower.evaluate.steps import compile_steps
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
@@ -22,6 +21,7 @@ from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
+from narrower.quality import Quality
 from narrower.quantizers.quantize import quantize
 from narrower.tasks.datasets import DataSet, Part
 from tests import zoo

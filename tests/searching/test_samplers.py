@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.quality import Quality
 from narrower.pipeline.problem import Problem, given_weights, pose
 from narrower.pipeline.search import run_search, start_run
 from narrower.plan import Plan
+from narrower.quality import Quality
 from narrower.report.record import RunRecord
 from narrower.searching.samplers.catalogue import SAMPLERS
 from narrower.settings.from_options import settings_from_options

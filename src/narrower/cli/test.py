@@ -8,7 +8,7 @@ import typer
 
 from narrower.cli.console import note, print_json, print_table
 from narrower.cli.train import DataPath, Dataset, Json, Model
-from narrower.evaluate.intervals import wilson_interval
+from narrower.intervals import wilson_interval
 
 Load = Annotated[
     Path, typer.Option("--load", help="Weights: a Lightning checkpoint, a state dict or safetensors.")

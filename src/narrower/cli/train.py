@@ -8,7 +8,7 @@ import typer
 
 from narrower.cli.console import messages, note, print_json, print_table
 from narrower.errors import RunError
-from narrower.evaluate.intervals import wilson_interval
+from narrower.intervals import wilson_interval
 from narrower.store.run_directory import RUNS, RunDirectory
 from narrower.tasks.training_settings import TrainingSettings
 

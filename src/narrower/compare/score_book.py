@@ -6,8 +6,8 @@ from itertools import takewhile
 from statistics import median
 
 from narrower.compare.contest import Contest
-from narrower.evaluate.quality import Quality
 from narrower.plan import Plan
+from narrower.quality import Quality
 from narrower.searching.loop import Score
 from narrower.searching.objective import first_broken
 from narrower.searching.samplers.sampler import Losses

@@ -12,8 +12,8 @@ from multiprocessing.process import BaseProcess
 
 from narrower.compare.contest import Contest, Trace, search_once
 from narrower.errors import NarrowerError, RunError
-from narrower.evaluate.quality import Quality
 from narrower.plan import Plan
+from narrower.quality import Quality
 from narrower.searching.loop import Score
 
 Entry = tuple[str, int]  # sampler, seed

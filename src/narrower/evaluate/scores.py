@@ -9,8 +9,8 @@ from torch import Tensor
 from narrower.errors import AllTrialsFailedError
 from narrower.evaluate.cross_entropy import summed_cross_entropy
 from narrower.evaluate.own_metric import OwnMetric
-from narrower.evaluate.quality import Quality, failed
 from narrower.plan import Plan
+from narrower.quality import Quality, failed
 from narrower.tasks.own_code import OwnCodeError, described, is_of_own_code
 from narrower.tasks.parts import Part
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.quality import Quality
 from narrower.export.compressed import save_compressed
 from narrower.graph.program import Program
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.scorer import combined
 from narrower.plan import Plan
 from narrower.preparation.preparation import Preparation
+from narrower.quality import Quality
 from narrower.tasks.parts import Part
 
 

@@ -11,14 +11,14 @@ from scipy.stats import spearmanr
 from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.intervals import wilson_interval
-from narrower.evaluate.quality import Quality
+from narrower.intervals import wilson_interval
 from narrower.pipeline.artefacts import Artefacts, Measured
 from narrower.pipeline.certainty import are_certain
 from narrower.pipeline.problem import Problem
 from narrower.pipeline.scorer import Scorer
 from narrower.plan import Plan, plan_to_dict
 from narrower.preparation.settings import CandidateSettings
+from narrower.quality import Quality
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
 from narrower.searching.loop import Loop
 from narrower.searching.objective import ARTEFACT_METRICS

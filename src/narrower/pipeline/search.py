@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from narrower.backends.backend import build_backend
 from narrower.errors import DivergedError, RunError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.early import EarlyScores, pieces
@@ -165,13 +166,14 @@ def _proposals(problem: Problem, preparation: Preparation) -> int | None:
 
 def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int) -> Evaluator:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs = min(problem.options.jobs, cores) if problem.shares_weights else 1
     return Evaluator(
         problem.subject.lowered,
         part,
         batch_size=batch_size,
         own_metrics=problem.own_metrics,
-        cache_bytes=cache_bytes,
-        jobs=min(problem.options.jobs, cores) if problem.shares_weights else 1,
+        cache_bytes=cache_bytes // jobs,
+        backend=build_backend("processes" if jobs > 1 else "this_process", jobs),
     )
 
 

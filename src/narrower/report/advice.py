@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from narrower.errors import RunError
-from narrower.evaluate.intervals import wilson_interval
+from narrower.intervals import wilson_interval
 from narrower.report.pick import pick_accuracy_drop, pick_knee
 from narrower.report.plan_text import count, metric_name, metric_value, percent, points
 from narrower.report.record import Member, RunRecord

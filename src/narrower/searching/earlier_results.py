@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from narrower.errors import NarrowerError
-from narrower.evaluate.quality import Quality
 from narrower.plan import Plan, plan_from_dict
+from narrower.quality import Quality
 from narrower.searching.space import Fragment, Space, merged
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore

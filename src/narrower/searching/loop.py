@@ -10,9 +10,9 @@ import numpy as np
 
 from narrower.errors import DivergedError
 from narrower.evaluate.early import CanMatter
-from narrower.evaluate.quality import Quality
 from narrower.front import Front
 from narrower.plan import Plan
+from narrower.quality import Quality
 from narrower.searching.costs import SpaceCosts, broken
 from narrower.searching.objective import Constraint, Objectives, first_broken
 from narrower.searching.samplers.sampler import Losses, Sampler

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from narrower.evaluate.quality import Quality
-from narrower.evaluate.workers import Workers
+from narrower.backends.processes import Processes, Score
 from narrower.formats.fixed import FixedPoint
 from narrower.plan import LayerPlan, Plan
+from narrower.quality import Quality
 
 PARENT = os.getpid()
 PLANS = [
@@ -23,11 +23,29 @@ def quality(plan: Plan, loss: bool) -> Quality:
     return Quality(plan.layer("a").weight.bits, 10, 0.5 if loss else None, own=(("m:f", 1.5),))
 
 
+class Scoring:
+    """An engine that is one function."""
+
+    layers = ("a", "b")
+
+    def __init__(self, score: Score) -> None:
+        self.score = score
+
+    def warm_up(self) -> None:
+        pass
+
+
+def started(score: Score, jobs: int) -> Processes:
+    processes = Processes(jobs)
+    processes.start(Scoring(score))
+    return processes
+
+
 def test_the_answers_are_in_order_and_come_from_several_processes() -> None:
     def score(plans: Sequence[Plan], loss: bool) -> list[Quality]:
         return [Quality(quality(plan, loss).correct, os.getpid()) for plan in plans]
 
-    workers = Workers(score, 2)
+    workers = started(score, 3)
     found = workers.score(PLANS, False)
     workers.close()
     assert [one.correct for one in found] == [quality(plan, False).correct for plan in PLANS]
@@ -41,7 +59,7 @@ def test_a_share_whose_process_dies_is_scored_here() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return [quality(plan, loss) for plan in plans]
 
-    workers = Workers(score, 1)
+    workers = started(score, 2)
     expected = [quality(plan, True) for plan in PLANS]
     assert workers.score(PLANS, True) == expected
     assert workers.score(PLANS[:1], True) == expected[:1]
@@ -56,7 +74,7 @@ def test_answers_that_an_interruption_left_behind_are_not_taken_for_those_of_the
             raise interruptions.pop()
         return [quality(plan, loss) for plan in plans]
 
-    workers = Workers(score, 1)
+    workers = started(score, 2)
     with pytest.raises(KeyboardInterrupt):
         workers.score(PLANS, True)
     others = PLANS[::-1]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from narrower.evaluate.intervals import wilson_interval
+from narrower.intervals import wilson_interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from narrower.evaluate.quality import Quality
-from narrower.plan import LayerPlan, Plan
+from narrower.backends.backend import Engine
+from narrower.plan import UNCHANGED, LayerPlan, Plan
+from narrower.quality import Quality
 
 Score = Callable[[Sequence[Plan], bool], list[Quality]]
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
@@ -20,41 +21,39 @@ PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 Message = tuple[list[tuple[str, LayerPlan]], list[tuple[int, ...]], bool]
 
 
-class Workers:
-    """``count`` copies of this process, made by fork: they read its samples and tensors where they are.
+class Processes:
+    """``jobs`` processes: this one, and copies made by fork, which read its samples where they are.
 
     A worker that dies is replaced by the caller: its share is scored here.
     """
 
-    def __init__(self, score: Score, count: int) -> None:
-        self._score = score
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._engine: Engine | None = None
         self._workers: list[tuple[BaseProcess, Connection]] = []
+
+    def start(self, engine: Engine) -> None:
+        """Make the copies."""
+        engine.warm_up()
+        self._engine = engine
         context = multiprocessing.get_context("fork")
-        for _ in range(count):
+        for _ in range(self._jobs - 1):
             here, there = context.Pipe()
             others = [connection for _, connection in self._workers]
             process = context.Process(
-                target=_work, args=(there, score, os.getpid(), [here, *others]), daemon=True
+                target=_work, args=(there, engine.score, os.getpid(), [here, *others]), daemon=True
             )
             process.start()
             there.close()
             self._workers.append((process, here))
 
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
-        """Score plans: neighbours together, an equal share in each worker and here."""
-        shares = _shares(plans, 1 + len(self._workers))
-        busy = []
-        try:
-            for share, worker in zip(shares[1:], list(self._workers), strict=True):
-                busy.append((share, worker, bool(share) and self._send(worker, share, loss)))
-            qualities = self._score(shares[0], loss)
-            for share, worker, is_sent in busy:
-                answer = self._receive(worker) if is_sent else None
-                qualities += self._score(share, loss) if answer is None else answer
-        except BaseException:
-            self.close()  # the answers that are still to come would be taken for those of the next plans
-            raise
-        return qualities
+        """Score plans: those that agree in their first layers together, an equal share in each process."""
+        assert self._engine is not None, "start comes first"
+        order = _shared_order(plans, self._engine.layers)
+        qualities = self._score([plans[position] for position in order], loss)
+        found = dict(zip(order, qualities, strict=True))
+        return [found[position] for position in range(len(plans))]
 
     def close(self) -> None:
         """End the workers."""
@@ -63,6 +62,22 @@ class Workers:
             process.terminate()
             process.join()
         self._workers = []
+
+    def _score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        assert self._engine is not None
+        shares = _shares(plans, 1 + len(self._workers))
+        busy = []
+        try:
+            for share, worker in zip(shares[1:], list(self._workers), strict=True):
+                busy.append((share, worker, bool(share) and self._send(worker, share, loss)))
+            qualities = self._engine.score(shares[0], loss)
+            for share, worker, is_sent in busy:
+                answer = self._receive(worker) if is_sent else None
+                qualities += self._engine.score(share, loss) if answer is None else answer
+        except BaseException:
+            self.close()  # the answers that are still to come would be taken for those of the next plans
+            raise
+        return qualities
 
     def _send(self, worker: tuple[BaseProcess, Connection], plans: Sequence[Plan], loss: bool) -> bool:
         try:
@@ -79,6 +94,17 @@ class Workers:
             self._workers.remove(worker)
             return None
         return [Quality(*row) for row in answer]
+
+
+def _shared_order(plans: Sequence[Plan], layers: Sequence[str]) -> list[int]:
+    """Positions of plans, with those that agree in their first layers next to each other."""
+    ranks: dict[LayerPlan, int] = {}
+
+    def key(position: int) -> tuple[int, ...]:
+        chosen = dict(plans[position].layers)
+        return tuple([ranks.setdefault(chosen.get(layer, UNCHANGED), len(ranks)) for layer in layers])
+
+    return sorted(range(len(plans)), key=key)
 
 
 def _shares(plans: Sequence[Plan], count: int) -> list[Sequence[Plan]]:

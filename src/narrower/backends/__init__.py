@@ -1,0 +1,1 @@
+"""Where lists of plans are scored; one file for each place."""

@@ -1,0 +1,52 @@
+"""What every place where plans are scored has in common, and which there are."""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Protocol, runtime_checkable
+
+from narrower.plan import Plan
+from narrower.quality import Quality
+
+
+class Engine(Protocol):
+    """What scores plans by itself, in one process."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """The layers that a plan can round, in the order in which they run."""
+
+    def warm_up(self) -> None:
+        """Make what all plans share, so that copies of this process have it already."""
+
+    def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        """The quality of each plan; one that goes wrong has a ``failure``."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Scores lists of plans with an engine, wherever that is.
+
+    It owns the start, the loss and the order of its workers. Results are those of the engine.
+    """
+
+    def start(self, engine: Engine) -> None:
+        """Get ready to score with this engine."""
+
+    def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        """The qualities of different plans, in their order."""
+
+    def close(self) -> None:
+        """End the workers; what was started can be started again."""
+
+
+BACKENDS: dict[str, str] = {
+    "this_process": "narrower.backends.this_process:ThisProcess",
+    "processes": "narrower.backends.processes:Processes",
+}
+
+
+def build_backend(name: str, jobs: int) -> Backend:
+    """The backend of that name with so many processes."""
+    module, class_name = BACKENDS[name].split(":")
+    build: Callable[[int], Backend] = getattr(import_module(module), class_name)
+    return build(jobs)

@@ -1,0 +1,107 @@
+"""Score plans of one lowered program in this process: the chain where there is one, else the graph."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from narrower.evaluate.batch_size import largest_value
+from narrower.evaluate.chain import Chain, Option, find_chain
+from narrower.evaluate.chain_scores import ChainScores, arrange
+from narrower.evaluate.graph_scores import GraphScores
+from narrower.evaluate.module_scores import ModuleScores
+from narrower.evaluate.own_metric import OwnMetric
+from narrower.evaluate.scores import Scores, is_finite
+from narrower.evaluate.steps import compile_steps
+from narrower.graph.program import Program
+from narrower.plan import Plan
+from narrower.quality import Quality
+from narrower.tasks.parts import Part
+
+PLANS_IN_A_TREE = 8192
+
+
+class ProgramEngine:
+    """Scores plans on one set of samples; remembers values that plans share, but no results."""
+
+    def __init__(
+        self,
+        program: Program,
+        part: Part,
+        batch_size: int,
+        own_metrics: Mapping[str, OwnMetric],
+        cache_bytes: int,
+    ) -> None:
+        self._part, self._own = part, own_metrics
+        self._scores = _scores(program, part, batch_size, cache_bytes)
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """The layers that a plan can round, in the order in which they run."""
+        return self._scores.layers
+
+    def warm_up(self) -> None:
+        """Arrange the samples for the chain."""
+        _ = self._chain
+
+    def hits(self, plans: Sequence[Plan]) -> Tensor:
+        """Whether each plan gets each sample right: truth values [plans, N]."""
+        hits = torch.zeros(len(plans), len(self._part), dtype=torch.bool)
+        exact, others = self._sorted_out(plans)
+        if self._chain is not None and exact:
+            hits[list(exact)] = self._chain[1].hits(list(exact.values()))
+        if others:
+            hits[others] = self._scores.hits([plans[position] for position in others])
+        return hits
+
+    def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
+        """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
+        return self._scores.outputs(plan, inputs)
+
+    def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        """The quality of each plan; one that goes wrong has a ``failure``."""
+        qualities: dict[int, Quality] = {}
+        exact, others = ({}, list(range(len(plans)))) if self._own else self._sorted_out(plans)
+        positions, samples = list(exact), len(self._part)
+        for start in range(0, len(positions), PLANS_IN_A_TREE):
+            some = positions[start : start + PLANS_IN_A_TREE]
+            assert self._chain is not None
+            correct, losses = self._chain[1].counts([exact[position] for position in some], loss=loss)
+            for number, position in enumerate(some):
+                mean = None if losses is None else losses[number] / samples
+                qualities[position] = Quality(correct[number], samples, mean)
+        scored = self._scores.score([plans[position] for position in others], loss=loss, own=self._own)
+        qualities.update(zip(others, scored, strict=True))
+        return [qualities[position] for position in range(len(plans))]
+
+    def _sorted_out(self, plans: Sequence[Plan]) -> tuple[dict[int, tuple[Option, ...]], list[int]]:
+        """Plans that the chain can score, by their position, and the positions of the others."""
+        exact: dict[int, tuple[Option, ...]] = {}
+        others = []
+        for position, plan in enumerate(plans):
+            options = None if self._chain is None else self._chain[0].options(plan)
+            if options is None:
+                others.append(position)
+            else:
+                exact[position] = options
+        return exact, others
+
+    @cached_property
+    def _chain(self) -> tuple[Chain, ChainScores] | None:
+        """Where the program is a chain of linear layers: the fast way through it."""
+        if not isinstance(self._scores, GraphScores) or (chain := find_chain(self._scores.steps)) is None:
+            return None
+        with torch.inference_mode():
+            entering = self._scores.unrounded(chain.start)
+            if entering.dim() != 2 or not is_finite(entering):  # noqa: PLR2004
+                return None
+            samples = arrange(entering, self._part.targets)
+        return None if samples is None else (chain, ChainScores(chain, samples))
+
+
+def _scores(program: Program, part: Part, batch_size: int, cache_bytes: int) -> Scores:
+    if program.untraced is not None:
+        return ModuleScores(program.network, program.untraced, part, batch_size, cache_bytes)
+    value_bytes = 4 * largest_value(program)
+    return GraphScores(compile_steps(program), part, batch_size, cache_bytes, value_bytes)
