@@ -38,12 +38,12 @@ from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
-from narrower.pipeline.problem import Problem, pose, with_model
-from narrower.pipeline.search import run_search, start_run
 from narrower.plan import LayerPlan, Plan
 from narrower.report.record import RunRecord
 from narrower.settings.load import load_settings
 from narrower.store.run_directory import RunDirectory
+from narrower.study.problem import Problem, pose, with_model
+from narrower.study.search import run_search, start_run
 from narrower.tasks.datasets import load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.parts import Part

@@ -24,11 +24,11 @@ from pathlib import Path
 import torch
 
 from narrower.compare.record import Estimate
-from narrower.pipeline.compare import compare_samplers
-from narrower.pipeline.problem import Problem, given_weights, pose
 from narrower.settings.from_options import settings_from_options
 from narrower.settings.load import load_settings
 from narrower.settings.schema import RunSettings
+from narrower.study.compare import compare_samplers
+from narrower.study.problem import Problem, given_weights, pose
 from narrower.tasks.training import train
 from narrower.tasks.training_settings import TrainingSettings
 

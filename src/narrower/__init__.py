@@ -21,9 +21,9 @@ _HOMES = {
     "load_data_set": "narrower.tasks.datasets",
     "load_weights": "narrower.tasks.checkpoints",
     "quantized": "narrower.transform.quantized",
-    "load_resized": "narrower.pipeline.resized_files",
+    "load_resized": "narrower.study.resized_files",
     "resize": "narrower.transform.resized",
-    "search": "narrower.pipeline.api",
+    "search": "narrower.study.api",
     "trace": "narrower.graph.trace",
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from narrower.pipeline.resized_files import load_resized
+from narrower.study.resized_files import load_resized
 from tests.conftest import RunNarrower
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from narrower.errors import RunError
-from narrower.pipeline.search import run_search
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
+from narrower.study.search import run_search
 from tests.searching.test_samplers import problem, searched
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from narrower.evaluate.evaluator import Evaluator
-from narrower.pipeline.problem import Problem, given_weights, pose
-from narrower.pipeline.search import run_search, start_run
 from narrower.plan import Plan
 from narrower.quality import Quality
 from narrower.report.record import RunRecord
@@ -18,6 +16,8 @@ from narrower.settings.from_options import settings_from_options
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
+from narrower.study.problem import Problem, given_weights, pose
+from narrower.study.search import run_search, start_run
 
 TRIALS = 40
 LIMIT = 5000
@@ -129,7 +129,7 @@ def test_dropped_plans_leave_the_front_as_it_is(trained: Path, tmp_path: Path) -
         return searched(replace(posed, options=options), tmp_path / name / "run")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("narrower.pipeline.search.fitting_batch_size", lambda *_: 16)  # 16 batches
+        patch.setattr("narrower.study.search.fitting_batch_size", lambda *_: 16)  # 16 batches
         whole, all_trials = record_of("a", drops=False)
         record, trials = record_of("b", drops=True)
     assert record.members == whole.members

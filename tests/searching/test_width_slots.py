@@ -11,13 +11,13 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, find_channels
 from narrower.graph.trace import trace
-from narrower.pipeline.problem import pose
 from narrower.plan import Plan
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import ResizedCosts
 from narrower.searching.space import Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings, WidthChoices
 from narrower.settings.load import load_settings
+from narrower.study.problem import pose
 from narrower.tasks.models import build_model
 from narrower.transform.resized import resize, wanted_counts
 from tests import zoo

@@ -15,7 +15,7 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.errors import CheckpointError, SettingsError, UnknownNameError
 from narrower.graph.groups import Channels
 from narrower.graph.trace import trace
-from narrower.pipeline.resized_files import load_resized, save_resized
+from narrower.study.resized_files import load_resized, save_resized
 from narrower.tasks.models import build_model
 from narrower.transform.resized import TaylorData, resize, wanted_counts, with_counts
 from narrower.transform.tried_channels import groups, tried_channels

@@ -17,9 +17,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def check(config: Config, load: Load = None, as_json: Json = False) -> None:
     """Validate FILE and say what the search would do; nothing is trained or written."""
     loaded = load_settings(config)
-    from narrower.pipeline.preview import preview
-    from narrower.pipeline.problem import given_weights, named_weights, pose
     from narrower.settings.convert import weights_file
+    from narrower.study.preview import preview
+    from narrower.study.problem import given_weights, named_weights, pose
 
     with located(config):
         source = weights_file(loaded.settings, load)

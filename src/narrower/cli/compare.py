@@ -55,10 +55,10 @@ def compare(
     from narrower.cli.progress import step_progress
     from narrower.compare.page import estimate_text, write_comparison_page
     from narrower.compare.record import PAGE, RECORD
-    from narrower.pipeline.compare import compare_samplers
-    from narrower.pipeline.problem import given_weights, named_weights, pose
     from narrower.settings.convert import weights_file
     from narrower.store.run_directory import RunDirectory, write_json
+    from narrower.study.compare import compare_samplers
+    from narrower.study.problem import given_weights, named_weights, pose
 
     with located(config):
         source = weights_file(loaded.settings, load)
@@ -71,7 +71,7 @@ def compare(
         raise SettingsError(f"--output: {target.path} holds a comparison already")
     with target.locked():
         if source is None:
-            from narrower.pipeline.weights import initial_weights  # Lightning takes seconds to import
+            from narrower.study.weights import initial_weights  # Lightning takes seconds to import
 
             problem = initial_weights(
                 problem,

@@ -77,9 +77,9 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
     wanted = [member.number for member in record.members] if numbers is None else list(numbers)
     from narrower.export.compressed import load_parts
     from narrower.export.deliver import Subject
-    from narrower.pipeline.problem import given_weights, pose
     from narrower.settings.load import load_settings
     from narrower.store.trials import TrialStore
+    from narrower.study.problem import given_weights, pose
 
     try:
         settings = load_settings(run.settings).settings

@@ -64,7 +64,7 @@ def resize(
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
     example = example_for(model, dataset, shape, data_path)
     from narrower.graph.trace import trace
-    from narrower.pipeline.resized_files import save_resized
+    from narrower.study.resized_files import save_resized
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.models import build_model
     from narrower.transform.resized import resize as resized

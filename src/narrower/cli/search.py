@@ -168,11 +168,11 @@ def _run(
     say_ignored(loaded)
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
-    from narrower.pipeline.problem import given_weights, named_weights, pose
-    from narrower.pipeline.record import unseen_widths
-    from narrower.pipeline.search import check_unchanged, run_search, start_run
     from narrower.settings.convert import weights_file
     from narrower.store.trials import TrialStore
+    from narrower.study.problem import given_weights, named_weights, pose
+    from narrower.study.record import unseen_widths
+    from narrower.study.search import check_unchanged, run_search, start_run
 
     with located(file or Path("options")):
         source = None if run else weights_file(loaded.settings, load)  # a run has its weights
@@ -204,7 +204,7 @@ def _run(
         elif source is not None:
             say(f"weights: {source}")
         elif needs_weights:
-            from narrower.pipeline.weights import initial_weights  # Lightning takes seconds to import
+            from narrower.study.weights import initial_weights  # Lightning takes seconds to import
 
             problem = initial_weights(
                 problem, loaded.settings, target, say=say, show_progress=messages().is_terminal

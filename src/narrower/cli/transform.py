@@ -25,7 +25,7 @@ def transform(config: Config, output: Output = Path("model.safetensors"), as_jso
     if output.suffix != ".safetensors":
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
     from narrower.export.compressed import save_compressed
-    from narrower.pipeline.resized_files import planned_model
+    from narrower.study.resized_files import planned_model
 
     model = planned_model(wanted.model, wanted.load, wanted.plan)
     save_compressed(model, wanted.model, wanted.plan, output)

@@ -12,10 +12,6 @@ from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.intervals import wilson_interval
-from narrower.pipeline.artefacts import Artefacts, Measured
-from narrower.pipeline.certainty import are_certain
-from narrower.pipeline.problem import Problem
-from narrower.pipeline.scorer import Scorer
 from narrower.plan import Plan, plan_to_dict
 from narrower.preparation.settings import CandidateSettings
 from narrower.quality import Quality
@@ -25,9 +21,13 @@ from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
+from narrower.study.artefacts import Artefacts, Measured
+from narrower.study.certainty import are_certain
+from narrower.study.problem import Problem
+from narrower.study.scorer import Scorer
 
 if TYPE_CHECKING:
-    from narrower.pipeline.members import Kept, Members
+    from narrower.study.members import Kept, Members
 
 CORRELATION_PLANS = 100
 WEIGHT_COSTS = ("bitops", "energy", "model_size", "average_bitwidth", "memory_density")
@@ -56,7 +56,7 @@ def build_record(
     kept: list[Kept | None] = [None] * len(plans)
     members_alone = None
     if not problem.shares_weights:
-        from narrower.pipeline.members import Members  # Lightning takes seconds to import
+        from narrower.study.members import Members  # Lightning takes seconds to import
 
         members_alone = Members(problem, scorer.preparation, evaluator.batch_size)
         if loop.tally.stopped != "interrupted":  # who stops the search does not wait for more training

@@ -12,8 +12,6 @@ from torch import nn
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
-from narrower.pipeline.problem import Problem, check_bounded, check_possible, first_samples, with_model
-from narrower.pipeline.search import run_search, start_run
 from narrower.plan import OPERANDS
 from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
 from narrower.report.record import RunRecord
@@ -38,6 +36,8 @@ from narrower.searching.space_settings import (
 )
 from narrower.settings import checks
 from narrower.store.run_directory import RunDirectory
+from narrower.study.problem import Problem, check_bounded, check_possible, first_samples, with_model
+from narrower.study.search import run_search, start_run
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit

@@ -10,8 +10,8 @@ import numpy as np
 
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
-from narrower.pipeline.problem import Problem
 from narrower.searching.costs import SpaceCosts, broken
+from narrower.study.problem import Problem
 
 COUNTED_EXACTLY = 2**18
 SAMPLED = 2**15

@@ -1,9 +1,9 @@
 """The weights that plans start from, where none were given: trained first, or left by an earlier training."""
 
-from narrower.pipeline.problem import Problem, Say, given_weights
 from narrower.settings import convert
 from narrower.settings.schema import RunSettings
 from narrower.store.run_directory import RunDirectory
+from narrower.study.problem import Problem, Say, given_weights
 from narrower.tasks.training import train
 
 

@@ -15,10 +15,6 @@ from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.early import EarlyScores, pieces
 from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
 from narrower.evaluate.scores import all_failed
-from narrower.pipeline.artefacts import Artefacts
-from narrower.pipeline.problem import Problem
-from narrower.pipeline.record import build_record
-from narrower.pipeline.scorer import Scorer
 from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.preparation import Preparation
 from narrower.report.record import RunRecord
@@ -31,6 +27,10 @@ from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.store.provenance import changed_versions, environment
 from narrower.store.run_directory import RunDirectory, list_runs, write_json, write_text
 from narrower.store.trials import TrialStore
+from narrower.study.artefacts import Artefacts
+from narrower.study.problem import Problem
+from narrower.study.record import build_record
+from narrower.study.scorer import Scorer
 from narrower.tasks.checkpoints import save_weights
 from narrower.tasks.parts import Part
 

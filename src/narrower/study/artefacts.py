@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from narrower.errors import NarrowerError
 from narrower.graph.program import Program
-from narrower.pipeline.problem import Problem
 from narrower.plan import Plan
+from narrower.study.problem import Problem
 
 if TYPE_CHECKING:
     from narrower.export.plan_latency import LatencyMeter, PlanLatency

@@ -7,10 +7,10 @@ import numpy as np
 
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.own_metric import OwnMetric
-from narrower.pipeline.artefacts import Artefacts
 from narrower.plan import Plan
 from narrower.preparation.preparation import Preparation, Prepared
 from narrower.quality import Quality, failed
+from narrower.study.artefacts import Artefacts
 
 
 class Scorer:

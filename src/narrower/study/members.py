@@ -6,11 +6,11 @@ from pathlib import Path
 from narrower.evaluate.evaluator import Evaluator
 from narrower.export.compressed import save_compressed
 from narrower.graph.program import Program
-from narrower.pipeline.problem import Problem
-from narrower.pipeline.scorer import combined
 from narrower.plan import Plan
 from narrower.preparation.preparation import Preparation
 from narrower.quality import Quality
+from narrower.study.problem import Problem
+from narrower.study.scorer import combined
 from narrower.tasks.parts import Part
 
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.paired import is_more_accurate
-from narrower.pipeline.problem import Problem
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
+from narrower.study.problem import Problem
 
 RIVALS = 5  # plans that a member of the front is compared with: the most accurate of those that cost less
 MEMBERS_TOGETHER = 64

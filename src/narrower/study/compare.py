@@ -20,12 +20,12 @@ from narrower.compare.yardstick import Yardstick, objective_names, objective_sig
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.scores import all_failed
-from narrower.pipeline.problem import Problem
-from narrower.pipeline.record import worst_costs
-from narrower.pipeline.search import build_scorer, conditions
 from narrower.searching.costs import broken
 from narrower.searching.samplers.sampler import Losses
 from narrower.store.provenance import environment
+from narrower.study.problem import Problem
+from narrower.study.record import worst_costs
+from narrower.study.search import build_scorer, conditions
 
 DEFAULT_TRIALS = 300
 ENUMERATION_LIMIT = 10_000  # plans up to which a space is enumerated for its exact front
