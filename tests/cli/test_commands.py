@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
+from tests.docs.console import ROOT
 
 HEAVY = "torch optuna lightning scipy sklearn pydantic onnxruntime"
 
@@ -203,3 +205,8 @@ def test_a_pickled_graph_is_refused_by_its_line_and_not_needed_where_other_weigh
         assert err.startswith("error: a.toml:2: load_type: found 'mz'")
         assert "torch.save(model.state_dict(), 'weights.pt')" in err
     assert run_narrower("check", "a.toml", "--load", trained)[0] == 0
+
+
+def test_the_version_is_that_of_the_package(run_narrower: RunNarrower) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert run_narrower("--version") == (0, f"narrower {declared}\n", "")

@@ -3,13 +3,15 @@
 import os
 import sys
 import traceback
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from narrower.cli.check import check
 from narrower.cli.compare import compare
-from narrower.cli.console import messages
+from narrower.cli.console import messages, results
 from narrower.cli.export import export
 from narrower.cli.export_study import export_study
 from narrower.cli.groups import groups
@@ -31,12 +33,27 @@ DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="narrower",
-    help="Find the bit widths and channel widths at which a neural network still does its job.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        results().print(f"narrower {version('narrower')}", markup=False, highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find the bit widths and channel widths at which a neural network still does its job."""
+
 
 for command in (
     train,
