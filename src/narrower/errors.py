@@ -32,6 +32,10 @@ class RunError(NarrowerError):
     """A run directory cannot be created, read, resumed or written."""
 
 
+class OutputError(NarrowerError):
+    """A file cannot be written where it is to be written."""
+
+
 class DivergedError(RunError):
     """The sampler of a resumed run proposes other plans than those recorded."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from narrower.errors import RunError
-from narrower.store.run_directory import RunDirectory, write_json
+from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialRow, TrialStore
 
 
@@ -89,15 +89,6 @@ def test_a_second_process_on_the_same_run_is_refused_until_the_first_is_gone(tmp
     other.communicate()
     with run.locked():
         pass
-
-
-def test_json_is_written_complete_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "front.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(path, {"a": float("nan")})
-    assert path.read_text(encoding="utf-8") == '{\n  "a": 1\n}\n'
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_store_never_takes_the_place_of_another(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from narrower.cli.console import note, print_json, print_table, results
+from narrower.cli.console import answer, note, print_json, print_table
 from narrower.cli.search import say_ignored
 from narrower.settings.load import load_settings, located
 
@@ -31,16 +31,14 @@ def check(config: Config, load: Load = None, as_json: Json = False) -> None:
     if as_json:
         print_json(found.to_dict())
         return
-    say = results().print
-    say(f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples", markup=False)
-    say(
+    answer(f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples")
+    answer(
         f"space: {found.space_size:,} plans; {found.trials:,} trials with {problem.options.sampler}",
-        markup=False,
     )
     if found.cut is not None:
         cut = ", ".join(f"{count:,} by {reason}" for reason, count in found.cut.items()) or "none"
-        say(f"cut by constraints on cost: {cut} ({found.counted})", markup=False)
+        answer(f"cut by constraints on cost: {cut} ({found.counted})")
     seconds = "unknown" if found.seconds is None else f"about {found.seconds:,.1f} s"
-    say(f"estimated time: {seconds} ({found.estimated_from})", markup=False)
+    answer(f"estimated time: {seconds} ({found.estimated_from})")
     rows: list[list[Any]] = [[name, low, high] for name, (low, high) in found.ranges.items()]
     print_table(("cost", "smallest", "largest"), rows)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages, print_json, print_table, results
+from narrower.cli.console import answer, messages, print_json, print_table, tell
 from narrower.cli.search import new_run, say_ignored
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
@@ -55,8 +55,9 @@ def compare(
     from narrower.cli.progress import step_progress
     from narrower.compare.page import estimate_text, write_comparison_page
     from narrower.compare.record import PAGE, RECORD
+    from narrower.files import write_json
     from narrower.settings.convert import weights_file
-    from narrower.store.run_directory import RunDirectory, write_json
+    from narrower.store.run_directory import RunDirectory
     from narrower.study.compare import compare_samplers
     from narrower.study.problem import given_weights, named_weights, pose
 
@@ -77,7 +78,7 @@ def compare(
                 problem,
                 loaded.settings,
                 target,
-                say=lambda text: messages().print(text, markup=False),
+                say=tell,
                 show_progress=messages().is_terminal,
             )
         with step_progress() as report:
@@ -117,5 +118,5 @@ def compare(
         title=f"{len(names)} samplers, {seeds} seeds, {comparison.setup.trials:,} trials each: median (95 %)",
     )
     for sentence in (comparison.conclusion.headline, *comparison.conclusion.sentences):
-        results().print(sentence, markup=False)
-    messages().print(f"everything: {target.path}/, curves in {PAGE}", markup=False)
+        answer(sentence)
+    tell(f"everything: {target.path}/, curves in {PAGE}")

@@ -1,43 +1,111 @@
-"""Where words go: results to stdout, progress and messages to stderr."""
+"""What a terminal is given: results on stdout, progress and messages on stderr, user text made harmless."""
 
+import codecs
 import json
 import os
+import re
+import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 import typer
 from rich.box import HORIZONTALS
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+WIDE = 1000  # columns where there is no terminal: as wide as it takes
+NARROWEST, USUAL, WIDEST, LINES = 20, 80, 10_000, 25
+# What stands for characters that the encoding of a terminal or a pipe does not have.
+PLAINER = {
+    "–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "±": "+-", "→": "->", "≤": "<=", "≥": ">=",
+    "µ": "u", "“": '"', "”": '"', "‘": "'", "’": "'", "\u00a0": " ", "━": "-", "╸": "-", "╺": "-",
+}  # fmt: skip
+FALL_BACK = "narrower.plainer"
+UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
 
 
 def messages() -> Console:
     """The console for progress, notes and errors."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def note(text: str) -> None:
-    """Say one thing that is worth knowing, on stderr."""
-    messages().print(f"note: {text}", markup=False)
+    return _console(sys.stderr, soft_wrap=True)
 
 
 def results() -> Console:
     """The console for what a command was asked for; as wide as it takes when piped, unless COLUMNS is set."""
-    console = Console(highlight=False)
-    if console.is_terminal or os.environ.get("COLUMNS", "").isdigit():
-        return console
-    return Console(highlight=False, width=1000)
+    return _console(sys.stdout)
+
+
+def tell(text: str) -> None:
+    """Say something on stderr: what is being done, what is worth knowing."""
+    messages().print(plain(text))
+
+
+def note(text: str) -> None:
+    """Say one thing that is worth knowing, on stderr."""
+    tell(f"note: {text}")
+
+
+def warn(text: str) -> None:
+    """Say on stderr what the user should look at."""
+    messages().print(f"warning: {plain(text)}", style="yellow")
+
+
+def fail(text: str) -> None:
+    """Say on stderr why the command ends."""
+    messages().print(f"error: {plain(text)}", style="red")
+
+
+def answer(text: str) -> None:
+    """Print one line or paragraph of the result on stdout."""
+    results().print(plain(text))
+
+
+def plain(text: str) -> str:
+    """The text with what a terminal would obey, or cannot show, spelled out: ``\\u001b`` for an escape.
+
+    Lines and tabs stay. In JSON and TOML the spelling means the character itself.
+    """
+    return text if text.isascii() and text.isprintable() else UNUSUAL.sub(_spelled, text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    character = found[0]
+    if character.isprintable() or unicodedata.category(character) == "Zs":  # other spaces
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr write what their encoding does not have in plainer characters."""
+    codecs.register_error(FALL_BACK, _plainer)
+    for stream in (sys.stdout, sys.stderr):
+        if not _is_unicode(stream) and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=FALL_BACK)
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().startswith("utf")
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    missing = error.object[error.start : error.end]
+    return "".join(
+        PLAINER.get(c) or c.encode("ascii", "backslashreplace").decode() for c in missing
+    ), error.end
 
 
 def print_json(value: object) -> None:
     """Print ``value`` as JSON on stdout; NaN is not JSON and is refused."""
-    results().out(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False), highlight=False)
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=not _is_unicode(sys.stdout))
+    typer.echo(plain(text))
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines on stdout as they are, one after the other."""
+    """Print lines on stdout, one after the other, without wrapping them."""
     for line in lines:
-        typer.echo(line)
+        typer.echo(plain(line))
 
 
 def print_table(
@@ -52,6 +120,7 @@ def print_table(
     ``narrow`` are other columns and rows, of several lines each, for a terminal that is too narrow for these.
     """
     console = results()
+    title = None if title is None else plain(title)
     table = _table(columns, rows, Table(title=title, title_justify="left"))
     if narrow is not None and table.__rich_measure__(console, console.options).maximum > console.width:
         table = _table(*narrow, _stacked(title))
@@ -74,7 +143,7 @@ def _stacked(title: str | None) -> Table:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[object]], table: Table) -> Table:
     for index, column in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(plain(column), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell_text(cell) for cell in row))
     return table
@@ -85,5 +154,30 @@ def cell_text(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return escape(str(value))
+        return plain(str(value))
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def _console(stream: TextIO, *, soft_wrap: bool = False) -> Console:
+    """A console that takes text as it is: no markup, no emoji codes, no colouring of numbers."""
+    return Console(
+        file=stream,
+        width=_columns(stream),
+        height=LINES,
+        soft_wrap=soft_wrap,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def _columns(stream: TextIO) -> int:
+    """The width that COLUMNS or the terminal says; a width of nothing counts as not said."""
+    said = os.environ.get("COLUMNS", "")
+    columns = int(said) if re.fullmatch("[0-9]{1,6}", said) else 0
+    if columns == 0:
+        try:
+            columns = os.get_terminal_size(stream.fileno()).columns or USUAL
+        except (OSError, ValueError):  # no terminal, or no file at all
+            columns = WIDE
+    return min(max(columns, NARROWEST), WIDEST)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from narrower.cli.console import print_json, results
+from narrower.cli.console import answer, print_json
 from narrower.errors import RunError, SettingsError
+from narrower.files import check_output_directory
 from narrower.report.record import read_record
 from narrower.store.run_directory import RunDirectory
 
@@ -51,14 +52,15 @@ def export(
 
     The comparison is written beside the artefact. A mismatch is an error.
     """
-    directory = RunDirectory(run)
+    directory, target = RunDirectory(run), output or run / "exports" / f"trial-{trial}"
+    check_output_directory(target)
     (subject,) = run_subjects(directory, [trial])
     from narrower.export.deliver import Wishes, export_plan
 
     manifest = export_plan(
         subject,
         to,
-        output or run / "exports" / f"trial-{trial}",
+        target,
         Wishes(samples, batch_size, "size" if small else "speed", allow_mismatch),
     )
     if as_json:
@@ -109,20 +111,17 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
 
 
 def _print_manifest(manifest: "Manifest") -> None:
-    say = results().print
-    say(
+    answer(
         f"{manifest.artefact}: {manifest.bytes_on_disk:,} bytes on disk; its parameters take "
         f"{manifest.computed_bytes:,.0f} bytes (model_size)",
-        markup=False,
     )
     for check in manifest.checks:
-        say(
+        answer(
             f"{check.runtime} ({check.conditions}), {check.samples:,} samples: "
             f"{check.differing_elements:,} of {check.elements:,} elements differ, by at most "
             f"{check.largest_difference:g}; {check.differing_classes:,} classes differ",
-            markup=False,
         )
     what = "every element must be equal" if manifest.mode == "exact" else "every class must be equal"
-    say(f"{what}: {'passed' if manifest.passed else 'NOT passed, kept all the same'}", markup=False)
+    answer(f"{what}: {'passed' if manifest.passed else 'NOT passed, kept all the same'}")
     for line in (*manifest.inexact, *manifest.notes):
-        say(f"note: {line}", markup=False)
+        answer(f"note: {line}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages
+from narrower.cli.console import tell
 from narrower.report.record import read_record
 from narrower.store.run_directory import RunDirectory
 
@@ -36,7 +36,4 @@ def export_study(run: Run, file: File, name: Name = None) -> None:
             Objectives(tuple(Objective(**o) for o in record.objectives), record.sum_direction),
             [Constraint(**constraint) for constraint in record.constraints or ()],
         )
-    messages().print(
-        f"{file}: study {study!r} with {count:,} trials; look at it: optuna-dashboard sqlite:///{file}",
-        markup=False,
-    )
+    tell(f"{file}: study {study!r} with {count:,} trials; look at it: optuna-dashboard sqlite:///{file}")

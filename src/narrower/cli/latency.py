@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages, print_json, print_table
+from narrower.cli.console import print_json, print_table, tell, warn
 from narrower.cli.export import run_subjects
 from narrower.cli.show import without_kernel
 from narrower.store.run_directory import RunDirectory
@@ -60,12 +60,7 @@ def latency(
     ]
     threads_said = "1 thread" if threads == 1 else f"{threads} threads"
     print_table(columns, rows, title=f"ONNX Runtime at batch size {batch_size}, {threads_said}")
-    say = messages().print
     if without := without_kernel([asdict(kernel) for _, found in measured for kernel in found.kernels]):
-        say(f"no integer kernel, computed in float32: {without}", markup=False)
+        tell(f"no integer kernel, computed in float32: {without}")
     if unsettled := [number for number, found in measured if not found.settled]:
-        say(
-            f"warning: the time limit came first, the interval is wider than 5 %: {unsettled}",
-            markup=False,
-            style="yellow",
-        )
+        warn(f"the time limit came first, the interval is wider than 5 %: {unsettled}")

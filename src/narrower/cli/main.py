@@ -7,11 +7,11 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
 from narrower.cli.check import check
 from narrower.cli.compare import compare
-from narrower.cli.console import messages, results
+from narrower.cli.console import answer, fail, messages, prepare_streams, tell
+from narrower.cli.endings import DONE, INTERRUPTED, OUR_FAULT, explanation
 from narrower.cli.export import export
 from narrower.cli.export_study import export_study
 from narrower.cli.groups import groups
@@ -26,10 +26,6 @@ from narrower.cli.show import runs, show
 from narrower.cli.test import test
 from narrower.cli.train import train
 from narrower.cli.transform import transform
-from narrower.errors import AllTrialsFailedError, NarrowerError
-from narrower.tasks.own_code import described, own_place
-
-DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="narrower",
@@ -42,7 +38,7 @@ app = typer.Typer(
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        results().print(f"narrower {version('narrower')}", markup=False, highlight=False)
+        answer(f"narrower {version('narrower')}")
         raise typer.Exit
 
 
@@ -85,33 +81,33 @@ def main() -> None:
     # Read when torch is loaded: a thread that waits must not spin. Where others use the cores as well, a
     # search of a small network took 80 times as long with two spinning threads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.exit(run(sys.argv[1:]))
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started this process
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:  # said already; Python would say it again, less clearly
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code: 0 done, 2 the user can mend it, 1 our fault, 130 Ctrl-C."""
+    prepare_streams()
     try:
         code = app(args=arguments, prog_name="narrower", standalone_mode=False)
-    except NarrowerError as error:
-        messages().print(f"error: {error}", markup=False, style="red")
-        return USER_CAN_MEND
-    except TyperException as error:
-        messages().print(f"error: {error.format_message()}", markup=False, style="red")
-        return USER_CAN_MEND
-    except AllTrialsFailedError as error:
-        messages().print(f"error: {error}", markup=False, style="red")
-        return OUR_FAULT
     except (KeyboardInterrupt, typer.Abort):
         messages().print("interrupted", style="red")
         return INTERRUPTED
+    except BrokenPipeError:  # who read the result has seen enough
+        return DONE
     except (Exception, SystemExit) as error:  # the last door
-        if own_place(error) is not None:  # a model, data or metric of the user's own
-            messages().print(f"error: {described(error)}", markup=False, style="red")
-            return USER_CAN_MEND
-        # What arrives here is a defect of ours.
-        messages().print(traceback.format_exc(), markup=False)
-        messages().print(
-            "error: this is a defect in narrower; please report it with the text above", style="red"
-        )
+        explained = explanation(error)
+        if explained is not None:
+            fail(explained[1])
+            return explained[0]
+        tell(traceback.format_exc())
+        fail("this is a defect in narrower; please report it with the text above")
         return OUR_FAULT
     return code if isinstance(code, int) else DONE

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from narrower.cli.console import messages, print_json, results
+from narrower.cli.console import print_json, print_lines, tell
 from narrower.errors import SettingsError
 from narrower.report.pick import Pick, pick_accuracy_drop, pick_knee, pick_within
 from narrower.report.record import RunRecord, read_record
@@ -41,9 +41,9 @@ def pick(
         return
     import tomli_w
 
-    messages().print(f"trial {chosen.member.number}: {chosen.why}", markup=False)
-    results().print(f"# trial {chosen.member.number} of {run}: {chosen.why}", markup=False)
-    results().out(tomli_w.dumps(plan_tables(record, directory, chosen)), highlight=False, end="")
+    tell(f"trial {chosen.member.number}: {chosen.why}")
+    comment = f"# trial {chosen.member.number} of {run}: {chosen.why}".replace("\n", "\\n")
+    print_lines([comment, tomli_w.dumps(plan_tables(record, directory, chosen)).rstrip("\n")])
 
 
 def plan_tables(record: RunRecord, run: RunDirectory, chosen: Pick) -> dict[str, Any]:

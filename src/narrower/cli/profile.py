@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from narrower.cli.console import messages, note, print_json, print_table
+from narrower.cli.console import note, print_json, print_table, warn
 from narrower.cli.train import DataPath, Dataset, Json, Model
 from narrower.cost.chop import ChopProfile, chop_profile
 from narrower.cost.profile import Profile
@@ -85,8 +85,4 @@ def print_profile(found: Profile | ChopProfile) -> None:
     print_table(columns, rows, title=f"{totals.pop('model')} at batch size {totals.pop('batch_size')}")
     print_table(list(totals), [list(totals.values())], title="in total")
     if found.uncounted:
-        messages().print(
-            f"warning: no rule for {', '.join(found.uncounted)}: their flops are missing from the total",
-            markup=False,
-            style="yellow",
-        )
+        warn(f"no rule for {', '.join(found.uncounted)}: their flops are missing from the total")

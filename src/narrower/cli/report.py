@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages
+from narrower.cli.console import tell
+from narrower.files import check_output
 from narrower.store.run_directory import RunDirectory
 
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
@@ -21,12 +22,13 @@ def report(run: Run, output: Output = None, png: Png = False) -> None:
     from narrower.report.html import write_report
 
     directory = RunDirectory(run)
-    findings = read_findings(directory)
     page = output or directory.report
+    check_output(page)
+    findings = read_findings(directory)
     write_report(findings, page)
-    messages().print(f"{page}: {page.stat().st_size:,} bytes, opens without a network", markup=False)
+    tell(f"{page}: {page.stat().st_size:,} bytes, opens without a network")
     if png:
         from narrower.report.plots import write_plots
 
         for path in write_plots(findings, page.parent / f"{page.stem}-plots"):
-            messages().print(str(path), markup=False)
+            tell(str(path))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from narrower.cli.console import note, print_json, print_table, results
+from narrower.cli.console import answer, note, print_json, print_table
 from narrower.cli.groups import DataPath, Dataset, Json, Model, Shape, example_for
 from narrower.errors import SettingsError
+from narrower.files import check_output
 
 if TYPE_CHECKING:
     from narrower.graph.network import Network
@@ -62,6 +63,7 @@ def resize(
         raise SettingsError("nothing to resize: give --set LAYER=FACTOR or --channels LAYER=N")
     if output.suffix != ".safetensors":
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
+    check_output(output)
     example = example_for(model, dataset, shape, data_path)
     from narrower.graph.trace import trace
     from narrower.study.resized_files import save_resized
@@ -81,7 +83,7 @@ def resize(
         print_json({"output": str(output), "layers": [dict(zip(keys, row, strict=True)) for row in rows]})
         return
     print_table(("layer", "parameters", "after", "macs", "after"), rows)
-    results().print(f"{output}: {output.stat().st_size:,} bytes", markup=False)
+    answer(f"{output}: {output.stat().st_size:,} bytes")
 
 
 def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages, note, print_json
+from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.sizes import byte_count
 from narrower.errors import RunError, SettingsError
 from narrower.searching.samplers.catalogue import default_sampler
@@ -196,7 +196,7 @@ def _run(
         log.write(f"{'resumed' if run else 'began'}: {problem.space.size:,} plans, {problem.options}")
 
         def say(text: str) -> None:
-            messages().print(text, markup=False)
+            tell(text)
             log.write(text)
 
         if run is not None:
@@ -210,7 +210,7 @@ def _run(
                 problem, loaded.settings, target, say=say, show_progress=messages().is_terminal
             )
         for warning in unseen_widths(problem):
-            messages().print(f"warning: {warning}", markup=False, style="yellow")
+            warn(warning)
             log.write(f"warning: {warning}")
         with (
             TrialStore.open(target.trials)
@@ -250,8 +250,4 @@ def new_run(project: str, *, without: str = "trials.db") -> RunDirectory:
 def say_ignored(loaded: LoadedSettings) -> None:
     """Name the keys of a file that mean nothing here, in one warning."""
     if loaded.ignored:
-        messages().print(
-            f"warning: without meaning here and passed over: {', '.join(loaded.ignored)}",
-            markup=False,
-            style="yellow",
-        )
+        warn(f"without meaning here and passed over: {', '.join(loaded.ignored)}")

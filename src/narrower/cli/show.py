@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from narrower.cli.console import messages, print_json, print_lines, print_table
+from narrower.cli.console import print_json, print_lines, print_table, tell
 from narrower.errors import SettingsError
 from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.markdown import front_markdown
@@ -71,7 +71,7 @@ def runs(as_json: Json = False) -> None:
     elif rows:
         print_table(columns, rows)
     else:
-        messages().print(f"no runs below {RUNS}/", markup=False)
+        tell(f"no runs below {RUNS}/")
 
 
 def print_record(record: RunRecord, run: RunDirectory) -> None:
@@ -95,9 +95,8 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             [_stacked_row(record, member) for member in record.members],
         ),
     )
-    say = messages().print
     for line in (*summary_lines(record), *artefact_lines(record), f"everything: {run.path}/"):
-        say(line, markup=False)
+        tell(line)
 
 
 def _plans(number: int) -> str:

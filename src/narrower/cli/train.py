@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages, note, print_json, print_table
+from narrower.cli.console import messages, note, print_json, print_table, tell
 from narrower.errors import RunError
 from narrower.intervals import wilson_interval
 from narrower.store.run_directory import RUNS, RunDirectory
@@ -73,12 +73,12 @@ def train(
 
     training.check_accelerator(accelerator)
     with run.locked():
-        messages().print(f"training {model} on {data.name}: {run.path}", markup=False)
+        tell(f"training {model} on {data.name}: {run.path}")
         try:
             result = training.train(network, data, settings, run.path, show_progress=messages().is_terminal)
         except KeyboardInterrupt:
             if run.checkpoint.is_file():
-                messages().print(f"stopped early; the best weights so far: {run.checkpoint}", markup=False)
+                tell(f"stopped early; the best weights so far: {run.checkpoint}")
             raise
     accuracies = {
         "validation": (result.validation_accuracy, len(data.validation)),
@@ -109,10 +109,7 @@ def train(
         for name, (accuracy, count) in accuracies.items()
     ]
     print_table(["part", "samples", "accuracy", "95 % interval"], rows)
-    messages().print(
-        f"{result.epochs} epochs in {result.seconds:.1f} s; best weights: {result.best_checkpoint}",
-        markup=False,
-    )
+    tell(f"{result.epochs} epochs in {result.seconds:.1f} s; best weights: {result.best_checkpoint}")
 
 
 def untrained_run(project: str) -> RunDirectory:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import print_json, results
+from narrower.cli.console import answer, print_json
 from narrower.errors import SettingsError
+from narrower.files import check_output
 from narrower.settings.transform_file import load_transform_file
 
 Config = Annotated[
@@ -24,6 +25,7 @@ def transform(config: Config, output: Output = Path("model.safetensors"), as_jso
     wanted = load_transform_file(config)
     if output.suffix != ".safetensors":
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
+    check_output(output)
     from narrower.export.compressed import save_compressed
     from narrower.study.resized_files import planned_model
 
@@ -33,7 +35,4 @@ def transform(config: Config, output: Output = Path("model.safetensors"), as_jso
     if as_json:
         print_json({"model": wanted.model, "output": str(output), "bytes": size})
     else:
-        results().print(
-            f"{output}: {wanted.model}, {len(wanted.plan.layers)} layers planned, {size:,} bytes",
-            markup=False,
-        )
+        answer(f"{output}: {wanted.model}, {len(wanted.plan.layers)} layers planned, {size:,} bytes")

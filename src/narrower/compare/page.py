@@ -7,9 +7,9 @@ import numpy as np
 
 from narrower.compare.measures import Curve, Measure, curves, measures
 from narrower.compare.record import Comparison, Estimate
+from narrower.files import write_text
 from narrower.report.page import Figure, Page, Section, Table, render_page
 from narrower.report.plan_text import count, metric_name
-from narrower.store.run_directory import write_text
 
 COLOURS = ("var(--accent)", "var(--warm)", "var(--violet)", "var(--good)", "var(--faint)", "var(--text)")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -19,7 +19,7 @@ def write_comparison_page(comparison: Comparison, path: Path) -> None:
     """Write the page.
 
     Raises:
-        RunError: it cannot be written.
+        OutputError: it cannot be written.
     """
     write_text(path, render_page(comparison_page(comparison)))
 

@@ -18,7 +18,7 @@ def write_comparison_plots(comparison: Comparison, directory: Path) -> tuple[Pat
     """Write a file for each measure over trials, and for the hypervolume over time.
 
     Raises:
-        RunError: they cannot be written.
+        OutputError: they cannot be written.
     """
     of_runs = measures(comparison.setup)
     figures = {measure.name: _figure(comparison, measure, over_time=False) for measure in of_runs}

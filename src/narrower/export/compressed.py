@@ -1,7 +1,6 @@
 """A model with its plan in one safetensors file."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from narrower.errors import CheckpointError, NarrowerError
 from narrower.export.bit_packing import pack, unpack
 from narrower.export.rounding import whole_numbers
+from narrower.files import replacing
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.text import parse_format
 from narrower.plan import Plan, plan_from_dict, plan_to_dict
@@ -55,19 +55,14 @@ def save_packed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> No
                 packed[name] = {"format": number_format.text, "shape": list(tensors[name].shape)}
                 integers = whole_numbers(tensors[name], number_format)
                 tensors[name] = torch.from_numpy(pack(integers, number_format.width))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     metadata = {
         **structure_note(model),
         MODEL: model_name,
         PLAN: json.dumps(plan_to_dict(plan)),
         PACKED: json.dumps(packed),
     }
-    try:
+    with replacing(path) as partial:
         save_file(tensors, partial, metadata)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_compressed(path: Path | str) -> nn.Module:

@@ -1,6 +1,5 @@
 """Write an artefact, run it, compare it with our own evaluation, and say so beside it."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from narrower.export.gate_samples import LEAST, affordable_count, gate_samples
 from narrower.export.manifest import Check, Manifest, compare
 from narrower.export.onnx_model import to_onnx
 from narrower.export.rounding import Packing
+from narrower.files import check_output_directory, explaining, write_bytes, write_json
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
@@ -88,12 +88,13 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
     Raises:
         UnknownNameError: no such kind of artefact.
         ExportError: the plan cannot be expressed, or the artefact computes something else.
+        OutputError: it cannot be written.
     """
     if kind not in EXPORTERS:
         raise unknown_name("kind of artefact", kind, EXPORTERS)
+    check_output_directory(directory)
     wishes = wishes or Wishes()
     case = _prepare(subject, wishes)
-    directory.mkdir(parents=True, exist_ok=True)
     delivery = EXPORTERS[kind](case, directory)
     inexact = inexact_operators(case.program, subject.plan.formats)
     is_exact = not inexact if delivery.is_exact is None else delivery.is_exact
@@ -112,8 +113,7 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
         computed_bytes=NetworkCost(case.program.network).of(subject.plan.formats)["model_size"],
         notes=delivery.notes,
     )
-    path = directory / f"{delivery.path.name}.manifest.json"
-    path.write_text(json.dumps(manifest.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(directory / f"{delivery.path.name}.manifest.json", manifest.to_dict())
     if not wishes.allow_mismatch:
         manifest.require_passed()
     return manifest
@@ -142,7 +142,7 @@ def _onnx(case: Case, directory: Path) -> Delivery:
     path = directory / "model.onnx"
     size = case.wishes.batch_size
     model = to_onnx(case.program, case.subject.plan.formats, batch_size=size, packing=case.wishes.packing)
-    path.write_bytes(model.SerializeToString())
+    write_bytes(path, model.SerializeToString())
     checks = tuple(
         compare(run_onnx(path, case.inputs, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
         for optimised, conditions in (
@@ -157,7 +157,7 @@ def _qonnx(case: Case, directory: Path) -> Delivery:
     path = directory / "model.qonnx.onnx"
     size = case.wishes.batch_size or 1
     model = to_onnx(case.program, case.subject.plan.formats, dialect="qonnx", batch_size=size)
-    path.write_bytes(model.SerializeToString())
+    write_bytes(path, model.SerializeToString())
     check = compare(run_qonnx(path, case.inputs), case.outputs, "QONNX executor", "node by node")
     return Delivery(path, (check,), size)
 
@@ -178,9 +178,12 @@ def _safetensors(case: Case, directory: Path) -> Delivery:
 def _verilog(case: Case, directory: Path) -> Delivery:
     from narrower.export.verilog import deliver_verilog
 
-    path, checks, notes = deliver_verilog(
-        case.program, case.subject.plan.formats, case.inputs, case.outputs, directory / "verilog"
-    )
+    target = directory / "verilog"
+    check_output_directory(target)
+    with explaining(target):
+        path, checks, notes = deliver_verilog(
+            case.program, case.subject.plan.formats, case.inputs, case.outputs, target
+        )
     return Delivery(path, checks, None, notes, is_exact=True)
 
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from narrower.files import write_text
 from narrower.report.findings import Findings
 from narrower.report.found_sections import front_section, plan_section, widths_section
 from narrower.report.page import Fold, Page, Section, Table, render_page
 from narrower.report.plan_text import count, metric_name, percent
 from narrower.report.record import RunRecord
 from narrower.report.why_sections import hypervolume_section, layers_section, sensitivity_section
-from narrower.store.run_directory import write_text
 
 HASHED = ("space", "model weights", "data set")
 
@@ -17,7 +17,7 @@ def write_report(findings: Findings, path: Path) -> None:
     """Write the page.
 
     Raises:
-        RunError: it cannot be written.
+        OutputError: it cannot be written.
     """
     write_text(path, render_page(run_page(findings)))
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from narrower.errors import RunError
+from narrower.files import replacing
 from narrower.report.findings import Findings
 from narrower.report.plan_text import SHARES, metric_name
 from narrower.searching.objective import METRICS
@@ -22,7 +22,7 @@ def write_plots(findings: Findings, directory: Path) -> tuple[Path, ...]:
     """Write a file for each plot that applies: fronts, widths, sensitivity, layers and hypervolume.
 
     Raises:
-        RunError: they cannot be written.
+        OutputError: they cannot be written.
     """
     figures = {f"front-{cost}": _front(findings, cost) for cost in findings.costs}
     for name, draw in PLOTS.items():
@@ -36,17 +36,14 @@ def save_figures(figures: Mapping[str, Figure], directory: Path) -> tuple[Path, 
     """Write figures below a directory, each in a file of its name.
 
     Raises:
-        RunError: they cannot be written.
+        OutputError: they cannot be written.
     """
     paths = []
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, figure in figures.items():
-            path = directory / f"{name.replace(':', '-').replace('/', '-')}.png"
-            figure.savefig(path, dpi=DOTS_PER_INCH)
-            paths.append(path)
-    except OSError as error:
-        raise RunError(f"{directory}: cannot be written: {error.strerror}") from error
+    for name, figure in figures.items():
+        path = directory / f"{name.replace(':', '-').replace('/', '-')}.png"
+        with replacing(path) as partial:
+            figure.savefig(partial, dpi=DOTS_PER_INCH)
+        paths.append(path)
     return tuple(paths)
 
 

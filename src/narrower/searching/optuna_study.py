@@ -3,8 +3,8 @@
 import json
 import sqlite3
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -14,8 +14,10 @@ import optuna
 from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
+from sqlalchemy.exc import SQLAlchemyError
 
-from narrower.errors import RunError
+from narrower.errors import OutputError, RunError
+from narrower.files import check_output, replacing
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.recorded_space import Feature, RecordedSpace, recorded_space
 from narrower.store.trial import Trial
@@ -51,15 +53,15 @@ def write_study(
     reason of a failure are user attributes of the trial.
 
     Raises:
-        RunError: the file exists already or cannot be written, or the run lacks what a study needs.
+        OutputError: the file exists already or cannot be written.
+        RunError: the run lacks what a study needs.
     """
+    check_output(path)
     if path.exists():
-        raise RunError(f"{path}: exists already; give the name of a new file")
+        raise OutputError(f"{path}: exists already; give the name of a new file")
     facts = store.facts()
     space, began = recorded_space(facts), _beginning(facts)
-    partial = path.with_name(f".{path.name}.partial")  # the file appears complete or not at all
-    try:
-        partial.write_bytes(b"")
+    with _explained(path), replacing(path) as partial:
         _create(partial, name, objectives, space)
         with closing(sqlite3.connect(partial)) as connection, connection:
             study_id = _study_id(connection)
@@ -80,13 +82,16 @@ def write_study(
                     _add_results(rows, identity, trial, objectives, constraints)
                 _insert(connection, rows)
                 count += len(chunk)
-        partial.replace(path)
-    except (sqlite3.Error, OSError) as error:
-        raise RunError(f"{path}: cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return count
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of writing, by itself or through Optuna, into words about the file."""
+    try:
+        yield
+    except (sqlite3.Error, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise OutputError(f"{path}: cannot be written: {error}") from error
 
 
 def _create(path: Path, name: str, objectives: Objectives, space: RecordedSpace) -> None:

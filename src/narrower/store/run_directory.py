@@ -1,14 +1,13 @@
 """A run: a directory with everything that one command produced."""
 
 import fcntl
-import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from narrower.errors import RunError
+from narrower.files import check_output_directory
 
 RUNS = Path("runs")
 
@@ -74,6 +73,7 @@ class RunDirectory:
         Raises:
             RunError: another process holds it, or the directory cannot be written.
         """
+        check_output_directory(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / ".lock").open("a")
@@ -85,31 +85,6 @@ class RunDirectory:
             except OSError:
                 raise RunError(f"{self.path}: another process is writing to this run") from None
             yield
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears complete or not at all.
-
-    Raises:
-        RunError: it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON that appears complete or not at all; NaN is refused."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def list_runs(parent: Path = RUNS) -> list[RunDirectory]:

@@ -15,6 +15,7 @@ from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.early import EarlyScores, pieces
 from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
 from narrower.evaluate.scores import all_failed
+from narrower.files import write_json, write_text
 from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.preparation import Preparation
 from narrower.report.record import RunRecord
@@ -25,7 +26,7 @@ from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.store.provenance import changed_versions, environment
-from narrower.store.run_directory import RunDirectory, list_runs, write_json, write_text
+from narrower.store.run_directory import RunDirectory, list_runs
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
 from narrower.study.problem import Problem

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from narrower.errors import CheckpointError, ModelError
+from narrower.files import replacing
 from narrower.graph.folding import folded_layers, with_folded_layers
 from narrower.tasks.checkpoint_files import metadata_of, read_content
 from narrower.tasks.stored_weights import NAMED_PROBLEMS, largest_state_dict, stored_weights
@@ -78,16 +78,15 @@ def structure_note(model: nn.Module) -> dict[str, str]:
 
 
 def save_weights(model: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write the model's parameters and buffers as safetensors; the file appears complete or not at all."""
+    """Write the model's parameters and buffers as safetensors.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
     # Tied parameters share memory, which safetensors refuses: every name gets a copy of its own.
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with replacing(path) as partial:
         save_file(tensors, partial, {**structure_note(model), **(metadata or {})} or None)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

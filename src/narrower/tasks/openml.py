@@ -1,6 +1,5 @@
 """Fetch the public table of jets from OpenML once and keep it."""
 
-import os
 import socket
 import threading
 import urllib.error
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import DataError
+from narrower.files import replacing
 
 DATA_ID = 42468
 URL = f"https://api.openml.org/api/v1/json/data/{DATA_ID}"
@@ -40,9 +40,8 @@ def openml_columns() -> dict[str, NDArray[Any]]:
         _ask(URL, ANSWER_SECONDS)
     columns = _fetch()
     # The download is text that takes a minute to parse: keep the numbers.
-    partial = kept.with_name(f"{kept.stem}.{os.getpid()}.partial.npz")
-    np.savez_compressed(partial, allow_pickle=False, **columns)
-    os.replace(partial, kept)
+    with replacing(kept) as partial:
+        np.savez_compressed(partial, allow_pickle=False, **columns)
     return columns
 
 
