@@ -4,7 +4,7 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from narrower.errors import RunError
+from narrower.errors import OutputError
 from narrower.report.findings import read_findings
 from narrower.report.plots import write_plots
 from tests.report.made_up_run import write_run
@@ -28,5 +28,5 @@ def test_what_does_not_apply_is_left_out(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_plots(read_findings(write_run(tmp_path / "run")), tmp_path / "file")
