@@ -5,7 +5,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from narrower.errors import RunError
+from narrower.errors import OutputError
 from narrower.report.record import read_record
 from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.optuna_study import write_study
@@ -90,7 +90,7 @@ def test_the_study_can_be_continued_by_optuna(tmp_path: Path) -> None:
 
 def test_a_file_that_exists_is_kept(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("precious")
-    with pytest.raises(RunError, match="exists already"):
+    with pytest.raises(OutputError, match="exists already"):
         exported(tmp_path)
     assert (tmp_path / "study.db").read_text() == "precious"
 
@@ -99,6 +99,6 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     with (
         TrialStore.open(run.trials, read_only=True) as store,
-        pytest.raises(RunError, match="cannot be written"),
+        pytest.raises(OutputError, match="cannot be written"),
     ):
         write_study(store, tmp_path / "missing" / "study.db", "made up", BOTH)
