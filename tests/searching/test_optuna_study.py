@@ -97,8 +97,9 @@ def test_a_file_that_exists_is_kept(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
+    (tmp_path / "file").touch()
     with (
         TrialStore.open(run.trials, read_only=True) as store,
         pytest.raises(OutputError, match="cannot be written"),
     ):
-        write_study(store, tmp_path / "missing" / "study.db", "made up", BOTH)
+        write_study(store, tmp_path / "file" / "study.db", "made up", BOTH)
