@@ -25,9 +25,9 @@ def are_certain(
     None where accuracy is not one of several objectives.
     """
     each = problem.objectives.each
-    if "accuracy" not in {o.metric for o in each} or problem.objectives.sum_direction is not None:
-        return [None] * len(members)
     others = [o for o in each if o.metric != "accuracy"]
+    if len(others) in (0, len(each)) or problem.objectives.sum_direction is not None:
+        return [None] * len(members)
     signs = np.array([o.sign for o in others])
     table = store.table(["accuracy", *(o.metric for o in others)])
     certain: list[bool | None] = []

@@ -1,0 +1,229 @@
+"""From runs to summaries, tests and words, on a comparison that is small enough to check by hand."""
+
+import statistics
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import numpy as np
+import pytest
+
+from narrower.compare.conclusion import conclude, spell, spell_needed, spell_p, unbeaten
+from narrower.compare.measures import curves, measures, seconds_until
+from narrower.compare.progress import steps
+from narrower.compare.record import Comparison, Conclusion, Estimate, Needed, SamplerRun, Setup, Steps
+from narrower.compare.summary import (
+    FINAL,
+    MEAN,
+    estimate,
+    final_hypervolume,
+    mean_hypervolume,
+    pair_tests,
+    summaries,
+)
+from narrower.compare.yardstick import Yardstick
+from narrower.front import hypervolume
+
+TRIALS = 10
+CHECKPOINTS = (1, 5, 10)
+PLAN_SECONDS = 0.5
+
+
+def run(
+    sampler: str, seed: int, at: tuple[int, ...], shares: tuple[float, ...], trials: int = TRIALS
+) -> SamplerRun:
+    """A run whose front changed at trials ``at``, to these shares of the best volume."""
+    return SamplerRun(
+        sampler=sampler,
+        seed=seed,
+        trials=trials,
+        steps=Steps(
+            at,
+            tuple(0.5 * t + 0.1 for t in at),
+            shares,
+            tuple(share / 2 for share in shares),
+            tuple(1 - share for share in shares),
+            {"accuracy": tuple(0.5 + share / 4 for share in shares)},
+        ),
+        repeated=(0, 2, 3),
+        sampler_seconds=(0.01, 0.03, 0.08),
+        drawn=1,
+        not_admitted=0,
+        failed=2,
+    )
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    """Eight seeds; the first sampler is better with each of them, by different amounts."""
+    setup = Setup(
+        model="m",
+        data_set="d",
+        part="validation",
+        samples=100,
+        space_size=50,
+        space_hash="",
+        objectives=({"metric": "accuracy", "direction": "maximize"},),
+        sum_direction=None,
+        constraints=(),
+        samplers=("quick", "slow"),
+        seeds=tuple(range(8)),
+        trials=TRIALS,
+        basis="exact",
+        basis_plans=50,
+        enumeration_limit=100,
+        front_size=4,
+        reference={"accuracy": 0.2},
+        best={"accuracy": 0.75},
+        scored=50,
+        plan_seconds=PLAN_SECONDS,
+        jobs=1,
+        seconds=1.0,
+        environment={},
+    )
+    runs = [run("quick", seed, (1, 3), (0.6, 0.96 + seed / 1000)) for seed in range(8)]
+    runs += [run("slow", seed, (2, 8), (0.3, 0.5 + seed / 50)) for seed in range(8)]
+    bare: Any = {"summaries": (), "tests": (), "conclusion": Conclusion("", ())}
+    found = Comparison(setup, CHECKPOINTS, tuple(runs), **bare)
+    found = replace(found, summaries=summaries(found), tests=pair_tests(found))
+    return replace(found, conclusion=conclude(found))
+
+
+def test_the_mean_hypervolume_holds_each_value_until_the_next(comparison: Comparison) -> None:
+    one = run("quick", 0, (1, 3), (0.6, 0.9))
+    assert mean_hypervolume(comparison, one) == pytest.approx((2 * 0.6 + 8 * 0.9) / 10)
+    late = run("quick", 0, (4,), (0.5,))  # nothing before trial 4
+    assert mean_hypervolume(comparison, late) == pytest.approx(7 * 0.5 / 10)
+    none = run("quick", 0, (), ())
+    assert mean_hypervolume(comparison, none) == 0.0
+    assert final_hypervolume(comparison, none) == 0.0
+    assert final_hypervolume(comparison, one) == 0.9
+
+
+def test_a_summary_takes_medians_over_seeds(comparison: Comparison) -> None:
+    quick, slow = comparison.summaries
+    last = [0.96 + seed / 1000 for seed in range(8)]
+    assert quick.hypervolume.median == pytest.approx(statistics.median(last))
+    assert (
+        min(last) <= quick.hypervolume.low <= quick.hypervolume.median <= quick.hypervolume.high <= max(last)
+    )  # type: ignore[operator]
+    assert quick.found.median == pytest.approx(statistics.median(last) / 2)
+    assert quick.distance.median == pytest.approx(1 - statistics.median(last))
+    assert quick.best["accuracy"].median == pytest.approx(0.5 + statistics.median(last) / 4)
+    means = [(2 * 0.6 + 8 * share) / 10 for share in last]
+    assert quick.mean_hypervolume.median == pytest.approx(statistics.median(means))
+    assert (slow.drawn, slow.failed) == (8, 16)
+    assert quick.repeated.median == 3
+    assert quick.sampler_seconds.median == pytest.approx(0.08)
+    assert quick.seconds.median == pytest.approx(0.08 + TRIALS * PLAN_SECONDS)
+
+
+def test_what_it_took_to_reach_a_share(comparison: Comparison) -> None:
+    quick, slow = comparison.summaries
+    first, second = quick.needed
+    assert (first.share, first.reached) == (0.95, 8)
+    assert first.trials == Estimate(3.0, 3.0, 3.0)
+    assert first.seconds.median == pytest.approx(0.5 * 3 + 0.1)
+    assert (second.share, second.reached) == (0.99, 0)
+    assert second.trials == Estimate(None, None, None)
+    assert slow.needed[0].reached == 0
+    assert spell_needed(second, 8) == "not reached"
+    assert spell_needed(replace(first, reached=5), 8) == "3 (3–3), reached by 5 of 8 seeds"
+
+
+def test_tests_name_the_better_sampler(comparison: Comparison) -> None:
+    by_measure = {test.measure: test for test in comparison.tests}
+    assert set(by_measure) == {MEAN, FINAL}
+    for test in comparison.tests:
+        # all eight signs agree: 2 of 256 outcomes are as extreme; two tests, corrected by Holm
+        assert test.p == pytest.approx(2 / 256)
+        assert test.corrected == pytest.approx(2 * 2 / 256)
+        assert test.better == "quick"
+    assert unbeaten(comparison, MEAN) == ("quick",)
+    assert "quick is the most sample-efficient: it beats slow" in comparison.conclusion.headline
+
+
+def test_too_few_seeds_show_nothing_and_that_is_said(comparison: Comparison) -> None:
+    few = replace(
+        comparison,
+        setup=replace(comparison.setup, seeds=(0, 1, 2)),
+        runs=tuple(run for run in comparison.runs if run.seed < 3),
+    )
+    few = replace(few, summaries=summaries(few), tests=pair_tests(few))
+    assert {test.better for test in few.tests} == {None}
+    conclusion = conclude(few)
+    assert "No difference seen between quick and slow: 3 seeds are too few" in conclusion.headline
+    # two tests: 2 * 2 ** (1 - 7) = 0.03 is the first below 0.05
+    assert any("give at least 7 seeds" in sentence for sentence in conclusion.sentences)
+
+
+def test_swapped_samplers_swap_the_conclusion(comparison: Comparison) -> None:
+    names = {"quick": "slow", "slow": "quick"}
+    other = replace(comparison, runs=tuple(replace(r, sampler=names[r.sampler]) for r in comparison.runs))
+    other = replace(other, summaries=summaries(other), tests=pair_tests(other))
+    assert {test.better for test in other.tests} == {"slow"}
+
+
+def test_infinite_values_are_not_reached() -> None:
+    assert estimate([1.0, 2.0, inf]).median == 2.0
+    assert estimate([1.0, inf, inf]).median is None
+    assert spell(Estimate(None, 1.0, None)) == "not reached"
+    assert spell(Estimate(35.2, 31.0, None)) == "35 (31–not reached)"
+    assert spell(Estimate(0.355, 0.3, 0.4), ".1f", 100, " %") == "35.5 % (30.0–40.0)"
+    assert (spell_p(0.0001), spell_p(0.0234)) == ("p < 0.001", "p = 0.023")
+    assert (
+        spell_needed(Needed(0.95, 0, Estimate(None, None, None), Estimate(None, None, None)), 3)
+        == "not reached"
+    )
+
+
+def test_values_are_held_between_steps_over_trials_and_over_time(comparison: Comparison) -> None:
+    one = run("quick", 0, (2, 8), (0.3, 0.7))
+    volume = next(m for m in measures(comparison.setup) if m.name == "hypervolume")
+    assert volume.over_trials(comparison, one, (1, 2, 7, 8, 10)).tolist() == [0.0, 0.3, 0.3, 0.7, 0.7]
+    assert volume.over_seconds(comparison, one, np.array([1.0, 1.1, 4.0, 4.1])).tolist() == [
+        0.0,
+        0.3,
+        0.3,
+        0.7,
+    ]
+    distance = next(m for m in measures(comparison.setup) if m.name == "distance")
+    assert distance.over_trials(comparison, one, (1, 2)).tolist() == [inf, 0.7]
+    best = next(m for m in measures(comparison.setup) if m.name == "accuracy")
+    assert best.over_trials(comparison, one, (1, 2)).tolist() == [-inf, 0.5 + 0.3 / 4]
+
+
+def test_time_holds_the_samplers_own_and_that_of_each_trial(comparison: Comparison) -> None:
+    ended = run("quick", 0, (1,), (0.5,), trials=4)  # it ran out of plans after four
+    seconds = seconds_until(comparison, ended).tolist()
+    assert seconds == pytest.approx([0.01 + 1 * 0.5, 0.03 + 4 * 0.5, 0.08 + 4 * 0.5])
+
+
+def test_curves_are_medians_with_gaps_where_nothing_is_known(comparison: Comparison) -> None:
+    volume = next(m for m in measures(comparison.setup) if m.name == "hypervolume")
+    quick, slow = curves(comparison, volume, over_time=False)
+    assert (quick.sampler, slow.sampler) == ("quick", "slow")
+    assert quick.x.tolist() == list(CHECKPOINTS)
+    assert quick.median.tolist() == pytest.approx([0.6, 0.9635, 0.9635])
+    distance = next(m for m in measures(comparison.setup) if m.name == "distance")
+    assert np.isnan(curves(comparison, distance, over_time=False)[1].median[0])
+    timed = curves(comparison, volume, over_time=True)[0]
+    assert timed.x[0] == pytest.approx(0.51)
+    assert timed.x[-1] == pytest.approx(5.08)
+    assert timed.median[-1] == pytest.approx(0.9635)
+
+
+def test_steps_are_the_trials_that_change_the_front() -> None:
+    best = np.array([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0]])
+    reference = np.array([3.0, 3.0])
+    measure = Yardstick(reference, best, best.min(axis=0), hypervolume(best, reference))
+    losses = [None, (2.0, 2.0), (2.0, 2.0), (2.5, 2.5), (1.0, 1.0), None, (0.0, 2.0)]
+    seconds = [float(number) for number in range(7)]
+    found = steps(losses, seconds, measure, ("accuracy", "bitops"), (-1, 1))
+    assert found.trials == (2, 5, 7)
+    assert found.seconds == (1.0, 4.0, 6.0)
+    # boxes up to (3, 3): 1; 4; 4 and one more column of 1 x 1; of all: 1 x 1, 2 x 2 and their steps, 6
+    assert found.hypervolume == pytest.approx((1 / 6, 4 / 6, 5 / 6))
+    assert found.found == pytest.approx((0.0, 1 / 3, 2 / 3))
+    assert found.best == {"accuracy": (-2.0, -1.0, -0.0), "bitops": (2.0, 1.0, 1.0)}
+    assert steps([None], [0.0], measure, ("accuracy", "bitops"), (-1, 1)).trials == ()
