@@ -12,6 +12,14 @@ class SettingsError(NarrowerError):
     """A settings file or a command-line option is wrong."""
 
 
+class SeveralMistakesError(SettingsError):
+    """Several mistakes in one settings file; each is one line of the message."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(dict.fromkeys(mistakes))
+        super().__init__("\n".join(self.mistakes))
+
+
 class UnknownNameError(NarrowerError):
     """A name (of a model, data set, layer, metric, ...) that does not exist."""
 

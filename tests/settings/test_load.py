@@ -113,7 +113,6 @@ MISTAKES = [
     ("weight_width = [2, 4, 8]", "weight_width = [0]", ["found 0"]),
     ("weight_width = [2, 4, 8]", "weight_width = [2.5]", ["found 2.5"]),
     ("weight_width = [2, 4, 8]", "weight_width = []", ["empty list"]),
-    ("weight_width = [2, 4, 8]", "weight_width = [4, 4]", ["twice"]),
     ("weight_width = [2, 4, 8]", "weight_widht = [4]", ["weight_widht", "did you mean 'weight_width'"]),
     ('model = "jsc-toy"', 'model = "jsc-tox"', ["model", "did you mean 'jsc-toy'"]),
     ('dataset = "jets"', 'dataset = "jet"', ["dataset", "did you mean 'jets'"]),

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from narrower.cli.console import answer, note, print_json, print_table
+from narrower.cli.console import answer, note, print_json, print_table, warn
 from narrower.cli.search import say_ignored
 from narrower.settings.load import load_settings, located
 
@@ -17,17 +17,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def check(config: Config, load: Load = None, as_json: Json = False) -> None:
     """Validate FILE and say what the search would do; nothing is trained or written."""
     loaded = load_settings(config)
-    from narrower.settings.convert import weights_file
+    from narrower.study.machine import on_this_machine, present_weights
     from narrower.study.preview import preview
     from narrower.study.problem import given_weights, named_weights, pose
 
+    loaded = on_this_machine(loaded)
     with located(config):
-        source = weights_file(loaded.settings, load)
+        source, left_out = present_weights(loaded, load)
         problem = pose(loaded.settings)
         if source is not None:
             problem = (given_weights if load else named_weights)(problem, source, say=note)
     found = preview(problem)
     say_ignored(loaded)
+    for text in (*problem.notes, *([left_out] if left_out else [])):
+        warn(text)
     if as_json:
         print_json(found.to_dict())
         return

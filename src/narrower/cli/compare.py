@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import answer, messages, print_json, print_table, tell
+from narrower.cli.console import answer, messages, print_json, print_table, tell, warn
 from narrower.cli.search import new_run, say_ignored
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
@@ -51,7 +51,6 @@ def compare(
     if not names:
         raise SettingsError("--samplers: found no name; 'narrower samplers' lists what there is")
     loaded = load_settings(config)
-    say_ignored(loaded)
     from narrower.cli.progress import step_progress
     from narrower.compare.page import estimate_text, write_comparison_page
     from narrower.compare.record import PAGE, RECORD
@@ -59,11 +58,16 @@ def compare(
     from narrower.settings.convert import weights_file
     from narrower.store.run_directory import RunDirectory
     from narrower.study.compare import compare_samplers
+    from narrower.study.machine import on_this_machine
     from narrower.study.problem import given_weights, named_weights, pose
 
+    loaded = on_this_machine(loaded)
+    say_ignored(loaded)
     with located(config):
         source = weights_file(loaded.settings, load)
         problem = pose(loaded.settings)
+        for text in problem.notes:
+            warn(text)
         if source is not None:
             problem = (given_weights if load else named_weights)(problem, source)
     project = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"

@@ -126,7 +126,7 @@ def search(
         settings = with_options(
             loaded.settings, setup=setup, samples=samples, top={"seed": seed, "project": project}
         )
-        loaded = LoadedSettings(settings, loaded.ignored)
+        loaded = replace(loaded, settings=settings)
     else:
         if dataset is None:
             raise SettingsError("--model needs --dataset; 'narrower datasets' lists what there is")
@@ -165,33 +165,31 @@ def _run(
     jobs: int | None,
     cache_bytes: int,
 ) -> int:
-    say_ignored(loaded)
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
     from narrower.settings.convert import weights_file
     from narrower.store.trials import TrialStore
+    from narrower.study.machine import on_this_machine
     from narrower.study.problem import given_weights, named_weights, pose
     from narrower.study.record import unseen_widths
     from narrower.study.search import check_unchanged, run_search, start_run
 
+    loaded = on_this_machine(loaded)
+    say_ignored(loaded)
     with located(file or Path("options")):
         source = None if run else weights_file(loaded.settings, load)  # a run has its weights
         problem = pose(loaded.settings)
+        for text in problem.notes:
+            warn(text)
         if source is not None:
             problem = (given_weights if load else named_weights)(problem, source, say=note)
     if jobs is not None:
         problem = replace(problem, options=replace(problem.options, jobs=jobs))
     target = run or new_run(loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}")
     needs_weights = problem.preparation.needs_weights
-    if run is None and source is None and needs_weights and not target.checkpoint.is_file():
-        if not may_train:
-            raise SettingsError(
-                "there are no weights: give --load FILE or load_name, or leave out --no-train"
-            )
-        from narrower.tasks.training import check_accelerator
-
-        with located(file or Path("options")):
-            check_accelerator(loaded.settings.accelerator)
+    starts_without = run is None and source is None and not target.checkpoint.is_file()
+    if needs_weights and starts_without and not may_train:
+        raise SettingsError("there are no weights: give --load FILE or load_name, or leave out --no-train")
     with target.locked(), RunLog(target.log) as log:
         log.write(f"{'resumed' if run else 'began'}: {problem.space.size:,} plans, {problem.options}")
 
@@ -211,6 +209,7 @@ def _run(
             )
         for warning in unseen_widths(problem):
             warn(warning)
+        for warning in (*loaded.notes, *problem.notes, *unseen_widths(problem)):
             log.write(f"warning: {warning}")
         with (
             TrialStore.open(target.trials)
@@ -248,6 +247,8 @@ def new_run(project: str, *, without: str = "trials.db") -> RunDirectory:
 
 
 def say_ignored(loaded: LoadedSettings) -> None:
-    """Name the keys of a file that mean nothing here, in one warning."""
+    """Name the keys of a file that mean nothing here, in one warning, and what else was made of it."""
     if loaded.ignored:
         warn(f"without meaning here and passed over: {', '.join(loaded.ignored)}")
+    for text in loaded.notes:
+        warn(text)

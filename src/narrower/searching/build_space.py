@@ -1,17 +1,17 @@
 """From what a user may choose for which layers to a space of plans."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 from math import prod
 
-from narrower.errors import SettingsError, nearest
+from narrower.errors import SettingsError, SeveralMistakesError
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.plan import OPERANDS, LayerPlan
+from narrower.searching.match_layers import SEED, Matches, match_layers
 from narrower.searching.space import Choice, Fragment, Slot, Space, Value, make_slot
 from narrower.searching.space_settings import NOT_QUANTIZED, LayerChoices, OperandChoices, SpaceSettings
 from narrower.searching.width_slots import width_slots
@@ -24,7 +24,6 @@ NOTHING_TO_CHOOSE = {
     "resize": "no layer is resized: none that can change has a channel_multiplier other than 1",
     "quantize_and_resize": "no layer is quantized or resized",
 }
-SEED = "search.search_space.seed"
 KEYS = {"data": "data_in", "weight": "weight", "bias": "bias"}
 
 
@@ -43,7 +42,7 @@ def build_space(
     chosen = _choices_by_layer(network, settings)
     slots: list[Slot] = []
     if channels is not None:
-        named = [layer_name(network, key) for key, _ in settings.layers] if settings.by == "name" else []
+        named = _matches(network, settings).keys if settings.by == "name" else ()
         slots += width_slots(channels, chosen, named, uniform=settings.uniform)
     slots += [
         _slot(network, layer, chosen[layer], auto_fraction)
@@ -55,76 +54,31 @@ def build_space(
     return Space(tuple(slots))
 
 
-def layer_name(network: Network, name: str) -> str:
-    """The layer that a name in either spelling means, ``seq_blocks.2`` or ``seq_blocks_2``.
+def passed_over(network: Network, settings: SpaceSettings) -> dict[str, str]:
+    """The keys of a space that match no layer, and why; where none matches, building it is an error."""
+    return dict(_matches(network, settings).unmatched)
 
-    Raises:
-        SettingsError: no such layer, or the name could mean two.
-    """
-    known = {**dict.fromkeys(network.layers), **{path: None for path, _ in network.module_types if path}}
-    if name in known:
-        return name
-    matches = [layer for layer in known if layer.replace(".", "_") == name.replace(".", "_")]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise SettingsError(f"{SEED}.{name}: could mean {' or '.join(matches)}; write it with dots")
-    layers = list(network.product_layers)
-    raise SettingsError(
-        f"{SEED}.{name}: {network.name} has no layer {name!r}{nearest(name, [*layers, *known])}; "
-        f"layers that can be quantized: {', '.join(layers)}"
-    )
+
+def _matches(network: Network, settings: SpaceSettings) -> Matches:
+    keys = {key: choices.families != (NOT_QUANTIZED,) for key, choices in settings.layers}
+    return match_layers(network, settings.by, keys)
 
 
 def _choices_by_layer(network: Network, settings: SpaceSettings) -> dict[str, LayerChoices]:
-    assign = {"name": _by_name, "type": _by_type, "regex": _by_regex}[settings.by]
-    found: dict[str, LayerChoices] = {}
-    for key, choices in settings.layers:
-        for layer in assign(network, key):
-            if layer in found and settings.by == "name":
-                raise SettingsError(f"{SEED}.{key}: layer {layer} is named twice")
-            found.setdefault(layer, choices)
+    matches, choices = _matches(network, settings), dict(settings.layers)
+    chooses = settings.default is not None and _chooses(settings.default)
+    if matches.unmatched and not matches.keys and not chooses:
+        raise SeveralMistakesError(f"{SEED}.{key}: {reason}" for key, reason in matches.unmatched.items())
+    found = {layer: choices[key] for layer, key in matches.keys.items()}
     if settings.default is not None:
         for layer in network.product_layers:
             found.setdefault(layer, settings.default)
-    for layer, choices in found.items():
-        if layer not in network.product_layers and choices.families != (NOT_QUANTIZED,):
-            raise SettingsError(
-                f"{SEED}.{layer}: {layer} has no operands to quantize; layers that have: "
-                f"{', '.join(network.product_layers)}"
-            )
     order = {layer: number for number, layer in enumerate(network.layers)}
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
 
 
-def _by_name(network: Network, key: str) -> Iterator[str]:
-    yield layer_name(network, key)
-
-
-def _by_type(network: Network, key: str) -> Iterator[str]:
-    kinds = {layer: operators[0].kind for layer, operators in network.product_layers.items()}
-    matches = [layer for layer, kind in kinds.items() if kind == key.lower()]
-    if not matches:
-        present = sorted(set(kinds.values()))
-        raise SettingsError(
-            f"{SEED}.{key}: {network.name} has no layer of type {key!r}{nearest(key, present)}; "
-            f"its types: {', '.join(present)}"
-        )
-    yield from matches
-
-
-def _by_regex(network: Network, key: str) -> Iterator[str]:
-    try:
-        pattern = re.compile(key)
-    except re.error as error:
-        raise SettingsError(f"{SEED}.{key}: not a regular expression: {error}") from None
-    matches = [layer for layer in network.product_layers if pattern.fullmatch(layer)]
-    if not matches:
-        raise SettingsError(
-            f"{SEED}.{key}: the pattern matches no layer that can be quantized; "
-            f"there are: {', '.join(network.product_layers)}"
-        )
-    yield from matches
+def _chooses(choices: LayerChoices) -> bool:
+    return choices.families != (NOT_QUANTIZED,) or set(choices.width.multipliers) > {1.0}
 
 
 def _slot(network: Network, layer: str, choices: LayerChoices, auto_fraction: AutoFraction) -> Slot:

@@ -44,14 +44,20 @@ def number(allowed: str, admits: Callable[[float], bool]) -> Callable[[Any], flo
 
 
 def one_of(names: Sequence[str]) -> Callable[[Any], str]:
-    """A check for one of several names; capitals, hyphens and underscores do not matter."""
+    """A check for one of several names; capitals do not matter, and hyphens are underscores."""
     spelled = {name.lower().replace("-", "_"): name for name in names}
+    return spelled_as(names, lambda value: spelled.get(value.lower().replace("-", "_")))
+
+
+def spelled_as(names: Sequence[str], canonical: Callable[[str], str | None]) -> Callable[[Any], str]:
+    """A check for one of several names in any spelling for which ``canonical`` gives the listed one."""
 
     def check(value: Any) -> str:
-        if not isinstance(value, str) or value.lower().replace("-", "_") not in spelled:
+        name = canonical(value) if isinstance(value, str) else None
+        if name is None:
             hint = nearest(value, names) if isinstance(value, str) else ""
             raise ValueError(f"found {shown(value)}{hint}; allowed: {', '.join(names)}")
-        return spelled[value.lower().replace("-", "_")]
+        return name
 
     return check
 

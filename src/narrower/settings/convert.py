@@ -21,7 +21,14 @@ from narrower.searching.space_settings import (
     WidthChoices,
 )
 from narrower.settings.checks import FAMILIES, SCOPES
-from narrower.settings.schema import SPACE_KINDS, CandidateTraining, LayerConfig, RunSettings, Table
+from narrower.settings.schema import (
+    SPACE_KINDS,
+    CandidateTraining,
+    LayerConfig,
+    MetricSettings,
+    RunSettings,
+    Table,
+)
 from narrower.tasks.training_settings import TrainingSettings
 
 
@@ -99,21 +106,81 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
 
 
 def objectives(settings: RunSettings) -> Objectives:
-    """What to improve."""
-    strategy = settings.search.strategy
-    each = tuple(
-        Objective(name, _direction(metric.direction) or METRICS[name].direction, metric.scale)
-        for name, metric in strategy.metrics.items()
+    """What to improve.
+
+    Raises:
+        SettingsError: beginning with the key, where a scale is negative without making sense in a sum.
+    """
+    setup = settings.search.strategy.setup
+    total = _direction(setup.direction) if setup.sum_scaled_metrics else None
+    return Objectives(
+        tuple(_objective(name, metric, total) for name, metric in settings.search.strategy.metrics.items()),
+        total,
     )
-    setup = strategy.setup
-    return Objectives(each, _direction(setup.direction) if setup.sum_scaled_metrics else None)
+
+
+def _objective(name: str, metric: MetricSettings, total: Direction | None) -> Objective:
+    """A metric whose direction is not that of the sum is subtracted; a negative scale says the same."""
+    direction = _direction(metric.direction) or METRICS[name].direction
+    if metric.scale < 0:
+        where = f"search.strategy.metrics.{name}.scale: found {metric.scale:g}"
+        if total is None:
+            raise SettingsError(
+                f"{where}; allowed: a number above 0 (below 0 with sum_scaled_metrics = true only)"
+            )
+        if direction == total:
+            raise SettingsError(
+                f"{where}: to {total} a sum from which {name} is subtracted contradicts {name}.direction = "
+                f"{direction!r}; allowed: a number above 0, or the other direction"
+            )
+    return Objective(name, direction, abs(metric.scale))
+
+
+def objective_notes(settings: RunSettings) -> tuple[str, ...]:
+    """What of the objectives' settings has another effect than one may think."""
+    strategy = settings.search.strategy
+    where = f"search.strategy.setup.direction: {strategy.setup.direction!r} has no effect"
+    if strategy.setup.direction is None:
+        return ()
+    if not strategy.setup.sum_scaled_metrics:
+        return (f"{where} without sum_scaled_metrics = true: each metric has a direction of its own",)
+    wanted = objectives(settings)
+    added = all(
+        metric.scale < 0 or o.direction == wanted.sum_direction
+        for o, metric in zip(wanted.each, strategy.metrics.values(), strict=True)
+    )
+    if added:
+        return ()
+    terms = " ".join(
+        f"{'+' if o.direction == wanted.sum_direction else '-'} {o.scale:g} x {o.metric}" for o in wanted.each
+    )
+    return (
+        f"{where} on what is better: in a sum each metric counts by its own direction, and "
+        f"{terms.removeprefix('+ ')} is {wanted.sum_direction}d (MASE/chop adds all of them)",
+    )
 
 
 def constraints(settings: RunSettings) -> tuple[Constraint, ...]:
-    """What must hold."""
-    return tuple(
-        Constraint(name, bound.min, bound.max) for name, bound in settings.search.strategy.constraints.items()
-    )
+    """What must hold: the table of constraints, and the bounds that metrics have of their own.
+
+    Raises:
+        SettingsError: beginning with the key, where a bound makes no sense.
+    """
+    strategy = settings.search.strategy
+    found = [Constraint(name, bound.min, bound.max) for name, bound in strategy.constraints.items()]
+    for name, metric in strategy.metrics.items():
+        low, high, where = metric.lower_bound, metric.upper_bound, f"search.strategy.metrics.{name}"
+        given = "lower_bound" if low is not None else "upper_bound"
+        if low is None and high is None:
+            continue
+        if name in strategy.constraints:
+            raise SettingsError(
+                f"{where}.{given}: {name} has bounds in search.strategy.constraints as well; give them once"
+            )
+        if low is not None and high is not None and low > high:
+            raise SettingsError(f"{where}.lower_bound: found {low:g}, above upper_bound = {high:g}")
+        found.append(Constraint(name, low, high))
+    return tuple(found)
 
 
 def search_options(settings: RunSettings) -> SearchOptions:
@@ -215,9 +282,9 @@ def _given(table: Table) -> list[str]:
 
 
 def _multipliers(config: LayerConfig, names: Sequence[str], kind: Kind) -> tuple[float, ...]:
-    """Multipliers of a layer's outputs; those of a layer that is resized at its inputs only do nothing."""
+    """Multipliers of a layer's outputs; a layer that is resized at its inputs only has none of its own."""
     own = config.channel_multiplier or ()
     stays = [name for name in names if name in ("input_only", "NA")]
     if not own or not stays or kind != "resize":
         return own
-    return (1.0,) if len(stays) == len(names) else tuple(dict.fromkeys((1.0, *own)))
+    return () if len(stays) == len(names) else tuple(dict.fromkeys((1.0, *own)))

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,13 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from narrower.errors import SettingsError, nearest
+from narrower.errors import SettingsError, SeveralMistakesError, nearest
 from narrower.settings.checks import shown
 from narrower.settings.locate import line_of, line_of_text
+from narrower.settings.respell import respelled
 from narrower.settings.schema import RunSettings
 
+Key = tuple[str, ...]
 _LIKE_A_KEY = re.compile(r"[a-z_]+(\.\S+)*")
 # Keys that files written for MASE/chop carry and that have no meaning here.
 WITHOUT_MEANING = frozenset(
@@ -38,6 +40,7 @@ class LoadedSettings:
 
     settings: RunSettings
     ignored: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what else was made of the file
 
 
 def load_settings(path: Path) -> LoadedSettings:
@@ -57,13 +60,15 @@ def load_settings(path: Path) -> LoadedSettings:
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     kept, ignored = _without_meaningless(tables, ())
+    found = respelled(kept)
+    ignored += found.ignored
     try:
-        settings = RunSettings.model_validate(kept)
+        settings = RunSettings.model_validate(found.tables)
     except ValidationError as error:
-        raise SettingsError(explain(error, str(path), text)) from None
+        raise SettingsError(explain(error, str(path), text, found.place)) from None
     if settings.load_type is not None and settings.load_name is None:
         ignored.append("load_type")  # of no file
-    return LoadedSettings(settings, tuple(ignored))
+    return LoadedSettings(settings, tuple(ignored), tuple(found.notes))
 
 
 @contextmanager
@@ -72,10 +77,16 @@ def located(path: Path) -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        key = str(error).partition(": ")[0]
-        is_key = path.is_file() and _LIKE_A_KEY.fullmatch(key)  # options of the command line have no lines
-        line = line_of_text(path.read_text(encoding="utf-8"), key) if is_key else None
-        raise SettingsError(f"{path}:{line}: {error}" if line else f"{path}: {error}") from error
+        # options of the command line have no lines
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        mistakes = error.mistakes if isinstance(error, SeveralMistakesError) else (str(error),)
+        raise SeveralMistakesError(_located(path, text, mistake) for mistake in mistakes) from error
+
+
+def _located(path: Path, text: str, mistake: str) -> str:
+    key = mistake.partition(": ")[0]
+    line = line_of_text(text, key) if text and _LIKE_A_KEY.fullmatch(key) else None
+    return f"{path}:{line}: {mistake}" if line else f"{path}: {mistake}"
 
 
 def _without_meaningless(table: Mapping[str, Any], at: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
@@ -93,15 +104,19 @@ def _without_meaningless(table: Mapping[str, Any], at: tuple[str, ...]) -> tuple
     return kept, ignored
 
 
-def explain(error: ValidationError, path: str, text: str) -> str:
-    """The first problem with its line; a key that is not known comes before what may be missing for it."""
+def explain(error: ValidationError, path: str, text: str, place: Callable[[Key], Key] = tuple) -> str:
+    """The first problem with its line; a key that is not known comes before what may be missing for it.
+
+    ``place`` tells where in the file a key of the schema stands.
+    """
     messages = []
     problems = error.errors(include_url=False)
     for problem in sorted(problems, key=lambda problem: problem["type"] != "extra_forbidden"):
         location = [part for part in problem["loc"] if part != "[key]"]
-        line = line_of(text, location)
+        key = place(tuple(str(part) for part in location))
+        line = line_of(text, key)
         where = f"{path}:{line}" if line else path
-        messages.append(f"{where}: {_key(location)}{_what(problem, location)}")
+        messages.append(f"{where}: {_key(key)}{_what(problem, location)}")
     unique = list(dict.fromkeys(messages))
     return unique[0] + (f" (and {len(unique) - 1} more mistakes)" if len(unique) > 1 else "")
 

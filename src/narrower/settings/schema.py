@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
 from narrower.searching.objective import ARTEFACT_METRICS, METRICS
-from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS
+from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import Kind
 from narrower.settings import checks
 from narrower.tasks.catalogue import DATA_SETS, MODELS, canonical_name
@@ -21,6 +21,9 @@ Multipliers = Annotated[tuple[float, ...], PlainValidator(checks.list_of(checks.
 Names = Annotated[tuple[str, ...], PlainValidator(checks.list_of(checks.text, "['seq_blocks_2']"))]
 Positive = Annotated[
     float, PlainValidator(checks.number("a number above 0", lambda x: isfinite(x) and x > 0))
+]
+NotZero = Annotated[
+    float, PlainValidator(checks.number("a number above 0", lambda x: isfinite(x) and x != 0))
 ]
 Finite = Annotated[float, PlainValidator(checks.number("a finite number", isfinite))]
 Direction = Annotated[str, PlainValidator(checks.one_of(("maximize", "minimize")))]
@@ -146,7 +149,7 @@ class StrategySetup(Table):
     n_jobs: Annotated[int, PlainValidator(checks.whole_number(1, 64))] = 1
     n_trials: Count | None = None
     timeout: Positive | None = None
-    sampler: Annotated[str, PlainValidator(checks.one_of(tuple(SAMPLERS)))]
+    sampler: Annotated[str, PlainValidator(checks.spelled_as(tuple(SAMPLERS), spelled_sampler))]
     sum_scaled_metrics: Switch = False
     direction: Direction | None = None
     batch: Count | None = None
@@ -167,10 +170,15 @@ class StrategySetup(Table):
 
 
 class MetricSettings(Table):
-    """``[search.strategy.metrics]``: an objective. Without a direction, the metric's own."""
+    """``[search.strategy.metrics]``: an objective, and bounds of it. Without a direction, the metric's own.
 
-    scale: Positive = 1.0
+    A negative scale means something in a sum only (``settings/convert.py``).
+    """
+
+    scale: NotZero = 1.0
     direction: Direction | None = None
+    lower_bound: Finite | None = None
+    upper_bound: Finite | None = None
 
 
 class Bound(Table):

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from narrower.cost.network_cost import Convention, NetworkCost
-from narrower.errors import NarrowerError, SettingsError
+from narrower.errors import NarrowerError, SettingsError, nearest
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
@@ -21,14 +21,16 @@ from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.preparation.preparation import Subject
 from narrower.preparation.settings import PreparationSettings, SharedSettings
-from narrower.searching.build_space import build_space
+from narrower.searching.build_space import build_space, passed_over
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
+from narrower.searching.match_layers import SEED
 from narrower.searching.objective import ARTEFACT_METRICS, Constraint, Objectives
 from narrower.searching.options import SearchOptions
 from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings import convert
 from narrower.settings.schema import DATA_LOADERS, RunSettings
+from narrower.study.machine import WAYS_OUT, is_file
 from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.datasets import DataSet, Part, load_data_set
 from narrower.tasks.models import build_model
@@ -46,7 +48,7 @@ class Problem:
 
     ``model`` is as it was built until it is given its weights, then as plans are applied to it. ``part`` are
     the samples that plans are scored on. ``preparation`` says how plans get their weights. Where widths are
-    searched, ``channels`` are the model's groups.
+    searched, ``channels`` are the model's groups. ``notes`` say what of the settings was passed over.
     """
 
     model_name: str
@@ -64,6 +66,7 @@ class Problem:
     convention: Convention = "narrower"
     preparation: PreparationSettings = field(default_factory=SharedSettings)
     channels: Channels | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def shares_weights(self) -> bool:
@@ -164,10 +167,23 @@ def pose(settings: RunSettings) -> Problem:
         convention=strategy.hw_runner.average_bitwidth.convention,  # type: ignore[arg-type]
         preparation=preparation,
         channels=channels,
+        notes=(*convert.objective_notes(settings), *_passed_over(program.network, space_settings)),
     )
     check_possible(problem)
     check_bounded(problem)
     return problem
+
+
+def _passed_over(network: Network, settings: SpaceSettings) -> tuple[str, ...]:
+    """One sentence for all keys of the space that match no layer."""
+    keys = passed_over(network, settings)
+    if not keys:
+        return ()
+    products = network.product_layers
+    kinds = {operators[0].kind for operators in products.values()}
+    known = {"name": tuple(products), "type": tuple(sorted(kinds)), "regex": ()}[settings.by]
+    seeds = ", ".join(f"{SEED}.{key}{nearest(key, known)}" for key in keys)
+    return (f"passed over, since no layer of {network.name} that could be changed matches: {seeds}",)
 
 
 def _resized_cost(channels: Channels, convention: Convention, widths: Mapping[str, float]) -> NetworkCost:
@@ -269,6 +285,8 @@ def named_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
         SettingsError: beginning with the key, where they cannot be read or do not fit.
     """
     with _about("load_name"):
+        if not is_file(path):
+            raise SettingsError(f"{path} is not on this machine; allowed is {WAYS_OUT}")
         return given_weights(problem, path, say=say)
 
 

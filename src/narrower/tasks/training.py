@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.errors import NarrowerError, SettingsError, nearest
+from narrower.tasks.accelerator import accelerators
 from narrower.tasks.batches import Batches
 from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.parts import DataSet
@@ -116,12 +117,7 @@ def check_accelerator(name: str) -> None:
     Raises:
         SettingsError: with what it has.
     """
-    has = {
-        "cpu": True,
-        "auto": True,
-        "gpu": torch.cuda.is_available() or torch.backends.mps.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    has = accelerators()
     usable = [known for known, is_there in has.items() if is_there]
     if name not in usable:
         what = "this machine has none" if name in has else f"unknown{nearest(name, has)}"

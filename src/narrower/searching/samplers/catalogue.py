@@ -25,12 +25,24 @@ def default_sampler(trials: int | None) -> str:
 
 
 def canonical_sampler(name: str) -> str:
-    """The listed spelling; hyphens and capitals do not matter.
+    """The listed spelling; ``brute-force``, ``BruteForce`` and ``brute`` are all ``brute_force``.
 
     Raises:
         UnknownNameError: no such sampler.
     """
-    spelled = name.lower().replace("-", "_")
-    if spelled not in SAMPLERS:
+    spelled = spelled_sampler(name)
+    if spelled is None:
         raise unknown_name("sampler", name, SAMPLERS)
     return spelled
+
+
+def spelled_sampler(name: str) -> str | None:
+    """The same; None where there is no such sampler."""
+    return _SPELLINGS.get(name.lower().replace("-", "_"))
+
+
+_SPELLINGS = {spelling: name for name in SAMPLERS for spelling in (name, name.replace("_", ""))} | {
+    "brute": "brute_force",
+    "nsga_ii": "nsgaii",
+    "nsga_iii": "nsgaiii",
+}

@@ -1,0 +1,44 @@
+"""What a settings file names that this machine does not have: an accelerator, a file of weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from narrower.settings.convert import weights_file
+from narrower.settings.load import LoadedSettings
+from narrower.tasks.accelerator import accelerators
+
+
+def on_this_machine(loaded: LoadedSettings) -> LoadedSettings:
+    """The settings with the CPU in the place of an accelerator that is not here, which a note says."""
+    wanted = loaded.settings.accelerator
+    if accelerators()[wanted]:
+        return loaded
+    settings = loaded.settings.model_copy(update={"accelerator": "cpu"})
+    note = f"accelerator: found {wanted!r}, which this machine does not have; goes on on the CPU"
+    return replace(loaded, settings=settings, notes=(*loaded.notes, note))
+
+
+def present_weights(loaded: LoadedSettings, given: Path | None) -> tuple[Path | None, str | None]:
+    """The file of weights, and why the one that the settings name is left out: it is not on this machine.
+
+    Raises:
+        SettingsError: the settings name a pickled graph.
+    """
+    path = weights_file(loaded.settings, given)
+    if path is None or given is not None or is_file(path):
+        return path, None
+    return None, f"load_name: {path} is not on this machine; 'narrower search' needs {WAYS_OUT}"
+
+
+WAYS_OUT = (
+    "one of these: --load FILE; load_name = a file that is here; no load_name at all, so that the model is "
+    "trained first"
+)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
