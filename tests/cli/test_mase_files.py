@@ -50,7 +50,9 @@ def test_seeds_that_match_no_layer_are_passed_over_with_one_warning(run_narrower
             assert (f"seed.{seed}" in warning) != matches
 
 
-def test_a_misspelt_layer_among_others_is_passed_over_with_the_nearest_name(run_narrower: RunNarrower) -> None:
+def test_a_misspelt_layer_among_others_is_passed_over_with_the_nearest_name(
+    run_narrower: RunNarrower,
+) -> None:
     code, out, err = run_narrower("check", changed(layers=("seq_blocks_2", "seq_block_5")))
     assert code == 0
     assert "space: 6 plans" in out

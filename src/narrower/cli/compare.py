@@ -66,8 +66,7 @@ def compare(
     with located(config):
         source = weights_file(loaded.settings, load)
         problem = pose(loaded.settings)
-        for text in problem.notes:
-            warn(text)
+        warn(*problem.notes)
         if source is not None:
             problem = (given_weights if load else named_weights)(problem, source)
     project = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"

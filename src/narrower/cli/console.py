@@ -45,9 +45,10 @@ def note(text: str) -> None:
     tell(f"note: {text}")
 
 
-def warn(text: str) -> None:
-    """Say on stderr what the user should look at."""
-    messages().print(f"warning: {plain(text)}", style="yellow")
+def warn(*texts: str) -> None:
+    """Say on stderr what the user should look at, a line for each text."""
+    for text in texts:
+        messages().print(f"warning: {plain(text)}", style="yellow")
 
 
 def fail(text: str) -> None:

@@ -179,8 +179,7 @@ def _run(
     with located(file or Path("options")):
         source = None if run else weights_file(loaded.settings, load)  # a run has its weights
         problem = pose(loaded.settings)
-        for text in problem.notes:
-            warn(text)
+        warn(*problem.notes)
         if source is not None:
             problem = (given_weights if load else named_weights)(problem, source, say=note)
     if jobs is not None:
@@ -207,8 +206,7 @@ def _run(
             problem = initial_weights(
                 problem, loaded.settings, target, say=say, show_progress=messages().is_terminal
             )
-        for warning in unseen_widths(problem):
-            warn(warning)
+        warn(*unseen_widths(problem))
         for warning in (*loaded.notes, *problem.notes, *unseen_widths(problem)):
             log.write(f"warning: {warning}")
         with (
@@ -250,5 +248,4 @@ def say_ignored(loaded: LoadedSettings) -> None:
     """Name the keys of a file that mean nothing here, in one warning, and what else was made of it."""
     if loaded.ignored:
         warn(f"without meaning here and passed over: {', '.join(loaded.ignored)}")
-    for text in loaded.notes:
-        warn(text)
+    warn(*loaded.notes)
