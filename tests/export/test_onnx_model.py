@@ -19,6 +19,7 @@ from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
 from narrower.tasks.models import build_model
+from narrower.tasks.sizes import Sizes
 from tests import zoo
 from tests.export.plans import uniform
 
@@ -28,7 +29,7 @@ SHIPPED = {
     "digits-mlp": (1, 8, 8),
     "digits-cnn": (1, 8, 8),
     "resnet20": (3, 32, 32),
-    "vgg7": (3, 32, 32),
+    "vgg7": (3, 8, 8),
 }
 EXPRESSIBLE = [name for name in zoo.MODELS if name != "views"]
 EXACT = ["residual", "shared", "convolution1d"]  # the others hold tanh or softmax
@@ -57,7 +58,7 @@ def _exported(
 
 def _shipped(name: str) -> tuple[Program, Tensor]:
     torch.manual_seed(0)
-    model = build_model(name)
+    model = build_model(name, sizes=Sizes(SHIPPED[name], 10))
     inputs = torch.randn(40, *SHIPPED[name])
     with torch.no_grad():
         model.train()(inputs)

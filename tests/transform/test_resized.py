@@ -17,6 +17,7 @@ from narrower.graph.groups import Channels
 from narrower.graph.trace import trace
 from narrower.study.resized_files import load_resized, save_resized
 from narrower.tasks.models import build_model
+from narrower.tasks.sizes import Sizes
 from narrower.transform.resized import TaylorData, resize, wanted_counts, with_counts
 from narrower.transform.tried_channels import groups, tried_channels
 from tests import width_zoo, zoo
@@ -28,13 +29,14 @@ MODELS: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
 SHIPPED = {
     "jsc-toy": (16,), "jsc-three-linear-relu": (16,), "digits-mlp": (1, 8, 8), "digits-cnn": (1, 8, 8),
 }  # fmt: skip
-LARGE = {"resnet20": (3, 32, 32), "vgg7": (3, 32, 32)}
+LARGE = {"resnet20": (3, 32, 32), "vgg7": (3, 8, 8)}
 GROWN = (1.5, 2.0)
 
 
 def shipped(name: str) -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
-    model, inputs = build_model(name), torch.randn(3, *(SHIPPED | LARGE)[name])
+    shape = (SHIPPED | LARGE)[name]
+    model, inputs = build_model(name, sizes=Sizes(shape, 10)), torch.randn(3, *shape)
     with torch.no_grad():
         model.train()(inputs)
     return model.eval(), inputs

@@ -107,7 +107,8 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
                 f"{run.path}: trial {number} had weights of its own, and only those of the front's "
                 "members are kept (narrower show lists them)"
             )
-    return [Subject(load_parts(kept[n])[0], problem.model_name, plans[n], problem.data, n) for n in wanted]
+    models = {n: load_parts(path, problem.model)[0] for n, path in kept.items()}
+    return [Subject(models[n], problem.model_name, plans[n], problem.data, n) for n in wanted]
 
 
 def _print_manifest(manifest: "Manifest") -> None:

@@ -8,7 +8,8 @@ import typer
 
 from narrower.cli.console import print_json, print_table
 from narrower.errors import SettingsError
-from narrower.tasks.catalogue import MODELS
+from narrower.tasks.catalogue import model_note
+from narrower.tasks.sizes import USUAL_CLASSES, Sizes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,11 +32,11 @@ def groups(
     as_json: Json = False,
 ) -> None:
     """Print the groups of channels of MODEL, and why some cannot change."""
-    example = example_for(model, dataset, shape, data_path)
+    example, sizes = example_for(model, dataset, shape, data_path)
     from narrower.tasks.models import build_model
     from narrower.transform.tried_channels import groups as groups_of
 
-    found = groups_of(build_model(model).eval(), example)
+    found = groups_of(build_model(model, sizes=sizes).eval(), example)
     if as_json:
         print_json([asdict(group) for group in found])
         return
@@ -52,18 +53,21 @@ def groups(
     print_table(("layers", "channels", "tensors", "can change", "note"), rows)
 
 
-def example_for(model: str, dataset: str | None, shape: str | None, data_path: Path | None) -> "Tensor":
-    """Three samples for a model.
+def example_for(
+    model: str, dataset: str | None, shape: str | None, data_path: Path | None
+) -> "tuple[Tensor, Sizes]":
+    """Three samples for a model, and the sizes that it has for them.
 
     Raises:
         SettingsError: nothing says what it takes.
     """
-    known = MODELS.get(model.lower())
+    known = model_note(model)
     name = dataset or (known.data_set if known and shape is None else None)
     if name is not None:
         from narrower.tasks.datasets import load_data_set
 
-        return load_data_set(name, path=data_path).train.inputs[:3]
+        data = load_data_set(name, path=data_path)
+        return data.train.inputs[:3], data.sizes
     sizes = [size.strip() for size in (shape or "").split(",")]
     if not all(size.isdigit() and int(size) > 0 for size in sizes):
         raise SettingsError(
@@ -72,4 +76,5 @@ def example_for(model: str, dataset: str | None, shape: str | None, data_path: P
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(3, *map(int, sizes), generator=generator)
+    sample = tuple(map(int, sizes))
+    return torch.randn(3, *sample, generator=generator), Sizes(sample, USUAL_CLASSES)

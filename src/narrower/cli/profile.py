@@ -12,6 +12,7 @@ from narrower.cli.train import DataPath, Dataset, Json, Model
 from narrower.cost.chop import ChopProfile, chop_profile
 from narrower.cost.profile import Profile
 from narrower.cost.profile import profile as own_profile
+from narrower.tasks.catalogue import model_name
 
 if TYPE_CHECKING:
     from narrower.export.latency import LatencyRow
@@ -44,16 +45,17 @@ def profile(
 
     macs, flops and bitops are for one sample, unless --convention chop counts the whole batch.
     """
+    model = model_name(model)
     from narrower.graph.called_modules import trace_or_call
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.datasets import load_data_set
     from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit
 
-    network = build_model(model)
+    data = load_data_set(dataset, path=data_path)
+    network = build_model(model, sizes=data.sizes)
     if load is not None:
         network = load_weights(network, load, say=note)
-    data = load_data_set(dataset, path=data_path)
     check_fit(network, data)
     program = trace_or_call(network, data.train.inputs[:3], model)
     found: Profile | ChopProfile

@@ -53,7 +53,7 @@ def resize(
 ) -> None:
     """Resize layers of MODEL, print its layers before and after, and save it.
 
-    narrower.load_resized(FILE) loads it back.
+    narrower.load_resized(FILE) loads it back, with model=... where the model is your own.
     """
     factors = {layer: _number("--set", layer, text) for layer, text in _pairs("--set", multipliers)}
     counts = {
@@ -64,14 +64,14 @@ def resize(
     if output.suffix != ".safetensors":
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
     check_output(output)
-    example = example_for(model, dataset, shape, data_path)
+    example, sizes = example_for(model, dataset, shape, data_path)
     from narrower.graph.trace import trace
     from narrower.study.resized_files import save_resized
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.models import build_model
     from narrower.transform.resized import resize as resized
 
-    before = build_model(model, seed=seed).eval()
+    before = build_model(model, seed=seed, sizes=sizes).eval()
     if load is not None:
         before = load_weights(before, load, say=note).eval()
     after = resized(before, example, factors, channels=counts, weights=init.value, seed=seed)

@@ -9,6 +9,7 @@ import typer
 from narrower.cli.console import note, print_json, print_table
 from narrower.cli.train import DataPath, Dataset, Json, Model
 from narrower.intervals import wilson_interval
+from narrower.tasks.catalogue import model_name
 
 Load = Annotated[
     Path, typer.Option("--load", help="Weights: a Lightning checkpoint, a state dict or safetensors.")
@@ -25,13 +26,14 @@ def test(
     as_json: Json = False,
 ) -> None:
     """Print accuracy and loss of MODEL with the weights of a file, on each part of DATASET."""
+    model = model_name(model)
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.datasets import load_data_set
     from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit, score
 
-    network = load_weights(build_model(model), load, say=note)
     data = load_data_set(dataset, path=data_path)
+    network = load_weights(build_model(model, sizes=data.sizes), load, say=note)
     check_fit(network, data)
     parts: dict[str, dict[str, object]] = {}
     rows: list[tuple[object, ...]] = []

@@ -10,6 +10,7 @@ from narrower.cli.console import messages, note, print_json, print_table, tell
 from narrower.errors import RunError
 from narrower.intervals import wilson_interval
 from narrower.store.run_directory import RUNS, RunDirectory
+from narrower.tasks.catalogue import model_name
 from narrower.tasks.training_settings import TrainingSettings
 
 DEFAULTS = TrainingSettings()
@@ -59,15 +60,16 @@ def train(
     """
     settings = TrainingSettings(max_epochs, batch_size, learning_rate, seed, accelerator)
     run = untrained_run(project or f"{model}-{dataset}")
+    model = model_name(model)
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.datasets import load_data_set
     from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit
 
-    network = build_model(model, seed=seed)
+    data = load_data_set(dataset, path=data_path)
+    network = build_model(model, seed=seed, sizes=data.sizes)
     if load is not None:
         network = load_weights(network, load, say=note)
-    data = load_data_set(dataset, path=data_path)
     check_fit(network, data)
     from narrower.tasks import training
 

@@ -9,18 +9,28 @@ from narrower.cli.console import answer, print_json
 from narrower.errors import SettingsError
 from narrower.files import check_output
 from narrower.settings.transform_file import load_transform_file
+from narrower.tasks.catalogue import model_name
 
 Config = Annotated[
     Path, typer.Option("--config", help="Model, weights and plan, as 'narrower pick' prints them.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="Instead of the file's model: a name, or package.module:callable."),
 ]
 Output = Annotated[Path, typer.Option("--output", help="Where to write the model (safetensors).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def transform(config: Config, output: Output = Path("model.safetensors"), as_json: Json = False) -> None:
+def transform(
+    config: Config,
+    model: Model = None,
+    output: Output = Path("model.safetensors"),
+    as_json: Json = False,
+) -> None:
     """Apply the plan of a file and save the model with its plan.
 
-    narrower.load_compressed(FILE) loads it back.
+    narrower.load_compressed(FILE) loads it back, with model=... where the model is your own.
     """
     wanted = load_transform_file(config)
     if output.suffix != ".safetensors":
@@ -29,10 +39,11 @@ def transform(config: Config, output: Output = Path("model.safetensors"), as_jso
     from narrower.export.compressed import save_compressed
     from narrower.study.resized_files import planned_model
 
-    model = planned_model(wanted.model, wanted.load, wanted.plan)
-    save_compressed(model, wanted.model, wanted.plan, output)
+    name = model_name(model or wanted.model)
+    planned = planned_model(name, wanted.load, wanted.plan)
+    save_compressed(planned, name, wanted.plan, output)
     size = output.stat().st_size
     if as_json:
-        print_json({"model": wanted.model, "output": str(output), "bytes": size})
+        print_json({"model": name, "output": str(output), "bytes": size})
     else:
-        answer(f"{output}: {wanted.model}, {len(wanted.plan.layers)} layers planned, {size:,} bytes")
+        answer(f"{output}: {name}, {len(wanted.plan.layers)} layers planned, {size:,} bytes")

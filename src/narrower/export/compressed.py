@@ -17,7 +17,7 @@ from narrower.formats.fixed import FixedPoint
 from narrower.formats.text import parse_format
 from narrower.plan import Plan, plan_from_dict, plan_to_dict
 from narrower.tasks.checkpoints import load_weights, save_weights, structure_note, structured_like
-from narrower.tasks.models import build_model
+from narrower.tasks.models import model_of_file
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.quantized import quantized
 
@@ -65,20 +65,22 @@ def save_packed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> No
         save_file(tensors, partial, metadata)
 
 
-def load_compressed(path: Path | str) -> nn.Module:
+def load_compressed(path: Path | str, model: nn.Module | str | None = None) -> nn.Module:
     """Load what ``save_compressed`` or ``save_packed`` wrote: a model that rounds as its plan says.
 
-    It is in evaluation mode.
+    It is in evaluation mode. ``model`` is the module, or its name, where it is not one of the program's own.
 
     Raises:
         CheckpointError: not such a file, or its model or plan cannot be had.
     """
-    model, plan = load_parts(path)
-    return quantized(model, plan.formats).eval()
+    loaded, plan = load_parts(path, model)
+    return quantized(loaded, plan.formats).eval()
 
 
-def load_parts(path: Path | str) -> tuple[nn.Module, Plan]:
+def load_parts(path: Path | str, model: nn.Module | str | None = None) -> tuple[nn.Module, Plan]:
     """The float32 model of such a file, at the widths of its plan, and the plan.
+
+    ``model`` is the module (of any widths), or its name, where it is not one of the program's own.
 
     Raises:
         CheckpointError: not such a file, or its model or plan cannot be had.
@@ -90,19 +92,19 @@ def load_parts(path: Path | str) -> tuple[nn.Module, Plan]:
         packed = json.loads(metadata.get(PACKED, "{}"))
     except (ValueError, NarrowerError) as error:
         raise CheckpointError(f"{path}: its plan cannot be read: {error}") from error
-    model = build_model(name)
+    built = model_of_file(path, name, model)
     if not packed and not plan.widths:
-        return load_weights(model, path), plan
-    model, tensors = structured_like(model, path), load_file(path)
+        return load_weights(built, path), plan
+    built, tensors = structured_like(built, path), load_file(path)
     try:
         for tensor, described in packed.items():
             tensors[tensor] = _unpacked(tensors[tensor], described)
         if plan.widths:
-            return with_tensors(model, tensors), plan
-        model.load_state_dict(tensors)
+            return with_tensors(built, tensors), plan
+        built.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, NarrowerError) as error:
         raise CheckpointError(f"{path} does not fit {name}: {error}") from error
-    return model, plan
+    return built, plan
 
 
 def plan_of(path: Path) -> Plan | None:

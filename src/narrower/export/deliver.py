@@ -167,7 +167,7 @@ def _safetensors(case: Case, directory: Path) -> Delivery:
     path = directory / "model.safetensors"
     subject = case.subject
     save_packed(subject.model, subject.model_name, subject.plan, path)
-    model, plan = load_parts(path)
+    model, plan = load_parts(path, subject.model)
     program = lower(trace(model, subject.data.train.inputs[:3], subject.model_name))
     check = compare(
         own_outputs(program, plan.formats, case.inputs), case.outputs, "PyTorch", "loaded back, deployed form"

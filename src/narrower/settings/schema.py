@@ -9,7 +9,7 @@ from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import Kind
 from narrower.settings import checks
-from narrower.tasks.catalogue import DATA_SETS, MODELS, canonical_name
+from narrower.tasks.catalogue import DATA_SETS, canonical_name, model_name
 
 Count = Annotated[int, PlainValidator(checks.whole_number(1))]
 SeedNumber = Annotated[int, PlainValidator(checks.whole_number(0, 2**31 - 1))]
@@ -265,7 +265,7 @@ class Search(Table):
 class RunSettings(Table):
     """A whole settings file."""
 
-    model: Annotated[str, _named("model", MODELS)]
+    model: Annotated[str, PlainValidator(checks.known(model_name))]
     dataset: Annotated[str, _named("data set", DATA_SETS)]
     data_path: Text | None = None
     task: Annotated[str, PlainValidator(checks.one_of(("cls",)))] = "cls"

@@ -158,7 +158,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     uniform: bool,
 ) -> Problem:
     data_set = load_data_set(data) if isinstance(data, str) else data
-    module = build_model(model, seed=seed) if isinstance(model, str) else model
+    module = build_model(model, seed=seed, sizes=data_set.sizes) if isinstance(model, str) else model
     check_fit(module, data_set)
     name = model if isinstance(model, str) else type(model).__name__
     program = trace_or_call(module, data_set.train.inputs[:3], name)

@@ -135,7 +135,7 @@ def pose(settings: RunSettings) -> Problem:
         data = load_data_set(settings.dataset, path=path)
     space_settings = convert.space_settings(settings)
     with _about("model"):
-        model = build_model(settings.model, seed=settings.seed)
+        model = build_model(settings.model, seed=settings.seed, sizes=data.sizes)
         check_fit(model, data)
         deployed = _deployed(model, data, space_settings)
         program = trace_or_call(deployed, data.train.inputs[:3], settings.model)

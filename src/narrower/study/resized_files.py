@@ -9,10 +9,10 @@ from torch import nn
 from narrower.errors import CheckpointError
 from narrower.export.compressed import load_parts, plan_of
 from narrower.plan import Plan
-from narrower.tasks.catalogue import MODELS
-from narrower.tasks.checkpoints import load_weights, save_weights
+from narrower.tasks.catalogue import model_note
+from narrower.tasks.checkpoints import load_weights, save_weights, sizes_in
 from narrower.tasks.datasets import load_data_set
-from narrower.tasks.models import build_model
+from narrower.tasks.models import build_model, model_of_file
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.resized import resize
 
@@ -30,15 +30,15 @@ def planned_model(name: str, weights: Path, plan: Plan) -> nn.Module:
     Raises:
         NarrowerError: the file cannot be read, or the model cannot have these widths.
     """
-    if not plan.widths:
-        return load_weights(build_model(name), weights)
-    if plan_of(weights) is not None:
-        model, held = load_parts(weights)
+    if plan.widths and plan_of(weights) is not None:
+        model, held = load_parts(weights, name)
         if held.widths == plan.widths:
             return model
         raise CheckpointError(f"{weights}: holds a model of the widths {held.widths}, not of {plan.widths}")
-    model = load_weights(build_model(name), weights)
-    known = MODELS.get(name.lower())
+    model = load_weights(build_model(name, sizes=sizes_in(weights)), weights)
+    if not plan.widths:
+        return model
+    known = model_note(name)
     if known is None:
         raise CheckpointError(
             f"{weights}: holds {name} at its own widths; resize it first (narrower resize {name} --set ...)"
@@ -46,12 +46,15 @@ def planned_model(name: str, weights: Path, plan: Plan) -> nn.Module:
     return resize(model, load_data_set(known.data_set).train.inputs[:3], plan.widths)
 
 
-def load_resized(path: Path | str) -> nn.Module:
+def load_resized(path: Path | str, model: nn.Module | str | None = None) -> nn.Module:
     """The resized model of a file, in evaluation mode.
+
+    ``model`` is the module (of any widths), or its name, where it is not one of the program's own.
 
     Raises:
         CheckpointError: the file cannot be read, or is none of ``save_resized``.
     """
+    path = Path(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             note = (file.metadata() or {}).get(KEY)
@@ -60,4 +63,8 @@ def load_resized(path: Path | str) -> nn.Module:
         raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from None
     if note is None:
         raise CheckpointError(f"{path}: holds no resized model; narrower resize writes such files")
-    return with_tensors(build_model(json.loads(note)["model"]), tensors).eval()
+    try:
+        named = str(json.loads(note)["model"])
+    except (ValueError, TypeError, KeyError):
+        raise CheckpointError(f"{path}: its note {note!r} names no model") from None
+    return with_tensors(model_of_file(path, named, model), tensors).eval()

@@ -23,9 +23,13 @@ MODELS: dict[str, ModelNote] = {
     "jsc-three-linear-relu": ModelNote("jet tagger 16-16-16-5, ReLU after each layer", "jets"),
     "digits-mlp": ModelNote("64-32-32-10 for 8x8 digits", "digits"),
     "digits-cnn": ModelNote("two convolutions and a linear layer for 8x8 digits", "digits"),
-    "resnet20": ModelNote("residual net for 32x32 colour images, 0.27 million parameters", "digits32"),
-    "vgg7": ModelNote("plain convolutional net for 32x32 colour images, 0.55 million parameters", "digits32"),
+    "resnet20": ModelNote("residual net for images, 0.27 million parameters", "digits32"),
+    "vgg7": ModelNote("plain convolutional net for images, 14 million parameters at 3x32x32", "digits32"),
+    "toy": ModelNote("two hidden layers of 8 for samples of any shape", "digits32"),
+    "toy-tiny": ModelNote("one hidden layer of 2 for samples of any shape", "digits32"),
 }
+# What others call them.
+OTHER_NAMES = {"jsc-three-linear-layers": "jsc-three-linear"}
 
 DATA_SETS: dict[str, str] = {
     "jets": "five kinds of jets from simulated LHC collisions, 16 features; ships with the package",
@@ -35,6 +39,25 @@ DATA_SETS: dict[str, str] = {
 }
 
 
+def model_name(name: str) -> str:
+    """The listed spelling of a model's name, or the reference ``package.module:name`` as it is.
+
+    Raises:
+        UnknownNameError: it is neither.
+    """
+    return name if ":" in name else canonical_name("model", name, MODELS)
+
+
+def model_note(name: str) -> ModelNote | None:
+    """What is listed of a model; None where it is the user's own, or unknown."""
+    return MODELS.get(_spelled(name))
+
+
+def _spelled(name: str) -> str:
+    spelled = name.lower().replace("_", "-")
+    return OTHER_NAMES.get(spelled, spelled)
+
+
 def canonical_name(what: str, name: str, known: Iterable[str]) -> str:
     """The listed spelling of a name; underscores and hyphens are the same, and so are capitals.
 
@@ -42,7 +65,7 @@ def canonical_name(what: str, name: str, known: Iterable[str]) -> str:
         UnknownNameError: the name is not listed.
     """
     names = list(known)
-    spelled = name.lower().replace("_", "-")
+    spelled = _spelled(name)
     if spelled not in names:
         raise unknown_name(what, name, [*names, "package.module:name"])
     return spelled

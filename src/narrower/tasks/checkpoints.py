@@ -13,9 +13,11 @@ from narrower.errors import CheckpointError, ModelError
 from narrower.files import replacing
 from narrower.graph.folding import folded_layers, with_folded_layers
 from narrower.tasks.checkpoint_files import metadata_of, read_content
+from narrower.tasks.sizes import Sizes, sizes_from_text
 from narrower.tasks.stored_weights import NAMED_PROBLEMS, largest_state_dict, stored_weights
 
 FOLDED = "narrower.folded"  # metadata: the layer that each folded batch norm is in
+SIZES = "narrower.sizes"  # metadata: the sizes that a model of any size was built for
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -66,15 +68,23 @@ def structured_like(model: nn.Module, path: Path) -> nn.Module:
     if folded is None:
         return model
     try:
-        return with_folded_layers(model, json.loads(folded))
+        layers = json.loads(folded)
+        return model if folded_layers(model) == layers else with_folded_layers(model, layers)
     except (ValueError, AttributeError, ModelError) as error:
         raise CheckpointError(f"{path} does not fit {type(model).__name__}: {error}") from error
 
 
 def structure_note(model: nn.Module) -> dict[str, str]:
-    """What the metadata of a file says about a model whose batch norms are folded."""
-    folded = folded_layers(model)
-    return {FOLDED: json.dumps(folded)} if folded else {}
+    """What the metadata of a file says about a model whose batch norms are folded, or that has any size."""
+    folded, sizes = folded_layers(model), getattr(model, "sizes", None)
+    note = {FOLDED: json.dumps(folded)} if folded else {}
+    return note | {SIZES: sizes.text} if isinstance(sizes, Sizes) else note
+
+
+def sizes_in(path: Path) -> Sizes | None:
+    """The sizes of the model whose weights a file holds; None where it does not say them."""
+    text = metadata_of(path).get(SIZES)
+    return None if text is None else sizes_from_text(text)
 
 
 def save_weights(model: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:

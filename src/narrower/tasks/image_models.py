@@ -1,6 +1,8 @@
-"""Small networks for images: digits at 8x8 and residual and plain convolutional nets at 32x32."""
+"""Networks for images: digits at 8x8, and residual and plain convolutional nets."""
 
 from torch import Tensor, nn
+
+from narrower.tasks.sizes import Sizes
 
 
 def digits_mlp() -> nn.Module:
@@ -52,11 +54,12 @@ class BasicBlock(nn.Module):
 
 
 class ResNet20(nn.Module):
-    """The 20-layer residual net for 32x32 images: [N, 3, 32, 32] -> [N, 10]."""
+    """The 20-layer residual net for small images: [N, C, H, W] -> [N, classes]."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.sizes = sizes
+        self.conv1 = nn.Conv2d(sizes.sample[0], 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.relu = nn.ReLU()
         self.layer1 = _stage(16, 16, 1)
@@ -64,7 +67,7 @@ class ResNet20(nn.Module):
         self.layer3 = _stage(32, 64, 2)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.fc = nn.Linear(64, 10)
+        self.fc = nn.Linear(64, sizes.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu(self.bn1(self.conv1(x)))
@@ -73,23 +76,40 @@ class ResNet20(nn.Module):
         return output
 
 
-def vgg7() -> nn.Module:
-    """Six 3x3 convolutions and one hidden linear layer: [N, 3, 32, 32] -> [N, 10]."""
-    return nn.Sequential(
-        *_convolution(3, 32),
-        *_convolution(32, 32),
-        nn.MaxPool2d(2),
-        *_convolution(32, 64),
-        *_convolution(64, 64),
-        nn.MaxPool2d(2),
-        *_convolution(64, 128),
-        *_convolution(128, 128),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(128 * 4 * 4, 128),
-        nn.ReLU(),
-        nn.Linear(128, 10),
-    )
+class VGG7(nn.Module):
+    """Six 3x3 convolutions and two hidden linear layers: [N, C, H, W] -> [N, classes].
+
+    Layers have the names and sizes that they have in MASE/chop, so that its checkpoints fit.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        channels, height, width = sizes.sample
+        self.sizes = sizes
+        self.feature_layers = nn.Sequential(
+            *_biased_convolution(channels, 128),
+            *_biased_convolution(128, 128),
+            nn.MaxPool2d(2),
+            *_biased_convolution(128, 256),
+            *_biased_convolution(256, 256),
+            nn.MaxPool2d(2),
+            *_biased_convolution(256, 512),
+            *_biased_convolution(512, 512),
+            nn.MaxPool2d(2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Linear(512 * (height // 8) * (width // 8), 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU()
+        )
+        self.last_layer = nn.Linear(1024, sizes.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.feature_layers(x).flatten(1)
+        output: Tensor = self.last_layer(self.classifier(y))
+        return output
+
+
+def _biased_convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()
 
 
 def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:

@@ -2,27 +2,23 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from narrower.errors import ModelError
-from narrower.tasks import catalogue, image_models, jsc_models
+from narrower.errors import CheckpointError, ModelError
+from narrower.tasks import catalogue, image_models, jsc_models, toy_models
+from narrower.tasks.checkpoints import sizes_in
 from narrower.tasks.imported import import_object
 from narrower.tasks.own_code import own_code
+from narrower.tasks.sizes import USUAL_CLASSES, Sizes
 
+Build = Callable[[], nn.Module]
+BuildForSizes = Callable[[Sizes], nn.Module]
 
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """A built-in model."""
-
-    build: Callable[[], nn.Module]
-    description: str
-    data_set: str  # a data set whose samples it takes
-
-
-BUILDERS: dict[str, Callable[[], nn.Module]] = {
+IMAGES_32 = Sizes((3, 32, 32), USUAL_CLASSES)
+OF_ONE_SIZE: dict[str, Build] = {
     "jsc-tiny": jsc_models.jsc_tiny,
     "jsc-toy": jsc_models.jsc_toy,
     "jsc-trt": jsc_models.jsc_trt,
@@ -31,20 +27,22 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "jsc-three-linear-relu": jsc_models.jsc_three_linear_relu,
     "digits-mlp": image_models.digits_mlp,
     "digits-cnn": image_models.digits_cnn,
-    "resnet20": image_models.ResNet20,
-    "vgg7": image_models.vgg7,
 }
-
-MODELS: dict[str, ModelEntry] = {
-    name: ModelEntry(BUILDERS[name], note.description, note.data_set)
-    for name, note in catalogue.MODELS.items()
+# With the sizes that they have where nothing else is said: a data set, or the file of their weights.
+OF_ANY_SIZE: dict[str, tuple[BuildForSizes, Sizes]] = {
+    "resnet20": (image_models.ResNet20, IMAGES_32),
+    "vgg7": (image_models.VGG7, IMAGES_32),
+    "toy": (toy_models.Toy, IMAGES_32),
+    "toy-tiny": (toy_models.ToyTiny, IMAGES_32),
 }
+OF_IMAGES = ("resnet20", "vgg7")
 
 
-def build_model(name: str, *, seed: int = 0) -> nn.Module:
+def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.Module:
     """Build a model of ``narrower models``, or call ``package.module:callable`` without arguments.
 
-    The initial weights follow from the seed; torch's global random state is left as it was.
+    The initial weights follow from the seed; torch's global random state is left as it was. ``sizes`` are
+    those of the data, for models that come in any size; the others have the one that they have.
 
     Raises:
         UnknownNameError: no such model.
@@ -54,7 +52,36 @@ def build_model(name: str, *, seed: int = 0) -> nn.Module:
         torch.manual_seed(seed)
         if ":" in name:
             return _build_own(name)
-        return MODELS[catalogue.canonical_name("model", name, MODELS)].build()
+        known = catalogue.model_name(name)
+        if known in OF_ONE_SIZE:
+            return OF_ONE_SIZE[known]()
+        build, usual = OF_ANY_SIZE[known]
+        takes = sizes is not None and (known not in OF_IMAGES or len(sizes.sample) == len(IMAGES_32.sample))
+        return build(sizes if sizes is not None and takes else usual)
+
+
+def model_of_file(path: Path, named: str | None, given: nn.Module | str | None) -> nn.Module:
+    """The model whose tensors a file holds, with the sizes that the file says.
+
+    ``given`` is what the caller says it is: a model, or a name. The name in the file, ``named``, counts only
+    where it is one of the program's own: a file never decides what is imported.
+
+    Raises:
+        CheckpointError: nobody says which model it is.
+        UnknownNameError: there is no model of that name.
+        ModelError: the caller's own model cannot be imported or built.
+    """
+    if isinstance(given, nn.Module):
+        return copy.deepcopy(given)
+    if given is not None:
+        return build_model(given, sizes=sizes_in(path))
+    if named is None or catalogue.model_note(named) is None:
+        what = "does not say of which model" if named is None else f"names the model {named!r}"
+        raise CheckpointError(
+            f"{path}: {what}. A file does not decide what is imported: name the model yourself, as "
+            f"model={named or 'package.module:name'!r} or --model, or give the module"
+        )
+    return build_model(named, sizes=sizes_in(path))
 
 
 def _build_own(reference: str) -> nn.Module:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from narrower.tasks.sizes import Sizes
+
 
 @dataclass(frozen=True)
 class Part:
@@ -50,6 +52,11 @@ class DataSet:
     def __post_init__(self) -> None:
         if not self.content_hash:
             object.__setattr__(self, "content_hash", _content_hash(self))
+
+    @property
+    def sizes(self) -> Sizes:
+        """What a model for these samples must take and give."""
+        return Sizes(tuple(self.train.inputs.shape[1:]), len(self.class_names))
 
     @property
     def parts(self) -> dict[str, Part]:
