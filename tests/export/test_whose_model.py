@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from narrower.pipeline.resized_files import save_resized
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -15,6 +14,7 @@ from narrower.errors import CheckpointError
 from narrower.export.compressed import save_compressed, save_packed
 from narrower.formats.fixed import FixedPoint
 from narrower.plan import LayerPlan, Plan
+from narrower.study.resized_files import save_resized
 from tests.conftest import RunNarrower
 
 MINE = """
