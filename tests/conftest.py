@@ -1,5 +1,6 @@
 """What every test may rely on: a directory of its own, and small things that are slow to make."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from narrower.cli.main import run
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.store.run_directory import RunDirectory
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.training import train
@@ -71,6 +73,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory, jets: DataSet) -> Path:
     settings = TrainingSettings(max_epochs=1, batch_size=256, learning_rate=1e-2)
     result = train(build_model("jsc-toy"), jets, settings, directory, show_progress=False)
     return result.best_checkpoint
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> RunDirectory:
+    """A finished search of twelve plans with everything that belongs to it: copy it before changing it."""
+    directory = tmp_path_factory.mktemp("small")
+    before = Path.cwd()
+    os.chdir(directory)  # runs land below the current directory
+    try:
+        options = "--model jsc-toy --dataset jets --samples 256 --trials 12 --sampler random --project small"
+        assert run(["search", *options.split(), "--load", str(trained)]) == 0
+    finally:
+        os.chdir(before)
+    return RunDirectory(directory / "runs" / "small")
 
 
 @pytest.fixture

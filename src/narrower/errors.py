@@ -40,6 +40,10 @@ class RunError(NarrowerError):
     """A run directory cannot be created, read, resumed or written."""
 
 
+class BusyRunError(RunError):
+    """Another process is writing to the run."""
+
+
 class OutputError(NarrowerError):
     """A file cannot be written where it is to be written."""
 

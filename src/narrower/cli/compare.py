@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import answer, messages, print_json, print_table, tell, warn
-from narrower.cli.search import new_run, say_ignored
+from narrower.cli.search import say_ignored
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
 from narrower.settings.load import load_settings, located
@@ -56,13 +56,17 @@ def compare(
     from narrower.compare.record import PAGE, RECORD
     from narrower.files import write_json
     from narrower.settings.convert import weights_file
-    from narrower.store.run_directory import RunDirectory
+    from narrower.store.run_directory import RunDirectory, claimed
     from narrower.study.compare import compare_samplers
     from narrower.study.machine import on_this_machine
     from narrower.study.problem import given_weights, named_weights, pose
 
     loaded = on_this_machine(loaded)
     say_ignored(loaded)
+
+    def is_taken(run: RunDirectory) -> bool:
+        return (run.path / RECORD).exists()
+
     with located(config):
         source = weights_file(loaded.settings, load)
         problem = pose(loaded.settings)
@@ -70,10 +74,9 @@ def compare(
         if source is not None:
             problem = (given_weights if load else named_weights)(problem, source)
     project = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"
-    target = RunDirectory(output) if output else new_run(f"{project}-comparison", without=RECORD)
-    if (target.path / RECORD).exists():
-        raise SettingsError(f"--output: {target.path} holds a comparison already")
-    with target.locked():
+    with RunDirectory(output).locked() if output else claimed(f"{project}-comparison", is_taken) as target:
+        if is_taken(target):
+            raise SettingsError(f"--output: {target.path} holds a comparison already")
         if source is None:
             from narrower.study.weights import initial_weights  # Lightning takes seconds to import
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from narrower.cli.console import answer, print_json
+from narrower.cli.console import answer, note, print_json
 from narrower.errors import RunError, SettingsError
 from narrower.files import check_output_directory
-from narrower.report.record import read_record
+from narrower.plan import plan_from_dict
+from narrower.report.whole_run import read_whole_run
 from narrower.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -75,13 +76,15 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
     Raises:
         RunError: there is no such trial, or its weights were not kept.
     """
-    record = read_record(run)
+    record = read_whole_run(run, note)
     wanted = [member.number for member in record.members] if numbers is None else list(numbers)
     from narrower.export.compressed import load_parts
     from narrower.export.deliver import Subject
+    from narrower.searching.recorded_space import recorded_space
     from narrower.settings.load import load_settings
     from narrower.store.trials import TrialStore
     from narrower.study.problem import given_weights, pose
+    from narrower.study.search import check_made_of
 
     try:
         settings = load_settings(run.settings).settings
@@ -90,14 +93,16 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
             f"{run.path}: a search from Python does not keep its model: export it with "
             f"narrower.export.deliver.export_plan ({error})"
         ) from error
-    problem = given_weights(pose(settings), run.weights)
     with TrialStore.open(run.trials, read_only=True) as store:
-        found = {trial.number: trial for trial in store.trials(wanted)}
-        total = store.count()
-    for number in wanted:
-        if number not in found:
-            raise RunError(f"{run.path}: no trial {number}; there are {total:,}, from 0 to {total - 1:,}")
-    plans = {n: problem.space.plan(problem.space.options_at(t.plan_index)) for n, t in found.items()}
+        facts, total = store.facts(), store.count()
+        for number in wanted:
+            if number >= total:
+                raise RunError(f"{run.path}: no trial {number}; there are {total:,}, from 0 to {total - 1:,}")
+        found = list(store.trials(wanted))
+    problem = given_weights(pose(settings), run.weights)
+    check_made_of(problem, run, facts)
+    space = recorded_space(facts)
+    plans = {trial.number: plan_from_dict(space.plan(trial.plan_index)) for trial in found}
     if problem.shares_weights:
         return [Subject(problem.model, problem.model_name, plans[n], problem.data, n) for n in wanted]
     kept = {n: run.member(n) for n in wanted}

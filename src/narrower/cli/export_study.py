@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import tell
-from narrower.report.record import read_record
+from narrower.cli.console import note, tell
+from narrower.report.whole_run import read_whole_run
 from narrower.store.run_directory import RunDirectory
 
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
@@ -22,7 +22,7 @@ def export_study(run: Run, file: File, name: Name = None) -> None:
     Each choice is a parameter, each objective a value; other metrics are user attributes.
     """
     directory = RunDirectory(run)
-    record = read_record(directory)
+    record = read_whole_run(directory, note)
     from narrower.searching.objective import Constraint, Objective, Objectives
     from narrower.searching.optuna_study import write_study
     from narrower.store.trials import TrialStore

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from narrower.cli.console import print_json, print_lines, tell
+from narrower.cli.console import note, print_json, print_lines, tell
 from narrower.errors import SettingsError
 from narrower.report.pick import Pick, pick_accuracy_drop, pick_knee, pick_within
-from narrower.report.record import RunRecord, read_record
+from narrower.report.record import RunRecord
+from narrower.report.whole_run import read_whole_run
 from narrower.store.run_directory import RunDirectory
+from narrower.store.run_files import file_hash
 
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 Most = Annotated[
@@ -29,7 +31,7 @@ def pick(
     if sum((bool(most), accuracy_drop is not None, knee)) != 1:
         raise SettingsError("give one of --max METRIC=LIMIT, --accuracy-drop DROP and --knee")
     directory = RunDirectory(run)
-    record = read_record(directory)
+    record = read_whole_run(directory, note)
     if most:
         chosen = pick_within(record, dict(_limit(text) for text in most))
     elif accuracy_drop is not None:
@@ -48,11 +50,9 @@ def pick(
 
 def plan_tables(record: RunRecord, run: RunDirectory, chosen: Pick) -> dict[str, Any]:
     """What ``narrower transform --config`` needs: model, weights and plan."""
-    return {
-        "model": record.model,
-        "load": str(run.path / chosen.member.weights if chosen.member.weights else run.weights),
-        "plan": chosen.member.plan,
-    }
+    weights = run.path / chosen.member.weights if chosen.member.weights else run.weights
+    known = {"weights_sha256": file_hash(weights)} if weights.is_file() else {}
+    return {"model": record.model, "load": str(weights), **known, "plan": chosen.member.plan}
 
 
 def _limit(text: str) -> tuple[str, float]:

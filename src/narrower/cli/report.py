@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import tell
+from narrower.cli.console import note, tell
 from narrower.files import check_output
 from narrower.store.run_directory import RunDirectory
 
@@ -20,10 +20,12 @@ def report(run: Run, output: Output = None, png: Png = False) -> None:
     """Write one self-contained HTML page about RUN: which plan to take, why, and all that was found."""
     from narrower.report.findings import read_findings
     from narrower.report.html import write_report
+    from narrower.report.whole_run import read_whole_run
 
     directory = RunDirectory(run)
     page = output or directory.report
     check_output(page)
+    read_whole_run(directory, note)
     findings = read_findings(directory)
     write_report(findings, page)
     tell(f"{page}: {page.stat().st_size:,} bytes, opens without a network")

@@ -9,12 +9,12 @@ import typer
 
 from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.sizes import byte_count
-from narrower.errors import RunError, SettingsError
+from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options, with_options
 from narrower.settings.load import LoadedSettings, load_settings, located
-from narrower.store.run_directory import RUNS, RunDirectory
+from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.run_log import RunLog
 
 Config = Annotated[Path | None, typer.Option("--config", help="What to search (TOML).")]
@@ -184,12 +184,14 @@ def _run(
             problem = (given_weights if load else named_weights)(problem, source, say=note)
     if jobs is not None:
         problem = replace(problem, options=replace(problem.options, jobs=jobs))
-    target = run or new_run(loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}")
-    needs_weights = problem.preparation.needs_weights
-    starts_without = run is None and source is None and not target.checkpoint.is_file()
-    if needs_weights and starts_without and not may_train:
-        raise SettingsError("there are no weights: give --load FILE or load_name, or leave out --no-train")
-    with target.locked(), RunLog(target.log) as log:
+    name = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"
+    needs_training = run is None and source is None and problem.preparation.needs_weights
+    must_be_there = needs_training and not may_train
+    if must_be_there:  # before anything is written
+        _check_weights(first_free(name, holds_search))
+    with run.locked() if run else claimed(name, holds_search) as target, RunLog(target.log) as log:
+        if must_be_there:
+            _check_weights(target)
         log.write(f"{'resumed' if run else 'began'}: {problem.space.size:,} plans, {problem.options}")
 
         def say(text: str) -> None:
@@ -200,7 +202,7 @@ def _run(
             problem = given_weights(problem, run.weights)
         elif source is not None:
             say(f"weights: {source}")
-        elif needs_weights:
+        elif needs_training:
             from narrower.study.weights import initial_weights  # Lightning takes seconds to import
 
             problem = initial_weights(
@@ -215,7 +217,7 @@ def _run(
             else start_run(problem, target, settings_text(loaded.settings))
         ) as store:
             if run is not None:
-                check_unchanged(problem, store)
+                check_unchanged(problem, target, store)
             record = run_search(
                 problem, target, store, show_progress=search_progress, cache_bytes=cache_bytes
             )
@@ -227,21 +229,15 @@ def _run(
     return 130 if record.summary.stopped == "interrupted" else 0
 
 
-def new_run(project: str, *, without: str = "trials.db") -> RunDirectory:
-    """The first of runs/PROJECT, runs/PROJECT-2, ... that holds no search yet, or no other file.
+def _check_weights(target: RunDirectory) -> None:
+    """Check that an earlier training left its weights in this directory."""
+    if not target.checkpoint.is_file():
+        raise SettingsError("there are no weights: give --load FILE or load_name, or leave out --no-train")
 
-    Raises:
-        RunError: the name is no name for a directory.
-    """
-    name = project.replace(":", "-")
-    if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
-        raise RunError(f"project {project!r} is no name for a directory below {RUNS}")
-    number = 1
-    while True:
-        run = RunDirectory(RUNS / (name if number == 1 else f"{name}-{number}"))
-        if not (run.path / without).exists():
-            return run
-        number += 1
+
+def holds_search(run: RunDirectory) -> bool:
+    """Whether the trials of a search lie here already."""
+    return run.trials.exists()
 
 
 def say_ignored(loaded: LoadedSettings) -> None:

@@ -6,14 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from narrower.cli.console import print_json, print_lines, print_table, tell
+from narrower.cli.console import note, print_json, print_lines, print_table, tell
 from narrower.errors import SettingsError
 from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.markdown import front_markdown
 from narrower.report.plan_text import short_plan
 from narrower.report.record import Member, RunRecord, read_record
+from narrower.report.whole_run import read_whole_run
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
+from narrower.store.run_files import check_files
+from narrower.store.trials import TrialStore
 
 SOFTWARE = ("loss", "accuracy")
 CERTAINTY = {True: "certain", False: "possible", None: None}
@@ -41,9 +44,13 @@ def show(
         raise SettingsError("--all goes with --csv: it prints every trial of the run")
     directory = RunDirectory(run)
     if all_trials:
+        directory.require()
+        with TrialStore.open(directory.trials, read_only=True) as store:
+            for line in check_files(directory, store.facts()):
+                note(line)
         print_lines(trials_csv(directory))
         return
-    record = read_record(directory)
+    record = read_whole_run(directory, note)
     if as_json:
         print_json(record.to_dict())
     elif as_csv:

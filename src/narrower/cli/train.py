@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import messages, note, print_json, print_table, tell
-from narrower.errors import RunError
 from narrower.intervals import wilson_interval
-from narrower.store.run_directory import RUNS, RunDirectory
+from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.tasks.catalogue import model_name
 from narrower.tasks.training_settings import TrainingSettings
 
@@ -59,7 +58,8 @@ def train(
     Writes checkpoints/best.ckpt and logs for TensorBoard and as CSV to a new directory below runs/.
     """
     settings = TrainingSettings(max_epochs, batch_size, learning_rate, seed, accelerator)
-    run = untrained_run(project or f"{model}-{dataset}")
+    name = project or f"{model}-{dataset}"
+    first_free(name, is_used)  # a name that is none shows before the work
     model = model_name(model)
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.datasets import load_data_set
@@ -74,7 +74,7 @@ def train(
     from narrower.tasks import training
 
     training.check_accelerator(accelerator)
-    with run.locked():
+    with claimed(name, is_used) as run:
         tell(f"training {model} on {data.name}: {run.path}")
         try:
             result = training.train(network, data, settings, run.path, show_progress=messages().is_terminal)
@@ -114,18 +114,6 @@ def train(
     tell(f"{result.epochs} epochs in {result.seconds:.1f} s; best weights: {result.best_checkpoint}")
 
 
-def untrained_run(project: str) -> RunDirectory:
-    """The first of runs/PROJECT, runs/PROJECT-2, ... in which nothing was trained or searched yet.
-
-    Raises:
-        RunError: the name is no name for a directory.
-    """
-    name = project.replace(":", "-").replace("_", "-")
-    if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
-        raise RunError(f"project {project!r} is no name for a directory below {RUNS}")
-    number = 1
-    while True:
-        run = RunDirectory(RUNS / (name if number == 1 else f"{name}-{number}"))
-        if not run.checkpoint.exists() and not run.trials.exists():
-            return run
-        number += 1
+def is_used(run: RunDirectory) -> bool:
+    """Whether something was trained or searched here already."""
+    return run.checkpoint.exists() or run.trials.exists()

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import answer, print_json
-from narrower.errors import SettingsError
+from narrower.cli.console import answer, note, print_json
+from narrower.errors import RunError, SettingsError
 from narrower.files import check_output
-from narrower.settings.transform_file import load_transform_file
+from narrower.settings.transform_file import TransformFile, load_transform_file
+from narrower.store.run_files import check_files, file_hash, run_of
+from narrower.store.trials import TrialStore
 from narrower.tasks.catalogue import model_name
 
 Config = Annotated[
@@ -36,6 +38,7 @@ def transform(
     if output.suffix != ".safetensors":
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
     check_output(output)
+    _check_weights(wanted)
     from narrower.export.compressed import save_compressed
     from narrower.study.resized_files import planned_model
 
@@ -47,3 +50,21 @@ def transform(
         print_json({"model": name, "output": str(output), "bytes": size})
     else:
         answer(f"{output}: {name}, {len(wanted.plan.layers)} layers planned, {size:,} bytes")
+
+
+def _check_weights(wanted: TransformFile) -> None:
+    """Check that the weights are those that the plan was picked for, and that their run is whole.
+
+    Raises:
+        RunError: they are not, or it is not.
+    """
+    path = wanted.load
+    if path.is_file() and wanted.weights_sha256 not in (None, file_hash(path)):
+        raise RunError(
+            f"{path}: these are not the weights that the plan was picked for (their SHA-256 is another); "
+            "pick again, or leave out weights_sha256"
+        )
+    if (run := run_of(path)) is not None:
+        with TrialStore.open(run.trials, read_only=True) as store:
+            for line in check_files(run, store.facts()):
+                note(line)

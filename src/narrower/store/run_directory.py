@@ -1,13 +1,15 @@
 """A run: a directory with everything that one command produced."""
 
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-from narrower.errors import RunError
-from narrower.files import check_output_directory
+from narrower.errors import BusyRunError, RunError
+from narrower.files import check_output_directory, explaining
 
 RUNS = Path("runs")
 
@@ -67,24 +69,67 @@ class RunDirectory:
             raise RunError(f"{self.path}: no search was run here (no {self.trials.name})")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator["RunDirectory"]:
         """Keep other processes from writing to the run; the lock ends with the process, however it ends.
 
         Raises:
-            RunError: another process holds it, or the directory cannot be written.
+            BusyRunError: another process holds it.
+            OutputError: the directory cannot be written.
         """
         check_output_directory(self.path)
-        try:
+        with explaining(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("a")
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
-        with lock:
+            lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
+        try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise RunError(f"{self.path}: another process is writing to this run") from None
-            yield
+                raise BusyRunError(f"{self.path}: another process is writing to this run") from None
+            yield self
+        finally:
+            os.close(lock)
+
+
+IsTaken = Callable[[RunDirectory], bool]
+
+
+def first_free(project: str, is_taken: IsTaken) -> RunDirectory:
+    """The first of runs/PROJECT, runs/PROJECT-2, ... that is not taken; another process may take it.
+
+    Raises:
+        RunError: the name is no name for a directory.
+    """
+    return next(run for run in _numbered(project) if not is_taken(run))
+
+
+@contextmanager
+def claimed(project: str, is_taken: IsTaken) -> Iterator[RunDirectory]:
+    """The first of runs/PROJECT, runs/PROJECT-2, ... that is not taken, locked: nobody else can take it.
+
+    Raises:
+        RunError: the name is no name for a directory.
+        OutputError: the directory cannot be written.
+    """
+    for run in _numbered(project):
+        if is_taken(run):
+            continue
+        with ExitStack() as held:
+            try:
+                held.enter_context(run.locked())
+            except BusyRunError:
+                continue
+            if not is_taken(run):  # while it was not locked, another process may have come and gone
+                yield run
+                return
+
+
+def _numbered(project: str) -> Iterator[RunDirectory]:
+    name = project.replace(":", "-")
+    if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
+        raise RunError(f"project {project!r} is no name for a directory below {RUNS}")
+    yield RunDirectory(RUNS / name)
+    for number in count(2):
+        yield RunDirectory(RUNS / f"{name}-{number}")
 
 
 def list_runs(parent: Path = RUNS) -> list[RunDirectory]:

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import RunError
+from narrower.files import FREE_SOME, is_no_space, replacing
 from narrower.store.trial import State, Trial
 
 SCHEMA_VERSION = 1
@@ -51,25 +52,24 @@ class TrialStore:
         """
         if path.exists():
             raise RunError(f"{path}: holds a search already")
-        columns = "".join(f', "metric {name}" REAL' for name in metrics)
-        partial = path.with_name(f".{path.name}.partial")
-        for suffix in ("", "-wal", "-shm"):  # what a killed process left
-            partial.with_name(partial.name + suffix).unlink(missing_ok=True)
-        connection = _connect(partial)
-        with _explained(path), connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
-            connection.execute(
-                "CREATE TABLE trials (number INTEGER PRIMARY KEY, plan_index, state TEXT NOT NULL, "
-                f"reason TEXT, seconds REAL NOT NULL, finished REAL NOT NULL{columns})"
-            )
-            rows = {"schema": SCHEMA_VERSION, "metrics": list(metrics), **facts}
-            connection.executemany(
-                "INSERT INTO facts VALUES (?, ?)", [(name, json.dumps(value)) for name, value in rows.items()]
-            )
-        connection.close()
-        partial.replace(path)
-        return cls(path, _connect(path), tuple(metrics))
+        columns = "".join(f", {_column(name)} REAL" for name in metrics)
+        rows = {"schema": SCHEMA_VERSION, "metrics": list(metrics), **facts}
+        for suffix in ("-wal", "-shm"):  # of a file that was taken away
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        with replacing(path) as partial:
+            partial.with_name(f"{partial.name}-journal").unlink(missing_ok=True)
+            # No write-ahead log yet: it would keep the name of the unfinished file.
+            with _explained(path), closing(_connect(partial)) as connection, connection:
+                connection.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+                connection.execute(
+                    "CREATE TABLE trials (number INTEGER PRIMARY KEY, plan_index, state TEXT NOT NULL, "
+                    f"reason TEXT, seconds REAL NOT NULL, finished REAL NOT NULL{columns})"
+                )
+                connection.executemany(
+                    "INSERT INTO facts VALUES (?, ?)",
+                    [(name, json.dumps(value)) for name, value in rows.items()],
+                )
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "TrialStore":
@@ -82,6 +82,8 @@ class TrialStore:
             raise RunError(f"{path}: no such file; is {path.parent} the directory of a run?")
         connection = _connect(path, read_only)
         with _explained(path):
+            if not read_only:
+                connection.execute("PRAGMA journal_mode = WAL")
             found = connection.execute("SELECT value FROM facts WHERE name = 'schema'").fetchone()
             names = connection.execute("SELECT value FROM facts WHERE name = 'metrics'").fetchone()
         if found is None or json.loads(found[0]) != SCHEMA_VERSION or names is None:
@@ -162,7 +164,7 @@ class TrialStore:
 
     def table(self, metrics: Sequence[str]) -> NDArray[np.float64]:
         """The number and some metrics [N, 1 + M] of the trials that have them all, in order."""
-        names = [f'"metric {name}"' for name in metrics]
+        names = [_column(name) for name in metrics]
         known = " AND ".join(f"{name} IS NOT NULL" for name in names) or "TRUE"
         query = f"SELECT {', '.join(['number', *names])} FROM trials WHERE {known} ORDER BY number"
         parts = [np.empty((0, 1 + len(names)))]
@@ -195,6 +197,11 @@ class TrialStore:
                 raise
 
 
+def _column(metric: str) -> str:
+    """The quoted name of a metric's column."""
+    return '"metric {}"'.format(metric.replace('"', '""'))
+
+
 def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     with _explained(path):
         if read_only:
@@ -216,6 +223,6 @@ class _explained:  # noqa: N801 - reads as a phrase: with _explained(path)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, sqlite3.Error):
-            is_full = "full" in str(error) or "disk I/O" in str(error)
-            hint = "; free some space and resume the run: what was committed is safe" if is_full else ""
-            raise RunError(f"{self._path}: {error}{hint}") from error
+            if is_no_space(error):
+                raise RunError(f"{self._path}: {FREE_SOME}: what was committed is safe") from error
+            raise RunError(f"{self._path}: {error}") from error

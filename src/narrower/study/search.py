@@ -27,6 +27,7 @@ from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.store.provenance import changed_versions, environment
 from narrower.store.run_directory import RunDirectory, list_runs
+from narrower.store.run_files import MEMBERS_FACT, WEIGHTS_FACT, file_facts, member_facts
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
 from narrower.study.problem import Problem
@@ -46,7 +47,13 @@ def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
     """Write down what is searched, so that the run can be resumed and reproduced.
 
     ``settings`` is the content of ``settings.toml``.
+
+    Raises:
+        RunError: a search lies here already; nothing is written.
+        OutputError: it cannot be written.
     """
+    if run.trials.exists():
+        raise RunError(f"{run.trials}: holds a search already")
     batch_size = fitting_batch_size(problem.subject.lowered, len(problem.part))
     write_text(run.settings, settings)
     save_weights(problem.model, run.weights)
@@ -59,6 +66,7 @@ def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
         {
             **fingerprint(problem),
             **conditions(problem, batch_size, THREADS),
+            **file_facts(run),
             SPACE_FACT: describe_space(problem.space),
             "sample count": len(problem.part),
             "environment": environment(),
@@ -86,8 +94,24 @@ def conditions(problem: Problem, batch_size: int, threads: int) -> dict[str, Any
     return {**_scored_on(problem), "batch size": batch_size, "threads": threads}
 
 
-def check_unchanged(problem: Problem, store: TrialStore) -> None:
-    """Refuse to go on with a run whose space, model or data have changed.
+def check_made_of(problem: Problem, run: RunDirectory, facts: Mapping[str, object]) -> None:
+    """Refuse to make something of a run with another space, other data or other weights than it searched.
+
+    Raises:
+        RunError: with what differs.
+    """
+    names = ["space", "data set"] if WEIGHTS_FACT in facts else ["space", "data set", "model weights"]
+    found = fingerprint(problem)
+    changed = [name for name in names if facts.get(name) != found[name]]
+    if changed:
+        raise RunError(
+            f"{run.path}: {' and '.join(changed)} (by {run.settings.name} and {run.weights.name}) are not "
+            "those that were searched; what would be made of them is not what was scored"
+        )
+
+
+def check_unchanged(problem: Problem, run: RunDirectory, store: TrialStore) -> None:
+    """Refuse to go on with a run whose space, model or data have changed; its files are recorded anew.
 
     Raises:
         RunError: with what has changed.
@@ -96,6 +120,8 @@ def check_unchanged(problem: Problem, store: TrialStore) -> None:
     for name, value in fingerprint(problem).items():
         if recorded.get(name) != value:
             raise RunError(f"the {name} of the run has changed since it began; start a new run instead")
+    for name, content in file_facts(run).items():  # its budget may have been changed
+        store.set_fact(name, content)
 
 
 def run_search(
@@ -140,6 +166,7 @@ def run_search(
             record = build_record(problem, loop, store, evaluator, scorer, run, started)
     finally:
         torch.set_num_threads(threads_before)
+    store.set_fact(MEMBERS_FACT, member_facts(run, [m.weights for m in record.members if m.weights]))
     write_json(run.front, record.to_dict())
     return record
 
