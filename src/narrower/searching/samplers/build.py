@@ -19,6 +19,11 @@ def build_sampler(name: str, space: Space, *, seed: int, wanted: int, known: Kno
         return blind(space, seed, wanted)
     if informed := _INFORMED.get(name):
         return informed(space, seed, known)
+    if name in ("nsgaii", "nsgaiii"):
+        from narrower.searching.samplers import genetic  # as below, it imports Optuna
+
+        build = genetic.nsgaii if name == "nsgaii" else genetic.nsgaiii
+        return build(space, seed, len(known.is_measured))
     from narrower.searching.samplers.optuna_samplers import optuna_sampler
 
     return optuna_sampler(name, space, seed, len(known.is_measured))

@@ -6,20 +6,12 @@ from collections.abc import Callable, Sequence
 
 import optuna
 from optuna.distributions import IntDistribution
-from optuna.samplers import (
-    BaseSampler,
-    GPSampler,
-    NSGAIIISampler,
-    NSGAIISampler,
-    QMCSampler,
-    TPESampler,
-)
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, TPESampler
 from optuna.trial import Trial, TrialState, create_trial
 
 from narrower.searching.samplers.sampler import Losses
 from narrower.searching.space import Options, Space
 
-POPULATION = 50
 STARTUP_TRIALS = 10
 
 
@@ -104,8 +96,6 @@ BRAINS: dict[str, tuple[Callable[[int], BaseSampler], int]] = {
     "qmc": (_qmc, 64),
     "tpe": (_tpe, 1),
     "gp": (lambda seed: GPSampler(seed=seed, deterministic_objective=True), 1),
-    "nsgaii": (lambda seed: NSGAIISampler(population_size=POPULATION, seed=seed), POPULATION),
-    "nsgaiii": (lambda seed: NSGAIIISampler(population_size=POPULATION, seed=seed), POPULATION),
 }
 
 
