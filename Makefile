@@ -33,6 +33,7 @@ slow: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python tools/write_cli_docs.py
+	$(BIN)/python tools/write_format_docs.py
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "narrower needs Python 3.11 or newer"; exit 1; }

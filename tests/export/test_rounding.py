@@ -10,8 +10,10 @@ from onnx import TensorProto
 
 from narrower.errors import ExportError
 from narrower.export.execute import run_qonnx
+from narrower.export.integers import product_fraction
 from narrower.export.onnx_builder import OnnxBuilder
-from narrower.export.rounding import QONNX_DOMAIN, QdqRounding, QuantRounding, product_fraction
+from narrower.export.qdq_rounding import QdqRounding
+from narrower.export.quant_rounding import QONNX_DOMAIN, QuantRounding
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
 from narrower.plan import LayerPlan

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from narrower.evaluate.steps import Steps
-from narrower.formats.fixed import FixedPoint
+from narrower.formats.number_format import NumberFormat
 from narrower.plan import UNCHANGED, LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 
@@ -78,7 +78,7 @@ class Option:
     because the sum with it may be rounded.
     """
 
-    data: FixedPoint
+    data: NumberFormat
     matrix: Tensor
     bias: Tensor | None
 
@@ -89,18 +89,18 @@ def find_chain(steps: Steps) -> Chain | None:
 
 
 def _option(stage: Stage, layer: LayerPlan) -> Option | None:
-    data, weight = layer.data, layer.weight
-    if not isinstance(data, FixedPoint) or not isinstance(weight, FixedPoint):
+    data, weight = layer.data.grid, layer.weight.grid
+    if data is None or weight is None:
         return None
     if not -FINEST_PRODUCT <= data.frac + weight.frac <= FINEST_PRODUCT:
         return None
-    rounded = quantize(stage.weight, weight).double()
+    rounded = quantize(stage.weight, layer.weight).double()
     bias = quantize(stage.bias, layer.bias) if stage.bias is not None else torch.zeros(len(rounded))
     if not torch.isfinite(rounded).all() or not torch.isfinite(bias).all():
         return None
     # In units of the products' step: the largest magnitude that any partial sum can have.
     step = data.step * weight.step
-    products = rounded.abs().sum(dim=1) / weight.step * max(map(abs, data.integer_range))
+    products = rounded.abs().sum(dim=1) / weight.step * data.largest
     if float(products.max()) > EXACT_INTEGER:
         return None
     bound = float((products * step + bias.abs()).max())
@@ -109,13 +109,14 @@ def _option(stage: Stage, layer: LayerPlan) -> Option | None:
         if not bound < LARGEST_VALUE:
             return None
     finer = 1.0
-    if isinstance(layer.bias, FixedPoint) and layer.bias.step < step:
-        finer = step / layer.bias.step
-    is_grid = stage.bias is None or isinstance(layer.bias, FixedPoint)
+    grid = layer.bias.grid
+    if grid is not None and grid.step < step:
+        finer = step / grid.step
+    is_grid = stage.bias is None or grid is not None
     joins = is_grid and float((products + bias.abs() / step).max()) * finer <= EXACT_INTEGER
     column = bias if joins else torch.zeros_like(bias)
     matrix = torch.cat([(rounded * data.step).float(), column[:, None]], dim=1)
-    return Option(data, matrix, None if joins else bias)
+    return Option(layer.data, matrix, None if joins else bias)
 
 
 class _Finder:

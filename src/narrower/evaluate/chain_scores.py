@@ -14,6 +14,7 @@ from torch import Tensor
 from narrower.evaluate.chain import Chain, Option
 from narrower.evaluate.chain_tree import Branch, Group, grow
 from narrower.evaluate.cross_entropy import STEPS_OF_ONE, loss_steps
+from narrower.quantizers.quantize import quantize_to_steps
 
 LARGEST_CHUNK = 512  # samples in one product
 BLOCK_BYTES = 2**20  # values that a product's siblings give for samples visited together: a core's own cache
@@ -132,8 +133,7 @@ class _Visit:
             sums = self._sums(depth, len(group.formats) * group.count * chunks * len(stage.weight) * width)
             sums = sums.view(len(group.formats), chunks, group.count, len(stage.weight), width)
             for number, (data, matrix) in enumerate(zip(group.formats, group.matrices, strict=True)):
-                torch.mul(values, 2.0**data.frac, out=inputs)
-                inputs.round_().clamp_(*data.integer_range)
+                quantize_to_steps(values, data, inputs)
                 torch.bmm(
                     matrix.expand(chunks, -1, -1), padded, out=sums[number].view(chunks, len(matrix), width)
                 )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from narrower.evaluate.chain import Option
-from narrower.formats.fixed import FixedPoint
+from narrower.formats.number_format import NumberFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Group:
     is added to their sums. The plans go on in ``branches`` (D * G of them), or end here as ``plans`` [D * G].
     """
 
-    formats: tuple[FixedPoint, ...]
+    formats: tuple[NumberFormat, ...]
     matrices: tuple[Tensor, ...]
     bias: Tensor | None
     count: int
@@ -44,7 +44,7 @@ class _Tree:
     def __init__(self, plans: Sequence[tuple[Option, ...]], widest: Sequence[int]) -> None:
         self._widest = widest
         known = {id(option): option for options in plans for option in options}
-        by_format: dict[FixedPoint, list[Option]] = {}
+        by_format: dict[NumberFormat, list[Option]] = {}
         for option in known.values():
             by_format.setdefault(option.data, []).append(option)
         self._options = [option for alike in by_format.values() for option in alike]

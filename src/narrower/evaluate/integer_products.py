@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from narrower.evaluate.chain import EXACT_INTEGER, FINEST_PRODUCT
 from narrower.evaluate.scores import is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
-from narrower.formats.fixed import FixedPoint
+from narrower.formats.grid import Grid
 from narrower.formats.number_format import NumberFormat
 
 aten = torch.ops.aten
@@ -48,22 +48,23 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Operands:
-    """A value and a weight that were rounded to fixed point, of a linear layer or of a convolution.
+    """A value and a weight that were rounded to a grid, of a linear layer or of a convolution.
 
     In shapes, N are the elements of one channel of the result, O its channels, K what one element reads.
     """
 
     value: Tensor
     weight: Tensor
-    value_format: FixedPoint
-    weight_format: FixedPoint
+    value_format: NumberFormat
+    weight_format: NumberFormat
     window: Window | None
 
     def matrix(self) -> Tensor:
         """The weight in integers [K, O]; empty where a sum could pass what float32 holds."""
-        integers = self.weight.mul(2.0**self.weight_format.frac)
-        largest_value = max(map(abs, self.value_format.integer_range))
-        largest_sum = integers.flatten(1).abs().sum(dim=1, dtype=torch.float64).max() * largest_value
+        integers = self.weight.mul(2.0 ** _grid(self.weight_format).frac)
+        largest_sum = (
+            integers.flatten(1).abs().sum(dim=1, dtype=torch.float64).max() * _grid(self.value_format).largest
+        )
         if not float(largest_sum) <= EXACT_INTEGER:
             return NONE
         if self.window is not None:
@@ -74,7 +75,7 @@ class Operands:
         """What each element of the result reads, in integers [N, K]; empty where a value is NaN."""
         if not is_finite(self.value):
             return NONE
-        integers = self.value.mul(2.0**self.value_format.frac)
+        integers = self.value.mul(2.0 ** _grid(self.value_format).frac)
         if self.window is None:
             return _bytes(integers.reshape(-1, self.value.shape[-1]))
         samples, channels, height, width = self.value.shape
@@ -99,7 +100,7 @@ class Operands:
     def product(self, rows: Tensor, matrix: Tensor) -> Tensor:
         """The result in float32, from rows [N, K] and a matrix [K, O]."""
         sums = torch._int_mm(rows, matrix)
-        step = self.value_format.step * self.weight_format.step
+        step = _grid(self.value_format).step * _grid(self.weight_format).step
         channels = len(self.weight)
         if self.window is None:
             return sums.float().mul_(step).view(*self.value.shape[:-1], channels)
@@ -174,9 +175,10 @@ class IntegerProducts:
         assert slots[0] is not None
         assert slots[1] is not None
         value_format, weight_format = formats[slots[0]], formats[slots[1]]
-        if not _is_byte(value_format) or not _is_byte(weight_format):
+        value_grid, weight_grid = value_format.grid, weight_format.grid
+        if value_grid is None or weight_grid is None or not _are_bytes(value_grid, weight_grid):
             return None
-        if abs(value_format.frac + weight_format.frac) > FINEST_PRODUCT:
+        if abs(value_grid.frac + weight_grid.frac) > FINEST_PRODUCT:
             return None
         operands = Operands(values[data], values[weight], value_format, weight_format, self._windows[index])
         is_batched = operands.window is None or operands.value.dim() == operands.weight.dim()
@@ -257,8 +259,13 @@ def _pair(given: Sequence[int]) -> Pair:
     return given[0], given[-1]
 
 
-def _is_byte(number_format: NumberFormat) -> TypeGuard[FixedPoint]:
-    if not isinstance(number_format, FixedPoint):
-        return False
-    low, high = number_format.integer_range
-    return low >= torch.iinfo(torch.int8).min and high <= torch.iinfo(torch.int8).max
+def _grid(number_format: NumberFormat) -> Grid:
+    grid = number_format.grid
+    assert grid is not None
+    return grid
+
+
+def _are_bytes(*grids: Grid) -> bool:
+    """Whether all numbers of some grids are signed bytes."""
+    limits = torch.iinfo(torch.int8)
+    return all(grid.low >= limits.min and grid.high <= limits.max for grid in grids)

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from narrower.errors import CheckpointError, NarrowerError
 from narrower.export.bit_packing import pack, unpack
-from narrower.export.rounding import whole_numbers
+from narrower.export.integers import whole_numbers
 from narrower.files import replacing
-from narrower.formats.fixed import FixedPoint
 from narrower.formats.text import parse_format
 from narrower.plan import Plan, plan_from_dict, plan_to_dict
 from narrower.tasks.checkpoints import load_weights, save_weights, structure_note, structured_like
@@ -51,10 +50,11 @@ def save_packed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> No
     for layer, chosen in plan.layers:
         for operand, number_format in (("weight", chosen.weight), ("bias", chosen.bias)):
             name = f"{layer}.{operand}"
-            if isinstance(number_format, FixedPoint) and name in tensors:
+            grid = number_format.grid
+            if grid is not None and name in tensors:
                 packed[name] = {"format": number_format.text, "shape": list(tensors[name].shape)}
                 integers = whole_numbers(tensors[name], number_format)
-                tensors[name] = torch.from_numpy(pack(integers, number_format.width))
+                tensors[name] = torch.from_numpy(pack(integers, grid.width))
     metadata = {
         **structure_note(model),
         MODEL: model_name,
@@ -116,13 +116,12 @@ def plan_of(path: Path) -> Plan | None:
 
 
 def _unpacked(stored: Tensor, described: dict[str, object]) -> Tensor:
-    number_format = parse_format(str(described["format"]))
-    shape = described["shape"]
-    if not isinstance(number_format, FixedPoint) or not isinstance(shape, list):
+    grid, shape = parse_format(str(described["format"])).grid, described["shape"]
+    if grid is None or not isinstance(shape, list):
         raise CheckpointError(f"no packed weight is described by {described}")
     count = int(np.prod(shape))
-    integers = unpack(stored.numpy(), number_format.width, count, signed=number_format.signed)
-    return torch.from_numpy(integers.reshape(shape)).float() * number_format.step
+    integers = unpack(stored.numpy(), grid.width, count, signed=grid.signed)
+    return torch.from_numpy(integers.reshape(shape)).float() * grid.step
 
 
 def _metadata(path: Path) -> dict[str, str]:

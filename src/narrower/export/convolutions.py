@@ -8,8 +8,8 @@ from torch import Tensor, fx
 
 from narrower.evaluate.chain import EXACT_INTEGER
 from narrower.export.exactness import is_constant
-from narrower.export.rounding import BYTE, byte_range, whole_numbers
-from narrower.formats.fixed import FixedPoint
+from narrower.export.formats.catalogue import linear_grid
+from narrower.export.integers import BYTE, byte_range, whole_numbers
 from narrower.graph.describe import base_name
 from narrower.graph.program import Program
 from narrower.plan import LayerPlan, Plan
@@ -73,21 +73,18 @@ def _steps(program: Program, node: fx.Node, layers: Mapping[str, LayerPlan]) -> 
     """The largest sum with its bias, in steps of the product; None where it is on no grid of whole steps."""
     layer = layers.get(node.meta["layer"], LayerPlan())
     weight = _tensor(program, node.args[1])
-    if not isinstance(layer.data, FixedPoint) or not isinstance(layer.weight, FixedPoint) or weight is None:
+    data, grid = layer.data.grid, layer.weight.grid
+    if data is None or grid is None or weight is None:
         return None
-    largest = max(abs(limit) for limit in layer.data.integer_range)
     rows = torch.from_numpy(whole_numbers(weight, layer.weight)).abs().flatten(1).sum(1)
-    total = rows * largest
+    total = rows * data.largest
     if (result := biased(node)) is not node:
-        bias, shift = _tensor(program, result.args[1]), layer.data.frac + layer.weight.frac
-        if (
-            bias is None
-            or not isinstance(layer.bias, FixedPoint)
-            or not 0 <= shift - layer.bias.frac < BYTE * 4
-        ):
+        bias, shift = _tensor(program, result.args[1]), data.frac + grid.frac
+        on_grid = layer.bias.grid
+        if bias is None or on_grid is None or not 0 <= shift - on_grid.frac < BYTE * 4:
             return None
         steps = torch.from_numpy(whole_numbers(bias, layer.bias)).abs().flatten()
-        total += steps << (shift - layer.bias.frac)
+        total += steps << (shift - on_grid.frac)
     return int(total.max())
 
 
@@ -110,21 +107,23 @@ def _rounded_value(result: fx.Node) -> fx.Node | None:
 def _fits_pairs(program: Program, node: fx.Node, layers: Mapping[str, LayerPlan]) -> bool:
     layer, source = layers[node.meta["layer"]], node.args[0]
     weight = _tensor(program, node.args[1])
-    assert isinstance(layer.data, FixedPoint)
-    assert isinstance(layer.weight, FixedPoint)
+    data, grid = layer.data.grid, layer.weight.grid
+    assert data is not None
+    assert grid is not None
     assert isinstance(source, fx.Node)
     assert weight is not None
-    if layer.data.width > BYTE or layer.weight.width > BYTE or not layer.weight.signed:
+    if data.width > BYTE or grid.width > BYTE or not grid.signed:
         return False
     largest = int(abs(whole_numbers(weight, layer.weight)).max(initial=0))
-    return byte_range(layer.data, positive=is_positive(source))[1] * 2 * largest <= PAIR_LIMIT
+    return byte_range(data, positive=is_positive(source))[1] * 2 * largest <= PAIR_LIMIT
 
 
 def _is_byte(value: fx.Node, layers: Mapping[str, LayerPlan]) -> bool:
     """Whether everything that reads a value rounds it to the same format of at most a byte."""
     formats = {layers.get(user.meta["layer"], LayerPlan()).data for user in value.users}
     (first, *others) = formats
-    return not others and isinstance(first, FixedPoint) and first.width <= BYTE
+    grid = None if others else linear_grid(first)
+    return grid is not None and grid.width <= BYTE
 
 
 def _tensor(program: Program, argument: object) -> Tensor | None:

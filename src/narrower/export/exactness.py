@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, fx
 
 from narrower.evaluate.chain import EXACT_INTEGER
-from narrower.export.rounding import whole_numbers
-from narrower.formats.fixed import FixedPoint
+from narrower.export.integers import whole_numbers
 from narrower.graph.describe import base_name, parameter_behind
 from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
@@ -50,19 +49,19 @@ def inexact_operators(program: Program, plan: Plan) -> tuple[str, ...]:
 
 
 def _product(program: Program, node: fx.Node, layer: LayerPlan) -> str | None:
-    if not isinstance(layer.data, FixedPoint):
-        return "its data is float32"
+    if layer.data.grid is None:
+        return f"its data is {layer.data.text}"
     sources = [source for source in node.args[:2] if isinstance(source, fx.Node)]
     weights = [w for source in sources if (w := _weight(program, source)) is not None]
-    largest = max(abs(limit) for limit in layer.data.integer_range)
+    largest = layer.data.grid.largest
     if not weights:
         value = sources[0].meta.get("val")
         depth = value.shape[-1] if isinstance(value, Tensor) else None
         if not isinstance(depth, int):
             return "the length of its sums is not known"
         steps = depth * largest**2
-    elif not isinstance(layer.weight, FixedPoint):
-        return "its weight is float32"
+    elif layer.weight.grid is None:
+        return f"its weight is {layer.weight.text}"
     else:
         integers = torch.from_numpy(whole_numbers(weights[0], layer.weight)).abs()
         rows = (

@@ -10,8 +10,10 @@ from torch import Tensor, fx
 from narrower.errors import ExportError
 from narrower.export.affine_fit import AffineSteps, fit_affine
 from narrower.export.exactness import ELEMENTWISE
-from narrower.export.rounding import whole_numbers
-from narrower.formats.fixed import FixedPoint
+from narrower.export.formats.catalogue import refusal
+from narrower.export.integers import whole_numbers
+from narrower.formats.grid import Grid
+from narrower.formats.number_format import NumberFormat
 from narrower.graph.describe import base_name
 from narrower.graph.program import Program
 from narrower.plan import Plan
@@ -42,11 +44,12 @@ class Stage:
 class IntegerNetwork:
     """A network whose ports and wires carry whole numbers.
 
-    An input stands for ``x * input_format.step`` and lies in ``input_range``; an output stands for
-    ``y / 2**output_fraction``: our own output, rounded half up.
+    An input stands for ``x`` in steps of ``input_format``'s grid and lies in ``input_range``; an output
+    stands for ``y / 2**output_fraction``: our own output, rounded half up.
     """
 
-    input_format: FixedPoint
+    input_format: NumberFormat
+    input_fraction: int
     input_range: tuple[int, int]
     input_count: int
     stages: tuple[Stage, ...]
@@ -95,24 +98,28 @@ class Chain:
             raise ExportError(f"{layer}: a {base_name(node)} operator; logic is built for linear layers")
         chosen = self._plan.layer(layer)
         for operand in ("data", "weight"):
-            if not isinstance(getattr(chosen, operand), FixedPoint):
-                raise ExportError(f"{layer}: its {operand} is float32; logic needs fixed point")
+            if reason := refusal(getattr(chosen, operand), "verilog"):
+                raise ExportError(f"{layer}: its {operand} is {reason}")
 
-    def data_format(self, index: int) -> FixedPoint:
+    def data_format(self, index: int) -> NumberFormat:
         """The format of a product's data."""
-        number_format = self._plan.layer(self.products[index].meta["layer"]).data
-        assert isinstance(number_format, FixedPoint)
-        return number_format
+        return self._plan.layer(self.products[index].meta["layer"]).data
+
+    def data_grid(self, index: int) -> Grid:
+        """The grid of a product's data."""
+        grid = self.data_format(index).grid
+        assert grid is not None
+        return grid
 
     def weights(self, index: int) -> tuple[Integers, int]:
         """A product's weights [K, N] in steps, and the fraction bits of its accumulators."""
         node = self.products[index]
         number_format = self._plan.layer(node.meta["layer"]).weight
-        assert isinstance(number_format, FixedPoint)
+        assert number_format.grid is not None
         source = node.args[1]
         assert isinstance(source, fx.Node)
         integers = whole_numbers(self._tensors[source.name], number_format).T
-        return integers, number_format.frac + self.data_format(index).frac
+        return integers, number_format.grid.frac + self.data_grid(index).frac
 
     def after(self, index: int, values: Tensor) -> Tensor:
         """What follows product ``index`` (-1: the input) up to the next one, on values [M, N]."""
@@ -153,7 +160,7 @@ def integer_network(program: Program, plan: Plan, output_fraction: int) -> Integ
     """
     chain = Chain(program, plan)
     first = chain.data_format(0)
-    low, high = first.integer_range
+    low, high = chain.data_grid(0).limits
     input_range = (max(low, 0) if _ends_in_relu(chain.segments[0]) else low, high)
     count = chain.weights(0)[0].shape[0]
     reach = (np.full(count, input_range[0]), np.full(count, input_range[1]))
@@ -161,7 +168,7 @@ def integer_network(program: Program, plan: Plan, output_fraction: int) -> Integ
     for index in range(len(chain.products)):
         stage, reach = _stage(chain, index, reach, output_fraction)
         stages.append(stage)
-    return IntegerNetwork(first, input_range, count, tuple(stages), output_fraction)
+    return IntegerNetwork(first, chain.data_grid(0).frac, input_range, count, tuple(stages), output_fraction)
 
 
 def _stage(
@@ -183,9 +190,8 @@ def _stage(
         wanted = np.floor(values.double().numpy() * 2.0**output_fraction + 0.5).astype(np.int64)
         bounds: tuple[int | None, int | None] = (0 if _ends_in_relu(chain.segments[-1]) else None, None)
     else:
-        following = chain.data_format(index + 1)
-        wanted = whole_numbers(values, following)
-        lowest, highest = following.integer_range
+        wanted = whole_numbers(values, chain.data_format(index + 1))
+        lowest, highest = chain.data_grid(index + 1).limits
         bounds = (max(lowest, 0) if _ends_in_relu(chain.segments[index + 1]) else lowest, highest)
     steps = []
     for channel in range(len(low)):

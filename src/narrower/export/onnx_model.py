@@ -12,7 +12,9 @@ from narrower.export.convolutions import Convolutions, find_convolutions
 from narrower.export.onnx_builder import OnnxBuilder, Size
 from narrower.export.operators.rules import translate
 from narrower.export.operators.translation import Translation
-from narrower.export.rounding import QONNX_DOMAIN, Packing, QdqRounding, QuantRounding
+from narrower.export.qdq_rounding import QdqRounding
+from narrower.export.quant_rounding import QONNX_DOMAIN, QuantRounding
+from narrower.export.rounding import Packing
 from narrower.graph.program import Program
 from narrower.plan import Plan
 

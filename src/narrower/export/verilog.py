@@ -72,7 +72,7 @@ def _notes(
     corrections = sum(len(step.corrections) for stage in network.stages for step in stage.steps)
     return (
         f"the {network.input_count} inputs are whole numbers {low} to {high} in steps of "
-        f"2**-{network.input_format.frac}: whoever feeds the module computes what precedes "
+        f"2**-{network.input_fraction}: whoever feeds the module computes what precedes "
         f"{network.stages[0].layer} and rounds it to {network.input_format.text}",
         f"the outputs are whole numbers in steps of 2**-{network.output_fraction}; rounding to these steps "
         f"changes the class of {changed} samples",

@@ -1,11 +1,14 @@
 """Fixed point: integers times a power of two."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from narrower.errors import SettingsError
+from narrower.formats.family import Family
+from narrower.formats.fields import Switch, Whole
+from narrower.formats.grid import Grid
 
-LARGEST_WIDTH = 32
-LARGEST_SHIFT = 64
+WIDTHS = Whole("a fixed-point width", 1, 32)
+FRACTIONS = Whole("a fraction width", -64, 64, {"NA": lambda given: int(given["width"]) // 2})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +20,12 @@ class FixedPoint:
     whose second number counts integer bits.
     """
 
-    width: int
-    frac: int
-    signed: bool = True
+    width: Annotated[int, WIDTHS]
+    frac: Annotated[int, FRACTIONS]
+    signed: Annotated[bool, Switch("signed")] = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.width <= LARGEST_WIDTH:
-            raise SettingsError(f"a fixed-point width is 1 to {LARGEST_WIDTH} bits, not {self.width}")
-        if not -LARGEST_SHIFT <= self.frac <= LARGEST_SHIFT:
-            raise SettingsError(
-                f"a fraction width is -{LARGEST_SHIFT} to {LARGEST_SHIFT} bits, not {self.frac}"
-            )
+        FIXED.check(self)
 
     @property
     def bits(self) -> int:
@@ -46,6 +44,21 @@ class FixedPoint:
         return 0, 2**self.width - 1
 
     @property
+    def grid(self) -> Grid:
+        return Grid(self.frac, *self.integer_range)
+
+    @property
     def text(self) -> str:
-        name = "fixed" if self.signed else "ufixed"
-        return f"{name}({self.width},frac={self.frac})"
+        return FIXED.text(self)
+
+
+FIXED = Family(
+    FixedPoint,
+    names={"fixed": {}, "ufixed": {"signed": False}},
+    examples={
+        "fixed(8,frac=4)": "signed fixed point: 8 bits in all, 4 of them behind the binary point",
+        "fixed(8,frac=NA)": "the same with half of the width behind the binary point",
+        "ufixed(8,frac=4)": "without a sign",
+    },
+    spellings=("integer",),
+)

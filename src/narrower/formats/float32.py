@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from narrower.formats.family import Family
+
 
 @dataclass(frozen=True, slots=True)
 class Float32:
@@ -13,7 +15,12 @@ class Float32:
 
     @property
     def text(self) -> str:
-        return "float32"
+        return FLOAT32_FAMILY.text(self)
+
+    @property
+    def grid(self) -> None:
+        return None
 
 
+FLOAT32_FAMILY = Family(Float32, {"float32": {}}, {"float32": "as it is"})
 FLOAT32 = Float32()

@@ -2,6 +2,8 @@
 
 from typing import Protocol, runtime_checkable
 
+from narrower.formats.grid import Grid
+
 
 @runtime_checkable
 class NumberFormat(Protocol):
@@ -14,3 +16,7 @@ class NumberFormat(Protocol):
     @property
     def text(self) -> str:
         """The text form, ``fixed(8,frac=4)``; ``formats.text.parse_format`` reads it back."""
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid that its values lie on, whatever the tensor; None where there is none."""

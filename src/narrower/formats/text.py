@@ -1,41 +1,52 @@
-"""The text form of number formats, and back."""
+"""Read the text form of any number format."""
 
 import re
-from collections.abc import Callable
 
 from narrower.errors import SettingsError, nearest
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import FLOAT32
+from narrower.formats.catalogue import FAMILIES
+from narrower.formats.family import Family
 from narrower.formats.number_format import NumberFormat
 
-_CALL = re.compile(r"\s*(?P<name>\w+)\s*(?:\(\s*(?P<width>\d+)\s*,\s*frac\s*=\s*(?P<frac>-?\d+|NA)\s*\))?\s*")
-
-
-def _fixed(signed: bool) -> Callable[[int, int], NumberFormat]:
-    return lambda width, frac: FixedPoint(width, frac, signed)
-
-
-FORMATS: dict[str, Callable[[int, int], NumberFormat]] = {"fixed": _fixed(True), "ufixed": _fixed(False)}
-NAMES = ("float32", *FORMATS)
+CALL = re.compile(r"\s*(?P<name>\w+)\s*(?:\((?P<arguments>[^()]*)\))?\s*")
+ARGUMENT = re.compile(r"\s*(?:(?P<field>\w+)\s*=)?\s*(?P<text>[-+.\w]+)\s*")
 
 
 def parse_format(text: str) -> NumberFormat:
-    """Read ``float32``, ``fixed(8,frac=4)`` or ``fixed(8,frac=NA)`` (half the width).
+    """Read ``float32``, ``fixed(8,frac=4)`` or another text form (docs/formats.md).
 
     Raises:
         SettingsError: the text is no number format.
     """
-    match = _CALL.fullmatch(text)
+    names = {name: family for family in FAMILIES for name in family.names}
+    match = CALL.fullmatch(text)
     name = match["name"] if match else text.split("(", maxsplit=1)[0].strip()
-    if name not in NAMES:
+    if name not in names:
         raise SettingsError(
-            f"unknown number format {text!r}{nearest(name, NAMES)}; allowed: {', '.join(NAMES)}"
+            f"unknown number format {text!r}{nearest(name, names)}; allowed: {', '.join(names)}"
         )
-    if match and name == "float32" and match["width"] is None:
-        return FLOAT32
-    if not match or name == "float32" or match["width"] is None:
-        raise SettingsError(
-            f"{text!r} is no number format; examples: float32, fixed(8,frac=4), fixed(8,frac=NA)"
-        )
-    width = int(match["width"])
-    return FORMATS[name](width, width // 2 if match["frac"] == "NA" else int(match["frac"]))
+    family = names[name]
+    given = _arguments(match["arguments"]) if match else None
+    if given is None:
+        raise SettingsError(f"{text!r} is no number format; {family.form(name)}")
+    return _read(family, name, given, text)
+
+
+def _read(family: Family, name: str, given: dict[str, str], text: str) -> NumberFormat:
+    try:
+        return family.read(name, given)
+    except SettingsError as error:
+        raise SettingsError(f"{text!r} is no number format: {error}") from None
+
+
+def _arguments(text: str | None) -> dict[str, str] | None:
+    """The texts by field, the one without a name at ""; None where they are no such list."""
+    if text is None:
+        return {}
+    found: dict[str, str] = {}
+    for position, part in enumerate(text.split(",")):
+        match = ARGUMENT.fullmatch(part)
+        field = match["field"] or "" if match else ""
+        if match is None or field in found or (field == "" and position > 0):
+            return None
+        found[field] = match["text"]
+    return found

@@ -1,47 +1,42 @@
 """Round a tensor into a number format."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import Float32
 from narrower.formats.number_format import NumberFormat
+from narrower.quantizers.catalogue import QUANTIZERS
 
 
 def quantize(x: Tensor, number_format: NumberFormat) -> Tensor:
-    """Return the nearest value of the format for each element; ``x`` itself for float32.
+    """Return the value of the format for each element, as its family rounds; ``x`` itself for float32.
 
-    Fixed point: ties go to the even integer, and values outside the range saturate. NaN stays NaN. There is
-    no gradient; ``quantize_straight_through`` has one.
+    There is no gradient; ``quantize_straight_through`` has one.
     """
-    return x if isinstance(number_format, Float32) else QUANTIZERS[type(number_format)](x, number_format)
+    if isinstance(number_format, Float32):
+        return x
+    return QUANTIZERS[type(number_format)].round(x, number_format)
+
+
+def quantize_to_steps(x: Tensor, number_format: NumberFormat, out: Tensor) -> None:
+    """Write the values of ``quantize`` into ``out``, in steps of the format's grid."""
+    QUANTIZERS[type(number_format)].round_to_steps(x, number_format, out)
 
 
 def quantize_straight_through(x: Tensor, number_format: NumberFormat) -> Tensor:
-    """``quantize`` with gradient 1 inside the range of the format and 0 where it saturates."""
+    """``quantize`` with a gradient of 1 or 0: by the family, and 0 where it saturates."""
     if isinstance(number_format, Float32):
         return x
     quantized: Tensor = _StraightThrough.apply(x, number_format)  # type: ignore[no-untyped-call]
     return quantized
 
 
-def _fixed(x: Tensor, number_format: FixedPoint) -> Tensor:
-    low, high = number_format.integer_range
-    return x.mul(2.0**number_format.frac).round_().clamp_(low, high).mul_(number_format.step)
-
-
-QUANTIZERS: dict[type, Callable[[Tensor, Any], Tensor]] = {FixedPoint: _fixed}
-
-
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, number_format: FixedPoint) -> Tensor:
-        low, high = number_format.integer_range
-        scaled = x * 2.0**number_format.frac
-        ctx.save_for_backward((scaled >= low - 0.5) & (scaled <= high + 0.5))
+    def forward(ctx: Any, x: Tensor, number_format: NumberFormat) -> Tensor:
+        ctx.save_for_backward(QUANTIZERS[type(number_format)].passes_gradient(x, number_format))
         return quantize(x, number_format)
 
     @staticmethod

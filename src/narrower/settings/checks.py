@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from narrower.errors import NarrowerError, nearest
-from narrower.formats.fixed import LARGEST_SHIFT, LARGEST_WIDTH
+from narrower.formats.catalogue import SEARCHED
+from narrower.formats.fixed import FRACTIONS, WIDTHS
 
 LONGEST_NAME = 200  # bytes; file systems take 255, and a number may follow
-FAMILIES = {"integer": "fixed", "fixed": "fixed", "NA": "NA"}
+FAMILIES = {**SEARCHED, "NA": "NA"}  # number formats by every spelling
 SCOPES = ("output_only", "both", "input_only")  # what of a layer is resized; inputs follow in any case
 LARGEST_MULTIPLIER = 1000
 
@@ -108,8 +109,8 @@ def width(value: Any) -> int | str:
     """A width in bits, or "NA" for an operand that is not quantized."""
     if value == "NA":
         return "NA"
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_WIDTH:
-        raise ValueError(f"found {shown(value)}; allowed: whole numbers from 1 to {LARGEST_WIDTH}, or 'NA'")
+    if isinstance(value, bool) or not isinstance(value, int) or not WIDTHS.low <= value <= WIDTHS.high:
+        raise ValueError(f"found {shown(value)}; allowed: whole numbers from {WIDTHS.allowed}, or 'NA'")
     return value
 
 
@@ -125,9 +126,9 @@ def fraction(value: Any) -> int | str:
     """A fraction width in bits, "NA" for half the width, or "auto"."""
     if value in ("NA", "auto") and isinstance(value, str):
         return str(value)
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_SHIFT:
+    if isinstance(value, bool) or not isinstance(value, int) or not FRACTIONS.low <= value <= FRACTIONS.high:
         raise ValueError(
-            f"found {shown(value)}; allowed: whole numbers from -{LARGEST_SHIFT} to {LARGEST_SHIFT}, "
+            f"found {shown(value)}; allowed: whole numbers from {FRACTIONS.allowed}, "
             "'NA' (half the width) or 'auto'"
         )
     return value

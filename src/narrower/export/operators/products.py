@@ -4,8 +4,11 @@ from torch import Tensor, fx
 
 from narrower.errors import ExportError
 from narrower.export.convolutions import is_positive
+from narrower.export.formats.catalogue import linear_grid
+from narrower.export.integers import container
 from narrower.export.operators.translation import Rule, Translation, argument, each
-from narrower.export.rounding import Form, Kernel, has_container
+from narrower.export.rounding import Form, Kernel
+from narrower.formats.grid import Grid
 from narrower.plan import LayerPlan
 
 
@@ -38,12 +41,16 @@ def _matmul(t: Translation, node: fx.Node) -> str:
 
 def _matrix_kernel(layer: LayerPlan) -> Kernel:
     """ONNX Runtime rounds float32 data to 8 bits where they meet DequantizeLinear of a matrix."""
-    return "integer" if has_container(layer.data) else "float32"
+    return "integer" if _has_container(linear_grid(layer.data)) else "float32"
 
 
 def _form(layer: LayerPlan) -> Form:
     """ONNX Runtime rounds float32 weights to 8 bits where their data come from DequantizeLinear."""
-    return "container" if has_container(layer.weight) else "float32"
+    return "container" if _has_container(layer.weight.grid) else "float32"
+
+
+def _has_container(grid: Grid | None) -> bool:
+    return grid is not None and container(grid, smallest=8) is not None
 
 
 def _convolution(t: Translation, node: fx.Node) -> str:

@@ -1,0 +1,1 @@
+"""What artefacts make of each family of number formats."""

@@ -1,0 +1,37 @@
+"""Which artefacts can express which families of number formats: one line for each family."""
+
+from narrower.errors import ExportError
+from narrower.export.formats.expression import Artefact, Expression
+from narrower.export.formats.fixed import FixedExpression
+from narrower.export.formats.float32 import Float32Expression
+from narrower.formats.fixed import FixedPoint
+from narrower.formats.float32 import Float32
+from narrower.formats.grid import Grid
+from narrower.formats.number_format import NumberFormat
+
+EXPRESSIONS: dict[type, Expression] = {Float32: Float32Expression(), FixedPoint: FixedExpression()}
+
+
+def refusal(number_format: NumberFormat, artefact: Artefact) -> str | None:
+    """Why an artefact cannot hold data in a format; None: it can."""
+    expression = EXPRESSIONS.get(type(number_format))
+    if expression is None:
+        return f"no rule exports numbers in the format {number_format.text}"
+    return expression.refusal(number_format, artefact)
+
+
+def expression_of(number_format: NumberFormat, artefact: Artefact) -> Expression:
+    """How artefacts express a format.
+
+    Raises:
+        ExportError: this artefact cannot; the message says why.
+    """
+    if reason := refusal(number_format, artefact):
+        raise ExportError(reason)
+    return EXPRESSIONS[type(number_format)]
+
+
+def linear_grid(number_format: NumberFormat) -> Grid | None:
+    """The grid on which ONNX's QuantizeLinear rounds as a format does; None where it does not."""
+    expression = EXPRESSIONS.get(type(number_format))
+    return None if expression is None else expression.linear(number_format)

@@ -1,0 +1,67 @@
+"""How operands are rounded in QONNX: Quant nodes, which hls4ml and FINN read."""
+
+import numpy as np
+from torch import Tensor
+
+from narrower.export.formats.catalogue import expression_of
+from narrower.export.onnx_builder import OnnxBuilder
+from narrower.export.rounding import Form, Kernel
+from narrower.formats.number_format import NumberFormat
+from narrower.plan import LayerPlan
+from narrower.quantizers.quantize import quantize
+
+QONNX_DOMAIN = "qonnx.custom_op.general"
+
+
+class QuantRounding:
+    """QONNX's Quant nodes, on values and on float32 weights; hls4ml and FINN read them."""
+
+    def __init__(self, builder: OnnxBuilder) -> None:
+        self._builder = builder
+        self._rounded: dict[tuple[str, NumberFormat], str] = {}
+
+    def data(self, value: str, number_format: NumberFormat, form: Form = "container") -> str:
+        """One Quant node for each value and format."""
+        del form
+        key = (value, number_format)
+        if key not in self._rounded:
+            self._rounded[key] = self._quant(value, number_format)
+        return self._rounded[key]
+
+    def _quant(self, value: str, number_format: NumberFormat) -> str:
+        constant = self._builder.constant
+        node = expression_of(number_format, "qonnx").qonnx(number_format)
+        if node is None:
+            return value
+        return self._builder.emit(
+            "Quant",
+            value,
+            constant(np.float32(node.scale), "scale"),
+            constant(np.float32(0), "zero_point"),
+            constant(np.float32(node.width), "bit_width"),
+            domain=QONNX_DOMAIN,
+            signed=int(node.signed),
+            narrow=int(node.narrow),
+            rounding_mode=node.rounding_mode,
+        )
+
+    def weight(self, values: Tensor, number_format: NumberFormat, *, kernel: Kernel, label: str) -> str:
+        """A Quant node over the weight."""
+        del kernel
+        return self._held(values, number_format, label)
+
+    def add_bias(self, product: str, bias: Tensor, layer: LayerPlan, label: str) -> str:
+        """Add the bias behind its Quant node."""
+        return self._builder.emit("Add", product, self._held(bias, layer.bias, label))
+
+    def bias(self, values: Tensor, layer: LayerPlan, *, label: str) -> str:
+        """A Quant node over the bias."""
+        return self._held(values, layer.bias, label)
+
+    def _held(self, values: Tensor, number_format: NumberFormat, label: str) -> str:
+        """A Quant node over a constant that is rounded already.
+
+        Where it joins biases with batch norms, hls4ml 1.3 reads the constant and not the node's output.
+        """
+        rounded = quantize(values.detach().float(), number_format)
+        return self.data(self._builder.constant(rounded.numpy(), label), number_format)
