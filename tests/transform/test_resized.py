@@ -85,10 +85,11 @@ def check_every_group(model: nn.Module, inputs: Tensor) -> int:
                 }
                 checked += 1
             real = trace(with_counts(model, (inputs,), found, counts), inputs).network
+            deployed = found.deployed_network(counts)
             assert {p.name: p.shape for p in real.parameters} == {
-                p.name: p.shape for p in predicted.parameters
+                p.name: p.shape for p in deployed.parameters
             }
-            assert NetworkCost(real).macs == NetworkCost(predicted).macs
+            assert NetworkCost(real).macs == NetworkCost(deployed).macs
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name])
     return checked

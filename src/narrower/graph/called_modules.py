@@ -1,6 +1,5 @@
 """The picture of a model that cannot be traced: the modules that it calls for one batch."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from narrower.errors import ModelError
 from narrower.graph.network import Attribute, BatchSize, Network, Operator, Parameter, Shape, numel
+from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program, Untraced
 from narrower.graph.trace import trace
 
@@ -56,7 +56,7 @@ def trace_or_call(model: nn.Module, example: Tensor | Sequence[Tensor], name: st
 
 
 def _called(model: nn.Module, examples: tuple[Tensor, ...], name: str, why: ModelError) -> Program:
-    module = copy.deepcopy(model).eval()
+    module = own_copy(model).eval()
     operators: list[Operator] = []
     paths = {child: path for path, child in module.named_modules() if not any(True for _ in child.children())}
     hooks = [

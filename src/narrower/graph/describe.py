@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from narrower.errors import ModelError
+from narrower.graph.folded_network import layer_of
 from narrower.graph.network import PRODUCT_KINDS, Attribute, BatchSize, Network, Operator, Parameter, Shape
 
 # ATen's name of an operator, without overload, where ours differs.
@@ -33,8 +34,8 @@ def describe(
     input_names: tuple[str, ...],
 ) -> Network:
     """Describe a traced graph; ``parameter_names`` maps placeholders to the model's own names."""
-    first_names = _first_names(model)
-    held = {node: first_names.get(parameter, parameter) for node, parameter in parameter_names.items()}
+    names = first_names(model)
+    held = {node: names.get(parameter, parameter) for node, parameter in parameter_names.items()}
     namer = _LayerNames(model)
     operators = tuple(
         _operator(node, held, namer) for node in graph.nodes if node.op == "call_function" and is_tensor(node)
@@ -206,7 +207,7 @@ class _LayerNames:
 
     def name(self, kind: str, path: str, call: str, weight: str | None) -> str:
         if weight is not None and kind in PRODUCT_KINDS:
-            return weight.removesuffix(".weight").removesuffix("_weight")
+            return layer_of(weight)
         module = self._modules.get(path)
         is_leaf = path and module is not None and not any(True for _ in module.children())
         if is_leaf and type(module).__module__.startswith("torch.nn"):
@@ -217,7 +218,7 @@ class _LayerNames:
         return f"{path}.{own}" if path else own
 
 
-def _first_names(model: nn.Module) -> dict[str, str]:
+def first_names(model: nn.Module) -> dict[str, str]:
     """The first name of every parameter and buffer, by each of its names."""
     first: dict[int, str] = {}
     names: dict[str, str] = {}

@@ -1,12 +1,12 @@
 """Which batch norms can be part of the product before them, and the model in which they are."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor, fx, nn
 
 from narrower.errors import ModelError
 from narrower.graph.describe import kind_of
+from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 
@@ -35,9 +35,9 @@ def fold_batch_norm(model: nn.Module, example: Tensor | Sequence[Tensor]) -> nn.
     Raises:
         ModelError: the model cannot be traced.
     """
-    folded = copy.deepcopy(model)
+    folded = own_copy(model)
     modules = dict(folded.named_modules())
-    for name, into in _pairs(trace(model, example), model):
+    for name, into in _pairs(trace(model, example).as_traced, model):
         product, batch_norm = modules[into], modules[name]
         assert isinstance(product, PRODUCTS)
         assert isinstance(batch_norm, BATCH_NORMS)
@@ -57,7 +57,7 @@ def with_folded_layers(model: nn.Module, layers: Mapping[str, str]) -> nn.Module
     Raises:
         ModelError: the model does not have these layers.
     """
-    changed = copy.deepcopy(model)
+    changed = own_copy(model)
     modules = dict(changed.named_modules())
     for name, into in layers.items():
         product = modules.get(into)
@@ -84,6 +84,8 @@ def _pairs(program: Program, model: nn.Module) -> Iterator[tuple[str, str]]:
         into = module_of[product.name]
         batch_norm, layer = modules[name], modules[into]
         if type(layer) not in PRODUCTS or type(batch_norm) not in BATCH_NORMS:
+            continue
+        if layer._parameters.get("weight") is None:  # a hook computes it
             continue
         own = [parameter for module in (layer, batch_norm) for parameter in module.parameters()]
         is_over_channels = not isinstance(layer, nn.Linear) or product.meta["val"].dim() == 2  # noqa: PLR2004

@@ -12,6 +12,7 @@ from torch import nn
 from narrower.errors import ModelError, SettingsError, unknown_name
 from narrower.graph.dimension_rules import BATCH, Kept, Labelling
 from narrower.graph.dimensions import Dimension, flat, is_labelled, size_of
+from narrower.graph.folded_network import Folding, folded_network
 from narrower.graph.network import BatchSize, Network, Operator, Shape
 from narrower.graph.program import Program
 
@@ -63,6 +64,7 @@ class Channels:
     _places: Mapping[int, tuple[int, int]]  # of a root: its family, and its number there
     _families: tuple[tuple[int, int], ...]  # of a family: its group, and its number of units
     _first_names: Mapping[str, str]
+    _folding: Folding | None = None  # of the traced program
 
     def group_of(self, layer: str) -> Group:
         """The group of the channels that a layer computes.
@@ -244,6 +246,11 @@ class Channels:
             operators.append(_with_shapes(operator, inputs, own))
         return replace(self.network, parameters=parameters, operators=tuple(operators))
 
+    def deployed_network(self, counts: Mapping[int, int]) -> Network:
+        """As ``resized_network``, with computed weights as the parameters that they become."""
+        network = self.resized_network(counts)
+        return network if self._folding is None else folded_network(network, self._folding)
+
     def _shape(self, name: str, shape: Shape, copies: Mapping[int, Copies]) -> Shape:
         value = self._labelling.values.get(name)
         if not value or not isinstance(value[0], tuple):
@@ -304,6 +311,7 @@ def find_channels(model: nn.Module, program: Program, kept: Kept = frozenset()) 
     """
     if program.untraced is not None:
         raise ModelError(f"{program.untraced.reason}; its channels cannot be followed")
+    folding, program = program.folding, program.as_traced
     first: dict[int, str] = {}
     names: dict[str, str] = {}
     for named in (model.named_parameters, model.named_buffers):
@@ -323,7 +331,7 @@ def find_channels(model: nn.Module, program: Program, kept: Kept = frozenset()) 
         if name not in names.values():  # constants that tracing found
             for dimension in labelling.parameters.get(name, ()):
                 labelling.merger.fix(dimension, f"{node} is a constant")
-    return _grouped(model, program.network, labelling, names)
+    return replace(_grouped(model, program.network, labelling, names), _folding=folding)
 
 
 def _tie_heads(labelling: Labelling, name: str) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from torch import Tensor, fx, nn
 
 from narrower.graph.describe import base_name
+from narrower.graph.folded_network import Folding
 from narrower.graph.network import Network
 
 # Operators that work at any number of channels: no argument of theirs holds a size.
@@ -30,6 +31,8 @@ class Program:
     one of ``input_names`` (the model's arguments, in order). ``parameter_names`` holds the model's own names
     of the tensors. Rewriting means a copy: a program is never changed in place. With ``untraced`` there is no
     graph: the network holds the modules that were called, and plans are scored by calling the model.
+    Where weights were computed from parameters, they are constants here (``folding``); ``unfolded`` is the
+    program before that.
     """
 
     network: Network
@@ -38,6 +41,13 @@ class Program:
     parameter_names: Mapping[str, str]
     input_names: tuple[str, ...]
     untraced: Untraced | None = None
+    folding: Folding | None = None
+    unfolded: "Program | None" = None
+
+    @property
+    def as_traced(self) -> "Program":
+        """The program whose parameters are those of the model."""
+        return self.unfolded or self
 
     @cached_property
     def content_hash(self) -> str:
@@ -62,9 +72,10 @@ class Program:
 def with_parameters(program: Program, model: nn.Module, network: Network) -> Program | None:
     """The program of ``model``, which is the traced one with other widths; None where it must be traced anew.
 
-    ``network`` is the picture of the resized network.
+    ``network`` is the picture of the resized network. A weight that was computed from parameters must be
+    computed anew.
     """
-    if any(
+    if program.folding is not None or any(
         node.op == "call_function" and base_name(node) not in _OF_ANY_WIDTH for node in program.graph.nodes
     ):
         return None

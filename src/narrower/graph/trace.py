@@ -1,6 +1,5 @@
 """From a model to its ATen program and network."""
 
-import copy
 import io
 import logging
 import warnings
@@ -14,7 +13,9 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 
 from narrower.errors import ModelError
+from narrower.graph.computed_weights import fold_weights
 from narrower.graph.describe import describe
+from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
 
 
@@ -23,7 +24,7 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
 
     ``example`` holds the model's arguments; the first dimension of each is the batch, of at least 2 samples.
     Dropout is gone, in-place operators have become functional ones, and linear, convolution and attention
-    stay whole.
+    stay whole. Weights that are computed from parameters are constants.
 
     Raises:
         ModelError: the model cannot be traced; the message holds the reason.
@@ -31,7 +32,7 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
     examples = (example,) if isinstance(example, Tensor) else tuple(example)
     if any(len(argument) < 2 for argument in examples):  # noqa: PLR2004 - torch.export specialises sizes 0 and 1
         raise ModelError("tracing needs an example batch of at least 2 samples: 1 would become a constant")
-    frozen = copy.deepcopy(model).eval()
+    frozen = own_copy(model).eval()
     batch = torch.export.Dim("batch")
     try:
         with _whole_attention(), _quietly():
@@ -54,13 +55,14 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
         parameter_names[node] = constant
     graph = _without_bookkeeping(exported)
     input_names = tuple(signature.user_inputs)
-    return Program(
+    program = Program(
         describe(name or type(model).__name__, model, graph, parameter_names, input_names),
         graph,
         tensors,
         parameter_names,
         input_names,
     )
+    return fold_weights(program, model)
 
 
 @contextmanager

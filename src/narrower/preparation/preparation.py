@@ -49,7 +49,7 @@ class Subject:
         """The picture of the network with other widths (multipliers by layer)."""
         if self.channels is None:
             return self.program.network
-        return self.channels.resized_network(wanted_counts(self.channels, widths, {}))
+        return self.channels.deployed_network(wanted_counts(self.channels, widths, {}))
 
     def traced(self, model: nn.Module) -> Program:
         """The program of another model of the same kind."""

@@ -20,7 +20,7 @@ from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.preparation.preparation import Subject
-from narrower.preparation.settings import PreparationSettings, SharedSettings
+from narrower.preparation.settings import PreparationSettings, RetrainedSettings, SharedSettings
 from narrower.searching.build_space import build_space, passed_over
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.match_layers import SEED
@@ -30,6 +30,7 @@ from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings import convert
 from narrower.settings.schema import DATA_LOADERS, RunSettings
+from narrower.study.limits import check_trainable
 from narrower.study.machine import WAYS_OUT, is_file
 from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.datasets import DataSet, Part, load_data_set
@@ -169,6 +170,8 @@ def pose(settings: RunSettings) -> Problem:
         channels=channels,
         notes=(*convert.objective_notes(settings), *_passed_over(program.network, space_settings)),
     )
+    if isinstance(preparation, RetrainedSettings):
+        check_trainable(deployed, program, (layer for slot in problem.space.slots for layer in slot.layers))
     check_possible(problem)
     check_bounded(problem)
     return problem
@@ -188,7 +191,7 @@ def _passed_over(network: Network, settings: SpaceSettings) -> tuple[str, ...]:
 
 def _resized_cost(channels: Channels, convention: Convention, widths: Mapping[str, float]) -> NetworkCost:
     """Not a method: other processes compute costs as well, and a model's program cannot be sent to them."""
-    return NetworkCost(channels.resized_network(wanted_counts(channels, widths, {})), convention)
+    return NetworkCost(channels.deployed_network(wanted_counts(channels, widths, {})), convention)
 
 
 def check_measurable(problem: Problem) -> None:

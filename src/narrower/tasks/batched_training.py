@@ -7,7 +7,6 @@ So a candidate's sizes do not depend on which others are trained with it, and ne
 bit for bit without convolutions, to rounding with them.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.errors import NarrowerError
+from narrower.graph.own_copy import own_copy
 from narrower.tasks.batches import Batches
 from narrower.tasks.parts import Part
 from narrower.tasks.training_settings import TrainingSettings
@@ -64,7 +64,7 @@ def layers_of_chain(model: nn.Module, inputs: Tensor) -> list[nn.Module] | None:
     The model runs once on ``inputs`` in evaluation mode: each layer must read the very tensor that the layer
     before it returned, so that nothing happens between two layers unseen.
     """
-    order = _order(copy.deepcopy(model).eval(), inputs)
+    order = _order(own_copy(model).eval(), inputs)
     return None if order is None else [_leaves(model)[position] for position in order]
 
 
@@ -110,7 +110,7 @@ def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSe
     Raises:
         NarrowerError: the models are not chains of the same layers.
     """
-    trained = tuple(copy.deepcopy(model).eval() for model in models)
+    trained = tuple(own_copy(model).eval() for model in models)
     orders = [_order(model, part.inputs[:2]) for model in trained]
     found = [
         [_leaves(model.train())[position] for position in order]

@@ -1,6 +1,5 @@
 """Load the weights of a model from a file, and write them without half-written files."""
 
-import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from narrower.errors import CheckpointError, ModelError
 from narrower.files import replacing
 from narrower.graph.folding import folded_layers, with_folded_layers
+from narrower.graph.own_copy import own_copy
 from narrower.tasks.checkpoint_files import metadata_of, read_content
 from narrower.tasks.sizes import Sizes, sizes_from_text
 from narrower.tasks.stored_weights import NAMED_PROBLEMS, largest_state_dict, stored_weights
@@ -53,7 +53,7 @@ def load_weights(
         more = len(found.passed_over) - NAMED_PROBLEMS
         names = ", ".join(found.passed_over[:NAMED_PROBLEMS]) + (f" and {more} more" if more > 0 else "")
         say(f"{path}: not weights of {type(model).__name__}, and passed over: {names}")
-    loaded = copy.deepcopy(model)
+    loaded = own_copy(model)
     loaded.load_state_dict(found.state)
     return loaded
 

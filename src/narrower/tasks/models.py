@@ -1,6 +1,5 @@
 """A model by its name: built in, or the user's own."""
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 from torch import nn
 
 from narrower.errors import CheckpointError, ModelError
+from narrower.graph.own_copy import own_copy
 from narrower.tasks import catalogue, image_models, jsc_models, toy_models
 from narrower.tasks.checkpoints import sizes_in
 from narrower.tasks.imported import import_object
@@ -72,7 +72,7 @@ def model_of_file(path: Path, named: str | None, given: nn.Module | str | None) 
         ModelError: the caller's own model cannot be imported or built.
     """
     if isinstance(given, nn.Module):
-        return copy.deepcopy(given)
+        return own_copy(given)
     if given is not None:
         return build_model(given, sizes=sizes_in(path))
     if named is None or catalogue.model_note(named) is None:
@@ -87,7 +87,7 @@ def model_of_file(path: Path, named: str | None, given: nn.Module | str | None) 
 def _build_own(reference: str) -> nn.Module:
     target = import_object(reference, ModelError)
     if isinstance(target, nn.Module):  # an instance: the module that holds it keeps its own
-        return copy.deepcopy(target)
+        return own_copy(target)
     if not callable(target):
         raise ModelError(
             f"model {reference!r} is neither an nn.Module nor callable, but {type(target).__name__}"

@@ -1,6 +1,5 @@
 """Train a model with Lightning; nothing else imports it."""
 
-import copy
 import logging
 import signal
 import tempfile
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.errors import NarrowerError, SettingsError, nearest
+from narrower.graph.own_copy import own_copy
 from narrower.tasks.accelerator import accelerators
 from narrower.tasks.batches import Batches
 from narrower.tasks.checkpoints import load_weights
@@ -64,7 +64,7 @@ def train(
     check_fit(model, data)
     check_accelerator(settings.accelerator)
     started = time.monotonic()
-    classifier = _Classifier(copy.deepcopy(model).train(), settings)
+    classifier = _Classifier(own_copy(model).train(), settings)
     checkpoint = ModelCheckpoint(
         directory / "checkpoints",
         filename="best",

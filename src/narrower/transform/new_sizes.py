@@ -1,6 +1,5 @@
 """A copy of a model whose tensors have other sizes, and whose modules say so."""
 
-import copy
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 
 from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, Copies
+from narrower.graph.own_copy import own_copy
 
 Weights = Literal["slice", "net2net", "scratch"]
 
@@ -17,7 +17,7 @@ def changed_copy(
     model: nn.Module, found: Channels, copies: Mapping[int, Copies], weights: Weights, seed: int
 ) -> nn.Module:
     """Return a copy of ``model`` with the units of the families as ``copies`` say; see ``resize``."""
-    changed = copy.deepcopy(model)
+    changed = own_copy(model)
     made: dict[int, nn.Parameter | Tensor] = {}
     for path, module in changed.named_modules(remove_duplicate=True):
         for store in (module._parameters, module._buffers):
@@ -182,7 +182,7 @@ def with_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
         raise SettingsError(
             f"these are not the tensors of {type(model).__name__}: {odd} is in one of both only"
         )
-    changed = copy.deepcopy(model)
+    changed = own_copy(model)
     made: dict[int, nn.Parameter | Tensor] = {}
     for path, module in changed.named_modules():
         for store in (module._parameters, module._buffers):

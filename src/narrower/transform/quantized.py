@@ -1,6 +1,5 @@
 """Put the planned number formats into a module."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch.nn.utils import parametrize
 from narrower.errors import ModelError, unknown_name
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
+from narrower.graph.own_copy import own_copy
 from narrower.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize_straight_through
 
@@ -41,7 +41,7 @@ def quantized(model: nn.Module, plan: Plan) -> nn.Module:
         UnknownNameError: the plan names a layer that the model does not have.
         ModelError: the layer is no linear or convolution module, or the plan changes its width.
     """
-    changed = copy.deepcopy(model)
+    changed = own_copy(model)
     modules = dict(changed.named_modules())
     for name, layer in plan.layers:
         if name not in modules:
@@ -60,8 +60,11 @@ def quantized(model: nn.Module, plan: Plan) -> nn.Module:
 
 def original_weights(model: nn.Module, trained: nn.Module) -> nn.Module:
     """Return a copy of ``model`` with the float32 parameters that its quantized form was trained to."""
-    state = {_original_name(name): tensor for name, tensor in trained.state_dict().items()}
-    copied = copy.deepcopy(model)
+    copied = own_copy(model)
+    own = copied.state_dict()
+    state = {
+        name if name in own else _original_name(name): tensor for name, tensor in trained.state_dict().items()
+    }
     copied.load_state_dict(state)
     return copied
 

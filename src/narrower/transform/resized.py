@@ -1,6 +1,5 @@
 """Give layers other widths; what is tied to them follows."""
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from torch.nn import functional as F
 
 from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, Copies, Group
+from narrower.graph.own_copy import own_copy
 from narrower.graph.trace import trace
 from narrower.transform.new_sizes import Weights, changed_copy
 from narrower.transform.tried_channels import failure_of, outputs_of, tried_channels
@@ -186,7 +186,7 @@ def _scores(
 
 
 def _taylor(model: nn.Module, data: TaylorData) -> dict[str, Tensor]:
-    examined = copy.deepcopy(model).eval()
+    examined = own_copy(model).eval()
     loss = F.cross_entropy(examined(data.inputs), data.targets)
     names, parameters = zip(*examined.named_parameters(), strict=True)
     slopes = torch.autograd.grad(loss, parameters, allow_unused=True)

@@ -122,7 +122,7 @@ def _kept_sizes(found: Channels, model: nn.Module, examples: Sequence[Tensor]) -
     free = [group for group in found.groups if group.can_change]
     counts = {family: 2 * found.units_in(family) for group in free for family in found.families_of(group)}
     try:
-        real = trace(_wider(found, model, free, 2), examples).network.operator_by_name
+        real = trace(_wider(found, model, free, 2), examples).as_traced.network.operator_by_name
     except ModelError:
         return frozenset()
     old, expected = found.network.operator_by_name, found.resized_network(counts).operator_by_name

@@ -1,0 +1,32 @@
+"""What cannot be done with a network, found before the first trial."""
+
+from collections.abc import Iterable
+
+from torch import nn
+from torch.nn.utils import parametrize
+
+from narrower.errors import SettingsError
+from narrower.graph.folded_network import layer_of
+from narrower.graph.program import Program
+
+
+def check_trainable(model: nn.Module, program: Program, layers: Iterable[str]) -> None:
+    """Check that plans for these layers can be trained in their formats.
+
+    Raises:
+        SettingsError: the weight of one is computed where training cannot round it.
+    """
+    searched = set(layers)
+    for weight in program.folding.weights if program.folding else ():
+        layer = layer_of(weight.name)
+        if weight.operand == "weight" and layer in searched and not _is_parametrized(model, layer):
+            raise SettingsError(
+                f"search.strategy.eval_mode: {layer} computes its weight in its own code, where training "
+                "cannot round it; allowed: true (plans are scored with the model's weights), or a weight "
+                "that torch.nn.utils.parametrize computes"
+            )
+
+
+def _is_parametrized(model: nn.Module, layer: str) -> bool:
+    module = dict(model.named_modules()).get(layer)
+    return module is not None and parametrize.is_parametrized(module, "weight")
