@@ -97,3 +97,17 @@ def test_the_parent_of_a_layer_has_two_names() -> None:
     loaded = load(('bias_frac_width = ["NA"]\n', 'bias_frac_width = ["NA"]\nparent = ["seq_blocks_1"]\n'))
     config = loaded.settings.search.search_space.seed["seq_blocks_2"].config
     assert config.parent_block_name == ("seq_blocks_1",)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["jsc-three-linear-layers", "jsc_three_linear_layers", "jsc-three-linear"]
+)
+@pytest.mark.parametrize(
+    ("seed", "model"), [("seq_blocks_4", "jsc-three-linear"), ("seq_blocks_6", "jsc-three-linear-relu")]
+)
+def test_the_three_layer_net_is_the_one_that_has_the_layers_that_are_named(
+    spelling: str, seed: str, model: str
+) -> None:
+    loaded = load(('model = "jsc-toy"', f'model = "{spelling}"'), ("seed.seq_blocks_2", f"seed.{seed}"))
+    assert loaded.settings.model == model
+    assert len(loaded.notes) == (model == "jsc-three-linear-relu")

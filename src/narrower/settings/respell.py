@@ -2,16 +2,20 @@
 
 import copy
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from narrower.errors import UnknownNameError
 from narrower.searching.samplers.catalogue import spelled_sampler
 from narrower.settings.checks import shown
+from narrower.tasks.catalogue import model_name
 
 Path = tuple[str, ...]
 
 STRATEGY: Path = ("search", "strategy")
 SEEDS: Path = ("search", "search_space", "seed")
+THREE_LINEAR, THREE_LINEAR_RELU = "jsc-three-linear", "jsc-three-linear-relu"
 
 
 @dataclass(slots=True)
@@ -52,9 +56,23 @@ class Respelled:
 def respelled(tables: Mapping[str, Any]) -> Respelled:
     """Bring the tables of a file into the schema's form; what is wrong stays as it is, to be found there."""
     found = Respelled(copy.deepcopy(dict(tables)))
-    for respell in (_sw_runner, _data_loader, _strategy_name, _parents, _repeated_options):
+    for respell in (_three_linear, _sw_runner, _data_loader, _strategy_name, _parents, _repeated_options):
         respell(found)
     return found
+
+
+def _three_linear(found: Respelled) -> None:
+    """What people call the three-layer jet tagger has ReLUs between its layers or not: its layers tell."""
+    given = found.tables.get("model")
+    seeds = {seed.replace("_", ".") for seed in found.table(SEEDS) or {}}
+    if not isinstance(given, str) or ":" in given or "seq.blocks.6" not in seeds:
+        return
+    with suppress(UnknownNameError):
+        if model_name(given) == THREE_LINEAR:
+            found.tables["model"] = THREE_LINEAR_RELU
+            found.notes.append(
+                f"model: {given!r} is taken for {THREE_LINEAR_RELU!r}, the one that has a layer seq_blocks.6"
+            )
 
 
 def _sw_runner(found: Respelled) -> None:
