@@ -1,0 +1,54 @@
+"""Learn the widths of a chain of linear layers: one training gives the networks that no other beats."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from narrower.learning.members import Member
+from narrower.learning.settings import LearnSettings
+from narrower.learning.teacher import soft_targets
+from narrower.learning.training import Progress, Training
+from narrower.tasks.parts import Part
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Members from the cheapest to the best, and the seconds of processor time that they took."""
+
+    members: tuple[Member, ...]
+    teacher_seconds: float
+    train_seconds: float
+    score_seconds: float
+
+
+def learn(
+    sizes: Sequence[int],
+    train: Part,
+    validation: Part,
+    settings: LearnSettings,
+    progress: Progress | None = None,
+) -> Learned:
+    """Learn a network with ReLU between linear layers of these sizes: inputs, then the outputs of each.
+
+    ``train`` alone teaches weights, widths and teacher, and gives the integer bits; ``validation`` alone
+    chooses the members. Nothing else is looked at.
+    """
+    begin = time.process_time()
+    with torch.no_grad():
+        targets = targets_of(train, sizes[-1], settings)
+        between = time.process_time()
+        training = Training(sizes, train, targets, validation, settings, (settings.seed,))
+        training.run(progress)
+    return Learned(tuple(training.members), between - begin, training.train_seconds, training.score_seconds)
+
+
+def targets_of(train: Part, classes: int, settings: LearnSettings) -> Tensor:
+    """Shares of classes [N, classes] that a network is to give for each training sample."""
+    hard = F.one_hot(train.targets, classes).float()
+    if settings.soft_share == 0:
+        return hard
+    return hard.lerp(soft_targets(train.inputs, train.targets, classes, settings.seed), settings.soft_share)

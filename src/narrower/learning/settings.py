@@ -1,0 +1,60 @@
+"""How widths are learned."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from narrower.errors import SettingsError
+
+WeightGranularity = Literal["tensor", "channel", "weight"]
+DataGranularity = Literal["tensor", "element"]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnSettings:
+    """One training that gives a front.
+
+    Adam with cosine restarts: ``cycles`` of equal length, each from ``cycle_factor`` times the rate before;
+    widths and fractions learn ``rate_of_bits`` times as fast as weights. The cost's factor in the loss is
+    ``first_factor`` for the ``warm_share`` of the epochs and then grows log-linearly to ``last_factor``.
+    Networks are scored in the last ``scored_share`` of each cycle. ``soft_share`` of each target is what a
+    float network, trained on other samples of the training part, says of the sample; the rest is its class.
+    """
+
+    epochs: int = 1000
+    batch_size: int = 1024
+    learning_rate: float = 5e-3
+    rate_of_bits: float = 3.0
+    cycles: int = 50
+    cycle_factor: float = 0.96
+    first_factor: float = 5e-7
+    last_factor: float = 1e-3
+    warm_share: float = 0.04
+    scored_share: float = 0.5
+    scores_per_cycle: int = 12
+    soft_share: float = 1.0
+    weight_granularity: WeightGranularity = "weight"
+    data_granularity: DataGranularity = "element"
+    first_bits: float = 8.0
+    first_integer_bits: float = 2.0
+    first_data_fraction: float = 6.0
+    max_width: int = 16
+    most_members: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "cycles", "scores_per_cycle", "most_members"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name}: expected a whole number from 1, found {getattr(self, name)}")
+        for name in ("learning_rate", "rate_of_bits", "cycle_factor", "first_factor"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise SettingsError(f"{name}: expected a number above 0, found {getattr(self, name)}")
+        for name in ("warm_share", "scored_share", "soft_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"{name}: expected a share from 0 to 1, found {getattr(self, name)}")
+        if not self.last_factor >= self.first_factor:
+            raise SettingsError(
+                f"last_factor: expected at least first_factor, {self.first_factor:g}, "
+                f"found {self.last_factor:g}"
+            )
+        if not 1 <= self.max_width <= 16:  # noqa: PLR2004 - wider sums are not exact
+            raise SettingsError(f"max_width: expected 1 to 16 bits, found {self.max_width}")

@@ -1,0 +1,109 @@
+"""The training of several candidates at once, epoch by epoch, and the networks that it keeps."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from narrower.learning.adam import Adam
+from narrower.learning.freeze import freeze
+from narrower.learning.layout import Layout
+from narrower.learning.members import Member, Members
+from narrower.learning.network import LearnedNetwork
+from narrower.learning.schedule import Schedule
+from narrower.learning.scoring import count_correct, quick_scores
+from narrower.learning.settings import LearnSettings
+from narrower.learning.start import grouping, start
+from narrower.tasks.parts import Part
+
+LARGEST_DATA_EVERY = 4  # steps between two looks at the largest data
+WIDTH_DECAY = 1e-8  # so that a width that nothing needs becomes smaller
+EXPONENTS = (-10.0, 12.0)  # range of integer bits and of fractions
+
+Progress = Callable[[int, Members], None]
+
+
+class Training:
+    """Candidates of equal sizes that differ in their seeds; all see the same batches."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        train: Part,
+        targets_no: Tensor,
+        validation: Part,
+        settings: LearnSettings,
+        seeds: Sequence[int],
+    ) -> None:
+        """``targets_no``: shares of classes of the training samples; their classes are not looked at."""
+        self.settings = settings
+        self.layout = Layout(len(seeds), tuple(sizes))
+        self.network = LearnedNetwork(self.layout, grouping(self.layout, settings))
+        vector = torch.zeros(self.network.parameter_count)
+        gradient = torch.zeros_like(vector)
+        self.parameters = self.network.parameters(vector)
+        self._gradients = self.network.parameters(gradient)
+        start(self.parameters, self.layout, settings, seeds)
+        count = self.layout.coefficient_count
+        self._weights = Adam(vector[:count], gradient[:count])
+        self._widths = Adam(vector[count:], gradient[count:])
+        self.network.set_input_range(train.inputs.T)
+        self._train, self._validation = train, validation
+        self._samples = torch.cat([train.inputs, targets_no], 1)
+        self._batch_size = min(settings.batch_size, len(train))
+        self._schedule = Schedule(settings, settings.epochs * (len(train) // self._batch_size))
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        self.members = Members(settings.most_members)
+        self.train_seconds = self.score_seconds = 0.0
+
+    def run(self, progress: Progress | None = None) -> None:
+        """All epochs."""
+        for epoch in range(self.settings.epochs):
+            begin = time.process_time()
+            self.train_epoch(epoch)
+            between = time.process_time()
+            if self._schedule.is_scored(epoch, self.settings.epochs):
+                self._score(epoch)
+            self.train_seconds += between - begin
+            self.score_seconds += time.process_time() - between
+            if progress is not None:
+                progress(epoch, self.members)
+
+    def train_epoch(self, epoch: int) -> None:
+        """Every sample once, but for those that fill no batch."""
+        size = self._batch_size
+        count = len(self._samples) // size
+        order = torch.randperm(len(self._samples), generator=self._generator)[: count * size]
+        samples = self._samples[order].T.contiguous()
+        for batch, some in enumerate(torch.split(samples, size, dim=1)):
+            self._step(some, epoch * count + batch)
+
+    def _step(self, samples: Tensor, step: int) -> None:
+        network, gradients = self.network, self._gradients
+        inputs = self.layout.sizes[0]
+        network.round(self.parameters)
+        network.forward(samples[:inputs])
+        network.backward(samples[inputs:], gradients)
+        if step % LARGEST_DATA_EVERY == 0:
+            network.follow_largest(samples.shape[1], LARGEST_DATA_EVERY)
+        factors = torch.full((self.layout.data_count,), self._schedule.cost_factor(step))
+        network.add_cost_gradients(factors, gradients)
+        gradients.bits.add_(WIDTH_DECAY)
+        rate = self._schedule.rate(step)
+        self._weights.step(rate)
+        self._widths.step(rate * self.settings.rate_of_bits)
+        self.parameters.bits.clamp_(0, self.settings.max_width)
+        self.parameters.integer_bits.clamp_(*EXPONENTS)
+        self.parameters.data_fractions.clamp_(*EXPONENTS)
+
+    def _score(self, epoch: int) -> None:
+        """Deploy the candidates that no member is likely to beat."""
+        self.network.round(self.parameters)
+        inputs, targets = self._validation.inputs, self._validation.targets
+        correct, costs = quick_scores(self.network, inputs.T, targets)
+        for candidate in range(self.layout.candidates):
+            if self.members.would_keep(costs[candidate], correct[candidate]):
+                chain = freeze(self.network, candidate, self._train.inputs.numpy())
+                right = count_correct(chain, inputs.numpy(), targets.numpy())
+                self.members.add(Member(chain, chain.ebops, right, epoch, candidate))
