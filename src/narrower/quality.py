@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 from narrower.intervals import wilson_interval
 
+CROSS_ENTROPY = "cross entropy"  # what the loss is, unless the model ends in something of its own
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:

@@ -29,7 +29,7 @@ def check(config: Config, load: Load = None, as_json: Json = False) -> None:
             problem = (given_weights if load else named_weights)(problem, source, say=note)
     found = preview(problem)
     say_ignored(loaded)
-    warn(*problem.notes, *([left_out] if left_out else []))
+    warn(*problem.ending.warnings(problem.model_name), *problem.notes, *([left_out] if left_out else []))
     if as_json:
         print_json(found.to_dict())
         return

@@ -8,6 +8,7 @@ import typer
 
 from narrower.cli.console import note, print_json, print_lines, print_table, tell
 from narrower.errors import SettingsError
+from narrower.quality import CROSS_ENTROPY
 from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.markdown import front_markdown
 from narrower.report.plan_text import short_plan
@@ -120,6 +121,8 @@ def summary_lines(record: RunRecord) -> list[str]:
         f"float32: accuracy {floats['accuracy']:.4f}, test accuracy {floats['test_accuracy']:.4f}, "
         f"bitops {floats['bitops']:,.0f}, {floats['model_size']:,.0f} bytes",
     ]
+    if record.loss not in (None, CROSS_ENTROPY):
+        lines.append(f"loss: {record.loss}")
     if summary.note is not None:
         lines.append(f"{record.sampler}: {summary.note}")
     if summary.training is not None:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import note, print_json, print_table
+from narrower.cli.console import note, print_json, print_table, warn
 from narrower.cli.train import DataPath, Dataset, Json, Model
 from narrower.intervals import wilson_interval
+from narrower.quality import CROSS_ENTROPY
 from narrower.tasks.catalogue import model_name
 
 Load = Annotated[
@@ -29,12 +30,15 @@ def test(
     model = model_name(model)
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.datasets import load_data_set
+    from narrower.tasks.ending import ending_of
     from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit, score
 
     data = load_data_set(dataset, path=data_path)
     network = load_weights(build_model(model, sizes=data.sizes), load, say=note)
     check_fit(network, data)
+    ending = ending_of(network, data.train.inputs)
+    warn(*ending.warnings(model))
     parts: dict[str, dict[str, object]] = {}
     rows: list[tuple[object, ...]] = []
     for name, part in data.parts.items():
@@ -49,6 +53,8 @@ def test(
             "loss": loss if isfinite(loss) else None,
         }
     if as_json:
-        print_json({"model": model, "data_set": data.name, "load": str(load), "parts": parts})
+        named = {"model": model, "data_set": data.name, "load": str(load), "loss": ending.loss}
+        print_json({**named, "parts": parts})
         return
-    print_table(["part", "samples", "accuracy", "95 % interval", "loss"], rows)
+    loss_name = "loss" if ending.loss == CROSS_ENTROPY else ending.loss
+    print_table(["part", "samples", "accuracy", "95 % interval", loss_name], rows)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import messages, note, print_json, print_table, tell
+from narrower.cli.console import messages, note, print_json, print_table, tell, warn
 from narrower.intervals import wilson_interval
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.tasks.catalogue import model_name
@@ -63,6 +63,7 @@ def train(
     model = model_name(model)
     from narrower.tasks.checkpoints import load_weights
     from narrower.tasks.datasets import load_data_set
+    from narrower.tasks.ending import ending_of
     from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit
 
@@ -71,6 +72,8 @@ def train(
     if load is not None:
         network = load_weights(network, load, say=note)
     check_fit(network, data)
+    ending = ending_of(network, data.train.inputs)
+    warn(*ending.warnings(model))
     from narrower.tasks import training
 
     training.check_accelerator(accelerator)
@@ -102,6 +105,7 @@ def train(
                 "test_accuracy_interval": intervals["test"],
                 "epochs": result.epochs,
                 "seconds": result.seconds,
+                "loss": ending.loss,
                 "settings": asdict(settings),
             }
         )

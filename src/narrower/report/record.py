@@ -118,6 +118,7 @@ class RunRecord:
     sum_direction: Literal["maximize", "minimize"] | None = None
     constraints: tuple[dict[str, Any], ...] | None = None
     worst_costs: dict[str, float] | None = None
+    loss: str | None = None  # what the loss is: "cross entropy", "negative log likelihood", ...
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

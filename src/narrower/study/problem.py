@@ -34,6 +34,7 @@ from narrower.study.limits import check_trainable
 from narrower.study.machine import WAYS_OUT, is_file
 from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.datasets import DataSet, Part, load_data_set
+from narrower.tasks.ending import Ending, ending_of
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
 from narrower.transform.resized import wanted_counts
@@ -118,6 +119,11 @@ class Problem:
     def resized_network(self, widths: Mapping[str, float]) -> Network:
         """The picture of the network with other widths."""
         return self.subject.network(widths)
+
+    @cached_property
+    def ending(self) -> Ending:
+        """What the model ends in, and so what its loss is."""
+        return ending_of(self.model, self.data.train.inputs, self.program.network)
 
     @property
     def seen_metrics(self) -> set[str]:

@@ -114,6 +114,7 @@ def build_record(
         members=tuple(members),
         summary=_summary(problem, loop, store, evaluator, scorer, time.monotonic() - started),
         warnings=tuple(unseen_widths(problem)),
+        loss=problem.ending.loss,
         layers=_layers(problem),
         sum_direction=problem.objectives.sum_direction,
         constraints=tuple(asdict(constraint) for constraint in problem.constraints),
@@ -270,7 +271,8 @@ def unseen_widths(problem: Problem) -> list[str]:
         "channel_multiplier": {"macs", "flops", "bitops", "energy", "model_size"},
     }
     return (
-        _untraced(problem)
+        problem.ending.warnings(problem.model_name)
+        + _untraced(problem)
         + _extrapolated(problem)
         + _useless_growth(problem)
         + [

@@ -16,7 +16,7 @@ from narrower.tasks.samples import check_data_set
 def score(model: nn.Module, part: Part, *, batch_size: int = 4096) -> dict[str, float]:
     """Accuracy and mean cross entropy of ``model`` in evaluation mode; the mode it had is restored."""
     correct, loss = 0, 0.0
-    with _evaluation_mode(model), torch.inference_mode():
+    with evaluation_mode(model), torch.inference_mode():
         for inputs, targets in zip(
             torch.split(part.inputs, batch_size), torch.split(part.targets, batch_size), strict=True
         ):
@@ -36,7 +36,7 @@ def check_fit(model: nn.Module, data: DataSet) -> None:
     check_data_set(f"data set {data.name!r}", data)
     sample = data.validation.first(2)
     try:
-        with _evaluation_mode(model), torch.inference_mode():
+        with evaluation_mode(model), torch.inference_mode():
             outputs = model(sample.inputs.clone())  # it may write into its argument
     except (Exception, SystemExit) as error:
         raise DataError(
@@ -71,7 +71,7 @@ def _kind_of_inputs(sample: Part, error: BaseException) -> str:
 
 
 @contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Each submodule gets its own mode back: some may have been frozen on purpose."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

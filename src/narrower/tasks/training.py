@@ -20,13 +20,13 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from narrower.errors import NarrowerError, SettingsError, nearest
 from narrower.graph.own_copy import own_copy
 from narrower.tasks.accelerator import accelerators
 from narrower.tasks.batches import Batches
 from narrower.tasks.checkpoints import load_weights
+from narrower.tasks.ending import ends_in_log_softmax, loss_of_outputs
 from narrower.tasks.parts import DataSet
 from narrower.tasks.scoring import check_fit, score
 from narrower.tasks.training_settings import TrainingSettings
@@ -64,7 +64,8 @@ def train(
     check_fit(model, data)
     check_accelerator(settings.accelerator)
     started = time.monotonic()
-    classifier = _Classifier(own_copy(model).train(), settings)
+    are_log_probabilities = ends_in_log_softmax(model, data.train.inputs)
+    classifier = _Classifier(own_copy(model).train(), settings, are_log_probabilities)
     checkpoint = ModelCheckpoint(
         directory / "checkpoints",
         filename="best",
@@ -143,15 +144,16 @@ def _trainer(settings: TrainingSettings, directory: Path, callbacks: list[Callba
 
 
 class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning is not typed here
-    def __init__(self, model: nn.Module, settings: TrainingSettings) -> None:
+    def __init__(self, model: nn.Module, settings: TrainingSettings, are_log_probabilities: bool) -> None:
         super().__init__()
         self.model = model
+        self.are_log_probabilities = are_log_probabilities
         self.settings = settings
         self._validated: list[tuple[int, int, float]] = []  # correct, samples, summed loss of each batch
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         inputs, targets = batch
-        loss = F.cross_entropy(self.model(inputs), targets)
+        loss = self._loss(self.model(inputs), targets)
         if not torch.isfinite(loss):
             raise NarrowerError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; try a learning rate below "
@@ -164,8 +166,11 @@ class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning 
         inputs, targets = batch
         outputs = self.model(inputs)
         correct = int((outputs.argmax(dim=1) == targets).sum())
-        loss = float(F.cross_entropy(outputs, targets, reduction="sum"))
+        loss = float(self._loss(outputs, targets)) * len(targets)
         self._validated.append((correct, len(targets), loss))
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return loss_of_outputs(outputs, targets, are_log_probabilities=self.are_log_probabilities)
 
     def on_validation_epoch_end(self) -> None:
         correct, samples, loss = (sum(column) for column in zip(*self._validated, strict=True))
