@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import narrower
+from narrower.export.compressed import load_parts
 from narrower.graph.folding import folded_layers
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
@@ -46,7 +46,7 @@ def test_batch_norms_are_folded_in_what_is_searched_delivered_and_transformed(
     (tmp_path / "plan.toml").write_text(out, encoding="utf-8")
     code, _, err = run_narrower("transform", "--config", "plan.toml", "--output", "m.safetensors")
     assert code == 0, err
-    assert sorted(folded_layers(narrower.load_compressed("m.safetensors"))) == [
+    assert sorted(folded_layers(load_parts("m.safetensors")[0])) == [
         "seq_blocks.3", "seq_blocks.6", "seq_blocks.9",
     ]  # fmt: skip
     code, _, err = run_narrower("search", "--resume", "runs/toy")

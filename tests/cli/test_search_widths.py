@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import narrower
+from narrower.export.compressed import load_parts
 from narrower.preparation.settings import CandidateSettings
 from narrower.tasks.datasets import DataSet
 from narrower.tasks.training_settings import TrainingSettings
@@ -39,7 +40,7 @@ def test_a_file_of_the_peer_trains_every_network_and_keeps_the_front(run_narrowe
     assert "scratch, 1 epochs, up to 64 at once" in err
     for member in found["members"]:
         assert member["alone_accuracy"] == pytest.approx(member["metrics"]["accuracy"], abs=0.03)
-        model = narrower.load_compressed(Path("runs/jsc-widths") / member["weights"])
+        model, _ = load_parts(Path("runs/jsc-widths") / member["weights"])
         widths = [m.out_features for m in model.modules() if isinstance(m, torch.nn.Linear)]
         plan = member["plan"]
         asked = [round(16 * plan.get(f"seq_blocks.{n}", {}).get("width", 1)) for n in (2, 4)]

@@ -118,7 +118,7 @@ def test_packed_weights_come_back_rounded(subject: Subject, tmp_path: Path) -> N
     wanted = deliver.own_outputs(program, subject.plan, subject.data.test.inputs[:500])
     with torch.no_grad():
         found = loaded(subject.data.test.inputs[:500]).numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_too_few_samples_and_unknown_kinds_are_refused(subject: Subject, tmp_path: Path) -> None:

@@ -39,12 +39,14 @@ def transform(
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
     check_output(output)
     _check_weights(wanted)
-    from narrower.export.compressed import save_compressed
-    from narrower.study.resized_files import planned_model
+    from narrower.export.compressed import check_plan, save_compressed
+    from narrower.study.resized_files import arguments_of, planned_model
 
     name = model_name(model or wanted.model)
     planned = planned_model(name, wanted.load, wanted.plan)
-    save_compressed(planned, name, wanted.plan, output)
+    arguments = arguments_of(name, wanted.load)
+    check_plan(planned, wanted.plan, arguments)
+    save_compressed(planned, name, wanted.plan, output, arguments)
     size = output.stat().st_size
     if as_json:
         print_json({"model": name, "output": str(output), "bytes": size})

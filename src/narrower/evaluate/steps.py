@@ -92,6 +92,17 @@ def compile_steps(program: Program) -> Steps:
     return builder.finish()
 
 
+def rounded_operand(node: fx.Node, source: fx.Node, tensors: Mapping[str, Tensor]) -> Slot | None:
+    """Which operand of a layer ``node`` reads from ``source``; None where it reads what is not rounded."""
+    if "bias_of" in node.meta:
+        return (node.meta["bias_of"], "bias") if source is node.args[1] else None
+    if "layer" not in node.meta:
+        return None
+    behind = parameter_behind(source)
+    is_weight = behind is not None and behind.name in tensors
+    return node.meta["layer"], "weight" if is_weight else "data"
+
+
 def _filled(template: Any, values: Mapping[int, Any]) -> Any:
     if isinstance(template, Reference):
         return values[template.step]
@@ -144,7 +155,7 @@ class _Builder:
     def _append_call(self, node: fx.Node) -> int:
         replaced: dict[fx.Node, Any] = {}
         for source in node.all_input_nodes:
-            operand = self._operand(node, source)
+            operand = rounded_operand(node, source, self._program.tensors)
             step = self._index[source.name]
             if operand is not None:
                 slot = self._slots.setdefault(operand, len(self._slots))
@@ -157,15 +168,6 @@ class _Builder:
         inputs = tuple(reference.step for reference in replaced.values())
         assert callable(node.target)
         return self._append(Step(node.name, node.target, tuple(arguments), dict(keywords), inputs))
-
-    def _operand(self, node: fx.Node, source: fx.Node) -> Slot | None:
-        if "bias_of" in node.meta:
-            return (node.meta["bias_of"], "bias") if source is node.args[1] else None
-        if "layer" not in node.meta:
-            return None
-        behind = parameter_behind(source)
-        is_weight = behind is not None and behind.name in self._program.tensors
-        return node.meta["layer"], "weight" if is_weight else "data"
 
     def finish(self) -> Steps:
         depends: list[frozenset[int]] = []

@@ -1,6 +1,7 @@
 """A model with its plan in one safetensors file."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from narrower.errors import CheckpointError, NarrowerError
+from narrower.evaluate.steps import rounded_operand
 from narrower.export.bit_packing import pack, unpack
 from narrower.export.integers import whole_numbers
+from narrower.export.loaded import DeployedAtFirstCall, deployed_model, deployed_program
 from narrower.files import replacing
 from narrower.formats.text import parse_format
+from narrower.graph.called_modules import trace_or_call
+from narrower.graph.describe import is_layout, parameter_behind
+from narrower.graph.lower import lower
+from narrower.graph.program import Program
 from narrower.plan import Plan, plan_from_dict, plan_to_dict
+from narrower.tasks.arguments import ARGUMENTS, arguments_note, example_of_note
 from narrower.tasks.checkpoints import load_weights, save_weights, structure_note, structured_like
 from narrower.tasks.models import model_of_file
 from narrower.transform.new_sizes import with_tensors
@@ -23,25 +31,46 @@ from narrower.transform.quantized import quantized
 MODEL, PLAN, PACKED = "narrower.model", "narrower.plan", "narrower.packed"
 
 
-def save_compressed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> None:
+def save_compressed(
+    model: nn.Module, model_name: str, plan: Plan, path: Path, arguments: Sequence[Tensor] = ()
+) -> None:
     """Write the float32 weights, the model's name and the plan; widths are those that ``model`` has already.
 
+    ``arguments`` are samples of what the model takes, where they are known. The plan must fit: see
+    ``check_plan``.
+    """
+    note = {MODEL: model_name, PLAN: json.dumps(plan_to_dict(plan))}
+    save_weights(model, path, note | (arguments_note(arguments) if arguments else {}))
+
+
+def check_plan(model: nn.Module, plan: Plan, arguments: Sequence[Tensor] = ()) -> None:
+    """Check that what is written with a plan can be loaded again.
+
+    ``arguments`` are samples of what the model takes, 2 or more; without them the plan must name modules.
+
     Raises:
         NarrowerError: the plan does not fit the model.
     """
-    quantized(model, plan.formats)  # what cannot be loaded back is not written
-    save_weights(model, path, {MODEL: model_name, PLAN: json.dumps(plan_to_dict(plan))})
+    if arguments:
+        deployed_model(model, plan.formats, arguments)
+    else:
+        quantized(model, plan.formats)
 
 
-def save_packed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> None:
+def save_packed(
+    model: nn.Module, model_name: str, plan: Plan, path: Path, arguments: Sequence[Tensor]
+) -> None:
     """Write the rounded weights, each in as many bits as its format has, with the model's name and the plan.
 
-    What the plan does not round stays float32.
+    What the plan does not round stays float32, and so does what a rounded weight is computed from.
+    ``arguments`` are samples of what the model takes, 2 or more.
 
     Raises:
         NarrowerError: the plan does not fit the model.
     """
-    quantized(model, plan.formats)
+    program = lower(trace_or_call(model, arguments))
+    deployed_program(model, program, plan.formats)  # what cannot be loaded back is not written
+    rounded = _rounded_parameters(program)
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
@@ -51,7 +80,7 @@ def save_packed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> No
         for operand, number_format in (("weight", chosen.weight), ("bias", chosen.bias)):
             name = f"{layer}.{operand}"
             grid = number_format.grid
-            if grid is not None and name in tensors:
+            if grid is not None and name in tensors and name in rounded:
                 packed[name] = {"format": number_format.text, "shape": list(tensors[name].shape)}
                 integers = whole_numbers(tensors[name], number_format)
                 tensors[name] = torch.from_numpy(pack(integers, grid.width))
@@ -60,21 +89,52 @@ def save_packed(model: nn.Module, model_name: str, plan: Plan, path: Path) -> No
         MODEL: model_name,
         PLAN: json.dumps(plan_to_dict(plan)),
         PACKED: json.dumps(packed),
+        **arguments_note(arguments),
     }
     with replacing(path) as partial:
         save_file(tensors, partial, metadata)
 
 
-def load_compressed(path: Path | str, model: nn.Module | str | None = None) -> nn.Module:
-    """Load what ``save_compressed`` or ``save_packed`` wrote: a model that rounds as its plan says.
+def _rounded_parameters(program: Program) -> set[str]:
+    """The parameters that are read as a weight or bias of a product, and in no other way."""
+    if program.untraced is not None:
+        return set(program.tensors)
+    read: dict[str, set[bool]] = {}
+    for node in program.graph.nodes:
+        for source in node.all_input_nodes:
+            behind = parameter_behind(source)
+            if behind is not None and behind.name in program.parameter_names and not is_layout(node):
+                is_rounded = rounded_operand(node, source, program.tensors) is not None
+                read.setdefault(program.parameter_names[behind.name], set()).add(is_rounded)
+    computed = {weight.name for weight in program.folding.weights} if program.folding else set()
+    return {name for name, ways in read.items() if ways == {True}} - computed
 
-    It is in evaluation mode. ``model`` is the module, or its name, where it is not one of the program's own.
+
+def load_compressed(
+    path: Path | str,
+    model: nn.Module | str | None = None,
+    example: Tensor | Sequence[Tensor] | None = None,
+) -> nn.Module:
+    """Load what ``save_compressed`` or ``save_packed`` wrote: a module that computes what was scored.
+
+    It takes the model's arguments for any number of samples and returns the scores, bit for bit those of the
+    search at the same batch size and number of threads (see ``Deployed``). ``model`` is the module, or its
+    name, where it is not one of the program's own. ``example``, 2 samples or more, is needed only to know the
+    module before its first call, of a file that does not say what the model takes.
 
     Raises:
         CheckpointError: not such a file, or its model or plan cannot be had.
     """
     loaded, plan = load_parts(path, model)
-    return quantized(loaded, plan.formats).eval()
+    arguments = example_of_note(_metadata(Path(path)).get(ARGUMENTS))
+    if example is not None:
+        arguments = (example,) if isinstance(example, Tensor) else tuple(example)
+    if arguments is None:
+        return DeployedAtFirstCall(loaded, plan.formats)
+    try:
+        return deployed_model(loaded, plan.formats, arguments)
+    except NarrowerError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def load_parts(path: Path | str, model: nn.Module | str | None = None) -> tuple[nn.Module, Plan]:

@@ -114,12 +114,17 @@ def _size(size: int | torch.SymInt, node: fx.Node) -> int | BatchSize:
     return BatchSize(int(multiple))
 
 
+def is_layout(node: fx.Node) -> bool:
+    """Whether a node computes nothing: it shows the same values in another shape or order."""
+    return base_name(node) in LAYOUT_TARGETS
+
+
 def parameter_behind(node: object) -> fx.Node | None:
     """The placeholder that a node is a mere view of, or None."""
     while isinstance(node, fx.Node):
         if node.op == "placeholder":
             return node
-        if base_name(node) not in LAYOUT_TARGETS:
+        if not is_layout(node):
             return None
         node = node.args[0]
     return None

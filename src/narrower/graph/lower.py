@@ -31,7 +31,7 @@ def lower(program: Program) -> Program:
 
 def _lowered(program: Program) -> Program:
     copied = program.copy()
-    graph, tensors = copied.graph, dict(copied.tensors)
+    graph, tensors, names = copied.graph, dict(copied.tensors), dict(copied.parameter_names)
     layers = {operator.name: operator.layer for operator in program.network.operators}
     for node in list(graph.nodes):
         if node.op != "call_function":
@@ -40,7 +40,7 @@ def _lowered(program: Program) -> Program:
         if kind in PRODUCT_KINDS:
             node.meta["layer"] = layers[node.name]
         if kind == "batch_norm":
-            _lower_batch_norm(graph, node, tensors)
+            names |= _lower_batch_norm(graph, node, tensors, layers[node.name])
         elif kind == "dropout":
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
@@ -56,7 +56,7 @@ def _lowered(program: Program) -> Program:
         if node.op == "call_function" and not node.users:
             graph.erase_node(node)
     graph.lint()
-    return replace(copied, tensors=tensors)
+    return replace(copied, tensors=tensors, parameter_names=names)
 
 
 BIAS_ARGUMENT = {
@@ -83,10 +83,12 @@ def _new_tensor(graph: fx.Graph, name: str, value: Tensor, tensors: dict[str, Te
     return node
 
 
-def _lower_batch_norm(graph: fx.Graph, node: fx.Node, tensors: dict[str, Tensor]) -> None:
+def _lower_batch_norm(
+    graph: fx.Graph, node: fx.Node, tensors: dict[str, Tensor], layer: str
+) -> dict[str, str]:
     """``(x - mean) / sqrt(variance + eps) * weight + bias`` as ``x * scale + shift``.
 
-    Both constants are computed in double precision and rounded once.
+    Both constants are computed in double precision and rounded once. Returns their names.
     """
     x, weight, bias, mean, variance = node.args[:5]
     eps = node.args[6]
@@ -113,6 +115,7 @@ def _lower_batch_norm(graph: fx.Graph, node: fx.Node, tensors: dict[str, Tensor]
         user.replace_all_uses_with(result)
         graph.erase_node(user)
     graph.erase_node(node)
+    return {scale_node.name: f"{layer}.scale", shift_node.name: f"{layer}.shift"}
 
 
 def _lower_bias(graph: fx.Graph, node: fx.Node, position: int) -> None:

@@ -29,10 +29,10 @@ class Program:
 
     Every placeholder of ``graph`` is either in ``tensors`` (parameters, buffers, constants, by node name) or
     one of ``input_names`` (the model's arguments, in order). ``parameter_names`` holds the model's own names
-    of the tensors. Rewriting means a copy: a program is never changed in place. With ``untraced`` there is no
-    graph: the network holds the modules that were called, and plans are scored by calling the model.
-    Where weights were computed from parameters, they are constants here (``folding``); ``unfolded`` is the
-    program before that.
+    of the tensors, and the names of what these became when the program was lowered. Rewriting means a copy: a
+    program is never changed in place. With ``untraced`` there is no graph: the network holds the modules that
+    were called, and plans are scored by calling the model. Where weights were computed from parameters, they
+    are constants here (``folding``); ``unfolded`` is the program before that.
     """
 
     network: Network

@@ -42,7 +42,8 @@ class Members:
         on_test = [self._score(program, plan, self._problem.data.test) for program in programs]
         best = max(range(len(programs)), key=lambda seed: qualities[seed].correct)
         if path is not None:
-            save_compressed(prepared.candidates[best].model, self._problem.model_name, plan, path)
+            examples = self._problem.subject.examples
+            save_compressed(prepared.candidates[best].model, self._problem.model_name, plan, path, examples)
         # Of several seeds the best is delivered, so that it is the one that counts on the test part.
         return Kept(combined(prepared, qualities), on_test[best], path, programs[best])
 

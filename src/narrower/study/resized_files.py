@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from narrower.errors import CheckpointError
 from narrower.export.compressed import load_parts, plan_of
 from narrower.plan import Plan
+from narrower.tasks.arguments import ARGUMENTS, SAMPLES, example_like, example_of_note
 from narrower.tasks.catalogue import model_note
+from narrower.tasks.checkpoint_files import metadata_of
 from narrower.tasks.checkpoints import load_weights, save_weights, sizes_in
 from narrower.tasks.datasets import load_data_set
 from narrower.tasks.models import build_model, model_of_file
@@ -44,6 +47,20 @@ def planned_model(name: str, weights: Path, plan: Plan) -> nn.Module:
             f"{weights}: holds {name} at its own widths; resize it first (narrower resize {name} --set ...)"
         )
     return resize(model, load_data_set(known.data_set).train.inputs[:3], plan.widths)
+
+
+def arguments_of(name: str, weights: Path) -> tuple[Tensor, ...]:
+    """Samples of what a model takes: as the file of its weights says, or as its usual data set has them.
+
+    Nothing where neither is known.
+    """
+    found = example_of_note(metadata_of(weights).get(ARGUMENTS))
+    if found is not None:
+        return found
+    sizes, known = sizes_in(weights), model_note(name)
+    if sizes is not None:
+        return (torch.zeros(SAMPLES, *sizes.sample),)
+    return () if known is None else example_like(load_data_set(known.data_set).train.arguments)
 
 
 def load_resized(path: Path | str, model: nn.Module | str | None = None) -> nn.Module:

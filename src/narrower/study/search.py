@@ -33,6 +33,7 @@ from narrower.study.artefacts import Artefacts
 from narrower.study.problem import Problem
 from narrower.study.record import build_record
 from narrower.study.scorer import Scorer
+from narrower.tasks.arguments import arguments_note
 from narrower.tasks.checkpoints import save_weights
 from narrower.tasks.parts import Part
 
@@ -56,7 +57,7 @@ def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
         raise RunError(f"{run.trials}: holds a search already")
     batch_size = fitting_batch_size(problem.subject.lowered, len(problem.part))
     write_text(run.settings, settings)
-    save_weights(problem.model, run.weights)
+    save_weights(problem.model, run.weights, arguments_note(problem.subject.examples))
     costs = [name for name, metric in METRICS.items() if metric.kind == "cost"]
     artefacts = sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
     spread = ["accuracy_spread"] if problem.preparation.seeds > 1 else []
