@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from narrower.backends.processes import Processes, Score
+from narrower.backends.processes import MOST_REPLACED, Processes, Score
 from narrower.formats.fixed import FixedPoint
 from narrower.plan import LayerPlan, Plan
 from narrower.quality import Quality
@@ -63,6 +63,36 @@ def test_a_share_whose_process_dies_is_scored_here() -> None:
     expected = [quality(plan, True) for plan in PLANS]
     assert workers.score(PLANS, True) == expected
     assert workers.score(PLANS[:1], True) == expected[:1]
+    workers.close()
+
+
+def test_a_worker_that_is_killed_is_replaced_and_counted() -> None:
+    def score(plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        return [Quality(quality(plan, loss).correct, os.getpid()) for plan in plans]
+
+    workers = started(score, 3)
+    before = {one.samples for one in workers.score(PLANS, False)}
+    victim = max(before - {PARENT})
+    os.kill(victim, signal.SIGKILL)
+    during = {one.samples for one in workers.score(PLANS, False)}
+    assert during == before - {victim}
+    after = {one.samples for one in workers.score(PLANS, False)}
+    assert len(after) == 3
+    assert victim not in after
+    assert workers.lost == 1
+    workers.close()
+
+
+def test_workers_that_all_die_are_not_replaced_for_ever() -> None:
+    def score(plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        if os.getpid() != PARENT:
+            os._exit(1)
+        return [quality(plan, loss) for plan in plans]
+
+    workers = started(score, 2)
+    for _ in range(10):
+        assert workers.score(PLANS, True) == [quality(plan, True) for plan in PLANS]
+    assert workers.lost == 1 + MOST_REPLACED
     workers.close()
 
 

@@ -105,6 +105,9 @@ MISTAKES = [
     (("search", "--model", "jsc-toy", "--dataset", "jets", "--weight-widths", "2,x"), "'x'"),
     (("search", "--model", "jsc-toy", "--dataset", "jets", "--objective", "acuracy"), "accuracy"),
     (("search", "--model", "jsc-toy", "--dataset", "jets", "--constraint", "bitops"), "bitops<=5000"),
+    ((*SEARCH, "--constraint", "bitops<=5000", "--constraint", "bitops <= 4000"), "two bounds with <="),
+    ((*SEARCH, "--constraint", "accuracy>=0.5", "--constraint", "accuracy>=0.5"), "two bounds with >="),
+    ((*SEARCH, "--constraint", "bitops<=nan"), "'bitops<=nan'"),
     (("search", "--model", "jsc-toy", "--dataset", "jets", "--sampler", "tpe"), "n_trials is missing"),
 ]
 

@@ -1,5 +1,6 @@
 """The command ``search`` from file to front, and what reads its run."""
 
+import itertools
 import json
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 import narrower
 from narrower.settings.load import load_settings
+from narrower.store.trials import TrialStore
 from narrower.tasks.datasets import DataSet
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
@@ -175,6 +177,54 @@ def test_a_failing_metric_is_recorded_and_all_failed_ends_with_1(
     assert "nan" in err
 
 
+def test_two_bounds_on_one_metric_are_an_interval(run_narrower: RunNarrower, trained: Path) -> None:
+    bounds = ("--constraint", "bitops<=9000", "--constraint", "bitops>=6000")
+    options = ("--weight-widths", "4,8", "--samples", "256", "--load", trained, "--json")
+    code, out, _ = run_narrower("search", "--model", "jsc-toy", "--dataset", "jets", *options, *bounds)
+    assert code == 0
+    found = json.loads(out)
+    assert found["constraints"] == [{"metric": "bitops", "minimum": 6000, "maximum": 9000}]
+    with TrialStore.open(Path(found["run"]) / "trials.db", read_only=True) as store:
+        tried = [trial.metrics["bitops"] for trial in store.trials()]
+    # by hand: products 128, 64, 40 of three layers, each at 4 or 8 bits of data and of weights
+    sizes = [
+        128 * a * b + 64 * c * d + 40 * e * f for a, b, c, d, e, f in itertools.product((4, 8), repeat=6)
+    ]
+    assert sorted(tried) == sorted(size for size in sizes if 6000 <= size <= 9000)
+
+
+def test_a_resumed_search_repeats_why_trials_failed_and_names_other_versions(
+    run_narrower: RunNarrower, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flaky.py").write_text(
+        "calls = []\n"
+        "def metric(outputs, targets):\n"
+        "    calls.append(0)\n"
+        "    if 3 <= len(calls) < 6: raise RuntimeError('made up: out of memory')\n"
+        "    return float((outputs.argmax(1) == targets).float().mean())\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    options = ("--objective", "flaky:metric=maximize", "--objective", "bitops", "--data-widths", "8")
+    search = ("--model", "jsc-toy", "--dataset", "jets", "--samples", "256", "--project", "flaky")
+    code, _, first = run_narrower("search", *search, *options, "--load", trained)
+    assert code == 0
+    said = "failed: 3 trials; the first: "
+    reason = next(line for line in first.splitlines() if line.startswith(said))
+    assert "made up: out of memory" in reason
+    code, _, again = run_narrower("search", "--resume", "runs/flaky")
+    assert code == 0
+    assert reason in again
+    assert "warning" not in again.replace(first, "")
+    with TrialStore.open(Path("runs/flaky/trials.db")) as store:
+        environment = store.facts()["environment"]
+        assert isinstance(environment, dict)
+        store.set_fact("environment", environment | {"versions": environment["versions"] | {"torch": "1.0"}})
+    code, _, again = run_narrower("search", "--resume", "runs/flaky")
+    assert code == 0
+    assert "warning: not with the versions that the run began with: torch 1.0 -> " in again
+
+
 def test_eval_mode_false_trains_each_candidate_first(run_narrower: RunNarrower, trained: Path) -> None:
     kept = settings_file(Path("a.toml"), layers=("seq_blocks_5",), biases="[8]", weights="[2]")
     _, out, _ = run_narrower("search", "--config", kept, "--load", trained, "--json")
@@ -207,7 +257,15 @@ def test_pick_and_transform_give_a_model_that_loads_with_one_call(
     assert correct == round(best["metrics"]["accuracy"] * 256)
     for arguments in (("--knee",), ("--accuracy-drop", "0.5")):
         assert run_narrower("pick", "runs/toy", *arguments)[0] == 0
-    for arguments in (("--max", "average_bitwidth=1"), ("--max", "bitops"), ("--max", "bitop=3"), ()):
+    two = ("--max", "average_bitwidth=6", "--max", "average_bitwidth=7")
+    for arguments in (
+        ("--max", "average_bitwidth=1"),
+        ("--max", "bitops"),
+        ("--max", "bitops=nan"),
+        ("--max", "bitop=3"),
+        two,
+        (),
+    ):
         assert run_narrower("pick", "runs/toy", *arguments)[0] == 2
 
 

@@ -95,6 +95,8 @@ def test_qualities_of_a_network_do_not_depend_on_the_place(
 class OneThread:
     """A toy: plans are scored by another thread."""
 
+    lost = 0
+
     def __init__(self, _jobs: int) -> None:
         self.used = 0
 

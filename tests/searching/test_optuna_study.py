@@ -67,6 +67,19 @@ def test_failed_trials_keep_their_reason_and_have_no_values(tmp_path: Path) -> N
     assert complete.state == TrialState.COMPLETE
 
 
+def test_what_was_dropped_as_dominated_is_pruned_with_its_bound(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", tried=[4, 9])
+    bound = "accuracy at most 0.5"
+    with TrialStore.open(run.trials) as store:
+        store.append([(2, 3, "dominated", bound, 0.1, 1.0, (None, None, 800.0, 50.0))])
+        assert write_study(store, tmp_path / "study.db", "made up", BOTH) == 3
+    study = optuna.load_study(study_name="made up", storage=f"sqlite:///{tmp_path / 'study.db'}")
+    dropped = study.get_trials()[2]
+    assert (dropped.state, dropped.values) == (TrialState.PRUNED, None)
+    assert (dropped.user_attrs["prune_reason"], dropped.user_attrs["bitops"]) == (bound, 800.0)
+    assert len(study.best_trials) <= 2
+
+
 def test_a_sum_is_one_value_in_its_direction(tmp_path: Path) -> None:
     study = exported(tmp_path, Objectives(BOTH.each, "maximize"), tried=[17])
     # a metric whose direction is not that of the sum is subtracted

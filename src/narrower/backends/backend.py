@@ -26,8 +26,11 @@ class Engine(Protocol):
 class Backend(Protocol):
     """Scores lists of plans with an engine, wherever that is.
 
-    It owns the start, the loss and the order of its workers. Results are those of the engine.
+    It owns the start, the loss and the order of its workers. Results are those of the engine. ``lost`` counts
+    workers that ended before they were told to.
     """
+
+    lost: int
 
     def start(self, engine: Engine) -> None:
         """Get ready to score with this engine."""

@@ -16,6 +16,7 @@ from narrower.quality import Quality
 
 Score = Callable[[Sequence[Plan], bool], list[Quality]]
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
+MOST_REPLACED = 3  # times that each worker is replaced
 
 # Plans as entries and, for each plan, the positions of its entries: the entries of many plans are few.
 Message = tuple[list[tuple[str, LayerPlan]], list[tuple[int, ...]], bool]
@@ -24,11 +25,15 @@ Message = tuple[list[tuple[str, LayerPlan]], list[tuple[int, ...]], bool]
 class Processes:
     """``jobs`` processes: this one, and copies made by fork, which read its samples where they are.
 
-    A worker that dies is replaced by the caller: its share is scored here.
+    The share of a worker that dies is scored here, and another one takes its place; not again and again, for
+    what ended it (often that memory is short) may end them all.
     """
 
     def __init__(self, jobs: int) -> None:
+        self.lost = 0
         self._jobs = jobs
+        self._to_replace = 0
+        self._may_replace = MOST_REPLACED * (jobs - 1)
         self._engine: Engine | None = None
         self._workers: list[tuple[BaseProcess, Connection]] = []
 
@@ -36,16 +41,7 @@ class Processes:
         """Make the copies."""
         engine.warm_up()
         self._engine = engine
-        context = multiprocessing.get_context("fork")
-        for _ in range(self._jobs - 1):
-            here, there = context.Pipe()
-            others = [connection for _, connection in self._workers]
-            process = context.Process(
-                target=_work, args=(there, engine.score, os.getpid(), [here, *others]), daemon=True
-            )
-            process.start()
-            there.close()
-            self._workers.append((process, here))
+        self._add_workers(engine, self._jobs - 1)
 
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
         """Score plans: those that agree in their first layers together, an equal share in each process."""
@@ -61,10 +57,36 @@ class Processes:
             connection.close()
             process.terminate()
             process.join()
-        self._workers = []
+        self._workers, self._to_replace = [], 0
+
+    def _add_workers(self, engine: Engine, count: int) -> None:
+        context = multiprocessing.get_context("fork")
+        for _ in range(count):
+            here, there = context.Pipe()
+            others = [connection for _, connection in self._workers]
+            process = context.Process(
+                target=_work, args=(there, engine.score, os.getpid(), [here, *others]), daemon=True
+            )
+            process.start()
+            there.close()
+            self._workers.append((process, here))
+
+    def _replace_lost(self, engine: Engine) -> None:
+        count = min(self._to_replace, self._may_replace)
+        self._may_replace -= count
+        self._to_replace = 0
+        self._add_workers(engine, count)
+
+    def _lose(self, worker: tuple[BaseProcess, Connection]) -> None:
+        self._workers.remove(worker)
+        worker[1].close()
+        worker[0].join()
+        self.lost += 1
+        self._to_replace += 1
 
     def _score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
         assert self._engine is not None
+        self._replace_lost(self._engine)
         shares = _shares(plans, 1 + len(self._workers))
         busy = []
         try:
@@ -83,7 +105,7 @@ class Processes:
         try:
             worker[1].send(_packed(plans, loss))
         except OSError:
-            self._workers.remove(worker)
+            self._lose(worker)
             return False
         return True
 
@@ -91,7 +113,7 @@ class Processes:
         try:
             answer = worker[1].recv()
         except (EOFError, OSError):
-            self._workers.remove(worker)
+            self._lose(worker)
             return None
         return [Quality(*row) for row in answer]
 

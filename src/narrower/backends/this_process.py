@@ -10,6 +10,8 @@ from narrower.quality import Quality
 class ThisProcess:
     """No workers."""
 
+    lost = 0
+
     def __init__(self, _jobs: int = 1) -> None:
         self._engine: Engine | None = None
 

@@ -1,5 +1,7 @@
 """``narrower pick``: one plan of a front, and why."""
 
+from collections.abc import Sequence
+from math import isfinite, nan
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +35,7 @@ def pick(
     directory = RunDirectory(run)
     record = read_whole_run(directory, note)
     if most:
-        chosen = pick_within(record, dict(_limit(text) for text in most))
+        chosen = pick_within(record, _limits(most))
     elif accuracy_drop is not None:
         chosen = pick_accuracy_drop(record, accuracy_drop)
     else:
@@ -55,9 +57,19 @@ def plan_tables(record: RunRecord, run: RunDirectory, chosen: Pick) -> dict[str,
     return {"model": record.model, "load": str(weights), **known, "plan": chosen.member.plan}
 
 
-def _limit(text: str) -> tuple[str, float]:
-    metric, _, value = text.partition("=")
-    try:
-        return metric.strip(), float(value)
-    except ValueError:
-        raise SettingsError(f"--max: found {text!r}; allowed: METRIC=LIMIT such as bitops=5000") from None
+def _limits(texts: Sequence[str]) -> dict[str, float]:
+    limits: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            metric, limit = name.strip(), float(value)
+        except ValueError:
+            limit = nan
+        if not isfinite(limit) or not metric:
+            raise SettingsError(f"--max: found {text!r}; allowed: METRIC=LIMIT such as bitops=5000")
+        if metric in limits:
+            raise SettingsError(
+                f"--max: {metric} has two limits ({limits[metric]:g} and {limit:g}); give one"
+            )
+        limits[metric] = limit
+    return limits

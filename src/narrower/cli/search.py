@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +14,13 @@ from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options, with_options
 from narrower.settings.load import LoadedSettings, load_settings, located
+from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.run_log import RunLog
+
+if TYPE_CHECKING:
+    from narrower.store.trials import TrialStore
+    from narrower.study.problem import Problem
 
 Config = Annotated[Path | None, typer.Option("--config", help="What to search (TOML).")]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
@@ -168,11 +173,10 @@ def _run(
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
     from narrower.settings.convert import weights_file
-    from narrower.store.trials import TrialStore
     from narrower.study.machine import on_this_machine
     from narrower.study.problem import given_weights, named_weights, pose
     from narrower.study.record import unseen_widths
-    from narrower.study.search import check_unchanged, run_search, start_run
+    from narrower.study.search import run_search
 
     loaded = on_this_machine(loaded)
     say_ignored(loaded)
@@ -211,13 +215,7 @@ def _run(
         warn(*unseen_widths(problem))
         for warning in (*loaded.notes, *problem.notes, *unseen_widths(problem)):
             log.write(f"warning: {warning}")
-        with (
-            TrialStore.open(target.trials)
-            if run
-            else start_run(problem, target, settings_text(loaded.settings))
-        ) as store:
-            if run is not None:
-                check_unchanged(problem, target, store)
+        with _opened(run, target, problem, loaded) as store:
             record = run_search(
                 problem, target, store, show_progress=search_progress, cache_bytes=cache_bytes
             )
@@ -227,6 +225,26 @@ def _run(
     else:
         print_record(record, target)
     return 130 if record.summary.stopped == "interrupted" else 0
+
+
+def _opened(
+    run: RunDirectory | None, target: RunDirectory, problem: "Problem", loaded: LoadedSettings
+) -> "TrialStore":
+    """The trials of a new run, or of one that goes on and whose model and data are as they were."""
+    from narrower.store.trials import TrialStore
+    from narrower.study.search import check_unchanged, start_run
+
+    if run is None:
+        return start_run(problem, target, settings_text(loaded.settings))
+    store = TrialStore.open(run.trials)
+    try:
+        check_unchanged(problem, run, store)
+        if changed := changed_versions(store.facts().get("environment")):
+            warn(f"not with the versions that the run began with: {', '.join(changed)}")
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def _check_weights(target: RunDirectory) -> None:

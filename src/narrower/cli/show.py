@@ -151,6 +151,11 @@ def summary_lines(record: RunRecord) -> list[str]:
             f"dropped early: {summary.dominated:,} plans that could no longer reach the front; "
             f"{summary.saved_share:.0%} of the evaluation saved"
         )
+    if summary.lost_workers:
+        lines.append(
+            f"worker processes that ended early and were replaced: {summary.lost_workers:,}; their share was "
+            "scored again (often memory is short: try fewer --jobs)"
+        )
     if summary.failed:
         lines.append(f"failed: {summary.failed:,} trials; the first: {summary.first_failure}")
     return lines

@@ -58,6 +58,11 @@ class Evaluator:
             self._backend.close()
             self._score = self._engine.score
 
+    @property
+    def lost_workers(self) -> int:
+        """Worker processes that ended before they were told to."""
+        return 0 if self._backend is None else self._backend.lost
+
     def evaluate(self, plans: Sequence[Plan], *, loss: bool = False) -> list[Quality]:
         """Score ``plans`` in their order; with ``loss`` the cross entropy is computed as well.
 

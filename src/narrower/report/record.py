@@ -81,6 +81,7 @@ class Summary:
     jobs: int = 1
     note: str | None = None  # what the sampler has to say of what it proposed
     training: str | None = None  # how candidates got their weights; None where all shared the model's
+    lost_workers: int = 0  # processes that ended early; what they had to score was scored again
 
     @property
     def completeness(self) -> str:

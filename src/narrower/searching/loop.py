@@ -182,7 +182,9 @@ class Loop:
         losses, rows, first = [], [], self.tally.trials
         for position, trial in enumerate(replayed):
             losses.append(self._losses(trial.metrics, trial.reason))
-            self.tally.failed += trial.state == "failed"
+            if trial.state == "failed":
+                self.tally.failed += 1
+                self.tally.first_failure = self.tally.first_failure or trial.reason
             self.tally.dominated += trial.state == "dominated"
             assert first + position == trial.number
         for position, quality in enumerate(qualities, start=len(replayed)):

@@ -34,7 +34,7 @@ COLUMNS = {
     "trial_system_attributes": ("trial_id", "key", "value_json"),
 }
 CONSTRAINTS_KEY = "constraints"  # where Optuna's samplers and dashboard look: above zero is not feasible
-STATES = {"complete": "COMPLETE", "failed": "FAIL"}
+STATES = {"complete": "COMPLETE", "failed": "FAIL", "dominated": "PRUNED"}
 
 Rows = dict[str, list[tuple[object, ...]]]
 
@@ -50,7 +50,7 @@ def write_study(
 
     Every choice of the space is a categorical parameter (bits or multipliers; the text of the format where
     bits do not tell them apart), every objective a value; the other metrics, the number of the plan and the
-    reason of a failure are user attributes of the trial.
+    reason of a failure are user attributes of the trial. What was dropped as dominated is pruned.
 
     Raises:
         OutputError: the file exists already or cannot be written.
@@ -177,7 +177,7 @@ def _add_results(
 ) -> None:
     attributes: dict[str, object] = {"plan_index": trial.plan_index, **trial.metrics}
     if trial.reason is not None:
-        attributes["fail_reason"] = trial.reason
+        attributes["fail_reason" if trial.state == "failed" else "prune_reason"] = trial.reason
     if trial.state == "complete":
         rows["trial_values"] += [
             (identity, position, value, "FINITE")

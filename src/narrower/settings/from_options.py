@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from narrower.settings.load import explain
 from narrower.settings.schema import RunSettings
 
 BOUND = re.compile(r"\s*(?P<metric>[\w.:]+?)\s*(?P<sign><=|>=)\s*(?P<value>\S+)\s*")
+ENDS = {"<=": "max", ">=": "min"}
 WHERE = "options"
 
 
@@ -99,7 +101,13 @@ def _constraints(bounds: Sequence[str]) -> dict[str, dict[str, float]]:
             value = float(match["value"]) if match else None
         except ValueError:
             value = None
-        if match is None or value is None:
+        if match is None or value is None or not isfinite(value):
             raise SettingsError(f"--constraint: found {text!r}; allowed: 'bitops<=5000' or 'accuracy>=0.6'")
-        found.setdefault(match["metric"], {})["max" if match["sign"] == "<=" else "min"] = value
+        bounds_of_metric, end = found.setdefault(match["metric"], {}), ENDS[match["sign"]]
+        if end in bounds_of_metric:
+            raise SettingsError(
+                f"--constraint: {match['metric']} has two bounds with {match['sign']} "
+                f"({bounds_of_metric[end]:g} and {value:g}); give one, or one with <= and one with >="
+            )
+        bounds_of_metric[end] = value
     return found

@@ -21,12 +21,14 @@ def environment() -> dict[str, object]:
 
 def changed_versions(recorded: object) -> list[str]:
     """What differs between a recorded environment and the present one, in words."""
-    if not isinstance(recorded, dict):
-        return []
-    now = environment()
-    before = recorded.get("versions") or {}
-    pairs = [("python", recorded.get("python"), now["python"])]
-    pairs += [(package, before.get(package), _version(package)) for package in PACKAGES]
+    before = recorded if isinstance(recorded, dict) else {}
+    versions = before.get("versions")
+    if not isinstance(versions, dict):
+        return ["the versions of then are not recorded"]
+    pairs: list[tuple[str, object, str | None]] = [
+        ("python", before.get("python"), platform.python_version())
+    ]
+    pairs += [(package, versions.get(package), _version(package)) for package in PACKAGES]
     return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
 
 

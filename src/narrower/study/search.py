@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -152,22 +153,22 @@ def run_search(
             cache_bytes //= 2  # for the whole, and for its pieces
         with ExitStack() as workers:
             evaluator = workers.enter_context(_evaluator(problem, problem.part, batch_size, cache_bytes))
+            evaluators = [evaluator]
             if problem.options.drop_dominated:
                 parts = pieces(problem.part, batch_size)
-                early = EarlyScores(
-                    [
-                        workers.enter_context(
-                            _evaluator(problem, part, batch_size, cache_bytes // len(parts))
-                        )
-                        for part in parts
-                    ]
-                )
+                evaluators += [
+                    workers.enter_context(_evaluator(problem, part, batch_size, cache_bytes // len(parts)))
+                    for part in parts
+                ]
+                early = EarlyScores(evaluators[1:])
             scorer = build_scorer(problem, evaluator)
             loop = _search(problem, run, store, facts, evaluator, scorer, early, show_progress)
             record = build_record(problem, loop, store, evaluator, scorer, run, started)
+            lost = sum(each.lost_workers for each in evaluators)
     finally:
         torch.set_num_threads(threads_before)
     store.set_fact(MEMBERS_FACT, member_facts(run, [m.weights for m in record.members if m.weights]))
+    record = replace(record, summary=replace(record.summary, lost_workers=lost))
     write_json(run.front, record.to_dict())
     return record
 
