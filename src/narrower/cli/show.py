@@ -12,7 +12,7 @@ from narrower.quality import CROSS_ENTROPY
 from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.markdown import front_markdown
 from narrower.report.plan_text import short_plan
-from narrower.report.record import Member, RunRecord, read_record
+from narrower.report.record import Member, RunRecord, Summary, read_record
 from narrower.report.whole_run import read_whole_run
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
@@ -145,7 +145,12 @@ def summary_lines(record: RunRecord) -> list[str]:
             f"proposals that repeated a plan: {summary.repeated:,}; "
             f"plans drawn in their place: {summary.drawn:,}"
         )
-    lines += [f"cut before evaluation: {count:,} plans, {reason}" for reason, count in summary.cut.items()]
+    return lines + _left_out(summary)
+
+
+def _left_out(summary: Summary) -> list[str]:
+    """What has no result, and why."""
+    lines = [f"cut before evaluation: {count:,} plans, {reason}" for reason, count in summary.cut.items()]
     if summary.dominated:
         lines.append(
             f"dropped early: {summary.dominated:,} plans that could no longer reach the front; "
