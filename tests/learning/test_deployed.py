@@ -1,5 +1,6 @@
 """Deployed networks: in integers, in floats and without what is idle they are the same."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -46,10 +47,12 @@ def samples(seed: int, count: int = 200, inputs: int = 4) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 2, (count, inputs)).astype(np.float32)
 
 
-@given(st.integers(0, 2**20))
+@given(st.integers(0, 2**20), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_floats_compute_what_integers_do(seed: int) -> None:
-    chain, inputs = random_chain(seed), samples(seed)
+def test_floats_compute_what_integers_do(seed: int, wrap: bool) -> None:
+    first, *others = random_chain(seed).layers
+    chain = LearnedChain((first, *(replace(layer, data_wrap=wrap) for layer in others)))
+    inputs = samples(seed)
     whole, fraction = chain.whole_outputs(inputs)
     assert (np.ldexp(whole.astype(np.float64), -fraction) == chain.outputs(inputs)).all()
 
@@ -80,15 +83,8 @@ def test_fitted_widths_change_nothing_on_the_samples(seed: int) -> None:
 
 
 def _with_widths(layer: LearnedLayer, width: int) -> LearnedLayer:
-    return LearnedLayer(
-        layer.weights,
-        layer.weight_fractions,
-        layer.biases,
-        layer.bias_fractions,
-        np.full(len(layer.weights), width),
-        layer.data_fractions,
-        np.full(len(layer.weights), True),
-    )
+    count = len(layer.weights)
+    return replace(layer, data_widths=np.full(count, width), data_signed=np.full(count, True))
 
 
 def test_by_hand() -> None:

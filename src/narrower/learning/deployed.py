@@ -22,8 +22,9 @@ class LearnedLayer:
     """A linear layer and the data that it reads, as whole numbers of steps ``2**-fraction``.
 
     Weights [I, O] and biases [O] are odd or zero, so that their fractions are the smallest that hold them.
-    Data [I] are ``clamp(floor(x * 2**fraction + 1/2), low, high)`` where all ``width`` bits are used:
-    unsigned, or where ``data_signed`` with a sign among them. A width of zero is a zero.
+    Data [I] are ``floor(x * 2**fraction + 1/2)``, unsigned, or where ``data_signed`` with a sign among the
+    bits of their width; outside its range they saturate, or where ``data_wrap`` lose their highest bits. A
+    width of zero is a zero.
     """
 
     weights: Integers
@@ -33,6 +34,7 @@ class LearnedLayer:
     data_widths: Integers
     data_fractions: Integers
     data_signed: NDArray[np.bool_]
+    data_wrap: bool = False
 
     @cached_property
     def weight_widths(self) -> Integers:
@@ -76,8 +78,11 @@ class LearnedLayer:
     def rounded(self, values_ni: NDArray[Any]) -> NDArray[Any]:
         """Data in steps, of the type of ``values_ni``, which must hold half a step."""
         steps = unbounded_steps(values_ni, self.data_fractions)
-        low, high = self.data_limits
-        return np.clip(steps, low.astype(steps.dtype), high.astype(steps.dtype), out=steps)
+        low, high = (limit.astype(steps.dtype) for limit in self.data_limits)
+        if self.data_wrap:
+            count = high - low + 1
+            return np.asarray(steps - np.floor((steps - low) / count) * count)
+        return np.clip(steps, low, high, out=steps)
 
     def sums(self, steps_ni: NDArray[Any], next_fraction: int = 0) -> NDArray[Any]:
         """What the layer computes from data in steps, in a float type that also holds ``2**-next_fraction``.
@@ -129,7 +134,8 @@ class LearnedChain:
             )
             if following is not None:
                 steps = _shifted(sums, fraction - following.data_fractions)
-                steps = np.clip(steps, 0, following.data_limits[1])
+                steps, high = np.maximum(steps, 0), following.data_limits[1]
+                steps = steps & high if following.data_wrap else np.minimum(steps, high)
         return sums, fraction
 
 

@@ -20,8 +20,13 @@ SAMPLES_AT_ONCE = 4096
 UNBOUNDED = 24  # width of data that nothing has been seen of
 
 
-def freeze(network: LearnedNetwork, candidate: int, inputs_ni: NDArray[np.float32]) -> LearnedChain:
+def freeze(
+    network: LearnedNetwork, candidate: int, inputs_ni: NDArray[np.float32], *, wrap: bool = False
+) -> LearnedChain:
     """The numbers that ``network`` rounded last, with the widths that data take on ``inputs_ni`` [N, I].
+
+    With ``wrap``, data above those widths lose their highest bits, but for the network's inputs, which
+    saturate.
 
     What cannot change an output is taken away: weights of data that are always zero, whatever only such
     weights read, and outputs that are constant, which become biases.
@@ -43,6 +48,7 @@ def freeze(network: LearnedNetwork, candidate: int, inputs_ni: NDArray[np.float3
                 data_widths=np.full(inputs, UNBOUNDED, np.int64),
                 data_fractions=data_fractions[candidate].numpy().astype(np.int64),
                 data_signed=np.full(inputs, layer == 0),
+                data_wrap=wrap and layer > 0,
             )
         )
     return fit_widths(without_idle(LearnedChain(tuple(layers))), inputs_ni)

@@ -18,6 +18,7 @@ class LearnSettings:
     ``first_factor`` for the ``warm_share`` of the epochs and then grows log-linearly to ``last_factor``.
     Networks are scored in the last ``scored_share`` of each cycle. ``soft_share`` of each target is what a
     float network, trained on other samples of the training part, says of the sample; the rest is its class.
+    ``overflow``: what becomes of data larger than any of the training part; logic that wraps is smaller.
     """
 
     epochs: int = 1000
@@ -38,6 +39,8 @@ class LearnSettings:
     first_integer_bits: float = 2.0
     first_data_fraction: float = 6.0
     max_width: int = 16
+    overflow: Literal["saturate", "wrap"] = "saturate"
+    overflow: Literal["saturate", "wrap"] = "saturate"
     most_members: int = 200
     seed: int = 0
 

@@ -54,6 +54,7 @@ class Training:
         self._batch_size = min(settings.batch_size, len(train))
         self._schedule = Schedule(settings, settings.epochs * (len(train) // self._batch_size))
         self._generator = torch.Generator().manual_seed(settings.seed)
+        self._wraps = settings.overflow == "wrap"
         self.members = Members(settings.most_members)
         self.train_seconds = self.score_seconds = 0.0
 
@@ -104,6 +105,6 @@ class Training:
         correct, costs = quick_scores(self.network, inputs.T, targets)
         for candidate in range(self.layout.candidates):
             if self.members.would_keep(costs[candidate], correct[candidate]):
-                chain = freeze(self.network, candidate, self._train.inputs.numpy())
+                chain = freeze(self.network, candidate, self._train.inputs.numpy(), wrap=self._wraps)
                 right = count_correct(chain, inputs.numpy(), targets.numpy())
                 self.members.add(Member(chain, chain.ebops, right, epoch, candidate))
