@@ -40,7 +40,6 @@ class LearnSettings:
     first_data_fraction: float = 6.0
     max_width: int = 16
     overflow: Literal["saturate", "wrap"] = "saturate"
-    overflow: Literal["saturate", "wrap"] = "saturate"
     most_members: int = 200
     seed: int = 0
 
