@@ -16,6 +16,7 @@ from narrower.cli.export import export
 from narrower.cli.export_study import export_study
 from narrower.cli.groups import groups
 from narrower.cli.latency import latency
+from narrower.cli.learn import learn
 from narrower.cli.listing import datasets, metrics, models, samplers
 from narrower.cli.pick import pick
 from narrower.cli.profile import profile
@@ -53,6 +54,7 @@ def options(
 
 for command in (
     train,
+    learn,
     test,
     check,
     search,

@@ -1,0 +1,117 @@
+"""``narrower learn``: one training that learns the width of every weight, and gives a whole front."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from narrower.cli.console import messages, print_json, print_table, tell
+from narrower.errors import SettingsError
+from narrower.store.run_directory import RunDirectory, claimed, first_free
+
+Dataset = Annotated[
+    str, typer.Argument(metavar="DATASET", help="A name of 'narrower datasets', or package.module:function.")
+]
+Hidden = Annotated[
+    str, typer.Option("--hidden", help="Sizes of the hidden layers, separated by commas; '' for none.")
+]
+Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training part.")]
+Granularity = Annotated[
+    str, typer.Option("--granularity", help="What shares a width: weight (nothing), channel or tensor.")
+]
+MaxWidth = Annotated[int, typer.Option("--max-width", min=1, max=16, help="Bits of a weight at the most.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the first weights and the order of samples.")]
+Budgets = Annotated[
+    str | None,
+    typer.Option("--budgets", help="Show the best member within each of these ebops instead of all."),
+]
+Project = Annotated[str | None, typer.Option("--project", help="Write below runs/PROJECT.")]
+DataPath = Annotated[Path | None, typer.Option("--data-path", help="A local copy of the table 'jsc'.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
+
+STEPS, SMALLEST_BATCH, LARGEST_BATCH = 32, 32, 1024  # steps of an epoch, if batches are not too small then
+GRANULARITIES = ("weight", "channel", "tensor")
+
+
+def learn(
+    dataset: Dataset,
+    hidden: Hidden = "64,32,32",
+    epochs: Epochs = 1000,
+    granularity: Granularity = "weight",
+    max_width: MaxWidth = 16,
+    seed: Seed = 0,
+    budgets: Budgets = None,
+    project: Project = None,
+    data_path: DataPath = None,
+    as_json: Json = False,
+) -> None:
+    """Train a network of linear layers on DATASET while the widths of its weights and data are learned.
+
+    The cost in the loss grows as the training goes on, so that one training passes through networks of every
+    size; those that no other beats are kept. Writes learned.json and models/ below runs/.
+    """
+    sizes, wanted = _numbers("--hidden", hidden), _numbers("--budgets", budgets or "")
+    if granularity not in GRANULARITIES:
+        raise SettingsError(f"--granularity: found {granularity!r}; allowed: {', '.join(GRANULARITIES)}")
+    name = project or f"learned-{dataset}"
+    first_free(name, _is_used)  # a name that is none shows before the work
+    from narrower.cli.progress import step_progress
+    from narrower.learning.settings import LearnSettings
+    from narrower.study.learned_front import learn_front
+    from narrower.tasks.datasets import load_data_set
+
+    data = load_data_set(dataset, path=data_path)
+    settings = LearnSettings(
+        epochs=epochs,
+        batch_size=max(SMALLEST_BATCH, min(LARGEST_BATCH, len(data.train) // STEPS)),
+        cycles=max(1, min(LearnSettings().cycles, epochs // 10)),
+        weight_granularity=granularity,  # type: ignore[arg-type]
+        data_granularity="tensor" if granularity == "tensor" else "element",
+        max_width=max_width,
+        seed=seed,
+    )
+    with claimed(name, _is_used) as run, step_progress() as report:
+        record = learn_front(
+            data,
+            sizes,
+            settings,
+            run.path,
+            (lambda epoch, _: report("epochs", epoch + 1, epochs)) if messages().is_terminal else None,
+        )
+    if as_json:
+        print_json(record.to_dict() | {"run": str(run.path)})
+        return
+    shown = record.members
+    if wanted:
+        within = [[m for m in record.members if m.ebops <= budget] for budget in wanted]
+        shown = tuple(dict.fromkeys(members[-1] for members in within if members))
+    print_table(
+        ["number", "ebops", "validation", "test", "95 % interval", "weights", "mean bits"],
+        [
+            (
+                m.number,
+                m.ebops,
+                f"{m.validation_accuracy:.4f}",
+                f"{m.test_accuracy:.4f}",
+                "{:.4f} to {:.4f}".format(*m.test_interval),
+                f"{m.weights:,} of {m.all_weights:,}",
+                f"{m.mean_bits:.2f}",
+            )
+            for m in shown
+        ],
+    )
+    tell(
+        f"{epochs} epochs: {record.train_seconds:.0f} s of processor time, {record.score_seconds:.0f} s for "
+        f"scores, {record.teacher_seconds:.0f} s for the teacher; everything: {run.path}/"
+    )
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) <= 10**9 for part in parts):
+        raise SettingsError(f"{option}: expected whole numbers from 1, separated by commas, found {text!r}")
+    return [int(part) for part in parts]
+
+
+def _is_used(run: RunDirectory) -> bool:
+    return (run.path / "learned.json").exists() or run.trials.exists() or run.checkpoint.exists()

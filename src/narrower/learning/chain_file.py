@@ -1,0 +1,77 @@
+"""A learned network in a file: its whole numbers as safetensors, one array for each kind and layer."""
+
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from narrower.errors import CheckpointError
+from narrower.files import replacing
+from narrower.learning.deployed import LearnedChain, LearnedLayer
+
+KIND = "learned chain"
+ARRAYS = tuple(field.name for field in fields(LearnedLayer))
+OF_OUTPUTS = ("biases", "bias_fractions")
+OF_INPUTS = ("data_widths", "data_fractions", "data_signed")
+
+
+def save_chain(chain: LearnedChain, path: Path) -> None:
+    """Write the network: ``0.weights`` [I, O], ``0.weight_fractions``, ... of each layer.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    tensors = {
+        f"{number}.{name}": np.ascontiguousarray(getattr(layer, name).astype(_stored(name)))
+        for number, layer in enumerate(chain.layers)
+        for name in ARRAYS
+    }
+    with replacing(path) as partial:
+        save_file(tensors, partial, {"narrower": KIND})
+
+
+def load_chain(path: Path) -> LearnedChain:
+    """Read what ``save_chain`` wrote.
+
+    Raises:
+        CheckpointError: the file cannot be read, or holds something else.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from None
+    count = len({name.partition(".")[0] for name in tensors})
+    wanted = {f"{number}.{name}" for number in range(count) for name in ARRAYS}
+    if not count or set(tensors) != wanted:
+        raise CheckpointError(f"{path}: holds no learned network; narrower learn writes such files")
+    layers = [
+        LearnedLayer(
+            **{
+                name: tensors[f"{number}.{name}"].astype(bool if name == "data_signed" else np.int64)
+                for name in ARRAYS
+            }
+        )
+        for number in range(count)
+    ]
+    if not _fits(layers):
+        raise CheckpointError(f"{path}: the sizes of its arrays contradict each other")
+    return LearnedChain(tuple(layers))
+
+
+def _stored(name: str) -> type[np.generic]:
+    return np.uint8 if name == "data_signed" else np.int32
+
+
+def _fits(layers: list[LearnedLayer]) -> bool:
+    shapes = [layer.weights.shape for layer in layers]
+    if any(len(shape) != 2 for shape in shapes):  # noqa: PLR2004
+        return False
+    return all(
+        layer.weight_fractions.shape == (inputs, outputs)
+        and all(getattr(layer, name).shape == (outputs,) for name in OF_OUTPUTS)
+        and all(getattr(layer, name).shape == (inputs,) for name in OF_INPUTS)
+        for layer, (inputs, outputs) in zip(layers, shapes, strict=True)
+    ) and all(before[1] == after[0] for before, after in pairwise(shapes))

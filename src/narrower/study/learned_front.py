@@ -1,0 +1,133 @@
+"""One training of learned widths: its members scored on the test part, written down, and summed up."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from narrower.errors import SettingsError
+from narrower.files import write_json
+from narrower.intervals import wilson_interval
+from narrower.learning.chain_file import save_chain
+from narrower.learning.deployed import LearnedChain
+from narrower.learning.learn import learn
+from narrower.learning.members import Member
+from narrower.learning.scoring import count_correct
+from narrower.learning.settings import LearnSettings
+from narrower.learning.training import Progress
+from narrower.store.provenance import environment
+from narrower.tasks.parts import DataSet, Part
+
+RECORD, MODELS = "learned.json", "models"
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedMember:
+    """One network of the front.
+
+    ``ebops``: data bits, with the sign where there is one, times the bits that each weight needs. ``weights``
+    counts those that are left of ``all_weights``; ``mean_bits`` is their mean width, without signs.
+    """
+
+    number: int
+    ebops: int
+    validation_accuracy: float
+    validation_interval: Interval
+    test_accuracy: float
+    test_interval: Interval
+    weights: int
+    all_weights: int
+    mean_bits: float
+    epoch: int
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedRecord:
+    """What a training found, from the cheapest member to the best; seconds are of processor time."""
+
+    data_set: str
+    data_hash: str
+    sizes: tuple[int, ...]
+    settings: dict[str, Any]
+    members: tuple[LearnedMember, ...]
+    teacher_seconds: float
+    train_seconds: float
+    score_seconds: float
+    environment: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
+
+
+def learn_front(
+    data: DataSet,
+    hidden: Sequence[int],
+    settings: LearnSettings,
+    directory: Path,
+    progress: Progress | None = None,
+) -> LearnedRecord:
+    """Learn a perceptron with hidden layers of these sizes and write its front below ``directory``.
+
+    The training part teaches, the validation part chooses the members, and the test part is looked at once,
+    for the members alone.
+
+    Raises:
+        SettingsError: the samples are no rows of numbers, or no layer has a size.
+        OutputError: the files cannot be written.
+    """
+    if data.train.inputs.dim() != 2 or not data.train.inputs.is_floating_point() or data.train.more:  # noqa: PLR2004
+        shape = tuple(data.train.inputs.shape[1:])
+        raise SettingsError(
+            f"widths are learned for networks of linear layers, whose samples are rows of measurements; "
+            f"those of {data.name!r} are {data.train.inputs.dtype} of shape {shape}"
+        )
+    if any(size < 1 for size in hidden):
+        raise SettingsError(f"hidden layers: expected whole numbers from 1, found {list(hidden)}")
+    sizes = (data.train.inputs.shape[1], *hidden, len(data.class_names))
+    found = learn(sizes, data.train, data.validation, settings, progress)
+    members = tuple(_kept(number, member, data, directory) for number, member in enumerate(found.members))
+    record = LearnedRecord(
+        data.name,
+        data.content_hash,
+        sizes,
+        asdict(settings),
+        members,
+        found.teacher_seconds,
+        found.train_seconds,
+        found.score_seconds,
+        environment(),
+    )
+    write_json(directory / RECORD, record.to_dict())
+    return record
+
+
+def _kept(number: int, member: Member, data: DataSet, directory: Path) -> LearnedMember:
+    file = f"{MODELS}/member-{number}.safetensors"
+    save_chain(member.chain, directory / file)
+    right = correct_on(member.chain, data.test)
+    widths = np.concatenate([layer.weight_widths.ravel() for layer in member.chain.layers])
+    used = widths[widths > 0]
+    return LearnedMember(
+        number=number,
+        ebops=member.ebops,
+        validation_accuracy=member.correct / len(data.validation),
+        validation_interval=wilson_interval(member.correct, len(data.validation)),
+        test_accuracy=right / len(data.test),
+        test_interval=wilson_interval(right, len(data.test)),
+        weights=len(used),
+        all_weights=len(widths),
+        mean_bits=float(used.mean()) if len(used) else 0.0,
+        epoch=member.epoch,
+        file=file,
+    )
+
+
+def correct_on(chain: LearnedChain, part: Part) -> int:
+    """How many samples of a part get their class."""
+    return count_correct(chain, part.inputs.numpy(), part.targets.numpy())
