@@ -25,6 +25,7 @@ def chain() -> LearnedChain:
                 data_widths=chance.integers(0, 7, inputs),
                 data_fractions=chance.integers(-1, 5, inputs),
                 data_signed=chance.random(inputs) < 0.5,
+                data_wrap=inputs == 3,
             )
         )
     return LearnedChain(tuple(layers))

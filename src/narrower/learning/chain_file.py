@@ -3,8 +3,10 @@
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -14,6 +16,7 @@ from narrower.learning.deployed import LearnedChain, LearnedLayer
 
 KIND = "learned chain"
 ARRAYS = tuple(field.name for field in fields(LearnedLayer))
+TRUTH_VALUES = ("data_signed", "data_wrap")
 OF_OUTPUTS = ("biases", "bias_fractions")
 OF_INPUTS = ("data_widths", "data_fractions", "data_signed")
 
@@ -25,7 +28,7 @@ def save_chain(chain: LearnedChain, path: Path) -> None:
         OutputError: the file cannot be written.
     """
     tensors = {
-        f"{number}.{name}": np.ascontiguousarray(getattr(layer, name).astype(_stored(name)))
+        f"{number}.{name}": np.array(getattr(layer, name), np.uint8 if name in TRUTH_VALUES else np.int32)
         for number, layer in enumerate(chain.layers)
         for name in ARRAYS
     }
@@ -47,22 +50,17 @@ def load_chain(path: Path) -> LearnedChain:
     wanted = {f"{number}.{name}" for number in range(count) for name in ARRAYS}
     if not count or set(tensors) != wanted:
         raise CheckpointError(f"{path}: holds no learned network; narrower learn writes such files")
-    layers = [
-        LearnedLayer(
-            **{
-                name: tensors[f"{number}.{name}"].astype(bool if name == "data_signed" else np.int64)
-                for name in ARRAYS
-            }
-        )
-        for number in range(count)
-    ]
+    layers = [_layer({name: tensors[f"{number}.{name}"] for name in ARRAYS}) for number in range(count)]
     if not _fits(layers):
         raise CheckpointError(f"{path}: the sizes of its arrays contradict each other")
     return LearnedChain(tuple(layers))
 
 
-def _stored(name: str) -> type[np.generic]:
-    return np.uint8 if name == "data_signed" else np.int32
+def _layer(arrays: dict[str, NDArray[Any]]) -> LearnedLayer:
+    wrap = bool(arrays.pop("data_wrap").any())
+    signed = arrays.pop("data_signed").astype(bool)
+    whole = {name: array.astype(np.int64) for name, array in arrays.items()}
+    return LearnedLayer(**whole, data_signed=signed, data_wrap=wrap)
 
 
 def _fits(layers: list[LearnedLayer]) -> bool:
