@@ -32,6 +32,10 @@ class DataError(NarrowerError):
     """A data set cannot be loaded or does not fit the model."""
 
 
+class AbsentDataError(DataError):
+    """The file of a data set is not here; what it would hold may be known all the same."""
+
+
 class CheckpointError(NarrowerError):
     """A checkpoint cannot be read, or does not fit the model."""
 

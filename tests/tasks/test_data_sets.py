@@ -12,7 +12,6 @@ import torch
 from narrower.errors import DataError, NarrowerError
 from narrower.tasks import openml
 from narrower.tasks.datasets import load_data_set, split_table
-from narrower.tasks.jsc_table import CLASSES, FEATURES, jsc
 from narrower.tasks.sources import Table, jets
 from narrower.tasks.splitting import moments, split_indices
 
@@ -70,43 +69,6 @@ def test_without_a_network_the_error_comes_soon_and_names_jets(monkeypatch: pyte
     with pytest.raises(DataError, match="data set 'jets'"):
         load_data_set("jsc")
     assert time.monotonic() - start < 20  # "soon": far below what a default timeout would take
-
-
-def public_table(rows: int = 60) -> tuple[np.ndarray, np.ndarray]:
-    chance = np.random.default_rng(0)
-    return chance.normal(size=(rows, 16)).astype(np.float32), np.arange(rows) % 5
-
-
-def test_jsc_from_csv_npz_and_hdf5_is_the_same_table(tmp_path: Path) -> None:
-    features, labels = public_table()
-    names = np.array(CLASSES)[labels]
-    lines = [",".join([*FEATURES, "class"])]
-    lines += [
-        ",".join([*(repr(float(v)) for v in row), name]) for row, name in zip(features, names, strict=True)
-    ]
-    (tmp_path / "jets.csv").write_text("\n".join(lines), encoding="utf-8")
-    np.savez(tmp_path / "jets.npz", **{n: features[:, i] for i, n in enumerate(FEATURES)}, **{"class": names})
-    paths = [tmp_path / "jets.csv", tmp_path / "jets.npz"]
-    h5py = pytest.importorskip("h5py", reason="HDF5 needs the extra narrower[hdf5]")
-    columns = [(f"j_{name}", "f4") for name in FEATURES] + [(f"j_{name}", "f4") for name in CLASSES]
-    table = np.zeros(len(labels), dtype=columns)
-    for index, name in enumerate(FEATURES):
-        table[f"j_{name}"] = features[:, index]
-    for index, name in enumerate(CLASSES):
-        table[f"j_{name}"] = labels == index
-    with h5py.File(tmp_path / "jets.h5", "w") as file:
-        file["t_allpar_new"] = table
-    for path in [*paths, tmp_path / "jets.h5"]:
-        read = jsc(path)
-        np.testing.assert_array_equal(read.inputs, features)
-        np.testing.assert_array_equal(read.targets, labels)
-
-
-@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "zlogz,class\nx,g\n"])
-def test_another_csv_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "other.csv").write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match=r"other\.csv"):
-        jsc(tmp_path / "other.csv")
 
 
 def test_the_users_own_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

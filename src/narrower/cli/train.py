@@ -35,7 +35,8 @@ Project = Annotated[
 ]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights to begin with.")]
 DataPath = Annotated[
-    Path | None, typer.Option("--data-path", help="A local copy of the table 'jsc' (HDF5, CSV, NPZ).")
+    Path | None,
+    typer.Option("--data-path", help="The file of 'jsc', or the folder of 'cifar10' or 'cifar100'."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

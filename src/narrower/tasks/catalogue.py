@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from narrower.errors import unknown_name
+from narrower.errors import UnknownNameError, unknown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,26 @@ MODELS: dict[str, ModelNote] = {
 # What others call them.
 OTHER_NAMES = {"jsc-three-linear-layers": "jsc-three-linear"}
 
+# Those whose samples are read from a file, or a folder of files, of the user's.
+FROM_FILES = ("jsc", "cifar10", "cifar100")
+
 DATA_SETS: dict[str, str] = {
     "jets": "five kinds of jets from simulated LHC collisions, 16 features; ships with the package",
     "jsc": "the public table of 830,000 LHC jets (OpenML 42468), downloaded once or read from --data-path",
+    "cifar10": "60,000 colour photographs of ten classes, 3x32x32, from the binary archive in --data-path",
+    "cifar100": "the same of a hundred classes, from the binary archive in --data-path",
     "digits": "scikit-learn's 1,797 handwritten digits, 1x8x8",
     "digits32": "the same digits scaled to 3x32x32",
+    "toy-tiny": "four random numbers, 1x2x2; the class says whether their sum is above zero",
+}
+
+# Names that files written for other tools hold, and what there is instead.
+ELSEWHERE: dict[str, str] = {
+    "cifar10-subset": (
+        "is a part of CIFAR-10 that its own project defines; dataset = 'cifar10' is the whole, and "
+        "num_samples says on how many of its samples plans are scored"
+    ),
+    "wikitext2": "is text for language models, and only classification is searched here",
 }
 
 
@@ -66,6 +81,8 @@ def canonical_name(what: str, name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     spelled = _spelled(name)
+    if spelled not in names and spelled in ELSEWHERE and what == "data set":
+        raise UnknownNameError(f"data set {name!r} {ELSEWHERE[spelled]}; allowed: {', '.join(names)}")
     if spelled not in names:
         raise unknown_name(what, name, [*names, "package.module:name"])
     return spelled

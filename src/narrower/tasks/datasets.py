@@ -1,60 +1,57 @@
 """A data set by its name: three disjoint parts, standardised by the first unless they are whole numbers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from narrower.errors import DataError
 from narrower.tasks import catalogue
+from narrower.tasks.cifar import Images, cifar10, cifar100
 from narrower.tasks.jsc_table import jsc
 from narrower.tasks.own_data import own_data_set
 from narrower.tasks.parts import DataSet, Part
-from narrower.tasks.sources import Table, digits, digits32, jets
+from narrower.tasks.pixels import split_images
+from narrower.tasks.sources import Table, digits, digits32, jets, toy_tiny
 from narrower.tasks.splitting import split_indices, standardised
 
-__all__ = ["DATA_SETS", "DataSet", "DataSetEntry", "Part", "load_data_set", "split_table"]
+__all__ = ["DataSet", "Part", "load_data_set", "split_table"]
 
 
-@dataclass(frozen=True, slots=True)
-class DataSetEntry:
-    """A built-in data set: raw samples, from a local file where one is given."""
+Raw = Table | tuple[Table, Table, Table] | Images  # to be split; parts as they are; with a test part
 
-    load: Callable[[Path | None], Table]
-    description: str
-
-
-SOURCES: dict[str, Callable[[Path | None], Table]] = {
+SOURCES: dict[str, Callable[[Path | None], Raw]] = {
     "jets": jets,
     "jsc": jsc,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
     "digits": digits,
     "digits32": digits32,
-}
-
-DATA_SETS: dict[str, DataSetEntry] = {
-    name: DataSetEntry(SOURCES[name], description) for name, description in catalogue.DATA_SETS.items()
+    "toy-tiny": toy_tiny,
 }
 
 
 def load_data_set(name: str, *, seed: int = 0, path: Path | None = None) -> DataSet:
     """Load a data set of ``narrower datasets``, or call ``package.module:function``.
 
-    ``path`` is a local file that stands in for the download of ``jsc``; ``seed`` chooses the split.
+    ``path`` is the file of ``jsc``, or the folder of ``cifar10`` or ``cifar100``; ``seed`` chooses the split.
 
     Raises:
         UnknownNameError: no such data set.
+        AbsentDataError: its file is not there.
         DataError: it cannot be read, or is no classification data.
     """
-    if ":" in name:
-        if path is not None:
-            raise DataError(f"a local file goes with the data set 'jsc', not {name!r}")
-        made = own_data_set(name)
-        return split_table(name, made, seed) if isinstance(made, Table) else made
-    known = catalogue.canonical_name("data set", name, DATA_SETS)
-    if path is not None and known != "jsc":
-        raise DataError(f"a local file goes with the data set 'jsc', not {known!r}")
-    return split_table(known, DATA_SETS[known].load(path), seed)
+    known = name if ":" in name else catalogue.canonical_name("data set", name, SOURCES)
+    if path is not None and known not in catalogue.FROM_FILES:
+        raise DataError(
+            f"a local file goes with the data sets {', '.join(catalogue.FROM_FILES)}, not {known!r}"
+        )
+    made = own_data_set(name) if ":" in name else SOURCES[known](path)
+    if isinstance(made, Table):
+        return split_table(known, made, seed)
+    if isinstance(made, Images):
+        return split_images(known, made, seed)
+    return made if isinstance(made, DataSet) else _as_it_is(known, made)
 
 
 def split_table(name: str, table: Table, seed: int) -> DataSet:
@@ -72,3 +69,8 @@ def split_table(name: str, table: Table, seed: int) -> DataSet:
         for values, i in zip(inputs, indices, strict=True)
     )
     return DataSet(name, train, validation, test, table.class_names, table.feature_names)
+
+
+def _as_it_is(name: str, tables: tuple[Table, Table, Table]) -> DataSet:
+    parts = [Part(torch.from_numpy(table.inputs), torch.from_numpy(table.targets)) for table in tables]
+    return DataSet(name, parts[0], parts[1], parts[2], tables[0].class_names, tables[0].feature_names)

@@ -1,14 +1,16 @@
-"""The public table of jets, from a local file or from OpenML: columns by name, then features and classes."""
+"""The public table of jets, from a local file or from OpenML: which columns are features and classes."""
 
-import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.errors import DataError, MissingExtraError
-from narrower.tasks.openml import openml_columns
+from narrower.errors import DataError
+from narrower.tasks.jsc_files import Columns, read_columns
+from narrower.tasks.openml import PUBLIC_FILE, openml_columns
+from narrower.tasks.samples import check_several
 from narrower.tasks.sources import Table
 
 CLASSES = ("g", "q", "t", "w", "z")
@@ -32,93 +34,60 @@ FEATURES = (
     "multiplicity",
 )
 ONE_HOT = tuple(f"j_{name}" for name in CLASSES)
-HDF5_TABLE = "t_allpar_new"
-
-Columns = dict[str, NDArray[Any]]
+CLASS = "class"
 
 
 def jsc(path: Path | None = None) -> Table:
-    """The table, downloaded once, or read from an HDF5, CSV or NPZ file.
+    """The table, read from a local file (HDF5, NPZ, ARFF or CSV), or downloaded once.
 
     Raises:
-        DataError: no network, or a file that is not this table.
+        AbsentDataError: no such file; or none is given, and there is no network.
+        DataError: the file is not this table.
         MissingExtraError: an HDF5 file without h5py.
     """
+    if path is None and PUBLIC_FILE.is_file():
+        path = PUBLIC_FILE
     if path is None:
         return _from_columns(openml_columns(), "OpenML")
-    readers = {".csv": _csv_columns, ".npz": _npz_columns, ".h5": _hdf5_columns, ".hdf5": _hdf5_columns}
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(f"{path}: expected a file ending in {', '.join(readers)}")
-    return _from_columns(reader(path), str(path))
+    return _from_columns(_numbered(read_columns(path, _ours, lambda name: name == CLASS), path), str(path))
 
 
-def _csv_columns(path: Path) -> Columns:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header = next(csv.reader(file), [])
-        if not header:
-            raise DataError(f"{path}: empty, expected a heading and rows")
-        # Text of fixed width, column by column: 830,000 rows as Python strings would take gigabytes.
-        table = np.loadtxt(
-            path, dtype="U32", delimiter=",", skiprows=1, ndmin=2, quotechar='"', encoding="utf-8"
-        )
-    except (ValueError, OSError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV table: {error}") from error
-    if table.size == 0:
-        raise DataError(f"{path}: no rows")
-    if table.shape[1] != len(header):
-        raise DataError(f"{path}: the heading names {len(header)} columns, the rows have {table.shape[1]}")
-    return {name.strip(): table[:, index] for index, name in enumerate(header)}
+def _ours(names: Sequence[str]) -> list[str]:
+    return [*(_spelled(name, names) for name in FEATURES), *ONE_HOT, CLASS]
 
 
-def _npz_columns(path: Path) -> Columns:
-    """Either one array for each column, or ``features`` and ``labels`` as in the package's own jets."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except Exception as error:  # a damaged archive raises whatever zipfile and the array parser raise
-        raise DataError(f"{path}: not an NPZ file of plain arrays: {error}") from error
-    if not {"features", "labels"} <= arrays.keys():
-        return arrays
-    features, labels = arrays["features"], arrays["labels"]
-    names = arrays["feature_names"].tolist() if "feature_names" in arrays else list(FEATURES)
-    classes = arrays.get("class_names", np.array(CLASSES))
+def _spelled(name: str, names: Sequence[str]) -> str:
+    return name if name in names else f"j_{name}"
+
+
+def _numbered(columns: Columns, path: Path) -> Columns:
+    """Arrays ``features`` and ``labels``, as in the package's own jets, as columns."""
+    if not {"features", "labels"} <= columns.keys():
+        return columns
+    features, labels = columns["features"], columns["labels"]
+    names = columns["feature_names"].tolist() if "feature_names" in columns else list(FEATURES)
+    classes = columns.get("class_names", np.array(CLASSES))
     if features.ndim != 2 or features.shape[1] != len(names):  # noqa: PLR2004 - [N, F]
         raise DataError(f"{path}: features has shape {features.shape}, expected [N, {len(names)}]")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= len(classes):
+    if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
+        raise DataError(f"{path}: labels must be whole numbers [N], found {labels.dtype} {labels.shape}")
+    if len(labels) and (labels.min() < 0 or labels.max() >= len(classes)):
         raise DataError(f"{path}: labels must be whole numbers from 0 to {len(classes) - 1}")
-    return {**{name: features[:, i] for i, name in enumerate(names)}, "class": classes[labels]}
-
-
-def _hdf5_columns(path: Path) -> Columns:
-    """The structured array ``t_allpar_new`` with one 0/1 column ``j_<class>`` for each class."""
-    try:
-        import h5py
-    except ImportError:
-        raise MissingExtraError("h5py", "hdf5", "reading HDF5 files") from None
-    try:
-        with h5py.File(path, "r") as file:
-            if HDF5_TABLE not in file:
-                raise DataError(f"{path}: no table {HDF5_TABLE!r}; it holds: {', '.join(file)}")
-            table = np.asarray(file[HDF5_TABLE][()])
-    except OSError as error:
-        raise DataError(f"{path}: not an HDF5 file: {error}") from error
-    if table.dtype.names is None:
-        raise DataError(f"{path}: {HDF5_TABLE!r} has no named columns")
-    return {name: table[name] for name in table.dtype.names}
+    return {**{name: features[:, i] for i, name in enumerate(names)}, CLASS: classes[labels]}
 
 
 def _from_columns(columns: Columns, where: str) -> Table:
-    names = [name if name in columns else f"j_{name}" for name in FEATURES]
+    names = [_spelled(name, list(columns)) for name in FEATURES]
     missing = [name.removeprefix("j_") for name in names if name not in columns]
     if missing:
         raise DataError(f"{where}: no column {missing[0]!r} ({len(missing)} of 16 features are missing)")
+    if any(columns[name].ndim != 1 for name in names):
+        raise DataError(f"{where}: a feature is no column of numbers")
     lengths = {len(columns[name]) for name in names}
     if len(lengths) > 1:
         raise DataError(f"{where}: the columns differ in length: {sorted(lengths)}")
+    if lengths == {0}:
+        raise DataError(f"{where}: the table has no rows")
     try:
         inputs = np.stack([np.asarray(columns[name], dtype=np.float32) for name in names], axis=1)
     except ValueError as error:
@@ -128,20 +97,29 @@ def _from_columns(columns: Columns, where: str) -> Table:
     targets = _classes(columns, where)
     if len(targets) != len(inputs):
         raise DataError(f"{where}: {len(inputs)} rows of features, but {len(targets)} classes")
+    check_several(where, targets)
     return Table(inputs, targets, CLASSES, FEATURES)
 
 
 def _classes(columns: Columns, where: str) -> NDArray[np.int64]:
     if all(name in columns for name in ONE_HOT):
         indicators = np.stack([np.asarray(columns[name], dtype=np.float32) for name in ONE_HOT], axis=1)
-        if not (indicators.sum(axis=1) == 1).all():
+        if not ((indicators == 1).sum(axis=1) == 1).all() or not np.isin(indicators, (0, 1)).all():
             raise DataError(f"{where}: a jet is not of exactly one class in {', '.join(ONE_HOT)}")
         winners: NDArray[np.int64] = np.argmax(indicators, axis=1).astype(np.int64)
         return winners
-    if "class" not in columns:
+    if CLASS not in columns:
         raise DataError(f"{where}: neither a column 'class' nor the columns {', '.join(ONE_HOT)}")
-    labels = np.asarray(columns["class"]).astype(str)
+    labels = np.char.strip(_as_text(np.asarray(columns[CLASS])), " '\"")
     unknown = sorted(set(np.unique(labels).tolist()) - set(CLASSES))
     if unknown:
         raise DataError(f"{where}: class {unknown[0]!r}; expected {', '.join(CLASSES)}")
     return np.searchsorted(np.array(CLASSES), labels).astype(np.int64)
+
+
+def _as_text(labels: NDArray[Any]) -> NDArray[np.str_]:
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8", "replace")
+    if labels.dtype.kind == "O":  # HDF5's text of open length comes as bytes
+        return np.array([v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in labels])
+    return labels.astype(str)

@@ -1,5 +1,6 @@
 """Fetch the public table of jets from OpenML once and keep it."""
 
+import os
 import socket
 import threading
 import urllib.error
@@ -13,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.errors import DataError
+from narrower.errors import AbsentDataError, DataError
 from narrower.files import replacing
 
 DATA_ID = 42468
+# As the public HDF5 file is called: it is looked for below the working directory.
+PUBLIC_FILE = Path("data") / "processed-pythia82-lhc13-all-pt1-50k-r1_h022_e0175_t220_nonu_truth.z"
 URL = f"https://api.openml.org/api/v1/json/data/{DATA_ID}"
 ANSWER_SECONDS = 4.0  # until a server has to answer at all
 STALL_SECONDS = 30.0  # of silence within a download
@@ -26,15 +29,17 @@ def openml_columns() -> dict[str, NDArray[Any]]:
     """The columns of the table, ``class`` among them; from the cache where it was fetched before.
 
     Raises:
-        DataError: it cannot be downloaded.
+        AbsentDataError: it cannot be downloaded.
+        DataError: what an earlier download left is damaged.
     """
-    from sklearn.datasets import get_data_home
-
-    home = Path(get_data_home())
-    kept = home / f"narrower-openml-{DATA_ID}.npz"
+    kept = kept_file()
+    home = kept.parent
     if kept.is_file():
-        with np.load(kept, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        try:
+            with np.load(kept, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except Exception as error:  # a damaged archive raises whatever zipfile and the array parser raise
+            raise DataError(f"{kept}: damaged ({error}); delete it, and it is downloaded again") from error
     downloaded = home / "openml" / "openml.org" / "api" / "v1" / "json" / "data" / f"{DATA_ID}.gz"
     if not downloaded.is_file():
         _ask(URL, ANSWER_SECONDS)
@@ -43,6 +48,12 @@ def openml_columns() -> dict[str, NDArray[Any]]:
     with replacing(kept) as partial:
         np.savez_compressed(partial, allow_pickle=False, **columns)
     return columns
+
+
+def kept_file() -> Path:
+    """Where the table lies once it was downloaded: in scikit-learn's folder of data sets."""
+    home = os.environ.get("SCIKIT_LEARN_DATA") or "~/scikit_learn_data"
+    return Path(home).expanduser() / f"narrower-openml-{DATA_ID}.npz"
 
 
 def _fetch() -> dict[str, NDArray[Any]]:
@@ -80,10 +91,12 @@ def _ask(url: str, seconds: float) -> None:
         raise _unavailable(reason)
 
 
-def _unavailable(reason: str) -> DataError:
-    return DataError(
-        f"the data set 'jsc' (OpenML {DATA_ID}) cannot be downloaded: {reason}. Without a network use the "
-        "data set 'jets', which ships with the package, or a local copy with --data-path (HDF5, CSV, NPZ)"
+def _unavailable(reason: str) -> AbsentDataError:
+    return AbsentDataError(
+        f"the data set 'jsc' (OpenML {DATA_ID}) is not here and cannot be downloaded: {reason}; looked for "
+        f"{PUBLIC_FILE} below the working directory and {kept_file()}. Without a network give a local "
+        "copy with --data-path or data_path (HDF5, NPZ, ARFF, CSV), or use the data set 'jets', which ships "
+        "with the package"
     )
 
 

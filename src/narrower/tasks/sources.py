@@ -22,6 +22,9 @@ class Table:
     feature_names: tuple[str, ...] = ()
 
 
+TOY_SAMPLES = 10_240  # of each part
+
+
 def jets(_path: Path | None = None) -> Table:
     """The jets that ship with the package (docs/datasets.md)."""
     with (
@@ -34,6 +37,21 @@ def jets(_path: Path | None = None) -> Table:
             tuple(archive["class_names"].tolist()),
             tuple(archive["feature_names"].tolist()),
         )
+
+
+def toy_tiny(_path: Path | None = None) -> tuple[Table, Table, Table]:
+    """Four numbers from -1 to 1 as [N, 1, 2, 2]; the class says whether their sum is above zero.
+
+    The samples of MASE's toy_tiny: three parts of 10,240, from the seeds 0, 1 and 2.
+    """
+    parts = []
+    for seed in range(3):
+        stream = np.random.RandomState(seed)
+        values = 2 * (stream.rand(TOY_SAMPLES, 4) - 0.5)
+        targets = (values.sum(axis=1) > 0).astype(np.int64)
+        inputs = values.reshape(-1, 1, 2, 2).astype(np.float32)
+        parts.append(Table(inputs, targets, ("at most zero", "above zero")))
+    return parts[0], parts[1], parts[2]
 
 
 def digits(_path: Path | None = None) -> Table:

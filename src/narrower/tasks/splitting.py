@@ -22,6 +22,13 @@ def split_indices(count: int, seed: int) -> tuple[Indices, Indices, Indices]:
     return order[:train], order[train : train + validation], order[train + validation :]
 
 
+def split_in_two(count: int, seed: int) -> tuple[Indices, Indices]:
+    """Cut ``range(count)`` at random where the test part is given: training (80 %) and validation (20 %)."""
+    order = np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")
+    train = count - round(count * VALIDATION_SHARE / (1 - TEST_SHARE))
+    return order[:train], order[train:]
+
+
 def moments(inputs: NDArray[np.generic]) -> tuple[Floats, Floats]:
     """Mean and deviation of each feature of [N, F], or of each channel of [N, C, ...], ready to broadcast.
 

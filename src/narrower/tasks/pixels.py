@@ -1,0 +1,49 @@
+"""Images of 256 levels as a data set, standardised channel by channel through a table of the levels."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narrower.tasks.cifar import Images, Pixels
+from narrower.tasks.parts import DataSet, Part
+from narrower.tasks.splitting import split_in_two
+
+LEVELS = 256
+IMAGES_AT_A_TIME = 4096
+
+
+def split_images(name: str, images: Images, seed: int) -> DataSet:
+    """Split what is no test part into 80 % training and 20 % validation, and standardise by the first."""
+    train, validation = split_in_two(len(images.targets), seed)
+    table = _standardised_levels(images.pixels, train)
+    return DataSet(
+        name,
+        Part(_looked_up(images.pixels[train], table), torch.from_numpy(images.targets[train])),
+        Part(_looked_up(images.pixels[validation], table), torch.from_numpy(images.targets[validation])),
+        Part(_looked_up(images.test_pixels, table), torch.from_numpy(images.test_targets)),
+        images.class_names,
+    )
+
+
+def _standardised_levels(pixels: Pixels, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+    """For each channel and level, what it becomes: [C, 256]. The sums are of whole numbers, and exact."""
+    channels = pixels.shape[1]
+    counts = np.zeros((channels, LEVELS), dtype=np.int64)
+    for start in range(0, len(chosen), IMAGES_AT_A_TIME):
+        some = pixels[chosen[start : start + IMAGES_AT_A_TIME]]
+        for channel in range(channels):
+            counts[channel] += np.bincount(some[:, channel].ravel(), minlength=LEVELS)
+    levels = np.arange(LEVELS, dtype=np.float64)
+    total = counts.sum(axis=1, keepdims=True)
+    mean = (counts * levels).sum(axis=1, keepdims=True) / total
+    deviation = np.sqrt((counts * (levels - mean) ** 2).sum(axis=1, keepdims=True) / total)
+    standardised: NDArray[np.float64] = (levels - mean) / np.where(deviation == 0, 1.0, deviation)
+    return standardised.astype(np.float32)
+
+
+def _looked_up(pixels: Pixels, table: NDArray[np.float32]) -> Tensor:
+    values = np.empty(pixels.shape, dtype=np.float32)
+    for channel, levels in enumerate(table):
+        values[:, channel] = levels[pixels[:, channel]]
+    return torch.from_numpy(values)
