@@ -227,3 +227,71 @@ def test_steps_are_the_trials_that_change_the_front() -> None:
     assert found.found == pytest.approx((0.0, 1 / 3, 2 / 3))
     assert found.best == {"accuracy": (-2.0, -1.0, -0.0), "bitops": (2.0, 1.0, 1.0)}
     assert steps([None], [0.0], measure, ("accuracy", "bitops"), (-1, 1)).trials == ()
+
+
+def test_the_last_of_several_steps_is_the_end(comparison: Comparison) -> None:
+    assert final_hypervolume(comparison, run("quick", 0, (1, 3, 7), (0.2, 0.5, 0.6))) == 0.6
+
+
+def test_the_conclusion_says_what_the_numbers_say(comparison: Comparison) -> None:
+    sentences = comparison.conclusion.sentences
+    # means by hand: quick 0.2 * 0.6 + 0.8 * (0.96 + seed / 1000), slow 0.6 * 0.3 + 0.3 * (0.5 + seed / 50)
+    quick = 0.2 * 0.6 + 0.8 * 0.9635
+    slow = 0.6 * 0.3 + 0.3 * 0.57
+    assert sentences[1].startswith(f"Mean hypervolume over 10 trials: quick {100 * quick:.1f} % (")
+    assert f"; slow {100 * slow:.1f} % (" in sentences[1]
+    assert "Trials needed for 95 % of the hypervolume: quick 3 (3–3); slow not reached." in sentences
+    assert "Trials needed for 99 % of the hypervolume: quick not reached; slow not reached." in sentences
+    assert "quick is better than slow (p = 0.016) on average over 10 trials." in sentences
+    assert "quick is better than slow (p = 0.016) after 10 trials." in sentences
+    assert not any("No difference seen" in sentence for sentence in sentences)
+    assert not any("seeds hardly any" in sentence for sentence in sentences)
+    # 0.08 s for 10 trials, and 0.5 s to score one
+    own = "The sampler's own time for a trial: quick 8 ms; slow 8 ms; to score a plan alone takes 500 ms."
+    assert own in sentences
+    repeats = "Proposals in a run that repeated earlier ones (a repeat is no trial): quick 3 (3–3)"
+    assert any(sentence.startswith(repeats) for sentence in sentences)
+    assert "(8 trials of all runs were drawn at random" in sentences[-1]
+
+
+def test_without_a_difference_or_a_rival_the_headline_says_so(comparison: Comparison) -> None:
+    same = tuple(replace(r, sampler=s) for s in ("quick", "slow") for r in comparison.runs_of("quick"))
+    equal = replace(comparison, runs=same)
+    equal = replace(equal, summaries=summaries(equal), tests=pair_tests(equal))
+    conclusion = conclude(equal)
+    assert conclusion.headline == "No difference seen between quick and slow"
+    assert "No difference seen after 10 trials between quick and slow (p = 1)." in conclusion.sentences
+    assert unbeaten(equal, MEAN) == ("quick", "slow")
+    alone = replace(
+        comparison,
+        setup=replace(comparison.setup, samplers=("quick",)),
+        runs=comparison.runs_of("quick"),
+    )
+    alone = replace(alone, summaries=summaries(alone), tests=pair_tests(alone))
+    assert conclude(alone).headline == "quick alone: nothing to compare it with"
+
+
+def test_three_samplers_of_which_one_is_worse(comparison: Comparison) -> None:
+    third = tuple(replace(r, sampler="third") for r in comparison.runs_of("quick"))
+    three = replace(
+        comparison,
+        setup=replace(comparison.setup, samplers=("quick", "slow", "third")),
+        runs=(*comparison.runs, *third),
+    )
+    three = replace(three, summaries=summaries(three), tests=pair_tests(three))
+    assert unbeaten(three, MEAN) == ("quick", "third")
+    expected = "No sampler is seen to be better than quick and third; between these no difference seen"
+    assert conclude(three).headline == expected
+
+
+@pytest.mark.parametrize(("direction", "worst"), [("maximize", -inf), ("minimize", inf)])
+def test_before_the_first_trial_a_sum_is_worse_than_any(
+    direction: Any, worst: float, comparison: Comparison
+) -> None:
+    setup = replace(comparison.setup, sum_direction=direction)
+    (total,) = [m for m in measures(setup) if m.name == "sum of scaled metrics"]
+    assert total.before == worst
+    assert {m.before for m in measures(setup) if m.name in ("repeated", "sampler_seconds", "found")} == {0.0}
+    union = measures(replace(setup, basis="union"))
+    assert any("the front of all runs together" in m.title for m in union)
+    assert any("the exact front" in m.title for m in measures(setup))

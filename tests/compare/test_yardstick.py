@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from narrower.compare.yardstick import yardstick
+from narrower.compare.yardstick import objective_names, objective_signs, yardstick
 from narrower.errors import SettingsError
 from narrower.searching.objective import Objective, Objectives
 
@@ -38,3 +38,12 @@ def test_nothing_to_measure_is_said() -> None:
         yardstick(LOSSES[[3]], OBJECTIVES, REFERENCE)
     with pytest.raises(SettingsError, match="admit no plan"):
         yardstick(LOSSES[:0], OBJECTIVES, REFERENCE)
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("maximize", -1), ("minimize", 1)])
+def test_a_sum_is_one_objective(direction: str, sign: int) -> None:
+    summed = Objectives(OBJECTIVES.each, direction)  # type: ignore[arg-type]
+    assert objective_names(summed) == ("sum of scaled metrics",)
+    assert objective_signs(summed) == (sign,)
+    assert objective_names(OBJECTIVES) == ("accuracy", "bitops")
+    assert objective_signs(OBJECTIVES) == (-1, 1)
