@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 
 from narrower.errors import SettingsError, nearest
 from narrower.formats.float32 import FLOAT32
@@ -112,16 +113,18 @@ def plan_to_dict(plan: Plan) -> dict[str, dict[str, str | float]]:
     return tables
 
 
-def plan_from_dict(tables: Mapping[str, object]) -> Plan:
-    """Read the TOML form.
+def plan_from_dict(
+    tables: Mapping[str, object], known: Mapping[str, NumberFormat] = MappingProxyType({})
+) -> Plan:
+    """Read the TOML form; ``known`` holds formats whose text does not say all, by that text.
 
     Raises:
         SettingsError: a table is no layer plan.
     """
-    return Plan.of((name, _layer_from_dict(name, table)) for name, table in tables.items())
+    return Plan.of((name, _layer_from_dict(name, table, known)) for name, table in tables.items())
 
 
-def _layer_from_dict(name: str, table: object) -> LayerPlan:
+def _layer_from_dict(name: str, table: object, known: Mapping[str, NumberFormat]) -> LayerPlan:
     if not isinstance(table, Mapping):
         raise SettingsError(
             f"plan.{name}: expected a table such as {{weight = 'fixed(8,frac=4)'}}, found {table!r}"
@@ -139,7 +142,7 @@ def _layer_from_dict(name: str, table: object) -> LayerPlan:
             raise SettingsError(
                 f"plan.{name}.{operand}: expected text such as 'fixed(8,frac=4)', found {text!r}"
             )
-        formats[operand] = parse_format(text)
+        formats[operand] = known[text] if text in known else parse_format(text)
     width = table.get("width", 1.0)
     if isinstance(width, bool) or not isinstance(width, int | float) or not width > 0:
         raise SettingsError(f"plan.{name}.width: expected a number above 0, found {width!r}")

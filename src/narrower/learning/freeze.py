@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.learning.deployed import (
+    FLOAT32_BITS,
     Integers,
     LearnedChain,
     LearnedLayer,
@@ -124,6 +125,8 @@ def _constants_added(layer: LearnedLayer, following: LearnedLayer) -> LearnedLay
     biases, bias_fractions = odd_part(
         np.ldexp(sums, fraction).astype(np.int64), np.full(len(sums), fraction, np.int64)
     )
+    if bit_lengths(biases).max() > FLOAT32_BITS:  # artefacts hold biases as float32
+        return following
     kept = ~is_constant[:, None]
     return replace(
         following,

@@ -1,7 +1,9 @@
 """The quantizer of each family of formats; float32 needs none."""
 
 from narrower.formats.fixed import FixedPoint
+from narrower.formats.fixed_each import FixedEach
 from narrower.quantizers.fixed import FixedQuantizer
+from narrower.quantizers.fixed_each import FixedEachQuantizer
 from narrower.quantizers.quantizer import Quantizer
 
-QUANTIZERS: dict[type, Quantizer] = {FixedPoint: FixedQuantizer()}
+QUANTIZERS: dict[type, Quantizer] = {FixedPoint: FixedQuantizer(), FixedEach: FixedEachQuantizer()}
