@@ -1,5 +1,6 @@
 """``narrower check``: is this settings file right, and what would it do?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,16 +8,28 @@ import typer
 
 from narrower.cli.console import answer, note, print_json, print_table, warn
 from narrower.cli.search import say_ignored
+from narrower.cli.train import DataPath
+from narrower.settings.from_options import with_options
 from narrower.settings.load import load_settings, located
+from narrower.settings.schema import RunSettings
 
 Config = Annotated[Path, typer.Argument(metavar="FILE", help="Settings of a search (TOML).")]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def check(config: Config, load: Load = None, as_json: Json = False) -> None:
-    """Validate FILE and say what the search would do; nothing is trained or written."""
+def check(config: Config, load: Load = None, data_path: DataPath = None, as_json: Json = False) -> None:
+    """Validate FILE and say what the search would do; nothing is trained or written.
+
+    A module of your own that FILE names is imported. Data that are not here are a warning; the rest is
+    checked all the same.
+    """
     loaded = load_settings(config)
+    if data_path is not None:
+        loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
+    for module in own_modules(loaded.settings):
+        note(f"imports your module {module!r}, whose code runs")
+    from narrower.study.data import present_data
     from narrower.study.machine import on_this_machine, present_weights
     from narrower.study.preview import preview
     from narrower.study.problem import given_weights, named_weights, pose
@@ -24,7 +37,9 @@ def check(config: Config, load: Load = None, as_json: Json = False) -> None:
     loaded = on_this_machine(loaded)
     with located(config):
         source, left_out = present_weights(loaded, load)
-        problem = pose(loaded.settings)
+        data, missing = present_data(loaded.settings)
+        warn(*([missing] if missing else []))
+        problem = pose(loaded.settings, data)
         if source is not None:
             problem = (given_weights if load else named_weights)(problem, source, say=note)
     found = preview(problem)
@@ -44,3 +59,10 @@ def check(config: Config, load: Load = None, as_json: Json = False) -> None:
     answer(f"estimated time: {seconds} ({found.estimated_from})")
     rows: list[list[Any]] = [[name, low, high] for name, (low, high) in found.ranges.items()]
     print_table(("cost", "smallest", "largest"), rows)
+
+
+def own_modules(settings: RunSettings) -> list[str]:
+    """The modules of the user's own that a settings file names, for its model, data or metrics."""
+    strategy = settings.search.strategy
+    names = (settings.model, settings.dataset, *strategy.metrics, *strategy.constraints)
+    return sorted({name.partition(":")[0] for name in names if ":" in name})

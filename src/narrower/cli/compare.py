@@ -1,5 +1,6 @@
 """``narrower compare``: which search method is better?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,8 +8,10 @@ import typer
 
 from narrower.cli.console import answer, messages, print_json, print_table, tell, warn
 from narrower.cli.search import say_ignored
+from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
+from narrower.settings.from_options import with_options
 from narrower.settings.load import load_settings, located
 
 Config = Annotated[Path, typer.Option("--config", help="The search to compare samplers on (TOML).")]
@@ -35,6 +38,7 @@ def compare(
     seeds: Seeds = 20,
     trials: Trials = None,
     load: Load = None,
+    data_path: DataPath = None,
     jobs: Jobs = 2,
     enumerate_up_to: Enumerate = None,
     output: Output = None,
@@ -51,6 +55,8 @@ def compare(
     if not names:
         raise SettingsError("--samplers: found no name; 'narrower samplers' lists what there is")
     loaded = load_settings(config)
+    if data_path is not None:
+        loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     from narrower.cli.progress import step_progress
     from narrower.compare.page import estimate_text, write_comparison_page
     from narrower.compare.record import PAGE, RECORD

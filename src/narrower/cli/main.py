@@ -105,6 +105,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # who read the result has seen enough
         return DONE
     except (Exception, SystemExit) as error:  # the last door
+        if isinstance(error.__context__, BrokenPipeError):  # rich turns it into SystemExit
+            return DONE
         explained = explanation(error)
         if explained is not None:
             fail(explained[1])

@@ -9,6 +9,7 @@ import typer
 
 from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.sizes import byte_count
+from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.dump import settings_text
@@ -77,6 +78,7 @@ def search(
     context: typer.Context,
     config: Config = None,
     load: Load = None,
+    data_path: DataPath = None,
     train: Train = True,
     resume: Resume = None,
     model: Model = None,
@@ -101,8 +103,8 @@ def search(
 ) -> int:
     """Search the plans of a settings file, or of --model and --dataset, and print the front.
 
-    With a file, --sampler, --trials, --timeout, --drop-dominated, --jobs, --samples, --seed and --project
-    take the place of what it says.
+    With a file, --data-path, --sampler, --trials, --timeout, --drop-dominated, --jobs, --samples, --seed and
+    --project take the place of what it says.
 
     Writes a run below runs/. Ctrl-C ends the search and writes the front of what was tried.
     """
@@ -129,7 +131,10 @@ def search(
     if file is not None:
         loaded = load_settings(file)
         settings = with_options(
-            loaded.settings, setup=setup, samples=samples, top={"seed": seed, "project": project}
+            loaded.settings,
+            setup=setup,
+            samples=samples,
+            top={"seed": seed, "project": project, "data_path": data_path},
         )
         loaded = replace(loaded, settings=settings)
     else:
@@ -147,7 +152,13 @@ def search(
             bounds=constraint or [],
             setup=setup | {"sampler": sampler or default_sampler(trials)},
             samples=samples,
-            top={"model": model, "dataset": dataset, "seed": seed, "project": project},
+            top={
+                "model": model,
+                "dataset": dataset,
+                "data_path": data_path,
+                "seed": seed,
+                "project": project,
+            },
         )
         loaded = LoadedSettings(settings, ())
     return _run(loaded, file, run, load, train, as_json, jobs, cache_bytes)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -52,7 +53,11 @@ def settings_from_options(
 
 
 def with_options(
-    settings: RunSettings, *, setup: dict[str, Any], samples: int | None, top: dict[str, Any]
+    settings: RunSettings,
+    *,
+    top: dict[str, Any],
+    setup: dict[str, Any] | None = None,
+    samples: int | None = None,
 ) -> RunSettings:
     """Settings of a file with other values where an option gives one.
 
@@ -61,14 +66,18 @@ def with_options(
     """
     tables = settings.model_dump(exclude_none=True, warnings=False) | _given(top)
     strategy = tables["search"]["strategy"]
-    strategy["setup"] |= _given(setup)
+    strategy["setup"] |= _given(setup or {})
     if samples is not None:
         strategy["sw_runner"]["basic_evaluation"]["num_samples"] = samples
     return _validated(tables)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in options.items()
+        if value is not None
+    }
 
 
 def _validated(tables: dict[str, Any]) -> RunSettings:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from narrower.errors import SettingsError, SeveralMistakesError, nearest
+from narrower.errors import NarrowerError, SettingsError, SeveralMistakesError, nearest
 from narrower.settings.checks import shown
 from narrower.settings.locate import line_of, line_of_text
 from narrower.settings.respell import respelled
@@ -69,6 +69,15 @@ def load_settings(path: Path) -> LoadedSettings:
     if settings.load_type is not None and settings.load_name is None:
         ignored.append("load_type")  # of no file
     return LoadedSettings(settings, tuple(ignored), tuple(found.notes))
+
+
+@contextmanager
+def about(key: str) -> Iterator[None]:
+    """Name the key of the settings file whose value was found to be wrong."""
+    try:
+        yield
+    except NarrowerError as error:
+        raise SettingsError(f"{key}: {error}") from error
 
 
 @contextmanager

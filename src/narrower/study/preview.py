@@ -24,7 +24,7 @@ class Preview:
     """Size of the space, range of each cost, plans cut by constraints on cost, and an estimate of the time.
 
     ``cut`` is None where no constraint looks at cost; ``counted`` says whether it was counted or estimated.
-    ``seconds`` is None where every candidate is trained first.
+    ``seconds`` is None where every candidate is trained first, or the data are not here.
     """
 
     space_size: int
@@ -69,6 +69,8 @@ def _cut(problem: Problem, costs: SpaceCosts) -> tuple[dict[str, int] | None, st
 
 
 def _seconds(problem: Problem, trials: int) -> tuple[float | None, str]:
+    if problem.data.stands_in:
+        return None, "the data are not here"
     if not problem.shares_weights:
         return None, "every candidate has weights of its own"
     lowered = problem.subject.lowered

@@ -1,7 +1,6 @@
 """What is searched: model, data, space and objectives, checked as far as that goes without training."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import inf
@@ -10,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from narrower.cost.network_cost import Convention, NetworkCost
-from narrower.errors import NarrowerError, SettingsError, nearest
+from narrower.errors import SettingsError, nearest
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
@@ -29,11 +28,13 @@ from narrower.searching.options import SearchOptions
 from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings import convert
+from narrower.settings.load import about
 from narrower.settings.schema import DATA_LOADERS, RunSettings
+from narrower.study.data import named_data
 from narrower.study.limits import check_trainable
 from narrower.study.machine import WAYS_OUT, is_file
 from narrower.tasks.checkpoints import load_weights
-from narrower.tasks.datasets import DataSet, Part, load_data_set
+from narrower.tasks.datasets import DataSet, Part
 from narrower.tasks.ending import Ending, ending_of
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
@@ -131,17 +132,16 @@ class Problem:
         return {o.metric for o in self.objectives.each} | {c.metric for c in self.constraints}
 
 
-def pose(settings: RunSettings) -> Problem:
-    """Load the data and the untrained model, and build the space: every mistake shows here.
+def pose(settings: RunSettings, data: DataSet | None = None) -> Problem:
+    """Load the data, unless given, and the untrained model, and build the space: every mistake shows here.
 
     Raises:
         SettingsError: beginning with the key of the settings file that is wrong.
     """
-    path = Path(settings.data_path) if settings.data_path else None
-    with _about("data_path" if path else "dataset"):
-        data = load_data_set(settings.dataset, path=path)
+    if data is None:
+        data = named_data(settings)
     space_settings = convert.space_settings(settings)
-    with _about("model"):
+    with about("model"):
         model = build_model(settings.model, seed=settings.seed, sizes=data.sizes)
         check_fit(model, data)
         deployed = _deployed(model, data, space_settings)
@@ -156,7 +156,7 @@ def pose(settings: RunSettings) -> Problem:
     for table, names in (("metrics", strategy.metrics), ("constraints", strategy.constraints)):
         for name in names:
             if ":" in name:
-                with _about(f"search.strategy.{table}.{name}"):
+                with about(f"search.strategy.{table}.{name}"):
                     own[name] = own_metric(name)
     problem = Problem(
         model_name=settings.model,
@@ -279,12 +279,13 @@ def first_samples(data: DataSet, part_name: str, count: int | None) -> Part:
 
 
 def given_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Problem:
-    """The problem with the weights of a file.
+    """The problem with the weights of a file; without data it is only seen whether they fit.
 
     Raises:
         CheckpointError: they cannot be read, or do not fit.
     """
-    return with_model(problem, load_weights(problem.model, path, say=say))
+    model = load_weights(problem.model, path, say=say)
+    return problem if problem.data.stands_in else with_model(problem, model)
 
 
 def named_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Problem:
@@ -293,7 +294,7 @@ def named_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
     Raises:
         SettingsError: beginning with the key, where they cannot be read or do not fit.
     """
-    with _about("load_name"):
+    with about("load_name"):
         if not is_file(path):
             raise SettingsError(f"{path} is not on this machine; allowed is {WAYS_OUT}")
         return given_weights(problem, path, say=say)
@@ -316,12 +317,3 @@ def _deployed(model: nn.Module, data: DataSet, settings: SpaceSettings) -> nn.Mo
 def _any_fraction(_layer: str, _operand: str, width: int) -> int:
     """Stands in for calibration where only the shape of a space matters."""
     return width // 2
-
-
-@contextmanager
-def _about(key: str) -> Iterator[None]:
-    """Name the key of the settings file whose value was found to be wrong."""
-    try:
-        yield
-    except NarrowerError as error:
-        raise SettingsError(f"{key}: {error}") from error

@@ -37,5 +37,12 @@ def stand_in(name: str) -> DataSet:
         for count in known.counts
     ]
     return DataSet(
-        name, parts[0], parts[1], parts[2], known.class_names, known.feature_names, content_hash="absent"
+        name,
+        parts[0],
+        parts[1],
+        parts[2],
+        known.class_names,
+        known.feature_names,
+        content_hash="absent",
+        stands_in=True,
     )

@@ -39,7 +39,10 @@ class Part:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Three disjoint parts of one kind of samples; ``feature_names`` is empty for images."""
+    """Three disjoint parts of one kind of samples; ``feature_names`` is empty for images.
+
+    With ``stands_in`` the samples are zeros, in the place of data that are not here.
+    """
 
     name: str
     train: Part
@@ -48,6 +51,7 @@ class DataSet:
     class_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
     content_hash: str = ""  # computed where it is not given
+    stands_in: bool = False
 
     def __post_init__(self) -> None:
         if not self.content_hash:
