@@ -32,7 +32,7 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
     from narrower.study.data import present_data
     from narrower.study.machine import on_this_machine, present_weights
     from narrower.study.preview import preview
-    from narrower.study.problem import given_weights, named_weights, pose
+    from narrower.study.problem import named_weights, pose, users_weights
 
     loaded = on_this_machine(loaded)
     with located(config):
@@ -41,7 +41,7 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
         warn(*([missing] if missing else []))
         problem = pose(loaded.settings, data)
         if source is not None:
-            problem = (given_weights if load else named_weights)(problem, source, say=note)
+            problem = (users_weights if load else named_weights)(problem, source, say=note)
     found = preview(problem)
     say_ignored(loaded)
     warn(*problem.ending.warnings(problem.model_name), *problem.notes, *([left_out] if left_out else []))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import answer, messages, print_json, print_table, tell, warn
+from narrower.cli.console import answer, messages, note, print_json, print_table, tell, warn
 from narrower.cli.search import say_ignored
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
@@ -65,7 +65,7 @@ def compare(
     from narrower.store.run_directory import RunDirectory, claimed
     from narrower.study.compare import compare_samplers
     from narrower.study.machine import on_this_machine
-    from narrower.study.problem import given_weights, named_weights, pose
+    from narrower.study.problem import named_weights, pose, users_weights
 
     loaded = on_this_machine(loaded)
     say_ignored(loaded)
@@ -78,7 +78,7 @@ def compare(
         problem = pose(loaded.settings)
         warn(*problem.notes)
         if source is not None:
-            problem = (given_weights if load else named_weights)(problem, source)
+            problem = (users_weights if load else named_weights)(problem, source, say=note)
     project = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"
     with RunDirectory(output).locked() if output else claimed(f"{project}-comparison", is_taken) as target:
         if is_taken(target):

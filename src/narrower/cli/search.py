@@ -12,6 +12,7 @@ from narrower.cli.sizes import byte_count
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import default_sampler
+from narrower.settings.checks import names_between_commas
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options, with_options
 from narrower.settings.load import LoadedSettings, load_settings, located
@@ -59,6 +60,10 @@ CacheMemory = Annotated[
 Samples = Annotated[int | None, typer.Option("--samples", help="Samples of the validation part to score on.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Of everything that is left to chance.")]
 Project = Annotated[str | None, typer.Option("--project", help="Write below runs/PROJECT.")]
+ClassOrder = Annotated[
+    str | None,
+    typer.Option("--class-order", help="Classes in the order of the model's outputs, such as g,q,w,z,t."),
+]
 
 # What a file says itself, and what is settled when a run begins.
 WITHOUT_A_FILE = (
@@ -71,7 +76,17 @@ WITHOUT_A_FILE = (
     "objective",
     "constraint",
 )
-OF_A_NEW_RUN = ("load", "sampler", "trials", "timeout", "drop_dominated", "samples", "seed", "project")
+OF_A_NEW_RUN = (
+    "load",
+    "sampler",
+    "trials",
+    "timeout",
+    "drop_dominated",
+    "samples",
+    "seed",
+    "project",
+    "class_order",
+)
 
 
 def search(
@@ -99,12 +114,13 @@ def search(
     samples: Samples = None,
     seed: Seed = None,
     project: Project = None,
+    class_order: ClassOrder = None,
     as_json: Json = False,
 ) -> int:
     """Search the plans of a settings file, or of --model and --dataset, and print the front.
 
-    With a file, --data-path, --sampler, --trials, --timeout, --drop-dominated, --jobs, --samples, --seed and
-    --project take the place of what it says.
+    With a file, --data-path, --class-order, --sampler, --trials, --timeout, --drop-dominated, --jobs,
+    --samples, --seed and --project take the place of what it says.
 
     Writes a run below runs/. Ctrl-C ends the search and writes the front of what was tried.
     """
@@ -113,6 +129,7 @@ def search(
             "give one of --config FILE (a new search), --model MODEL --dataset DATASET (without a file) "
             "and --resume RUN"
         )
+    order = names_between_commas(class_order) if class_order is not None else None
     cache_bytes = byte_count("--cache-memory", cache_memory)
     run = RunDirectory(resume) if resume else None
     if run is not None:
@@ -134,7 +151,7 @@ def search(
             loaded.settings,
             setup=setup,
             samples=samples,
-            top={"seed": seed, "project": project, "data_path": data_path},
+            top={"seed": seed, "project": project, "data_path": data_path, "class_order": order},
         )
         loaded = replace(loaded, settings=settings)
     else:
@@ -158,6 +175,7 @@ def search(
                 "data_path": data_path,
                 "seed": seed,
                 "project": project,
+                "class_order": order,
             },
         )
         loaded = LoadedSettings(settings, ())
@@ -185,7 +203,7 @@ def _run(
     from narrower.cli.show import print_record
     from narrower.settings.convert import weights_file
     from narrower.study.machine import on_this_machine
-    from narrower.study.problem import given_weights, named_weights, pose
+    from narrower.study.problem import given_weights, named_weights, pose, users_weights
     from narrower.study.record import unseen_widths
     from narrower.study.search import run_search
 
@@ -196,7 +214,7 @@ def _run(
         problem = pose(loaded.settings)
         warn(*problem.notes)
         if source is not None:
-            problem = (given_weights if load else named_weights)(problem, source, say=note)
+            problem = (users_weights if load else named_weights)(problem, source, say=note)
     if jobs is not None:
         problem = replace(problem, options=replace(problem.options, jobs=jobs))
     name = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"

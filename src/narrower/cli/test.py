@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import note, print_json, print_table, warn
-from narrower.cli.train import DataPath, Dataset, Json, Model
+from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model
 from narrower.intervals import wilson_interval
 from narrower.quality import CROSS_ENTROPY
+from narrower.settings.checks import names_between_commas
 from narrower.tasks.catalogue import model_name
 
 Load = Annotated[
@@ -24,19 +25,27 @@ def test(
     load: Load,
     batch_size: BatchSize = 4096,
     data_path: DataPath = None,
+    class_order: ClassOrder = None,
     as_json: Json = False,
 ) -> None:
     """Print accuracy and loss of MODEL with the weights of a file, on each part of DATASET."""
     model = model_name(model)
     from narrower.tasks.checkpoints import load_weights
+    from narrower.tasks.class_order import check_class_order, class_order_problem, in_class_order
     from narrower.tasks.datasets import load_data_set
     from narrower.tasks.ending import ending_of
     from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit, score
 
     data = load_data_set(dataset, path=data_path)
+    if class_order is not None:
+        data = in_class_order(data, names_between_commas(class_order))
     network = load_weights(build_model(model, sizes=data.sizes), load, say=note)
     check_fit(network, data)
+    if class_order is None:
+        check_class_order(network, data, str(load))
+    elif doubt := class_order_problem(network, data):
+        warn(f"{load}: {doubt}")
     ending = ending_of(network, data.train.inputs)
     warn(*ending.warnings(model))
     parts: dict[str, dict[str, object]] = {}
@@ -54,7 +63,7 @@ def test(
         }
     if as_json:
         named = {"model": model, "data_set": data.name, "load": str(load), "loss": ending.loss}
-        print_json({**named, "parts": parts})
+        print_json({**named, "class_names": data.class_names, "parts": parts})
         return
     loss_name = "loss" if ending.loss == CROSS_ENTROPY else ending.loss
     print_table(["part", "samples", "accuracy", "95 % interval", loss_name], rows)

@@ -8,6 +8,7 @@ import typer
 
 from narrower.cli.console import messages, note, print_json, print_table, tell, warn
 from narrower.intervals import wilson_interval
+from narrower.settings.checks import names_between_commas
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.tasks.catalogue import model_name
 from narrower.tasks.training_settings import TrainingSettings
@@ -38,6 +39,10 @@ DataPath = Annotated[
     Path | None,
     typer.Option("--data-path", help="The file of 'jsc', or the folder of 'cifar10' or 'cifar100'."),
 ]
+ClassOrder = Annotated[
+    str | None,
+    typer.Option("--class-order", help="Classes in the order of the model's outputs, such as g,q,w,z,t."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -52,6 +57,7 @@ def train(
     project: Project = None,
     load: Load = None,
     data_path: DataPath = None,
+    class_order: ClassOrder = None,
     as_json: Json = False,
 ) -> None:
     """Train MODEL on DATASET and keep the weights that are best on the validation part.
@@ -63,16 +69,21 @@ def train(
     first_free(name, is_used)  # a name that is none shows before the work
     model = model_name(model)
     from narrower.tasks.checkpoints import load_weights
+    from narrower.tasks.class_order import check_class_order, in_class_order
     from narrower.tasks.datasets import load_data_set
     from narrower.tasks.ending import ending_of
     from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit
 
     data = load_data_set(dataset, path=data_path)
+    if class_order is not None:
+        data = in_class_order(data, names_between_commas(class_order))
     network = build_model(model, seed=seed, sizes=data.sizes)
     if load is not None:
         network = load_weights(network, load, say=note)
     check_fit(network, data)
+    if load is not None and class_order is None:
+        check_class_order(network, data, str(load))
     ending = ending_of(network, data.train.inputs)
     warn(*ending.warnings(model))
     from narrower.tasks import training
@@ -107,6 +118,7 @@ def train(
                 "epochs": result.epochs,
                 "seconds": result.seconds,
                 "loss": ending.loss,
+                "class_names": data.class_names,
                 "settings": asdict(settings),
             }
         )

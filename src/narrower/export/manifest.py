@@ -57,6 +57,7 @@ class Manifest:
     bytes_on_disk: int
     computed_bytes: float
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()  # what the outputs stand for, in their order
 
     @property
     def passed(self) -> bool:

@@ -119,6 +119,7 @@ class RunRecord:
     sum_direction: Literal["maximize", "minimize"] | None = None
     constraints: tuple[dict[str, Any], ...] | None = None
     worst_costs: dict[str, float] | None = None
+    class_names: tuple[str, ...] | None = None  # in the order of the model's outputs
     loss: str | None = None  # what the loss is: "cross entropy", "negative log likelihood", ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,6 +159,7 @@ def read_record(run: RunDirectory) -> RunRecord:
             summary=Summary(**value.pop("summary")),
             objectives=tuple(value.pop("objectives")),
             warnings=tuple(value.pop("warnings")),
+            class_names=tuple(names) if (names := value.pop("class_names", None)) else None,
             **value,
         )
     except (ValueError, TypeError, KeyError) as error:

@@ -105,6 +105,21 @@ def list_of(check: Callable[[Any], Any], example: str) -> Callable[[Any], tuple[
     return check_list
 
 
+def class_order(value: Any) -> tuple[str, ...]:
+    """A list of names of classes; whole numbers are names as well."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"found {shown(value)}; allowed: a list of all classes such as ['g', 'q', 'w']")
+    for name in value:
+        if isinstance(name, bool) or not isinstance(name, str | int):
+            raise ValueError(f"found {shown(name)}; allowed: names of classes, such as 'g' or 0")
+    return tuple(str(name) for name in value)
+
+
+def names_between_commas(text: str) -> tuple[str, ...]:
+    """Names as they are written in an option of a command."""
+    return tuple(name.strip() for name in text.split(","))
+
+
 def width(value: Any) -> int | str:
     """A width in bits, or "NA" for an operand that is not quantized."""
     if value == "NA":

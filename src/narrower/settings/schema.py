@@ -268,6 +268,7 @@ class RunSettings(Table):
     model: Annotated[str, PlainValidator(checks.known(model_name))]
     dataset: Annotated[str, _named("data set", DATA_SETS)]
     data_path: Text | None = None
+    class_order: Annotated[tuple[str, ...], PlainValidator(checks.class_order)] | None = None
     task: Annotated[str, PlainValidator(checks.one_of(("cls",)))] = "cls"
     max_epochs: Count = 10
     batch_size: Annotated[int, PlainValidator(checks.whole_number(2))] = 256

@@ -38,6 +38,7 @@ from narrower.settings import checks
 from narrower.store.run_directory import RunDirectory
 from narrower.study.problem import Problem, check_bounded, check_possible, first_samples, with_model
 from narrower.study.search import run_search, start_run
+from narrower.tasks.class_order import check_class_order, in_class_order
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
@@ -87,6 +88,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     candidates: PreparationSettings | None = None,
     uniform: bool = False,
     measure_front: Sequence[str] = (),
+    class_order: Sequence[str] | None = None,
 ) -> SearchResult:
     """Search the number formats of a model's layers, their widths, or both.
 
@@ -108,12 +110,19 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     guided sampler proposes.
 
     ``measure_front`` names metrics ("latency", "luts", "ebops") that are measured on the artefacts of the
-    front's members; as objectives they are measured for every plan.
+    front's members; as objectives they are measured for every plan. ``class_order`` names the classes in the
+    order in which the model gives them, where it is not that of the data.
 
     Raises:
         NarrowerError: what is asked for cannot be searched; the message says why.
         AllTrialsFailedError: no plan could be scored.
     """
+    data = load_data_set(data) if isinstance(data, str) else data
+    if class_order is not None:
+        data = in_class_order(data, class_order)
+    elif isinstance(model, nn.Module):
+        check_fit(model, data)
+        check_class_order(model, data, type(model).__name__)
     problem = _pose(
         model, data, space, objectives, by, constraints or {}, samples, part, seed, candidates, uniform
     )
@@ -146,7 +155,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
 
 def _pose(  # noqa: PLR0913, PLR0917
     model: nn.Module | str,
-    data: DataSet | str,
+    data_set: DataSet,
     space: Mapping[str, Mapping[str, Sequence[Any]]],
     objectives: Sequence[str] | Mapping[str, str],
     by: Literal["name", "type", "regex"],
@@ -157,7 +166,6 @@ def _pose(  # noqa: PLR0913, PLR0917
     candidates: PreparationSettings | None,
     uniform: bool,
 ) -> Problem:
-    data_set = load_data_set(data) if isinstance(data, str) else data
     module = build_model(model, seed=seed, sizes=data_set.sizes) if isinstance(model, str) else model
     check_fit(module, data_set)
     name = model if isinstance(model, str) else type(model).__name__

@@ -34,6 +34,7 @@ from narrower.study.data import named_data
 from narrower.study.limits import check_trainable
 from narrower.study.machine import WAYS_OUT, is_file
 from narrower.tasks.checkpoints import load_weights
+from narrower.tasks.class_order import check_class_order, class_order_problem, in_class_order
 from narrower.tasks.datasets import DataSet, Part
 from narrower.tasks.ending import Ending, ending_of
 from narrower.tasks.models import build_model
@@ -51,7 +52,8 @@ class Problem:
 
     ``model`` is as it was built until it is given its weights, then as plans are applied to it. ``part`` are
     the samples that plans are scored on. ``preparation`` says how plans get their weights. Where widths are
-    searched, ``channels`` are the model's groups. ``notes`` say what of the settings was passed over.
+    searched, ``channels`` are the model's groups. ``states_order``: the user said in which order the model
+    gives its classes, and ``data`` number them so. ``notes`` say what of the settings was passed over.
     """
 
     model_name: str
@@ -69,6 +71,7 @@ class Problem:
     convention: Convention = "narrower"
     preparation: PreparationSettings = field(default_factory=SharedSettings)
     channels: Channels | None = None
+    states_order: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -140,6 +143,8 @@ def pose(settings: RunSettings, data: DataSet | None = None) -> Problem:
     """
     if data is None:
         data = named_data(settings)
+    if settings.class_order is not None:
+        data = in_class_order(data, settings.class_order)
     space_settings = convert.space_settings(settings)
     with about("model"):
         model = build_model(settings.model, seed=settings.seed, sizes=data.sizes)
@@ -174,6 +179,7 @@ def pose(settings: RunSettings, data: DataSet | None = None) -> Problem:
         convention=strategy.hw_runner.average_bitwidth.convention,  # type: ignore[arg-type]
         preparation=preparation,
         channels=channels,
+        states_order=settings.class_order is not None,
         notes=(*convert.objective_notes(settings), *_passed_over(program.network, space_settings)),
     )
     if isinstance(preparation, RetrainedSettings):
@@ -289,7 +295,7 @@ def given_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
 
 
 def named_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Problem:
-    """The problem with the weights that its settings name.
+    """The problem with the weights that its settings name; see ``users_weights``.
 
     Raises:
         SettingsError: beginning with the key, where they cannot be read or do not fit.
@@ -297,7 +303,22 @@ def named_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
     with about("load_name"):
         if not is_file(path):
             raise SettingsError(f"{path} is not on this machine; allowed is {WAYS_OUT}")
-        return given_weights(problem, path, say=say)
+        return users_weights(problem, path, say=say)
+
+
+def users_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Problem:
+    """The problem with the weights of a file of the user's, whose classes may be in an order of their own.
+
+    Raises:
+        CheckpointError: they cannot be read, do not fit, or their classes seem to be in another order and the
+            user has not said in which.
+    """
+    loaded = load_weights(problem.model, path, say=say)
+    if not problem.states_order:
+        check_class_order(loaded, problem.data, str(path))
+    elif say is not None and (doubt := class_order_problem(loaded, problem.data)):
+        say(f"{path}: {doubt}")
+    return with_model(problem, loaded)
 
 
 def with_model(problem: Problem, model: nn.Module) -> Problem:

@@ -114,6 +114,7 @@ def build_record(
         members=tuple(members),
         summary=_summary(problem, loop, store, evaluator, scorer, time.monotonic() - started),
         warnings=tuple(unseen_widths(problem)),
+        class_names=problem.data.class_names,
         loss=problem.ending.loss,
         layers=_layers(problem),
         sum_direction=problem.objectives.sum_direction,

@@ -3,7 +3,7 @@
 from narrower.settings import convert
 from narrower.settings.schema import RunSettings
 from narrower.store.run_directory import RunDirectory
-from narrower.study.problem import Problem, Say, given_weights
+from narrower.study.problem import Problem, Say, given_weights, users_weights
 from narrower.tasks.training import train
 
 
@@ -13,7 +13,7 @@ def initial_weights(
     """The problem with weights: those that were trained in this run directory, or newly trained there."""
     if run.checkpoint.is_file():
         say(f"weights: {run.checkpoint}")
-        return given_weights(problem, run.checkpoint)
+        return users_weights(problem, run.checkpoint, say=say)
     training = convert.training_settings(settings)
     say(
         f"no checkpoint: training {settings.model} on {problem.data.name} first "
