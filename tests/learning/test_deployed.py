@@ -126,7 +126,7 @@ def test_the_relaxed_cost_at_deployed_widths_is_the_cost_of_the_exported_plan(se
     for part, fraction in zip(layout.data(own.data_fractions), fractions, strict=True):
         part.fill_(fraction)
     network.round(own)
-    chain = freeze(network, 0, inputs)
+    chain = freeze(network, 0, sizes, inputs)
     # as deployed per tensor: every width that of the widest
     widths = [int(layer.data_widths.max()) for layer in chain.layers]
     chain = LearnedChain(
@@ -158,7 +158,7 @@ def test_the_relaxed_cost_at_deployed_widths_is_the_cost_of_the_exported_plan(se
     program = lower(trace(model, torch.from_numpy(inputs[:3])))
     assert relaxed == chain.ebops == ebops(program, plan)
     # and rounding those weights once more leaves them as they are
-    again = freeze(network, 0, inputs)
+    again = freeze(network, 0, sizes, inputs)
     for layer, same in zip(chain.layers, again.layers, strict=True):
         assert (layer.weight_values == same.weight_values).all()
 

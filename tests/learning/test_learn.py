@@ -1,11 +1,13 @@
 """Trainings of widths on small data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from narrower.errors import SettingsError
-from narrower.learning.learn import learn, targets_of
+from narrower.learning.learn import learn, learn_shapes, targets_of
 from narrower.learning.members import Member, Members
 from narrower.learning.schedule import Schedule
 from narrower.learning.scoring import quick_scores
@@ -45,7 +47,7 @@ def test_labels_of_the_validation_part_teach_nothing(jets: DataSet) -> None:
     weights = []
     for part in (validation, Part(validation.inputs, validation.targets.flip(0))):
         targets = targets_of(train, 5, SHORT)
-        training = Training(SIZES, train, targets, part, SHORT, (0,))
+        training = Training([SIZES], train, targets, part, SHORT, (0,))
         with torch.no_grad():
             training.run()
         weights.append(training.parameters.values.clone())
@@ -57,7 +59,7 @@ def test_candidates_learn_together_what_each_learns_alone(jets: DataSet) -> None
     targets = targets_of(train, 5, SHORT)
 
     def values(seeds: tuple[int, ...]) -> list[torch.Tensor]:
-        training = Training(SIZES, train, targets, validation, SHORT, seeds)
+        training = Training([SIZES] * len(seeds), train, targets, validation, SHORT, seeds)
         with torch.no_grad():
             training.train_epoch(0)
         return training.layout.coefficients(training.parameters.values)
@@ -69,7 +71,7 @@ def test_candidates_learn_together_what_each_learns_alone(jets: DataSet) -> None
 
 def test_the_quick_cost_is_the_exact_one_on_the_samples_that_give_the_widths(jets: DataSet) -> None:
     train, _ = _parts(jets)
-    training = Training(SIZES, train, targets_of(train, 5, SHORT), train, SHORT, (0,))
+    training = Training([SIZES], train, targets_of(train, 5, SHORT), train, SHORT, (0,))
     with torch.no_grad():
         for epoch in range(4):
             training.train_epoch(epoch)
@@ -127,3 +129,46 @@ def test_factor_and_rate_follow_the_schedule() -> None:
 def test_settings_that_make_no_sense_are_named(field: str, value: float) -> None:
     with pytest.raises(SettingsError, match=f"{field}.*{value:g}"):
         LearnSettings(**{field: value})  # type: ignore[arg-type]
+
+
+def test_shapes_are_trained_at_once_and_share_one_front(jets: DataSet) -> None:
+    train, validation = _parts(jets)
+    shapes = [(16, 4, 5), (16, 9, 5)]
+    learned = learn_shapes(shapes, train, validation, replace(SHORT, candidates=2))
+    assert {m.candidate for m in learned.members} <= set(range(4))
+    for member in learned.members:
+        sizes = shapes[member.candidate // 2]
+        assert tuple(layer.weights.shape for layer in member.chain.layers) == (
+            (16, sizes[1]),
+            (sizes[1], 5),
+        )
+        whole, _ = member.chain.whole_outputs(validation.inputs.numpy())
+        assert member.correct == int((whole.argmax(1) == validation.targets.numpy()).sum())
+
+
+def test_a_smaller_shape_learns_what_it_learns_alone(jets: DataSet) -> None:
+    train, validation = _parts(jets)
+    targets, small, large = targets_of(train, 5, SHORT), (16, 4, 5), (16, 7, 5)
+
+    def values(shapes: list[tuple[int, ...]]) -> list[torch.Tensor]:
+        training = Training(shapes, train, targets, validation, SHORT, range(len(shapes)))
+        with torch.no_grad():
+            training.train_epoch(0)
+        return training.layout.coefficients(training.parameters.values)
+
+    first, second = values([small, large])
+    alone_first, alone_second = values([small])
+    torch.testing.assert_close(first[0, :16, :4], alone_first[0, :16], rtol=0, atol=1e-4)
+    torch.testing.assert_close(second[0, :4], alone_second[0, :4], rtol=0, atol=1e-4)
+    assert first[0, :, 4:].abs().max() == 0
+    assert second[0, 4:7].abs().max() == 0
+
+
+def test_shapes_that_do_not_go_together_are_named(jets: DataSet) -> None:
+    train, validation = _parts(jets)
+    with pytest.raises(SettingsError, match="differ in more"):
+        learn_shapes([(16, 4, 5), (16, 4, 4, 5)], train, validation, SHORT)
+    with pytest.raises(SettingsError, match="not for each channel"):
+        learn_shapes(
+            [(16, 4, 5), (16, 5, 5)], train, validation, replace(SHORT, weight_granularity="channel")
+        )

@@ -72,7 +72,7 @@ def _started(granularity: LearnSettings, candidates: int = 2) -> tuple[LearnedNe
     network = LearnedNetwork(layout, grouping(layout, granularity))
     vector = torch.zeros(network.parameter_count)
     own = network.parameters(vector)
-    start(own, layout, granularity, range(candidates))
+    start(own, layout, granularity, [SIZES] * candidates, range(candidates))
     generator = torch.Generator().manual_seed(1)
     # zero to five bits of which -1 to 1 before the point: many saturate, and some are pruned
     own.values[layout.is_bias] = 0.3

@@ -1,5 +1,6 @@
 """Turn a candidate of a training into what is deployed: whole numbers, and the widths that they need."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,12 @@ UNBOUNDED = 24  # width of data that nothing has been seen of
 
 
 def freeze(
-    network: LearnedNetwork, candidate: int, inputs_ni: NDArray[np.float32], *, wrap: bool = False
+    network: LearnedNetwork,
+    candidate: int,
+    sizes: Sequence[int],
+    inputs_ni: NDArray[np.float32],
+    *,
+    wrap: bool = False,
 ) -> LearnedChain:
     """The numbers that ``network`` rounded last, with the widths that data take on ``inputs_ni`` [N, I].
 
@@ -37,9 +43,12 @@ def freeze(
     fractions = layout.coefficients(network.rounded.fractions)
     layers = []
     for layer, data_fractions in enumerate(layout.data(network.data_fractions)):
-        held = integers[layer][candidate].numpy().astype(np.int64)
-        steps, fraction = odd_part(held, fractions[layer][candidate].numpy().astype(np.int64))
-        inputs = len(held) - 1
+        inputs, outputs = sizes[layer], sizes[layer + 1]
+        rows = [*range(inputs), -1]  # the last holds the biases
+        held, fraction = (
+            part[layer][candidate].numpy().astype(np.int64)[rows, :outputs] for part in (integers, fractions)
+        )
+        steps, fraction = odd_part(held, fraction)
         layers.append(
             LearnedLayer(
                 weights=steps[:-1],
@@ -47,7 +56,7 @@ def freeze(
                 biases=steps[-1],
                 bias_fractions=fraction[-1],
                 data_widths=np.full(inputs, UNBOUNDED, np.int64),
-                data_fractions=data_fractions[candidate].numpy().astype(np.int64),
+                data_fractions=data_fractions[candidate, :inputs].numpy().astype(np.int64),
                 data_signed=np.full(inputs, layer == 0),
                 data_wrap=wrap and layer > 0,
             )

@@ -8,11 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from narrower.errors import SettingsError
 from narrower.learning.members import Member
 from narrower.learning.settings import LearnSettings
 from narrower.learning.teacher import soft_targets
 from narrower.learning.training import Progress, Training
 from narrower.tasks.parts import Part
+
+NEXT_SEED = 7919  # from one candidate's seed to the next one's
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,36 @@ def learn(
     ``train`` alone teaches weights, widths and teacher, and gives the integer bits; ``validation`` alone
     chooses the members. Nothing else is looked at.
     """
+    return learn_shapes([sizes], train, validation, settings, progress)
+
+
+def learn_shapes(
+    shapes: Sequence[Sequence[int]],
+    train: Part,
+    validation: Part,
+    settings: LearnSettings,
+    progress: Progress | None = None,
+) -> Learned:
+    """The same with several choices of hidden sizes, which are trained at once and share one front.
+
+    Raises:
+        SettingsError: they differ in depth, inputs or outputs, or share a width with what they are filled
+        with.
+    """
+    if len({(len(sizes), sizes[0], sizes[-1]) for sizes in shapes}) != 1:
+        raise SettingsError(f"shapes {list(shapes)} differ in more than the sizes of their hidden layers")
+    if len({tuple(sizes) for sizes in shapes}) > 1 and settings.weight_granularity != "weight":
+        raise SettingsError(
+            f"shapes of different sizes are learned with a width for each weight, not for each "
+            f"{settings.weight_granularity}"
+        )
+    each = [sizes for sizes in shapes for _ in range(settings.candidates)]
+    seeds = [settings.seed + NEXT_SEED * number for number in range(len(each))]
     begin = time.process_time()
     with torch.no_grad():
-        targets = targets_of(train, sizes[-1], settings)
+        targets = targets_of(train, shapes[0][-1], settings)
         between = time.process_time()
-        training = Training(sizes, train, targets, validation, settings, (settings.seed,))
+        training = Training(each, train, targets, validation, settings, seeds)
         training.run(progress)
     return Learned(tuple(training.members), between - begin, training.train_seconds, training.score_seconds)
 

@@ -18,6 +18,7 @@ class LearnSettings:
     ``first_factor`` for the ``warm_share`` of the epochs and then grows log-linearly to ``last_factor``.
     Networks are scored in the last ``scored_share`` of each cycle. ``soft_share`` of each target is what a
     float network, trained on other samples of the training part, says of the sample; the rest is its class.
+    ``candidates`` of each shape are trained at once, with seeds of their own, and share one front.
     ``overflow``: what becomes of data larger than any of the training part; logic that wraps is smaller.
     """
 
@@ -40,11 +41,12 @@ class LearnSettings:
     first_data_fraction: float = 6.0
     max_width: int = 16
     overflow: Literal["saturate", "wrap"] = "saturate"
+    candidates: int = 1
     most_members: int = 200
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "cycles", "scores_per_cycle", "most_members"):
+        for name in ("epochs", "batch_size", "cycles", "scores_per_cycle", "candidates", "most_members"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name}: expected a whole number from 1, found {getattr(self, name)}")
         for name in ("learning_rate", "rate_of_bits", "cycle_factor", "first_factor"):

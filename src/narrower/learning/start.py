@@ -10,16 +10,31 @@ from narrower.learning.network import Grouping, Parameters
 from narrower.learning.settings import LearnSettings
 
 
-def start(parameters: Parameters, layout: Layout, settings: LearnSettings, seeds: Sequence[int]) -> None:
-    """Fill in weights drawn by each candidate's seed (He et al., 2015), no biases, and the first widths."""
-    for candidate, seed in enumerate(seeds):
-        generator = torch.Generator().manual_seed(seed)
-        for values_cio in layout.coefficients(parameters.values):
-            inputs = values_cio.shape[1] - 1
-            bound = sqrt(6 / inputs)
-            values_cio[candidate, :-1].uniform_(-bound, bound, generator=generator)
-            values_cio[candidate, -1] = 0
+def start(
+    parameters: Parameters,
+    layout: Layout,
+    settings: LearnSettings,
+    shapes: Sequence[Sequence[int]],
+    seeds: Sequence[int],
+) -> None:
+    """Fill in weights drawn by each candidate's seed (He et al., 2015), no biases, and the first widths.
+
+    What a candidate is filled up with has neither weights nor bits, and so no gradient: it never learns.
+    """
+    parameters.values.zero_()
     parameters.bits.fill_(min(settings.first_bits, settings.max_width))
+    has_own_widths = settings.weight_granularity == "weight"
+    bits = layout.coefficients(parameters.bits) if has_own_widths else []
+    for candidate, (shape, seed) in enumerate(zip(shapes, seeds, strict=True)):
+        generator = torch.Generator().manual_seed(seed)
+        for layer, values_cio in enumerate(layout.coefficients(parameters.values)):
+            inputs, outputs = shape[layer], shape[layer + 1]
+            bound = sqrt(6 / inputs)
+            drawn = torch.empty(inputs, outputs).uniform_(-bound, bound, generator=generator)
+            values_cio[candidate, :inputs, :outputs] = drawn
+            if has_own_widths:
+                bits[layer][candidate, inputs:-1] = 0
+                bits[layer][candidate, :, outputs:] = 0
     parameters.integer_bits.fill_(settings.first_integer_bits)
     parameters.data_fractions.fill_(settings.first_data_fraction)
 

@@ -25,26 +25,29 @@ Progress = Callable[[int, Members], None]
 
 
 class Training:
-    """Candidates of equal sizes that differ in their seeds; all see the same batches."""
+    """Candidates that differ in their seeds, and perhaps in hidden sizes; all see the same batches."""
 
     def __init__(
         self,
-        sizes: Sequence[int],
+        shapes: Sequence[Sequence[int]],
         train: Part,
         targets_no: Tensor,
         validation: Part,
         settings: LearnSettings,
         seeds: Sequence[int],
     ) -> None:
-        """``targets_no``: shares of classes of the training samples; their classes are not looked at."""
-        self.settings = settings
-        self.layout = Layout(len(seeds), tuple(sizes))
+        """``targets_no``: shares of classes of the training samples; their classes are not looked at.
+
+        ``shapes`` and ``seeds``: of each candidate; the smaller ones are filled up with zeros.
+        """
+        self.settings, self._shapes = settings, shapes
+        self.layout = Layout(len(seeds), tuple(max(sizes) for sizes in zip(*shapes, strict=True)))
         self.network = LearnedNetwork(self.layout, grouping(self.layout, settings))
         vector = torch.zeros(self.network.parameter_count)
         gradient = torch.zeros_like(vector)
         self.parameters = self.network.parameters(vector)
         self._gradients = self.network.parameters(gradient)
-        start(self.parameters, self.layout, settings, seeds)
+        start(self.parameters, self.layout, settings, shapes, seeds)
         count = self.layout.coefficient_count
         self._weights = Adam(vector[:count], gradient[:count])
         self._widths = Adam(vector[count:], gradient[count:])
@@ -105,6 +108,7 @@ class Training:
         correct, costs = quick_scores(self.network, inputs.T, targets)
         for candidate in range(self.layout.candidates):
             if self.members.would_keep(costs[candidate], correct[candidate]):
-                chain = freeze(self.network, candidate, self._train.inputs.numpy(), wrap=self._wraps)
+                train, shape = self._train.inputs.numpy(), self._shapes[candidate]
+                chain = freeze(self.network, candidate, shape, train, wrap=self._wraps)
                 right = count_correct(chain, inputs.numpy(), targets.numpy())
                 self.members.add(Member(chain, chain.ebops, right, epoch, candidate))
