@@ -7,6 +7,7 @@ import pytest
 from narrower.errors import ModelError
 from narrower.tasks.imported import import_object
 from narrower.tasks.own_code import described, own_place
+from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
 
 MINE = """
@@ -15,7 +16,7 @@ import numpy as np
 from torch import nn
 
 def data():
-    return np.random.default_rng(0).normal(size=(300, 4)), np.arange(300) % 3
+    return np.random.default_rng(0).normal(size=(600, 4)), np.arange(600) % 3
 
 def no_data():
     return np.arange(3)[5]
@@ -41,11 +42,11 @@ def model():
 def of_two():
     return Picky(2)
 
-def of_twenty():
-    return Picky(20)
+def of_seventy():
+    return Picky(70)
 
 def leaving():
-    return Picky(20, True)
+    return Picky(70, True)
 
 def no_model():
     return nn.Linear(4)
@@ -83,15 +84,15 @@ RAISES = [
     (
         ("train", "mine_of_own_code:of_two", "mine_of_own_code:data"),
         'raise RuntimeError(f"{len(x)} are too many")',
-        "192 are too many",
+        "are too many",
     ),
     (
-        ("train", "mine_of_own_code:of_twenty", "mine_of_own_code:data"),
+        ("train", "mine_of_own_code:of_seventy", "mine_of_own_code:data"),
         'raise RuntimeError(f"{len(x)} are too many")',
-        "192 are too many",
+        "are too many",
     ),
     (("train", "mine_of_own_code:leaving", "mine_of_own_code:data"), 'sys.exit("too many")', "sys.exit()"),
-    (search("of_twenty"), 'raise RuntimeError(f"{len(x)} are too many")', "192 are too many"),
+    (search("of_seventy"), 'raise RuntimeError(f"{len(x)} are too many")', "are too many"),
     (search("model", "broken"), "return undefined_name", "NameError"),
     (search("model", "leaving_metric"), "sys.exit()", "sys.exit() was called"),
     (
@@ -112,6 +113,17 @@ def test_it_ends_with_2_and_names_file_and_line(
     assert f"mine_of_own_code.py:{LINES[line]}: {line}" in err
     assert "Traceback" not in err
     assert "defect" not in err
+
+
+def test_check_says_that_plans_will_fail_and_where(run_narrower: RunNarrower) -> None:
+    config = settings_file(Path("a.toml"), layers=("layer",), weights="[8]", biases="[8]", samples=80)
+    text = config.read_text(encoding="utf-8").replace('"jets"', '"mine_of_own_code:data"')
+    config.write_text(text.replace('"jsc-toy"', '"mine_of_own_code:of_seventy"'), encoding="utf-8")
+    code, out, err = run_narrower("check", config)
+    assert code == 0, err
+    line = LINES['raise RuntimeError(f"{len(x)} are too many")']
+    assert "estimated time: unknown (the first plan fails: RuntimeError: 80 are too many" in out
+    assert f"mine_of_own_code.py:{line}: " in out
 
 
 @pytest.mark.parametrize(

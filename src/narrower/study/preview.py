@@ -24,7 +24,8 @@ class Preview:
     """Size of the space, range of each cost, plans cut by constraints on cost, and an estimate of the time.
 
     ``cut`` is None where no constraint looks at cost; ``counted`` says whether it was counted or estimated.
-    ``seconds`` is None where every candidate is trained first, or the data are not here.
+    ``seconds`` is None where every candidate is trained first, the data are not here, or
+    the first plan already fails.
     """
 
     space_size: int
@@ -78,7 +79,9 @@ def _seconds(problem: Problem, trials: int) -> tuple[float | None, str]:
     evaluator = Evaluator(lowered, problem.part, batch_size=batch_size, own_metrics=problem.own_metrics)
     loss = "loss" in problem.seen_metrics
     plans = map(problem.space.plan, problem.space.enumerate())
-    evaluator.evaluate(list(islice(plans, 1)), loss=loss)  # what is compiled once is not counted
+    (first,) = evaluator.evaluate(list(islice(plans, 1)), loss=loss)  # what is compiled once is not counted
+    if first.failure is not None:
+        return None, f"the first plan fails: {first.failure}"
     count, timed, each = TIMED_PLANS, 1, 0.0
     while some := list(islice(plans, count)):
         start = time.perf_counter()
