@@ -26,7 +26,7 @@ class LearnSettings:
     batch_size: int = 1024
     learning_rate: float = 5e-3
     rate_of_bits: float = 3.0
-    cycles: int = 50
+    cycles: int = 20
     cycle_factor: float = 0.96
     first_factor: float = 5e-7
     last_factor: float = 1e-3
