@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from narrower.export.deliver import Subject
-    from narrower.export.manifest import Manifest
+    from narrower.export.manifest import Check, Manifest
+
+LEARNED = "learned.json"
 
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 TrialNumber = Annotated[
@@ -55,6 +57,9 @@ def export(
     """
     directory, target = RunDirectory(run), output or run / "exports" / f"trial-{trial}"
     check_output_directory(target)
+    if (run / LEARNED).is_file():
+        _export_member(run, trial, to, target, samples)
+        return
     (subject,) = run_subjects(directory, [trial])
     from narrower.export.deliver import Wishes, export_plan
 
@@ -68,6 +73,18 @@ def export(
         print_json(manifest.to_dict())
     else:
         _print_manifest(manifest)
+
+
+def _export_member(run: Path, number: int, to: str, target: Path, samples: int | None) -> None:
+    if to != "verilog":
+        raise SettingsError(f"--to: found {to!r}; members of a learned front are exported as verilog so far")
+    from narrower.export.gate_samples import MOST
+    from narrower.study.learned_artefact import export_member
+
+    luts, checks = export_member(run, number, target, samples=samples or MOST)
+    for check in checks:
+        _print_check(check)
+    answer(f"every element must be equal: passed; {luts:,.0f} look-up tables (da4ml): {target}")
 
 
 def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "list[Subject]":
@@ -122,12 +139,16 @@ def _print_manifest(manifest: "Manifest") -> None:
         f"{manifest.computed_bytes:,.0f} bytes (model_size)",
     )
     for check in manifest.checks:
-        answer(
-            f"{check.runtime} ({check.conditions}), {check.samples:,} samples: "
-            f"{check.differing_elements:,} of {check.elements:,} elements differ, by at most "
-            f"{check.largest_difference:g}; {check.differing_classes:,} classes differ",
-        )
+        _print_check(check)
     what = "every element must be equal" if manifest.mode == "exact" else "every class must be equal"
     answer(f"{what}: {'passed' if manifest.passed else 'NOT passed, kept all the same'}")
     for line in (*manifest.inexact, *manifest.notes):
         answer(f"note: {line}")
+
+
+def _print_check(check: "Check") -> None:
+    answer(
+        f"{check.runtime} ({check.conditions}), {check.samples:,} samples: "
+        f"{check.differing_elements:,} of {check.elements:,} elements differ, by at most "
+        f"{check.largest_difference:g}; {check.differing_classes:,} classes differ",
+    )
