@@ -66,7 +66,9 @@ def profile(
     rows: tuple[LatencyRow, ...] = ()
     if latency:
         from narrower.export.latency import float_latency
+        from narrower.tasks.finite import check_finite
 
+        check_finite(network, data.validation, "the validation part")
         rows = float_latency(network, data.validation.inputs, (1, batch_size))
     if as_json:
         extra = {"latency": [asdict(row) for row in rows]} if latency else {}

@@ -19,6 +19,7 @@ from narrower.settings.load import LoadedSettings, load_settings, located
 from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.run_log import RunLog
+from narrower.tasks.training_record import is_unfinished
 
 if TYPE_CHECKING:
     from narrower.store.trials import TrialStore
@@ -278,7 +279,7 @@ def _opened(
 
 def _check_weights(target: RunDirectory) -> None:
     """Check that an earlier training left its weights in this directory."""
-    if not target.checkpoint.is_file():
+    if not target.checkpoint.is_file() or is_unfinished(target.path):
         raise SettingsError("there are no weights: give --load FILE or load_name, or leave out --no-train")
 
 

@@ -12,6 +12,7 @@ from narrower.intervals import wilson_interval
 from narrower.quality import CROSS_ENTROPY
 from narrower.settings.checks import names_between_commas
 from narrower.tasks.catalogue import model_name
+from narrower.tasks.training_record import unfinished_note
 
 Load = Annotated[
     Path, typer.Option("--load", help="Weights: a Lightning checkpoint, a state dict or safetensors.")
@@ -34,6 +35,7 @@ def test(
     from narrower.tasks.class_order import check_class_order, class_order_problem, in_class_order
     from narrower.tasks.datasets import load_data_set
     from narrower.tasks.ending import ending_of
+    from narrower.tasks.finite import check_finite
     from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit, score
 
@@ -42,6 +44,9 @@ def test(
         data = in_class_order(data, names_between_commas(class_order))
     network = load_weights(build_model(model, sizes=data.sizes), load, say=note)
     check_fit(network, data)
+    warn(*unfinished_note(load))
+    for name, part in data.parts.items():
+        check_finite(network, part, f"the {name} part")
     if class_order is None:
         check_class_order(network, data, str(load))
     elif doubt := class_order_problem(network, data):

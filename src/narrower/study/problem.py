@@ -39,6 +39,7 @@ from narrower.tasks.datasets import DataSet, Part
 from narrower.tasks.ending import Ending, ending_of
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
+from narrower.tasks.training_record import unfinished_note
 from narrower.transform.resized import wanted_counts
 from narrower.transform.tried_channels import tried_channels
 
@@ -313,6 +314,9 @@ def users_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
         CheckpointError: they cannot be read, do not fit, or their classes seem to be in another order and the
             user has not said in which.
     """
+    for line in unfinished_note(path):
+        if say is not None:
+            say(line)
     loaded = load_weights(problem.model, path, say=say)
     if not problem.states_order:
         check_class_order(loaded, problem.data, str(path))

@@ -36,6 +36,7 @@ from narrower.study.record import build_record
 from narrower.study.scorer import Scorer
 from narrower.tasks.arguments import arguments_note
 from narrower.tasks.checkpoints import save_weights
+from narrower.tasks.finite import check_finite
 from narrower.tasks.parts import Part
 
 THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
@@ -52,10 +53,13 @@ def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
 
     Raises:
         RunError: a search lies here already; nothing is written.
+        ModelError: the model gives no numbers; nothing is written.
         OutputError: it cannot be written.
     """
     if run.trials.exists():
         raise RunError(f"{run.trials}: holds a search already")
+    if problem.preparation.needs_weights:
+        check_finite(problem.model, problem.part, f"the {problem.part_name} part")
     batch_size = fitting_batch_size(problem.subject.lowered, len(problem.part))
     write_text(run.settings, settings)
     save_weights(problem.model, run.weights, arguments_note(problem.subject.examples))

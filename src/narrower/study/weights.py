@@ -5,13 +5,16 @@ from narrower.settings.schema import RunSettings
 from narrower.store.run_directory import RunDirectory
 from narrower.study.problem import Problem, Say, given_weights, users_weights
 from narrower.tasks.training import train
+from narrower.tasks.training_record import is_unfinished
 
 
 def initial_weights(
     problem: Problem, settings: RunSettings, run: RunDirectory, *, say: Say, show_progress: bool
 ) -> Problem:
     """The problem with weights: those that were trained in this run directory, or newly trained there."""
-    if run.checkpoint.is_file():
+    if run.checkpoint.is_file() and is_unfinished(run.path):
+        say(f"{run.checkpoint} is of a training that did not end: training again from the beginning")
+    elif run.checkpoint.is_file():
         say(f"weights: {run.checkpoint}")
         return users_weights(problem, run.checkpoint, say=say)
     training = convert.training_settings(settings)

@@ -1,6 +1,7 @@
 """Train a model with Lightning; nothing else imports it."""
 
 import logging
+import shutil
 import signal
 import tempfile
 import threading
@@ -8,7 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,15 @@ from torch import Tensor, nn
 
 from narrower.errors import NarrowerError, SettingsError, nearest
 from narrower.graph.own_copy import own_copy
+from narrower.quality import CROSS_ENTROPY
 from narrower.tasks.accelerator import accelerators
 from narrower.tasks.batches import Batches
 from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.ending import ends_in_log_softmax, loss_of_outputs
+from narrower.tasks.finite import check_finite
 from narrower.tasks.parts import DataSet
 from narrower.tasks.scoring import check_fit, score
+from narrower.tasks.training_record import TrainingRecord, is_unfinished
 from narrower.tasks.training_settings import TrainingSettings
 
 __all__ = ["TrainingResult", "TrainingSettings", "check_accelerator", "check_fit", "train"]
@@ -73,6 +77,13 @@ def train(
         mode="max",
         enable_version_counter=False,
     )
+    loss = "negative log likelihood" if are_log_probabilities else CROSS_ENTROPY
+    record = TrainingRecord(False, settings.max_epochs, asdict(settings), data.name, data.class_names, loss)
+    best = directory / "checkpoints" / "best.ckpt"
+    if is_unfinished(directory):  # what it left would be mixed with what comes
+        best.unlink(missing_ok=True)
+        shutil.rmtree(directory / "logs", ignore_errors=True)
+    record.write(directory)
     callbacks: list[Callback] = [checkpoint, _ProgressBar()] if show_progress else [checkpoint]
     with _quiet_lightning(), _interruptible(), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -89,8 +100,10 @@ def train(
             raise SettingsError(
                 f"batch_size: batch norm cannot train on {settings.batch_size} sample"
             ) from error
-    best = directory / "checkpoints" / "best.ckpt"
+    replace(record, ended=True).write(directory)
     trained = load_weights(model, best)
+    for name in ("validation", "test"):
+        check_finite(trained, data.parts[name], f"the {name} part")
     return TrainingResult(
         best_checkpoint=best,
         validation_accuracy=score(trained, data.validation)["accuracy"],
