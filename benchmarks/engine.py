@@ -42,7 +42,8 @@ from narrower.plan import LayerPlan, Plan
 from narrower.report.record import RunRecord
 from narrower.settings.load import load_settings
 from narrower.store.run_directory import RunDirectory
-from narrower.study.problem import Problem, pose, with_model
+from narrower.study.pose import pose
+from narrower.study.problem import Problem, with_model
 from narrower.study.search import run_search, start_run
 from narrower.tasks.datasets import load_data_set
 from narrower.tasks.models import build_model

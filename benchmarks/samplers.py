@@ -28,7 +28,8 @@ from narrower.settings.from_options import settings_from_options
 from narrower.settings.load import load_settings
 from narrower.settings.schema import RunSettings
 from narrower.study.compare import compare_samplers
-from narrower.study.problem import Problem, given_weights, pose
+from narrower.study.pose import pose
+from narrower.study.problem import Problem, given_weights
 from narrower.tasks.training import train
 from narrower.tasks.training_settings import TrainingSettings
 

@@ -1,7 +1,8 @@
 """What a user can get wrong, and what stops a run from outside."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class NarrowerError(Exception):
@@ -13,11 +14,40 @@ class SettingsError(NarrowerError):
 
 
 class SeveralMistakesError(SettingsError):
-    """Several mistakes in one settings file; each is one line of the message."""
+    """Everything that is wrong with one settings file, a line of the message for each mistake."""
 
-    def __init__(self, mistakes: Iterable[str]) -> None:
+    def __init__(self, mistakes: Iterable[str], heading: str = "several mistakes") -> None:
         self.mistakes = tuple(dict.fromkeys(mistakes))
-        super().__init__("\n".join(self.mistakes))
+        lines = [mistake.replace("\n", "\n    ") for mistake in self.mistakes]
+        many = f"{heading}: {len(lines)} mistakes" if len(lines) > 1 else ""
+        super().__init__("\n  ".join([many, *lines]) if many else lines[0])
+
+
+class Mistakes:
+    """Collects what is wrong, so that all of it is said at once."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    @contextmanager
+    def about(self, key: str = "") -> Iterator[None]:
+        """Go on after what is wrong inside; ``key`` is the key of the settings file that it is about."""
+        start = f"{key}: " if key else ""
+        try:
+            yield
+        except SeveralMistakesError as error:
+            self.found += [f"{start}{mistake}" for mistake in error.mistakes]
+        except NarrowerError as error:
+            self.found.append(f"{start}{error}")
+
+    def check(self) -> None:
+        """End here if anything was wrong.
+
+        Raises:
+            SeveralMistakesError: with every mistake.
+        """
+        if self.found:
+            raise SeveralMistakesError(self.found)
 
 
 class UnknownNameError(NarrowerError):

@@ -16,7 +16,8 @@ from narrower.settings.from_options import settings_from_options
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
-from narrower.study.problem import Problem, given_weights, pose
+from narrower.study.pose import pose
+from narrower.study.problem import Problem, given_weights
 from narrower.study.search import run_search, start_run
 
 TRIALS = 40

@@ -17,7 +17,7 @@ from narrower.searching.costs import ResizedCosts
 from narrower.searching.space import Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings, WidthChoices
 from narrower.settings.load import load_settings
-from narrower.study.problem import pose
+from narrower.study.pose import pose
 from narrower.tasks.models import build_model
 from narrower.transform.resized import resize, wanted_counts
 from tests import zoo

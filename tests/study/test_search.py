@@ -10,7 +10,8 @@ from narrower.searching.samplers.guided import Guided
 from narrower.settings.load import load_settings
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
-from narrower.study.problem import Problem, pose
+from narrower.study.pose import pose
+from narrower.study.problem import Problem
 from narrower.study.search import run_search, start_run
 from tests.cli.settings_file import settings_file
 

@@ -10,8 +10,9 @@ from narrower.cli.console import answer, note, print_json, print_table, warn
 from narrower.cli.search import say_ignored
 from narrower.cli.train import DataPath
 from narrower.settings.from_options import with_options
-from narrower.settings.load import load_settings, located
+from narrower.settings.load import located
 from narrower.settings.schema import RunSettings
+from narrower.study.read import read_settings
 
 Config = Annotated[Path, typer.Argument(metavar="FILE", help="Settings of a search (TOML).")]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
@@ -24,22 +25,20 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
     A module of your own that FILE names is imported. Data that are not here are a warning; the rest is
     checked all the same.
     """
-    loaded = load_settings(config)
+    loaded = read_settings(config, data_path, absent=warn)
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     for module in own_modules(loaded.settings):
         note(f"imports your module {module!r}, whose code runs")
-    from narrower.study.data import present_data
     from narrower.study.machine import on_this_machine, present_weights
+    from narrower.study.pose import pose
     from narrower.study.preview import preview
-    from narrower.study.problem import named_weights, pose, users_weights
+    from narrower.study.problem import named_weights, users_weights
 
     loaded = on_this_machine(loaded)
     with located(config):
         source, left_out = present_weights(loaded, load)
-        data, missing = present_data(loaded.settings)
-        warn(*([missing] if missing else []))
-        problem = pose(loaded.settings, data)
+        problem = pose(loaded.settings, absent=warn)
         if source is not None:
             problem = (users_weights if load else named_weights)(problem, source, say=note)
     found = preview(problem)

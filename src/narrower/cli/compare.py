@@ -12,7 +12,8 @@ from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
 from narrower.settings.from_options import with_options
-from narrower.settings.load import load_settings, located
+from narrower.settings.load import located
+from narrower.study.read import read_settings
 
 Config = Annotated[Path, typer.Option("--config", help="The search to compare samplers on (TOML).")]
 Samplers = Annotated[
@@ -54,7 +55,7 @@ def compare(
     )
     if not names:
         raise SettingsError("--samplers: found no name; 'narrower samplers' lists what there is")
-    loaded = load_settings(config)
+    loaded = read_settings(config, data_path)
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     from narrower.cli.progress import step_progress
@@ -65,7 +66,8 @@ def compare(
     from narrower.store.run_directory import RunDirectory, claimed
     from narrower.study.compare import compare_samplers
     from narrower.study.machine import on_this_machine
-    from narrower.study.problem import named_weights, pose, users_weights
+    from narrower.study.pose import pose
+    from narrower.study.problem import named_weights, users_weights
 
     loaded = on_this_machine(loaded)
     say_ignored(loaded)

@@ -100,7 +100,8 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
     from narrower.searching.recorded_space import recorded_space
     from narrower.settings.load import load_settings
     from narrower.store.trials import TrialStore
-    from narrower.study.problem import given_weights, pose
+    from narrower.study.pose import pose
+    from narrower.study.problem import given_weights
     from narrower.study.search import check_made_of
 
     try:

@@ -15,10 +15,11 @@ from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.checks import names_between_commas
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options, with_options
-from narrower.settings.load import LoadedSettings, load_settings, located
+from narrower.settings.load import LoadedSettings, located
 from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.run_log import RunLog
+from narrower.study.read import read_settings
 from narrower.tasks.training_record import is_unfinished
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def search(
         "drop_dominated": drop_dominated,
     }
     if file is not None:
-        loaded = load_settings(file)
+        loaded = read_settings(file, data_path)
         settings = with_options(
             loaded.settings,
             setup=setup,
@@ -204,7 +205,8 @@ def _run(
     from narrower.cli.show import print_record
     from narrower.settings.convert import weights_file
     from narrower.study.machine import on_this_machine
-    from narrower.study.problem import given_weights, named_weights, pose, users_weights
+    from narrower.study.pose import pose
+    from narrower.study.problem import given_weights, named_weights, users_weights
     from narrower.study.record import unseen_widths
     from narrower.study.search import run_search
 

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from itertools import product
 from math import prod
 
-from narrower.errors import SettingsError, SeveralMistakesError
+from narrower.errors import SettingsError
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.plan import OPERANDS, LayerPlan
-from narrower.searching.match_layers import SEED, Matches, match_layers
+from narrower.searching.match_layers import SEED, Matches, match_layers, require_matches
 from narrower.searching.space import Choice, Fragment, Slot, Space, Value, make_slot
 from narrower.searching.space_settings import NOT_QUANTIZED, LayerChoices, OperandChoices, SpaceSettings
-from narrower.searching.width_slots import width_slots
+from narrower.searching.width_slots import why_fixed, width_slots
 
 # The fraction width with the least squared error for a layer's operand at a width.
 AutoFraction = Callable[[str, str, int], int]
@@ -42,7 +42,8 @@ def build_space(
     chosen = _choices_by_layer(network, settings)
     slots: list[Slot] = []
     if channels is not None:
-        named = _matches(network, settings).keys if settings.by == "name" else ()
+        is_strict = settings.by == "name" and not settings.is_lenient
+        named = _matches(network, settings).keys if is_strict else ()
         slots += width_slots(channels, chosen, named, uniform=settings.uniform)
     slots += [
         _slot(network, layer, chosen[layer], auto_fraction)
@@ -59,16 +60,28 @@ def passed_over(network: Network, settings: SpaceSettings) -> dict[str, str]:
     return dict(_matches(network, settings).unmatched)
 
 
+def fixed_widths(channels: Channels, settings: SpaceSettings) -> dict[str, str]:
+    """Layers that are named one by one for another width, which they cannot have, and why."""
+    if settings.by != "name":
+        return {}
+    choices, keys = dict(settings.layers), _matches(channels.network, settings).keys
+    reasons = {
+        layer: why_fixed(channels, layer) for layer, key in keys.items() if choices[key].width.wants_change
+    }
+    return {layer: reason for layer, reason in reasons.items() if reason is not None}
+
+
 def _matches(network: Network, settings: SpaceSettings) -> Matches:
     keys = {key: choices.families != (NOT_QUANTIZED,) for key, choices in settings.layers}
     return match_layers(network, settings.by, keys)
 
 
 def _choices_by_layer(network: Network, settings: SpaceSettings) -> dict[str, LayerChoices]:
-    matches, choices = _matches(network, settings), dict(settings.layers)
     chooses = settings.default is not None and _chooses(settings.default)
-    if matches.unmatched and not matches.keys and not chooses:
-        raise SeveralMistakesError(f"{SEED}.{key}: {reason}" for key, reason in matches.unmatched.items())
+    matches = _matches(network, settings)
+    if not chooses:
+        require_matches(matches)
+    choices = dict(settings.layers)
     found = {layer: choices[key] for layer, key in matches.keys.items()}
     if settings.default is not None:
         for layer in network.product_layers:
@@ -78,7 +91,7 @@ def _choices_by_layer(network: Network, settings: SpaceSettings) -> dict[str, La
 
 
 def _chooses(choices: LayerChoices) -> bool:
-    return choices.families != (NOT_QUANTIZED,) or set(choices.width.multipliers) > {1.0}
+    return choices.families != (NOT_QUANTIZED,) or choices.width.wants_change
 
 
 def _slot(network: Network, layer: str, choices: LayerChoices, auto_fraction: AutoFraction) -> Slot:

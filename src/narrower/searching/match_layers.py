@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from narrower.errors import SettingsError, nearest
+from narrower.errors import SettingsError, SeveralMistakesError, nearest
 from narrower.graph.network import Network
 
 SEED = "search.search_space.seed"
@@ -45,6 +45,16 @@ def match_layers(network: Network, by: str, keys: Mapping[str, bool], *, where: 
                 raise SettingsError(f"{where}.{key}: layer {layer} is named twice")
             found.setdefault(layer, key)
     return Matches(found, unmatched)
+
+
+def require_matches(matches: Matches, where: str = SEED) -> None:
+    """Check that some key matches, where there are any.
+
+    Raises:
+        SettingsError: none does; with why not, for each.
+    """
+    if matches.unmatched and not matches.keys:
+        raise SeveralMistakesError(f"{where}.{key}: {reason}" for key, reason in matches.unmatched.items())
 
 
 def _by_name(network: Network, name: str, where: str) -> tuple[str, ...] | str:

@@ -21,7 +21,7 @@ class OperandChoices:
 
 @dataclass(frozen=True, slots=True)
 class WidthChoices:
-    """Multipliers of a layer's output channels.
+    """Multipliers of a layer's output channels, or numbers of them.
 
     ``parents`` are the layers that the user takes for the ones that compute its inputs; the network must
     agree.
@@ -29,6 +29,17 @@ class WidthChoices:
 
     multipliers: tuple[float, ...] = ()
     parents: tuple[str, ...] = ()
+    channels: tuple[int, ...] = ()
+
+    @property
+    def is_given(self) -> bool:
+        """Whether anything is said of the layer's width."""
+        return bool(self.multipliers or self.channels)
+
+    @property
+    def wants_change(self) -> bool:
+        """Whether the layer is to have another width than it has."""
+        return bool(self.channels) or self.multipliers not in ((), (1.0,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,8 @@ class SpaceSettings:
     ``by`` says what ``layers`` names: layers, kinds of layers, or regular expressions that match whole names
     (the first that matches counts). ``default`` is for every other layer; None leaves them as they are.
     ``uniform`` gives all layers that are resized the same multiplier. With ``folds_batch_norm``, batch norms
-    are in weight and bias of the products before them.
+    are in weight and bias of the products before them. With ``is_lenient``, layers that are named and whose
+    width cannot change stay as they are.
     """
 
     by: Literal["name", "type", "regex"]
@@ -58,6 +70,7 @@ class SpaceSettings:
     kind: Kind = "quantize"
     uniform: bool = False
     folds_batch_norm: bool = False
+    is_lenient: bool = False
 
     @property
     def resizes(self) -> bool:

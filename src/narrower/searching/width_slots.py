@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
-from narrower.errors import SettingsError
-from narrower.graph.groups import Channels, Group
+from narrower.errors import Mistakes, SettingsError
+from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.graph.parents import parents, producers
 from narrower.plan import LayerPlan
+from narrower.searching.match_layers import SEED
 from narrower.searching.space import Choice, Slot, make_slot
 from narrower.searching.space_settings import LayerChoices
 
-SEED = "search.search_space.seed"
 UNIFORM = "all layers"
 
 
@@ -26,35 +26,53 @@ def width_slots(
         SettingsError: a width cannot change or is no whole number, layers that change together are given
             different multipliers, or a parent is not one.
     """
-    explicit = set(named)
+    explicit, mistakes = set(named), Mistakes()
     groups: dict[
         str, tuple[str, tuple[float, ...]]
     ] = {}  # by name: the layer that chose, and its multipliers
     for layer, choices in chosen.items():
-        _check_parents(channels.network, layer, choices.width.parents)
-        multipliers = choices.width.multipliers
-        if not multipliers:
+        with mistakes.about():
+            _check_parents(channels.network, layer, choices.width.parents)
+        reason = why_fixed(channels, layer)
+        if reason is not None and layer in explicit and choices.width.wants_change:
+            mistakes.found.append(f"{_where(layer, choices)}: the width of {layer} cannot change: {reason}")
+        group = None if reason else channels.find_group(layer)
+        if group is None or not choices.width.is_given:
             continue
-        group = channels.find_group(layer)
-        if group is None or group.reasons:
-            if layer in explicit and multipliers != (1.0,):
-                reason = group.reasons[0] if group else "it computes no channels"
-                raise SettingsError(
-                    f"{SEED}.{layer}.config.channel_multiplier: the width of {layer} cannot change: {reason}"
-                )
-            continue
+        multipliers = _multipliers(channels, layer, choices)
         for multiplier in multipliers:
-            _check_whole(channels, layer, group, multiplier)
+            with mistakes.about(_where(layer, choices)):
+                channels.new_width(group, multiplier)
         before = groups.setdefault(group.name, (layer, multipliers))
         if set(before[1]) != set(multipliers):
-            raise SettingsError(
-                f"{SEED}.{layer}.config.channel_multiplier: {layer} and {before[0]} have the same channels, "
+            mistakes.found.append(
+                f"{_where(layer, choices)}: {layer} and {before[0]} have the same channels, "
                 f"but are given {_listed(multipliers)} and {_listed(before[1])}"
             )
+    mistakes.check()
     several = {name: multipliers for name, (_, multipliers) in groups.items() if multipliers != (1.0,)}
     if uniform and several:
         return (_uniform_slot(several),)
     return tuple(_slot(name, multipliers) for name, multipliers in several.items())
+
+
+def why_fixed(channels: Channels, layer: str) -> str | None:
+    """Why the width of a layer cannot change; None where it can."""
+    group = channels.find_group(layer)
+    if group is None:
+        return "it computes no channels"
+    return group.reasons[0] if group.reasons else None
+
+
+def _where(layer: str, choices: LayerChoices) -> str:
+    return f"{SEED}.{layer}.config.{'out_features' if choices.width.channels else 'channel_multiplier'}"
+
+
+def _multipliers(channels: Channels, layer: str, choices: LayerChoices) -> tuple[float, ...]:
+    """The multipliers that were listed, or those that give the listed numbers of channels."""
+    now = channels.channels_of(layer) if choices.width.channels else 1
+    given = [count / now for count in choices.width.channels]
+    return tuple(dict.fromkeys([*choices.width.multipliers, *given]))
 
 
 def _slot(name: str, multipliers: tuple[float, ...]) -> Slot:
@@ -81,13 +99,6 @@ def _uniform_slot(groups: Mapping[str, tuple[float, ...]]) -> Slot:
             for number, value in enumerate(multipliers)
         },
     )
-
-
-def _check_whole(channels: Channels, layer: str, group: Group, multiplier: float) -> None:
-    try:
-        channels.new_width(group, multiplier)
-    except SettingsError as error:
-        raise SettingsError(f"{SEED}.{layer}.config.channel_multiplier: {error}") from None
 
 
 def _check_parents(network: Network, layer: str, named: Iterable[str]) -> None:

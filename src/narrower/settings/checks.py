@@ -1,15 +1,18 @@
 """What a single value in a settings file may be, and what is said when it is something else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from narrower.errors import NarrowerError, nearest
 from narrower.formats.catalogue import SEARCHED
 from narrower.formats.fixed import FRACTIONS, WIDTHS
+from narrower.settings.not_here import hint
 
+NOTHING: Mapping[str, str] = {}
 LONGEST_NAME = 200  # bytes; file systems take 255, and a number may follow
 FAMILIES = {**SEARCHED, "NA": "NA"}  # number formats by every spelling
 SCOPES = ("output_only", "both", "input_only")  # what of a layer is resized; inputs follow in any case
+KINDS_OF_LAYERS = ("linear", "relu")  # as names: a layer with a width of its own, one without
 LARGEST_MULTIPLIER = 1000
 
 
@@ -44,20 +47,25 @@ def number(allowed: str, admits: Callable[[float], bool]) -> Callable[[Any], flo
     return check
 
 
-def one_of(names: Sequence[str]) -> Callable[[Any], str]:
-    """A check for one of several names; capitals do not matter, and hyphens are underscores."""
+def one_of(names: Sequence[str], absent: Mapping[str, str] = NOTHING) -> Callable[[Any], str]:
+    """A check for one of several names; capitals do not matter, and hyphens are underscores.
+
+    ``absent`` says of other names what comes nearest.
+    """
     spelled = {name.lower().replace("-", "_"): name for name in names}
-    return spelled_as(names, lambda value: spelled.get(value.lower().replace("-", "_")))
+    return spelled_as(names, lambda value: spelled.get(value.lower().replace("-", "_")), absent)
 
 
-def spelled_as(names: Sequence[str], canonical: Callable[[str], str | None]) -> Callable[[Any], str]:
+def spelled_as(
+    names: Sequence[str], canonical: Callable[[str], str | None], absent: Mapping[str, str] = NOTHING
+) -> Callable[[Any], str]:
     """A check for one of several names in any spelling for which ``canonical`` gives the listed one."""
 
     def check(value: Any) -> str:
         name = canonical(value) if isinstance(value, str) else None
         if name is None:
-            hint = nearest(value, names) if isinstance(value, str) else ""
-            raise ValueError(f"found {shown(value)}{hint}; allowed: {', '.join(names)}")
+            said = hint(value, absent) or nearest(value, names) if isinstance(value, str) else ""
+            raise ValueError(f"found {shown(value)}{said}; allowed: {', '.join(names)}")
         return name
 
     return check
@@ -149,13 +157,15 @@ def fraction(value: Any) -> int | str:
     return value
 
 
-def known(canonical: Callable[[str], str]) -> Callable[[Any], str]:
+def known(canonical: Callable[[str], str], absent: Mapping[str, str] = NOTHING) -> Callable[[Any], str]:
     """A check by a function that returns a listed name or raises ``NarrowerError``."""
 
     def check(value: Any) -> str:
         try:
             return canonical(text(value))
         except NarrowerError as error:
-            raise ValueError(str(error)) from None
+            start, _, end = str(error).partition(";")
+            said = hint(value, absent)
+            raise ValueError(f"{start.partition(' (did')[0]}{said};{end}" if said else str(error)) from None
 
     return check

@@ -1,10 +1,9 @@
 """From the settings file's tables to the values that the program works with."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from narrower.errors import SettingsError
+from narrower.errors import Mistakes, SettingsError
 from narrower.preparation.settings import (
     CandidateSettings,
     PreparationSettings,
@@ -13,53 +12,14 @@ from narrower.preparation.settings import (
 )
 from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
 from narrower.searching.options import LatencyOptions, SearchOptions
-from narrower.searching.space_settings import (
-    Kind,
-    LayerChoices,
-    OperandChoices,
-    SpaceSettings,
-    WidthChoices,
-)
-from narrower.settings.checks import FAMILIES, SCOPES
 from narrower.settings.schema import (
     SPACE_KINDS,
     CandidateTraining,
-    LayerConfig,
     MetricSettings,
     RunSettings,
-    Table,
+    given_keys,
 )
 from narrower.tasks.training_settings import TrainingSettings
-
-
-def space_settings(settings: RunSettings) -> SpaceSettings:
-    """What may be chosen for which layers.
-
-    Raises:
-        SettingsError: beginning with the key, where it means nothing in this kind of space.
-    """
-    space = settings.search.search_space
-    kind = SPACE_KINDS[space.name]
-    if space.setup.uniform and kind == "quantize":
-        raise SettingsError(
-            f"search.search_space.setup.uniform: found true; it is for spaces of widths, "
-            f"not for {space.name!r}"
-        )
-    if space.setup.batch_norm == "fold" and kind != "quantize":
-        raise SettingsError(
-            "search.search_space.setup.batch_norm: found 'fold'; where widths are searched, candidates keep "
-            "their batch norms; allowed: separate"
-        )
-    layers = {key: _layer_choices(key, seed.config, kind) for key, seed in space.seed.items()}
-    default = layers.pop("default", None)
-    return SpaceSettings(
-        space.setup.by,  # type: ignore[arg-type]
-        tuple(layers.items()),
-        default,
-        kind,
-        space.setup.uniform,
-        space.setup.batch_norm == "fold",
-    )
 
 
 def preparation_settings(settings: RunSettings) -> PreparationSettings:
@@ -68,7 +28,7 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
     Raises:
         SettingsError: beginning with the key, where it contradicts the others.
     """
-    strategy, where = settings.search.strategy, "search.strategy.training"
+    strategy, where, mistakes = settings.search.strategy, "search.strategy.training", Mistakes()
     if SPACE_KINDS[settings.search.search_space.name] == "quantize":
         if strategy.training is not None:
             raise SettingsError(
@@ -80,15 +40,16 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
     weights = given.weights or ("slice" if strategy.eval_mode else "scratch")
     if strategy.eval_mode:
         if weights == "scratch":
-            raise SettingsError(
+            mistakes.found.append(
                 f"{where}.weights: found 'scratch' with eval_mode = true: every candidate would be scored "
                 "with random weights; allowed: slice, net2net, or eval_mode = false, which trains each"
             )
-        for key in ("n_epochs", "batch_size", "learning_rate", "n_seeds", "keep"):
-            if key in _given(given):
-                raise SettingsError(
-                    f"{where}.{key}: nothing is trained with eval_mode = true; set it to false"
-                )
+        mistakes.found += [
+            f"{where}.{key}: nothing is trained with eval_mode = true; set it to false"
+            for key in ("n_epochs", "batch_size", "learning_rate", "n_seeds", "keep")
+            if key in given_keys(given)
+        ]
+        mistakes.check()
     base = training_settings(settings)
     training = replace(
         base,
@@ -231,60 +192,3 @@ def weights_file(settings: RunSettings, given: Path | None) -> Path | None:
 
 def _direction(name: str | None) -> Direction | None:
     return name  # type: ignore[return-value]
-
-
-# What "name" may hold in each kind of space.
-_NAMES = {
-    "quantize": tuple(FAMILIES),
-    "resize": (*SCOPES, "NA"),
-    "quantize_and_resize": tuple(FAMILIES),
-}
-_FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.endswith("width"))
-
-
-def _layer_choices(layer: str, config: LayerConfig, kind: Kind) -> LayerChoices:
-    where = f"search.search_space.seed.{layer}.config"
-    names = config.name
-    if names is None:
-        if kind != "resize":
-            raise SettingsError(f"{where}.name: missing; allowed: ['integer'], ['NA'] or both")
-        names = ("output_only",)
-    for name in names:
-        if name not in _NAMES[kind]:
-            raise SettingsError(
-                f"{where}.name: found {name!r}; allowed in this kind of space: {', '.join(_NAMES[kind])}"
-            )
-    for key in _given(config):
-        of_widths = key in ("channel_multiplier", "parent_block_name")
-        if (of_widths and kind == "quantize") or (key in _FORMAT_KEYS and kind == "resize"):
-            raise SettingsError(
-                f"{where}.{key}: means nothing in this kind of space; search_space.name = "
-                "'quantize_and_resize' searches widths and number formats"
-            )
-        if key.endswith("frac_width") and kind == "quantize_and_resize" and "auto" in getattr(config, key):
-            raise SettingsError(
-                f"{where}.{key}: found 'auto'; resized candidates have weights of their own, and fractions "
-                "that suit one do not suit the next; allowed: whole numbers and 'NA' (half the width)"
-            )
-    families = tuple(dict.fromkeys(FAMILIES.get(name, "NA") for name in names))
-    return LayerChoices(
-        families,
-        OperandChoices(config.data_in_width or (), config.data_in_frac_width),
-        OperandChoices(config.weight_width or (), config.weight_frac_width),
-        OperandChoices(config.bias_width or (), config.bias_frac_width),
-        WidthChoices(_multipliers(config, names, kind), config.parent_block_name or ()),
-    )
-
-
-def _given(table: Table) -> list[str]:
-    """The keys of a table that do not have their default; resolved files hold the others as well."""
-    return [key for key, field in type(table).model_fields.items() if getattr(table, key) != field.default]
-
-
-def _multipliers(config: LayerConfig, names: Sequence[str], kind: Kind) -> tuple[float, ...]:
-    """Multipliers of a layer's outputs; a layer that is resized at its inputs only has none of its own."""
-    own = config.channel_multiplier or ()
-    stays = [name for name in names if name in ("input_only", "NA")]
-    if not own or not stays or kind != "resize":
-        return own
-    return () if len(stays) == len(names) else tuple(dict.fromkeys((1.0, *own)))

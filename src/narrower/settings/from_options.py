@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from narrower.errors import SettingsError
-from narrower.settings.load import explain
+from narrower.errors import SettingsError, SeveralMistakesError
+from narrower.settings.explain import dotted, mistakes
 from narrower.settings.schema import RunSettings
 
 BOUND = re.compile(r"\s*(?P<metric>[\w.:]+?)\s*(?P<sign><=|>=)\s*(?P<value>\S+)\s*")
@@ -84,7 +84,8 @@ def _validated(tables: dict[str, Any]) -> RunSettings:
     try:
         return RunSettings.model_validate(tables)
     except ValidationError as error:
-        raise SettingsError(explain(error, WHERE, "")) from None
+        found = [f"{WHERE}: {dotted(key)}: {what}" for key, what in mistakes(error)]
+        raise SeveralMistakesError(found, WHERE) from None
 
 
 def _number(text: str) -> int | str:

@@ -2,21 +2,22 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from narrower.errors import NarrowerError, SettingsError, SeveralMistakesError, nearest
-from narrower.settings.checks import shown
+from narrower.errors import NarrowerError, SettingsError, SeveralMistakesError
+from narrower.settings.explain import Key, dotted, mistakes
 from narrower.settings.locate import line_of, line_of_text
+from narrower.settings.mend import mended
 from narrower.settings.respell import respelled
 from narrower.settings.schema import RunSettings
 
-Key = tuple[str, ...]
+DEEPEST = 50  # tables and lists within each other; the deepest key that has a meaning is at 6
 _LIKE_A_KEY = re.compile(r"[a-z_]+(\.\S+)*")
 # Keys that files written for MASE/chop carry and that have no meaning here.
 WITHOUT_MEANING = frozenset(
@@ -43,32 +44,93 @@ class LoadedSettings:
     notes: tuple[str, ...] = ()  # what else was made of the file
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A file as it was read: settings, or its mistakes and what can be made of the rest.
+
+    ``mistakes`` say where they are. ``rest`` are settings in which something stands in for what is wrong at
+    the places ``wrong``.
+    """
+
+    loaded: LoadedSettings | None
+    mistakes: tuple[str, ...] = ()
+    rest: RunSettings | None = None
+    wrong: tuple[Key, ...] = ()
+
+
 def load_settings(path: Path) -> LoadedSettings:
     """Read and validate a settings file.
 
     Raises:
-        SettingsError: with file, line, key, what was found and what is allowed.
+        SettingsError: with file, line, key, what was found and what is allowed, for every mistake.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-    try:
-        tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+    draft = read_draft(path)
+    if draft.loaded is None:
+        raise SeveralMistakesError(draft.mistakes, str(path))
+    return draft.loaded
+
+
+def read_draft(path: Path) -> Draft:
+    """Read a settings file, whatever is wrong in it.
+
+    Raises:
+        SettingsError: it cannot be read, or is no TOML.
+    """
+    text, tables = _read(path)
     kept, ignored = _without_meaningless(tables, ())
     found = respelled(kept)
     ignored += found.ignored
     try:
         settings = RunSettings.model_validate(found.tables)
     except ValidationError as error:
-        raise SettingsError(explain(error, str(path), text, found.place)) from None
+        said = [(found.place(key), what) for key, what in mistakes(error)]
+        rest, wrong = mended(found.tables)
+        return Draft(
+            None,
+            in_order(
+                path,
+                [
+                    _placed(path, line_of(text, key), f"{dotted(key)}: {what}" if key else what)
+                    for key, what in said
+                ],
+            ),
+            rest,
+            wrong,
+        )
     if settings.load_type is not None and settings.load_name is None:
         ignored.append("load_type")  # of no file
-    return LoadedSettings(settings, tuple(ignored), tuple(found.notes))
+    return Draft(LoadedSettings(settings, tuple(ignored), tuple(found.notes)))
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{path}: cannot be read: {reason}") from None
+    try:
+        tables = tomllib.loads(text)
+    except RecursionError:
+        raise SettingsError(f"{path}: tables or lists are nested too deep") from None
+    except ValueError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+    if _is_too_deep(tables):
+        raise SettingsError(f"{path}: tables or lists are nested too deep")
+    return text, tables
+
+
+def _is_too_deep(tables: dict[str, Any]) -> bool:
+    level: list[Any] = [tables]
+    for _ in range(DEEPEST):
+        level = [
+            value
+            for holder in level
+            for value in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(value, dict | list)
+        ]
+    return bool(level)
 
 
 @contextmanager
@@ -82,20 +144,34 @@ def about(key: str) -> Iterator[None]:
 
 @contextmanager
 def located(path: Path) -> Iterator[None]:
-    """Put ``file:line`` before a later error that begins with a key of the file."""
+    """Put ``file:line`` before later mistakes that begin with a key of the file."""
     try:
         yield
     except SettingsError as error:
         # options of the command line have no lines
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        mistakes = error.mistakes if isinstance(error, SeveralMistakesError) else (str(error),)
-        raise SeveralMistakesError(_located(path, text, mistake) for mistake in mistakes) from error
+        found = error.mistakes if isinstance(error, SeveralMistakesError) else (str(error),)
+        lines = [_placed(path, _line(text, mistake), mistake) for mistake in found]
+        raise SeveralMistakesError(in_order(path, lines), str(path)) from error
 
 
-def _located(path: Path, text: str, mistake: str) -> str:
+def _line(text: str, mistake: str) -> int | None:
     key = mistake.partition(": ")[0]
-    line = line_of_text(text, key) if text and _LIKE_A_KEY.fullmatch(key) else None
+    return line_of_text(text, key) if text and _LIKE_A_KEY.fullmatch(key) else None
+
+
+def _placed(path: Path, line: int | None, mistake: str) -> str:
     return f"{path}:{line}: {mistake}" if line else f"{path}: {mistake}"
+
+
+def in_order(path: Path, mistakes: Sequence[str]) -> tuple[str, ...]:
+    """Mistakes that begin with their place, by line; those without a line come first."""
+
+    def line(mistake: str) -> int:
+        number = mistake.removeprefix(f"{path}:").partition(":")[0]
+        return int(number) if number.isdecimal() else 0
+
+    return tuple(sorted(mistakes, key=line))
 
 
 def _without_meaningless(table: Mapping[str, Any], at: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
@@ -111,60 +187,3 @@ def _without_meaningless(table: Mapping[str, Any], at: tuple[str, ...]) -> tuple
         else:
             kept[key] = value
     return kept, ignored
-
-
-def explain(error: ValidationError, path: str, text: str, place: Callable[[Key], Key] = tuple) -> str:
-    """The first problem with its line; a key that is not known comes before what may be missing for it.
-
-    ``place`` tells where in the file a key of the schema stands.
-    """
-    messages = []
-    problems = error.errors(include_url=False)
-    for problem in sorted(problems, key=lambda problem: problem["type"] != "extra_forbidden"):
-        location = [part for part in problem["loc"] if part != "[key]"]
-        key = place(tuple(str(part) for part in location))
-        line = line_of(text, key)
-        where = f"{path}:{line}" if line else path
-        messages.append(f"{where}: {_key(key)}{_what(problem, location)}")
-    unique = list(dict.fromkeys(messages))
-    return unique[0] + (f" (and {len(unique) - 1} more mistakes)" if len(unique) > 1 else "")
-
-
-def _key(location: Sequence[object]) -> str:
-    return f"{'.'.join(str(part) for part in location)}: " if location else ""
-
-
-def _what(problem: Any, location: Sequence[object]) -> str:
-    kind, found = problem["type"], problem["input"]
-    if kind == "missing":
-        return "missing"
-    if kind == "extra_forbidden":
-        allowed = _fields_at(location[:-1])
-        return f"unknown key{nearest(str(location[-1]), allowed)}; allowed: {', '.join(allowed)}"
-    if kind in ("value_error", "assertion_error"):
-        return str(problem["ctx"]["error"])
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return (
-            f"found {shown(found)}; expected a table with the keys {', '.join(_fields_at(location)) or '...'}"
-        )
-    if kind == "too_short":
-        return "empty; expected at least one entry"
-    return f"found {shown(found)}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
-
-
-def _fields_at(location: Sequence[object]) -> list[str]:
-    """The keys that are known at a place of the file."""
-    model: Any = RunSettings
-    for part in location:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            field = model.model_fields.get(str(part))
-            model = _table_type(field.annotation) if field else None
-        elif model is not None:  # inside a dictionary: its values
-            model = _table_type(get_args(model)[1]) if len(get_args(model)) == 2 else None  # noqa: PLR2004
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _table_type(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return annotation if getattr(annotation, "__origin__", None) is dict else None

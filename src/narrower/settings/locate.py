@@ -1,7 +1,8 @@
 """On which line of a TOML file a key stands."""
 
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 Path = tuple[str, ...]
 
@@ -33,20 +34,12 @@ def key_lines(text: str) -> dict[Path, int]:
     """The first line of every key and every table in a valid TOML text."""
     found: dict[Path, int] = {}
     table: Path = ()
-    lines = text.splitlines()
-    number = 0
-    while number < len(lines):
-        line = lines[number].strip()
-        header = _keys(line.split("#")[0].strip() + "\n") if line.startswith("[") else None
-        if header is not None:
-            table = header
-            _note(found, table, number + 1)
-        elif "=" in line and not line.startswith("#"):
-            name, length = _assignment(lines, number)
-            if name is not None:
-                _note(found, table + name, number + 1)
-                number += length - 1
-        number += 1
+    for line, statement in _statements(text):
+        if statement.startswith("["):
+            table = _names(statement)
+            _note(found, table, line)
+        else:
+            _note(found, table + _names(f"{_key(statement)} = 0"), line)
     return found
 
 
@@ -55,39 +48,52 @@ def _note(found: dict[Path, int], path: Path, line: int) -> None:
         found.setdefault(path[:length], line)
 
 
-def _assignment(lines: Sequence[str], start: int) -> tuple[Path | None, int]:
-    """The key that is set from line ``start`` on, and over how many lines its value goes."""
-    for stop in range(start + 1, len(lines) + 1):
-        keys = _keys("\n".join(lines[start:stop]))
-        if keys is not None:
-            return keys, stop - start
-    return None, 1
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each header and each assignment, with its line and without comments; a value may have many lines."""
+    begin, line, first, depth = 0, 1, 1, 0
+    parts: list[str] = []
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if (token == "\n" and depth <= 0) or token[0] == "#":
+            parts.append(text[begin : match.start()])
+            begin = match.end()
+        if token == "\n" and depth <= 0:
+            statement = "".join(parts).strip()
+            if statement:
+                yield first, statement
+            parts, first = [], line + 1
+        depth += _DEPTH.get(token, 0)
+        line += token.count("\n")
+    statement = "".join([*parts, text[begin:]]).strip()
+    if statement:
+        yield first, statement
 
 
-def _keys(fragment: str) -> Path | None:
-    """The path that a piece of TOML sets, down to its first value; None where it does not parse."""
+def _key(statement: str) -> str:
+    """What stands before the first equals sign that is not part of a quoted name."""
+    for match in _TOKEN.finditer(statement):
+        if match[0] == "=":
+            return statement[: match.start()]
+    return statement
+
+
+def _names(fragment: str) -> Path:
+    """The path that a header or an assignment sets; nothing where it cannot be read alone."""
     try:
         value: object = tomllib.loads(fragment)
-    except tomllib.TOMLDecodeError:
-        return None
-    is_header = fragment.lstrip().startswith("[")
+    except ValueError:
+        return ()
     path: list[str] = []
-    assigned = None if is_header else fragment.split("=", 1)[0]
     while isinstance(value, dict) and len(value) == 1:
         ((name, value),) = value.items()
         path.append(name)
-        if assigned is not None and len(path) >= _depth(assigned):
-            break
         if isinstance(value, list):  # a table in a list of tables
             break
-    return tuple(path) if path else None
+    return tuple(path)
 
 
-def _depth(key: str) -> int:
-    """How many names a dotted key has."""
-    value: object = tomllib.loads(f"{key} = 0")
-    depth = 0
-    while isinstance(value, dict):
-        (value,) = value.values()
-        depth += 1
-    return depth
+_TOKEN = re.compile(
+    r'''"""(?:\\.|[^\\])*?"{3,5}|\'{3}.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|\#[^\n]*|[\[\]{}=\n]''',
+    re.DOTALL,
+)
+_DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validat
 from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import Kind
-from narrower.settings import checks
+from narrower.settings import checks, not_here
 from narrower.tasks.catalogue import DATA_SETS, canonical_name, model_name
 
 Count = Annotated[int, PlainValidator(checks.whole_number(1))]
@@ -18,6 +18,9 @@ Switch = Annotated[bool, PlainValidator(checks.yes_or_no)]
 Widths = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.width, "[4, 8]"))]
 Fractions = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.fraction, "['NA'] or [2, 4]"))]
 Multipliers = Annotated[tuple[float, ...], PlainValidator(checks.list_of(checks.multiplier, "[0.5, 1, 2]"))]
+Features = Annotated[
+    tuple[int, ...], PlainValidator(checks.list_of(checks.whole_number(1, 10**6), "[16, 32]"))
+]
 Names = Annotated[tuple[str, ...], PlainValidator(checks.list_of(checks.text, "['seq_blocks_2']"))]
 Positive = Annotated[
     float, PlainValidator(checks.number("a number above 0", lambda x: isfinite(x) and x > 0))
@@ -43,16 +46,19 @@ DATA_LOADERS = {
 }
 
 
-def _named(what: str, names: dict[str, str]) -> PlainValidator:
-    return PlainValidator(
-        checks.known(lambda name: name if ":" in name else canonical_name(what, name, names))
-    )
+def _data_set_name(name: str) -> str:
+    return name if ":" in name else canonical_name("data set", name, DATA_SETS)
 
 
 class Table(BaseModel):
     """A table of the file: frozen, and no key that is not known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def given_keys(table: Table) -> list[str]:
+    """The keys of a table that do not have their default; resolved files hold the others as well."""
+    return [key for key, field in type(table).model_fields.items() if getattr(table, key) != field.default]
 
 
 class LayerConfig(Table):
@@ -65,13 +71,18 @@ class LayerConfig(Table):
         Annotated[
             tuple[str, ...],
             PlainValidator(
-                checks.list_of(checks.one_of((*checks.FAMILIES, *checks.SCOPES)), "['integer'] or ['NA']")
+                checks.list_of(
+                    checks.one_of((*checks.FAMILIES, *checks.SCOPES, *checks.KINDS_OF_LAYERS)),
+                    "['integer'] or ['NA']",
+                )
             ),
         ]
         | None
     ) = None
     channel_multiplier: Multipliers | None = None
     parent_block_name: Names | None = None
+    in_features: Features | None = None
+    out_features: Features | None = None
     data_in_width: Widths | None = None
     data_in_frac_width: Fractions = ("NA",)
     weight_width: Widths | None = None
@@ -97,7 +108,7 @@ class SpaceSetup(Table):
 class SearchSpace(Table):
     """``[search.search_space]``."""
 
-    name: Annotated[str, PlainValidator(checks.one_of(tuple(SPACE_KINDS)))]
+    name: Annotated[str, PlainValidator(checks.one_of(tuple(SPACE_KINDS), not_here.SPACES))]
     setup: SpaceSetup = SpaceSetup()
     seed: dict[str, LayerSeed]
 
@@ -196,7 +207,7 @@ class Bound(Table):
         return self
 
 
-_listed_metric = checks.one_of((*METRICS, "package.module:function"))
+_listed_metric = checks.one_of((*METRICS, "package.module:function"), not_here.METRICS)
 
 
 def _metric_name(value: Any) -> str:
@@ -222,10 +233,18 @@ class CandidateTraining(Table):
     keep: Annotated[str, PlainValidator(checks.one_of(("mean", "best")))] = "mean"
 
 
+_listed_strategy = checks.one_of(("optuna", *SAMPLERS), not_here.STRATEGIES)
+
+
+def _strategy_name(value: Any) -> str:
+    """The samplers are those of Optuna or stand beside it; one that is named here is taken out before."""
+    return "optuna" if value == "optuna" else _listed_strategy(value)
+
+
 class Strategy(Table):
     """``[search.strategy]``."""
 
-    name: Annotated[str, PlainValidator(checks.one_of(("optuna",)))] = "optuna"
+    name: Annotated[str, PlainValidator(_strategy_name)] = "optuna"
     eval_mode: Annotated[
         bool,
         PlainValidator(checks.yes_or_no),
@@ -265,8 +284,8 @@ class Search(Table):
 class RunSettings(Table):
     """A whole settings file."""
 
-    model: Annotated[str, PlainValidator(checks.known(model_name))]
-    dataset: Annotated[str, _named("data set", DATA_SETS)]
+    model: Annotated[str, PlainValidator(checks.known(model_name, not_here.MODELS))]
+    dataset: Annotated[str, PlainValidator(checks.known(_data_set_name, not_here.DATA_SETS))]
     data_path: Text | None = None
     class_order: Annotated[tuple[str, ...], PlainValidator(checks.class_order)] | None = None
     task: Annotated[str, PlainValidator(checks.one_of(("cls",)))] = "cls"

@@ -36,7 +36,8 @@ from narrower.searching.space_settings import (
 )
 from narrower.settings import checks
 from narrower.store.run_directory import RunDirectory
-from narrower.study.problem import Problem, check_bounded, check_possible, first_samples, with_model
+from narrower.study.possible import check_options, check_possible
+from narrower.study.problem import Problem, first_samples, with_model
 from narrower.study.search import run_search, start_run
 from narrower.tasks.class_order import check_class_order, in_class_order
 from narrower.tasks.datasets import DataSet, load_data_set
@@ -144,7 +145,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     if drop_dominated and options.sampler not in ENUMERATIONS:
         raise SettingsError(f"drop_dominated needs one of the samplers {', '.join(ENUMERATIONS)}")
     problem = replace(problem, options=options)
-    check_bounded(problem)
+    check_options(problem)
     with _run_directory(directory) as run, run.locked():
         if run.trials.exists():
             raise SettingsError(f"{run.path} holds a search already; choose another directory")

@@ -1,17 +1,16 @@
-"""What is searched: model, data, space and objectives, checked as far as that goes without training."""
+"""What is searched: model, data, space and objectives, before the model has its weights and after."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from math import inf
 from pathlib import Path
 
 from torch import nn
 
 from narrower.cost.network_cost import Convention, NetworkCost
-from narrower.errors import SettingsError, nearest
+from narrower.errors import SettingsError
 from narrower.evaluate.calibration import Calibration
-from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.evaluate.own_metric import OwnMetric
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.folding import fold_batch_norm
 from narrower.graph.groups import Channels
@@ -19,29 +18,21 @@ from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.preparation.preparation import Subject
-from narrower.preparation.settings import PreparationSettings, RetrainedSettings, SharedSettings
-from narrower.searching.build_space import build_space, passed_over
+from narrower.preparation.settings import PreparationSettings, SharedSettings
+from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
-from narrower.searching.match_layers import SEED
-from narrower.searching.objective import ARTEFACT_METRICS, Constraint, Objectives
+from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.options import SearchOptions
 from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
-from narrower.settings import convert
 from narrower.settings.load import about
-from narrower.settings.schema import DATA_LOADERS, RunSettings
-from narrower.study.data import named_data
-from narrower.study.limits import check_trainable
 from narrower.study.machine import WAYS_OUT, is_file
 from narrower.tasks.checkpoints import load_weights
-from narrower.tasks.class_order import check_class_order, class_order_problem, in_class_order
+from narrower.tasks.class_order import check_class_order, class_order_problem
 from narrower.tasks.datasets import DataSet, Part
 from narrower.tasks.ending import Ending, ending_of
-from narrower.tasks.models import build_model
-from narrower.tasks.scoring import check_fit
 from narrower.tasks.training_record import unfinished_note
 from narrower.transform.resized import wanted_counts
-from narrower.transform.tried_channels import tried_channels
 
 SAMPLES_KEY = "search.strategy.sw_runner.basic_evaluation.num_samples"
 Say = Callable[[str], None]
@@ -136,137 +127,9 @@ class Problem:
         return {o.metric for o in self.objectives.each} | {c.metric for c in self.constraints}
 
 
-def pose(settings: RunSettings, data: DataSet | None = None) -> Problem:
-    """Load the data, unless given, and the untrained model, and build the space: every mistake shows here.
-
-    Raises:
-        SettingsError: beginning with the key of the settings file that is wrong.
-    """
-    if data is None:
-        data = named_data(settings)
-    if settings.class_order is not None:
-        data = in_class_order(data, settings.class_order)
-    space_settings = convert.space_settings(settings)
-    with about("model"):
-        model = build_model(settings.model, seed=settings.seed, sizes=data.sizes)
-        check_fit(model, data)
-        deployed = _deployed(model, data, space_settings)
-        program = trace_or_call(deployed, data.train.inputs[:3], settings.model)
-    strategy = settings.search.strategy
-    evaluation = strategy.sw_runner.basic_evaluation
-    part_name = DATA_LOADERS[evaluation.data_loader]
-    preparation = convert.preparation_settings(settings)
-    examples = [argument[:3] for argument in data.train.arguments]
-    channels = tried_channels(deployed, program, examples) if space_settings.resizes else None
-    own = {}
-    for table, names in (("metrics", strategy.metrics), ("constraints", strategy.constraints)):
-        for name in names:
-            if ":" in name:
-                with about(f"search.strategy.{table}.{name}"):
-                    own[name] = own_metric(name)
-    problem = Problem(
-        model_name=settings.model,
-        data=data,
-        part=first_samples(data, part_name, evaluation.num_samples),
-        part_name=part_name,
-        model=model,
-        program=program,
-        space_settings=space_settings,
-        space=build_space(program.network, space_settings, _any_fraction, channels),
-        objectives=convert.objectives(settings),
-        constraints=convert.constraints(settings),
-        own_metrics=own,
-        options=convert.search_options(settings),
-        convention=strategy.hw_runner.average_bitwidth.convention,  # type: ignore[arg-type]
-        preparation=preparation,
-        channels=channels,
-        states_order=settings.class_order is not None,
-        notes=(*convert.objective_notes(settings), *_passed_over(program.network, space_settings)),
-    )
-    if isinstance(preparation, RetrainedSettings):
-        check_trainable(deployed, program, (layer for slot in problem.space.slots for layer in slot.layers))
-    check_possible(problem)
-    check_bounded(problem)
-    return problem
-
-
-def _passed_over(network: Network, settings: SpaceSettings) -> tuple[str, ...]:
-    """One sentence for all keys of the space that match no layer."""
-    keys = passed_over(network, settings)
-    if not keys:
-        return ()
-    products = network.product_layers
-    kinds = {operators[0].kind for operators in products.values()}
-    known = {"name": tuple(products), "type": tuple(sorted(kinds)), "regex": ()}[settings.by]
-    seeds = ", ".join(f"{SEED}.{key}{nearest(key, known)}" for key in keys)
-    return (f"passed over, since no layer of {network.name} that could be changed matches: {seeds}",)
-
-
 def _resized_cost(channels: Channels, convention: Convention, widths: Mapping[str, float]) -> NetworkCost:
     """Not a method: other processes compute costs as well, and a model's program cannot be sent to them."""
     return NetworkCost(channels.deployed_network(wanted_counts(channels, widths, {})), convention)
-
-
-def check_measurable(problem: Problem) -> None:
-    """Check that what objectives and constraints look at can be measured for every plan.
-
-    Raises:
-        SettingsError: beginning with the key.
-    """
-    named = {c.metric: "constraints" for c in problem.constraints}
-    named |= {o.metric: "metrics" for o in problem.objectives.each}
-    for metric in ARTEFACT_METRICS:
-        if metric in named and not problem.shares_weights:
-            raise SettingsError(
-                f"search.strategy.{named[metric]}.{metric}: it is measured on what is exported, and these "
-                "candidates have weights of their own; allowed: search.strategy.hw_runner.measure_front = "
-                f"['{metric}'], which measures the front's members"
-            )
-
-
-def check_bounded(problem: Problem) -> None:
-    """Check that plans can be dropped early, where that is asked for.
-
-    Raises:
-        SettingsError: beginning with the key.
-    """
-    check_measurable(problem)
-    measured = problem.seen_metrics & set(ARTEFACT_METRICS)
-    if problem.options.drop_dominated and (problem.own_metrics or measured or not problem.shares_weights):
-        what = "candidates with weights of their own"
-        if problem.shares_weights:
-            what = ", ".join(sorted(measured)) or "metrics of your own"
-        raise SettingsError(
-            f"search.strategy.setup.drop_dominated: there are no bounds for {what}; allowed: false"
-        )
-    # What is left to see can only raise an accuracy and a loss: in these directions that is no best case.
-    for objective in problem.objectives.each:
-        opposed = {"accuracy": "minimize", "loss": "maximize"}.get(objective.metric)
-        if problem.options.drop_dominated and objective.direction == opposed:
-            raise SettingsError(
-                f"search.strategy.setup.drop_dominated: there are no bounds where {objective.metric} is to "
-                f"be {objective.direction}d; allowed: false"
-            )
-
-
-def check_possible(problem: Problem) -> None:
-    """Check that no bound on a cost excludes every plan on its own.
-
-    Raises:
-        SettingsError: beginning with the key of the bound.
-    """
-    ranges = problem.costs.ranges()
-    for constraint in problem.constraints:
-        low, high = ranges.get(constraint.metric, (-inf, inf))
-        for name, bound, excludes_all in (
-            ("min", constraint.minimum, constraint.minimum is not None and constraint.minimum > high),
-            ("max", constraint.maximum, constraint.maximum is not None and constraint.maximum < low),
-        ):
-            if excludes_all:
-                raise SettingsError(
-                    f"search.strategy.constraints.{constraint.metric}.{name}: found {bound:g}, which no plan "
-                    f"meets: the plans of this space have {low:g} to {high:g}"
-                )
 
 
 def first_samples(data: DataSet, part_name: str, count: int | None) -> Part:
@@ -327,18 +190,18 @@ def users_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
 
 def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
-    model = _deployed(model, problem.data, problem.space_settings)
+    model = deployed(model, problem.data, problem.space_settings)
     program = trace_or_call(model, problem.data.train.inputs[:3], problem.model_name)
     calibration = Calibration(lower(program), *problem.data.train.arguments)
     space = build_space(program.network, problem.space_settings, calibration.fraction, problem.channels)
     return replace(problem, model=model, program=program, space=space)
 
 
-def _deployed(model: nn.Module, data: DataSet, settings: SpaceSettings) -> nn.Module:
+def deployed(model: nn.Module, data: DataSet, settings: SpaceSettings) -> nn.Module:
     """The model with its batch norms as they are deployed."""
     return fold_batch_norm(model, data.train.inputs[:3]) if settings.folds_batch_norm else model
 
 
-def _any_fraction(_layer: str, _operand: str, width: int) -> int:
+def any_fraction(_layer: str, _operand: str, width: int) -> int:
     """Stands in for calibration where only the shape of a space matters."""
     return width // 2

@@ -1,0 +1,153 @@
+"""From the settings file's search space to what may be chosen for which layers."""
+
+from collections.abc import Mapping, Sequence
+
+from narrower.errors import Mistakes
+from narrower.searching.match_layers import SEED
+from narrower.searching.space_settings import (
+    Kind,
+    LayerChoices,
+    OperandChoices,
+    SpaceSettings,
+    WidthChoices,
+)
+from narrower.settings.checks import FAMILIES, KINDS_OF_LAYERS, SCOPES
+from narrower.settings.schema import SPACE_KINDS, LayerConfig, RunSettings, given_keys
+
+DEFAULT = "default"
+# What "name" may hold in each kind of space.
+_NAMES = {
+    "quantize": tuple(FAMILIES),
+    "resize": (*SCOPES, *KINDS_OF_LAYERS, "NA"),
+    "quantize_and_resize": tuple(FAMILIES),
+}
+_STAY = ("input_only", "relu", "NA")  # layers with these names have no width of their own to choose
+_FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.endswith("width"))
+_WIDTH_KEYS = ("channel_multiplier", "parent_block_name", "in_features", "out_features")
+
+
+def space_settings(settings: RunSettings) -> SpaceSettings:
+    """What may be chosen for which layers.
+
+    Raises:
+        SettingsError: beginning with the keys that mean nothing in this kind of space.
+    """
+    space, mistakes = settings.search.search_space, Mistakes()
+    kind = SPACE_KINDS[space.name]
+    if space.setup.uniform and kind == "quantize":
+        mistakes.found.append(
+            "search.search_space.setup.uniform: found true; it is for spaces of widths, "
+            f"not for {space.name!r}"
+        )
+    if space.setup.batch_norm == "fold" and kind != "quantize":
+        mistakes.found.append(
+            "search.search_space.setup.batch_norm: found 'fold'; where widths are searched, candidates keep "
+            "their batch norms; allowed: separate"
+        )
+    layers: dict[str, LayerChoices] = {}
+    for key, seed in space.seed.items():
+        with mistakes.about():
+            layers[key] = _layer_choices(key, seed.config, kind, is_strict=not _is_of_peer(settings))
+    mistakes.check()
+    default = layers.pop(DEFAULT, None)
+    return SpaceSettings(
+        space.setup.by,  # type: ignore[arg-type]
+        tuple(layers.items()),
+        default,
+        kind,
+        space.setup.uniform,
+        space.setup.batch_norm == "fold",
+        _is_of_peer(settings),
+    )
+
+
+def space_notes(settings: RunSettings) -> tuple[str, ...]:
+    """What of the space's settings was passed over."""
+    space = settings.search.search_space
+    kind = SPACE_KINDS[space.name]
+    foreign = [
+        f"{SEED}.{key}.config.{name}"
+        for key, seed in space.seed.items()
+        for name in given_keys(seed.config)
+        if _is_foreign(name, kind)
+    ]
+    inputs = [
+        f"{SEED}.{key}.config.in_features" for key, seed in space.seed.items() if seed.config.in_features
+    ]
+    notes = []
+    if foreign:
+        notes.append(f"without meaning in this kind of space and passed over: {', '.join(foreign)}")
+    if inputs and kind != "quantize":
+        notes.append(
+            "passed over, since the inputs of a layer follow the outputs that it reads: " + ", ".join(inputs)
+        )
+    return tuple(notes)
+
+
+def seed_keys(settings: RunSettings) -> tuple[str, Mapping[str, bool]]:
+    """How layers are named, and which are, with whether they must have operands to quantize."""
+    space = settings.search.search_space
+    is_quantized = SPACE_KINDS[space.name] != "resize"
+    keys = {
+        key: is_quantized and seed.config.name != ("NA",)
+        for key, seed in space.seed.items()
+        if key != DEFAULT
+    }
+    return space.setup.by, keys
+
+
+def _is_of_peer(settings: RunSettings) -> bool:
+    """Whether the space is named as in MASE/chop, where a key that means nothing is passed over."""
+    return "/" in settings.search.search_space.name
+
+
+def _is_foreign(key: str, kind: Kind) -> bool:
+    return (kind == "quantize" and key in _WIDTH_KEYS) or (kind == "resize" and key in _FORMAT_KEYS)
+
+
+def _layer_choices(layer: str, config: LayerConfig, kind: Kind, *, is_strict: bool) -> LayerChoices:
+    where, mistakes = f"{SEED}.{layer}.config", Mistakes()
+    names = config.name or (("output_only",) if kind == "resize" else ())
+    if not names:
+        mistakes.found.append(f"{where}.name: missing; allowed: ['integer'], ['NA'] or both")
+    for name in names:
+        if name not in _NAMES[kind]:
+            mistakes.found.append(
+                f"{where}.name: found {name!r}; allowed in this kind of space: {', '.join(_NAMES[kind])}"
+            )
+    for key in given_keys(config):
+        if is_strict and _is_foreign(key, kind):
+            mistakes.found.append(
+                f"{where}.{key}: means nothing in this kind of space; search_space.name = "
+                "'quantize_and_resize' searches widths and number formats"
+            )
+        if key.endswith("frac_width") and kind == "quantize_and_resize" and "auto" in getattr(config, key):
+            mistakes.found.append(
+                f"{where}.{key}: found 'auto'; resized candidates have weights of their own, and fractions "
+                "that suit one do not suit the next; allowed: whole numbers and 'NA' (half the width)"
+            )
+    if config.channel_multiplier and config.out_features:
+        mistakes.found.append(f"{where}.out_features: channel_multiplier says the widths as well; give one")
+    mistakes.check()
+    families = tuple(dict.fromkeys(FAMILIES.get(name, "NA") for name in names))
+    return LayerChoices(
+        families,
+        OperandChoices(config.data_in_width or (), config.data_in_frac_width),
+        OperandChoices(config.weight_width or (), config.weight_frac_width),
+        OperandChoices(config.bias_width or (), config.bias_frac_width),
+        _width_choices(config, names, kind),
+    )
+
+
+def _width_choices(config: LayerConfig, names: Sequence[str], kind: Kind) -> WidthChoices:
+    """Widths of a layer's outputs; a layer that is resized at its inputs only has none of its own."""
+    if kind == "quantize":
+        return WidthChoices()
+    parents = tuple(name for name in config.parent_block_name or () if name != "NA")
+    stays = [name for name in names if name in _STAY]
+    own, channels = config.channel_multiplier or (), config.out_features or ()
+    if not stays or kind != "resize" or not (own or channels):
+        return WidthChoices(own, parents, channels)
+    if len(stays) == len(names):
+        return WidthChoices((), parents)
+    return WidthChoices(tuple(dict.fromkeys((1.0, *own))), parents, channels)

@@ -1,0 +1,76 @@
+"""Whether a problem can be searched as its settings ask."""
+
+from math import inf
+
+from narrower.errors import Mistakes, SettingsError
+from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.study.problem import Problem
+
+STRATEGY = "search.strategy"
+
+
+def check_possible(problem: Problem) -> None:
+    """Check that no bound on a cost excludes every plan on its own.
+
+    Raises:
+        SettingsError: beginning with the keys of the bounds.
+    """
+    mistakes, ranges = Mistakes(), problem.costs.ranges()
+    for constraint in problem.constraints:
+        low, high = ranges.get(constraint.metric, (-inf, inf))
+        for name, bound, excludes_all in (
+            ("min", constraint.minimum, constraint.minimum is not None and constraint.minimum > high),
+            ("max", constraint.maximum, constraint.maximum is not None and constraint.maximum < low),
+        ):
+            if excludes_all:
+                mistakes.found.append(
+                    f"{STRATEGY}.constraints.{constraint.metric}.{name}: found {bound:g}, which no plan "
+                    f"meets: the plans of this space have {low:g} to {high:g}"
+                )
+    mistakes.check()
+
+
+def check_options(problem: Problem) -> None:
+    """Check that what is to be measured can be, and that plans can be dropped early where that is asked for.
+
+    Raises:
+        SettingsError: beginning with the keys.
+    """
+    mistakes = Mistakes()
+    for check in (_check_measurable, _check_bounded):
+        with mistakes.about():
+            check(problem)
+    mistakes.check()
+
+
+def _check_measurable(problem: Problem) -> None:
+    named = {c.metric: "constraints" for c in problem.constraints}
+    named |= {o.metric: "metrics" for o in problem.objectives.each}
+    mistakes = Mistakes()
+    for metric in ARTEFACT_METRICS:
+        if metric in named and not problem.shares_weights:
+            mistakes.found.append(
+                f"{STRATEGY}.{named[metric]}.{metric}: it is measured on what is exported, and these "
+                f"candidates have weights of their own; allowed: {STRATEGY}.hw_runner.measure_front = "
+                f"['{metric}'], which measures the front's members"
+            )
+    mistakes.check()
+
+
+def _check_bounded(problem: Problem) -> None:
+    if not problem.options.drop_dominated:
+        return
+    where = f"{STRATEGY}.setup.drop_dominated: there are no bounds"
+    measured = problem.seen_metrics & set(ARTEFACT_METRICS)
+    if not problem.shares_weights:
+        raise SettingsError(f"{where} for candidates with weights of their own; allowed: false")
+    if problem.own_metrics or measured:
+        what = ", ".join(sorted(measured)) or "metrics of your own"
+        raise SettingsError(f"{where} for {what}; allowed: false")
+    # What is left to see can only raise an accuracy and a loss: in these directions that is no best case.
+    for objective in problem.objectives.each:
+        opposed = {"accuracy": "minimize", "loss": "maximize"}.get(objective.metric)
+        if objective.direction == opposed:
+            raise SettingsError(
+                f"{where} where {objective.metric} is to be {objective.direction}d; allowed: false"
+            )
