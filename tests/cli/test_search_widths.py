@@ -126,13 +126,7 @@ def _trials(run_narrower: RunNarrower) -> list[dict[str, float]]:
         ('["seq_blocks_4"]', '["seq_blocks_2"]', "the outputs of seq_blocks.4"),
         ("[0.25, 0.5, 1, 4]", "[0, 1]", "allowed: numbers above 0"),
         ("[0.25, 0.5, 1, 4]", "[0.3, 1]", "is 4.8"),
-        ('["input_only"]', '["output_only"]', "the width of seq_blocks.6 cannot change"),
         ('["both"]', '["integer"]', "allowed in this kind of space"),
-        (
-            'name = ["both"]',
-            'name = ["both"]\nweight_width = [8]',
-            "weight_width: means nothing in this kind",
-        ),
         ("graph/quantize/channel_size_modifier", "quantize", "search_space"),
     ],
 )
@@ -141,6 +135,24 @@ def test_mistakes_are_explained(run_narrower: RunNarrower, old: str, new: str, s
     assert code == 2
     assert said in err
     assert "widths.toml:" in err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('["input_only"]', '["output_only"]', "seq_blocks.6"),
+        ('name = ["both"]', 'name = ["both"]\nweight_width = [8]', "weight_width"),
+    ],
+)
+def test_what_files_of_the_peer_may_say_without_effect_is_a_warning(
+    run_narrower: RunNarrower, old: str, new: str, said: str
+) -> None:
+    code, _, err = run_narrower("check", written(PEER, (old, new)))
+    assert code == 0, err
+    assert any(said in line for line in err.splitlines() if "warning" in line), err
+    renamed = ("graph/quantize/channel_size_modifier", "resize")  # our own name: a mistake
+    code, _, err = run_narrower("check", written(PEER, (old, new), renamed))
+    assert (code, said in err) == (2, True), err
 
 
 def test_from_python(jets: DataSet) -> None:

@@ -25,9 +25,11 @@ SHORTER = {
     "latency": ("--limit", "0.1"),
     "compare": ("--seeds", "2", "--trials", "8"),
 }
+# Files that these read are made and read in tests/tasks/test_jsc_files.py and test_cifar.py.
 ELSEWHERE = {
-    "narrower train jsc-toy jsc --data-path jets.h5"
-}  # tests/tasks/test_data_sets.py reads such a file
+    "narrower train jsc-toy jsc --data-path jets.z",
+    "narrower train vgg7 cifar10 --data-path cifar-10-batches-bin",
+}
 
 
 def commands(page: Path) -> list[str]:
