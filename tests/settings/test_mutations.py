@@ -75,7 +75,7 @@ def mutate(table: dict[str, Any], chance: random.Random) -> None:
             holder[key] = chance.choice(VALUES)
 
 
-def _traced_once(trace: Callable[..., Program]) -> Callable[..., Program]:
+def traced_once(trace: Callable[..., Program]) -> Callable[..., Program]:
     """The program of a model by its name and the shape of its samples: all are untrained, of one seed."""
     known: dict[object, Program] = {}
 
@@ -91,7 +91,7 @@ def _traced_once(trace: Callable[..., Program]) -> Callable[..., Program]:
 def check_mutations(count: int, seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     # the estimate of the time is the only slow part and not what is tested here
     monkeypatch.setattr(Evaluator, "evaluate", lambda _self, _plans, **_: [])
-    monkeypatch.setattr(pose, "trace_or_call", _traced_once(pose.trace_or_call))
+    monkeypatch.setattr(pose, "trace_or_call", traced_once(pose.trace_or_call))
     monkeypatch.setattr(pose, "load_data_set", cache(pose.load_data_set))
     monkeypatch.setattr(data, "load_data_set", cache(data.load_data_set))
     chance = random.Random(seed)

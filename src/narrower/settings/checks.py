@@ -9,6 +9,9 @@ from narrower.formats.fixed import FRACTIONS, WIDTHS
 from narrower.settings.not_here import hint
 
 NOTHING: Mapping[str, str] = {}
+LARGEST_SHOWN = 10**60
+LARGEST_NUMBER = 10**300  # larger ones are no floats, or soon are not
+LARGEST_COUNT = 10**9
 LONGEST_NAME = 200  # bytes; file systems take 255, and a number may follow
 FAMILIES = {**SEARCHED, "NA": "NA"}  # number formats by every spelling
 SCOPES = ("output_only", "both", "input_only")  # what of a layer is resized; inputs follow in any case
@@ -18,7 +21,12 @@ LARGEST_MULTIPLIER = 1000
 
 def shown(value: object) -> str:
     """A value as TOML spells it, shortened."""
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    if isinstance(value, int) and abs(value) > LARGEST_SHOWN:
+        return "a number with more than 60 digits"
+    try:
+        text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    except ValueError:  # Python writes no number of thousands of digits, as one in a list may be
+        return "something with a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - one line of a message
 
 
@@ -40,7 +48,8 @@ def number(allowed: str, admits: Callable[[float], bool]) -> Callable[[Any], flo
     """A check for a finite number that ``admits`` accepts."""
 
     def check(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not admits(value):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or abs(value) > LARGEST_NUMBER or not admits(float(value)):
             raise ValueError(f"found {shown(value)}; allowed: {allowed}")
         return float(value)
 

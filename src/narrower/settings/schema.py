@@ -11,7 +11,7 @@ from narrower.searching.space_settings import Kind
 from narrower.settings import checks, not_here
 from narrower.tasks.catalogue import DATA_SETS, canonical_name, model_name
 
-Count = Annotated[int, PlainValidator(checks.whole_number(1))]
+Count = Annotated[int, PlainValidator(checks.whole_number(1, checks.LARGEST_COUNT))]
 SeedNumber = Annotated[int, PlainValidator(checks.whole_number(0, 2**31 - 1))]
 Text = Annotated[str, PlainValidator(checks.text)]
 Switch = Annotated[bool, PlainValidator(checks.yes_or_no)]
@@ -225,7 +225,7 @@ class CandidateTraining(Table):
     """
 
     n_epochs: Count | None = None
-    batch_size: Annotated[int, PlainValidator(checks.whole_number(2))] | None = None
+    batch_size: Annotated[int, PlainValidator(checks.whole_number(2, checks.LARGEST_COUNT))] | None = None
     learning_rate: Positive | None = None
     weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
     importance: Annotated[str, PlainValidator(checks.one_of(("l2", "batch_norm", "taylor")))] = "l2"
@@ -290,7 +290,7 @@ class RunSettings(Table):
     class_order: Annotated[tuple[str, ...], PlainValidator(checks.class_order)] | None = None
     task: Annotated[str, PlainValidator(checks.one_of(("cls",)))] = "cls"
     max_epochs: Count = 10
-    batch_size: Annotated[int, PlainValidator(checks.whole_number(2))] = 256
+    batch_size: Annotated[int, PlainValidator(checks.whole_number(2, checks.LARGEST_COUNT))] = 256
     learning_rate: Positive = 1e-2
     accelerator: Annotated[str, PlainValidator(checks.one_of(ACCELERATORS))] = "cpu"
     project: Annotated[str, PlainValidator(checks.directory_name)] | None = None
