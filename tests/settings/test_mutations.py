@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from narrower.cli.main import run
 from narrower.evaluate.evaluator import Evaluator
 from narrower.graph.program import Program
+from narrower.quality import Quality
 from narrower.study import data, pose
 from tests.settings.test_load import VALID
 
@@ -90,7 +91,7 @@ def traced_once(trace: Callable[..., Program]) -> Callable[..., Program]:
 
 def check_mutations(count: int, seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     # the estimate of the time is the only slow part and not what is tested here
-    monkeypatch.setattr(Evaluator, "evaluate", lambda _self, _plans, **_: [])
+    monkeypatch.setattr(Evaluator, "evaluate", lambda _self, plans, **_: [Quality(1, 2)] * len(plans))
     monkeypatch.setattr(pose, "trace_or_call", traced_once(pose.trace_or_call))
     monkeypatch.setattr(pose, "load_data_set", cache(pose.load_data_set))
     monkeypatch.setattr(data, "load_data_set", cache(data.load_data_set))
