@@ -30,7 +30,7 @@ from narrower.export.deliver import Subject, own_outputs
 from narrower.export.luts import ebops, luts, yosys_luts
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.report.record import read_record
+from narrower.report.read_record import read_record
 from narrower.store.run_directory import RunDirectory
 
 SEARCH = (

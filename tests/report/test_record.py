@@ -3,7 +3,7 @@ from pathlib import Path
 
 from narrower.report.findings import read_findings
 from narrower.report.html import run_page
-from narrower.report.record import read_record
+from narrower.report.read_record import read_record
 from tests.report.made_up_run import write_run
 
 ADDED_LATER = ("layers", "sum_direction", "constraints", "worst_costs")

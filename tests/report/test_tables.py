@@ -3,7 +3,7 @@ from pathlib import Path
 
 from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.markdown import front_markdown
-from narrower.report.record import read_record
+from narrower.report.read_record import read_record
 from tests.report.made_up_run import additive_accuracy, all_widths, bitops, write_run
 
 REASON = 'broke, "badly"\nin two lines'

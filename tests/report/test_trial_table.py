@@ -7,6 +7,7 @@ import pytest
 
 from narrower.errors import RunError
 from narrower.report.findings import read_findings
+from narrower.report.record import RunRecord
 from tests.report.made_up_run import all_widths, bitops, write_run
 
 
@@ -55,9 +56,12 @@ def test_the_reference_of_a_loss_is_that_of_guessing(tmp_path: Path) -> None:
         {"metric": "loss", "direction": "minimize", "scale": 1.0},
         {"metric": "model_size", "direction": "minimize", "scale": 1.0},
     )
-    run = write_run(
-        tmp_path / "run", change=lambda record: replace(record, objectives=objectives, worst_costs=None)
-    )
+
+    def change(record: RunRecord) -> RunRecord:
+        members = tuple(replace(m, metrics={**m.metrics, "loss": 0.5}) for m in record.members)
+        return replace(record, objectives=objectives, worst_costs=None, members=members)
+
+    run = write_run(tmp_path / "run", change=change)
     # of model_size nothing is recorded: the worst trial, 2 layers of 100 weights at 8 bits
     assert read_findings(run).reference == {"loss": log(4), "model_size": 200.0}
 

@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState
 
 from narrower.errors import OutputError
-from narrower.report.record import read_record
+from narrower.report.read_record import read_record
 from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.optuna_study import write_study
 from narrower.store.trials import TrialStore

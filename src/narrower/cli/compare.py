@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import answer, messages, note, print_json, print_table, tell, warn
+from narrower.cli.numbers import MOST
 from narrower.cli.search import say_ignored
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
@@ -20,7 +21,9 @@ Samplers = Annotated[
     str, typer.Option("--samplers", help="Names of 'narrower samplers', separated by commas.")
 ]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Searches of each sampler.")]
-Trials = Annotated[int | None, typer.Option("--trials", min=1, help="Distinct plans of each search.")]
+Trials = Annotated[
+    int | None, typer.Option("--trials", min=1, max=MOST, help="Distinct plans of each search.")
+]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, max=64, help="Processes; the results are the same.")]
 Enumerate = Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrower.cli.console import answer, note, print_json
+from narrower.cli.numbers import MOST
 from narrower.errors import RunError, SettingsError
 from narrower.files import check_output_directory
 from narrower.plan import plan_from_dict
@@ -22,7 +23,7 @@ LEARNED = "learned.json"
 
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 TrialNumber = Annotated[
-    int, typer.Option("--trial", min=0, help="Number of a trial, as 'narrower show' has.")
+    int, typer.Option("--trial", min=0, max=MOST, help="Number of a trial, as 'narrower show' has.")
 ]
 Kind = Annotated[str, typer.Option("--to", help="onnx, qonnx, safetensors or verilog.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Directory; below the run unless given.")]
@@ -31,10 +32,13 @@ Mismatch = Annotated[
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", min=1, help="Fix the batch size (ONNX; QONNX has 1 unless given)."),
+    typer.Option(
+        "--batch-size", min=1, max=MOST, help="Fix the batch size (ONNX; QONNX has 1 unless given)."
+    ),
 ]
 Samples = Annotated[
-    int | None, typer.Option("--samples", min=1000, help="Samples that the artefact is compared on.")
+    int | None,
+    typer.Option("--samples", min=1000, max=MOST, help="Samples that the artefact is compared on."),
 ]
 Small = Annotated[bool, typer.Option("--small", help="Pack weights of 4 bits and less two to a byte (ONNX).")]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest.")]
@@ -119,7 +123,7 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
         found = list(store.trials(wanted))
     problem = given_weights(pose(settings), run.weights)
     check_made_of(problem, run, facts)
-    space = recorded_space(facts)
+    space = recorded_space(facts, run.trials)
     plans = {trial.number: plan_from_dict(space.plan(trial.plan_index)) for trial in found}
     if problem.shares_weights:
         return [Subject(problem.model, problem.model_name, plans[n], problem.data, n) for n in wanted]

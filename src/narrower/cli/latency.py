@@ -8,14 +8,25 @@ import typer
 
 from narrower.cli.console import print_json, print_table, tell, warn
 from narrower.cli.export import run_subjects
+from narrower.cli.numbers import MOST, number_within
 from narrower.cli.show import without_kernel
 from narrower.store.run_directory import RunDirectory
 
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
-Trials = Annotated[list[int] | None, typer.Option("--trial", help="These trials instead of the front.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Samples in one call.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of ONNX Runtime.")]
-Limit = Annotated[float, typer.Option("--limit", min=0.1, help="Seconds for each distinct graph at most.")]
+Trials = Annotated[
+    list[int] | None, typer.Option("--trial", min=0, max=MOST, help="These trials instead of the front.")
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, max=MOST, help="Samples in one call.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, max=1024, help="Threads of ONNX Runtime.")]
+Limit = Annotated[
+    float,
+    typer.Option(
+        "--limit",
+        parser=number_within(0.1, 1e6),
+        metavar="FLOAT",
+        help="Seconds for each distinct graph at most.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

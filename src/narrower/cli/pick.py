@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from narrower.cli.console import note, print_json, print_lines, tell
+from narrower.cli.numbers import number_within
 from narrower.errors import SettingsError
 from narrower.report.pick import Pick, pick_accuracy_drop, pick_knee, pick_within
 from narrower.report.record import RunRecord
@@ -20,7 +21,13 @@ Most = Annotated[
     list[str] | None, typer.Option("--max", help="A limit such as bitops=5000; several may hold.")
 ]
 Drop = Annotated[
-    float | None, typer.Option("--accuracy-drop", help="Accuracy that may be lost; 0.01 is one point.")
+    float | None,
+    typer.Option(
+        "--accuracy-drop",
+        parser=number_within(-1, 1),
+        metavar="FLOAT",
+        help="Accuracy that may be lost; 0.01 is one point.",
+    ),
 ]
 Knee = Annotated[bool, typer.Option("--knee", help="Where the front bends most.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from narrower.cli.console import note, print_json, print_table, warn
+from narrower.cli.numbers import MOST
 from narrower.cli.train import DataPath, Dataset, Json, Model
 from narrower.cost.chop import ChopProfile, chop_profile
 from narrower.cost.profile import Profile
@@ -25,7 +26,9 @@ class Convention(StrEnum):
     chop = "chop"
 
 
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Samples that the buffers hold.")]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", min=1, max=MOST, help="Samples that the buffers hold.")
+]
 Rules = Annotated[Convention, typer.Option("--convention", help="Our definitions, or those of MASE/chop.")]
 Latency = Annotated[bool, typer.Option("--latency", help="Time the float32 model at batch 1 and N.")]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model; they change no cost.")]

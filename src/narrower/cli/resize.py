@@ -8,6 +8,7 @@ import typer
 
 from narrower.cli.console import answer, note, print_json, print_table
 from narrower.cli.groups import DataPath, Dataset, Json, Model, Shape, example_for
+from narrower.cli.numbers import LARGEST_SEED
 from narrower.errors import SettingsError
 from narrower.files import check_output
 
@@ -35,7 +36,7 @@ Init = Annotated[
 ]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
 Output = Annotated[Path, typer.Option("--output", help="Where to write the model (safetensors).")]
-Seed = Annotated[int, typer.Option("--seed", help="Of what is left to chance.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Of what is left to chance.")]
 
 
 def resize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrower.cli.console import messages, note, print_json, tell, warn
+from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.sizes import byte_count
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
@@ -48,8 +49,16 @@ Sampler = Annotated[
         "--sampler", help="A name of 'narrower samplers'; guided with --trials, brute_force without them."
     ),
 ]
-Trials = Annotated[int | None, typer.Option("--trials", help="Distinct plans to evaluate.")]
-Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds after which the search ends.")]
+Trials = Annotated[int | None, typer.Option("--trials", min=1, max=MOST, help="Distinct plans to evaluate.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        parser=number_within(1e-3, 1e9),
+        metavar="FLOAT",
+        help="Seconds after which the search ends.",
+    ),
+]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, max=64, help="Processes; the results are the same.")
 ]
@@ -59,8 +68,12 @@ DropDominated = Annotated[
 CacheMemory = Annotated[
     str, typer.Option("--cache-memory", help="Memory for values that plans share, such as 256MiB.")
 ]
-Samples = Annotated[int | None, typer.Option("--samples", help="Samples of the validation part to score on.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Of everything that is left to chance.")]
+Samples = Annotated[
+    int | None, typer.Option("--samples", min=1, max=MOST, help="Samples of the validation part to score on.")
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Of everything that is left to chance.")
+]
 Project = Annotated[str | None, typer.Option("--project", help="Write below runs/PROJECT.")]
 ClassOrder = Annotated[
     str | None,
@@ -135,7 +148,7 @@ def search(
     cache_bytes = byte_count("--cache-memory", cache_memory)
     run = RunDirectory(resume) if resume else None
     if run is not None:
-        run.require()
+        run.require(run.settings, run.weights)
     if config or run:
         _refuse(context, WITHOUT_A_FILE, "go with --model; a file says it itself")
     if run:
@@ -249,7 +262,7 @@ def _run(
             log.write(f"warning: {warning}")
         with _opened(run, target, problem, loaded) as store:
             record = run_search(
-                problem, target, store, show_progress=search_progress, cache_bytes=cache_bytes
+                problem, target, store, show_progress=search_progress, cache_bytes=cache_bytes, say=warn
             )
         log.write(f"ended: {record.summary.completeness}, {len(record.members)} plans on the front")
     if as_json:

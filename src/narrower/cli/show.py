@@ -1,18 +1,20 @@
 """``narrower show`` and ``narrower runs``: what was found."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from narrower.cli.console import note, print_json, print_lines, print_table, tell
-from narrower.errors import SettingsError
+from narrower.cli.console import note, print_json, print_lines, print_table, tell, warn
+from narrower.errors import RunError, SettingsError
 from narrower.quality import CROSS_ENTROPY
 from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.markdown import front_markdown
 from narrower.report.plan_text import short_plan
-from narrower.report.record import Member, RunRecord, Summary, read_record
+from narrower.report.read_record import read_record
+from narrower.report.record import Member, RunRecord, Summary
 from narrower.report.whole_run import read_whole_run
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
@@ -64,15 +66,7 @@ def show(
 
 def runs(as_json: Json = False) -> None:
     """List the searches below runs/."""
-    rows: list[tuple[str | None, ...]] = []
-    for run in list_runs():
-        if run.front.is_file():
-            record = read_record(run)
-            rows.append(
-                (str(run.path), record.model, record.data_set, record.sampler, record.summary.completeness)
-            )
-        else:
-            rows.append((str(run.path), None, None, None, "not ended: narrower search --resume"))
+    rows = [(str(run.path), *_listed_run(run)) for run in list_runs()]
     columns = ("run", "model", "data set", "sampler", "trials")
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
@@ -80,6 +74,17 @@ def runs(as_json: Json = False) -> None:
         print_table(columns, rows)
     else:
         tell(f"no runs below {RUNS}/")
+
+
+def _listed_run(run: RunDirectory) -> tuple[str | None, ...]:
+    if not os.path.lexists(run.front):
+        return None, None, None, "not ended: narrower search --resume"
+    try:
+        record = read_record(run)
+    except RunError as error:
+        warn(str(error))
+        return None, None, None, "its record cannot be read"
+    return record.model, record.data_set, record.sampler, record.summary.completeness
 
 
 def print_record(record: RunRecord, run: RunDirectory) -> None:

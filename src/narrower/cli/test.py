@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import note, print_json, print_table, warn
+from narrower.cli.numbers import MOST
 from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model
 from narrower.intervals import wilson_interval
 from narrower.quality import CROSS_ENTROPY
@@ -17,7 +18,7 @@ from narrower.tasks.training_record import unfinished_note
 Load = Annotated[
     Path, typer.Option("--load", help="Weights: a Lightning checkpoint, a state dict or safetensors.")
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Samples at a time.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, max=MOST, help="Samples at a time.")]
 
 
 def test(

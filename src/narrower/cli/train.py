@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import messages, note, print_json, print_table, tell, warn
+from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.intervals import wilson_interval
 from narrower.settings.checks import names_between_commas
 from narrower.store.run_directory import RunDirectory, claimed, first_free
@@ -21,14 +22,25 @@ Model = Annotated[
 Dataset = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name of 'narrower datasets', or package.module:function.")
 ]
-Epochs = Annotated[int, typer.Option("--max-epochs", min=1, help="Passes over the training part.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Samples in one step.")]
+Epochs = Annotated[int, typer.Option("--max-epochs", min=1, max=MOST, help="Passes over the training part.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, max=MOST, help="Samples in one step.")]
 LearningRate = Annotated[
-    float, typer.Option("--learning-rate", help="Of Adam at the first step; falls to zero along a cosine.")
+    float,
+    typer.Option(
+        "--learning-rate",
+        parser=number_within(1e-12, 1e6),
+        metavar="FLOAT",
+        help="Of Adam at the first step; falls to zero along a cosine.",
+    ),
 ]
 Seed = Annotated[
     int,
-    typer.Option("--seed", min=0, help="Of the first weights and the order of samples, not of the split."),
+    typer.Option(
+        "--seed",
+        min=0,
+        max=LARGEST_SEED,
+        help="Of the first weights and the order of samples, not of the split.",
+    ),
 ]
 Accelerator = Annotated[str, typer.Option("--accelerator", help="cpu, gpu, mps or auto.")]
 Project = Annotated[

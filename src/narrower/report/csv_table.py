@@ -64,7 +64,7 @@ def trials_csv(run: RunDirectory) -> Iterator[str]:
     """
     run.require()
     with TrialStore.open(run.trials, read_only=True) as store:
-        space = recorded_space(store.facts())
+        space = recorded_space(store.facts(), run.trials)
         columns = [(layer, f.aspect) for f in space.features for layer in f.layers]
         yield _line(
             [

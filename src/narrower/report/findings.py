@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from narrower.report.advice import Advice, advise
 from narrower.report.hypervolume_curve import HypervolumeCurve, hypervolume_curve
-from narrower.report.record import Member, RunRecord, read_record
+from narrower.report.read_record import read_record
+from narrower.report.record import Member, RunRecord
 from narrower.report.sensitivity import Sensitivity, sensitivity
 from narrower.report.trial_table import TrialTable, is_quality, losses, read_trials, reference_values
 from narrower.report.uniform import UniformTrial, uniform_trials

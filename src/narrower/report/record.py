@@ -1,17 +1,18 @@
 """What a search found, as frozen values: the content of ``front.json``."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from narrower.errors import RunError
-from narrower.store.run_directory import RunDirectory
+# For reading a record back: what it does not know is a mistake, and so is what is no number.
+STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
     """What one layer of the float32 network costs, per sample; ``flops`` is None where no rule covers it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     layer: str
     kind: str
@@ -38,6 +39,8 @@ class Member:
     metrics that were to be measured there why they could not be.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
     number: int
     plan_index: int
     plan: dict[str, dict[str, str | float]]
@@ -60,6 +63,8 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Summary:
     """How the search went, in numbers."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     space_size: int
     trials: int
@@ -103,6 +108,8 @@ class RunRecord:
     What records of earlier versions lack is empty or None: not known.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
     model: str
     data_set: str
     classes: int
@@ -125,42 +132,3 @@ class RunRecord:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return asdict(self) | {"completeness": self.summary.completeness}
-
-
-def read_record(run: RunDirectory) -> RunRecord:
-    """Read the record of a finished (or interrupted) search.
-
-    Raises:
-        RunError: there is none, or it cannot be read.
-    """
-    run.require()
-    if not run.front.is_file():
-        raise RunError(
-            f"{run.path}: the search has not ended; resume it: narrower search --resume {run.path}"
-        )
-    try:
-        value = json.loads(run.front.read_text(encoding="utf-8"))
-        value.pop("completeness")
-        members = tuple(
-            Member(
-                **{
-                    **member,
-                    "accuracy_interval": tuple(member["accuracy_interval"]),
-                    "test_interval": member["test_interval"] and tuple(member["test_interval"]),
-                }
-            )
-            for member in value.pop("members")
-        )
-        constraints = value.pop("constraints", None)
-        return RunRecord(
-            members=members,
-            layers=tuple(LayerCost(**layer) for layer in value.pop("layers", ())),
-            constraints=None if constraints is None else tuple(constraints),
-            summary=Summary(**value.pop("summary")),
-            objectives=tuple(value.pop("objectives")),
-            warnings=tuple(value.pop("warnings")),
-            class_names=tuple(names) if (names := value.pop("class_names", None)) else None,
-            **value,
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{run.front}: not the record of a search: {error}") from error

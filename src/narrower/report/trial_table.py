@@ -72,7 +72,7 @@ def read_trials(run: RunDirectory, record: RunRecord) -> TrialTable:
         _without_pauses(np.array(finished, dtype=np.float64)),
         {name: np.array(column, dtype=np.float64) for name, column in columns.items()},
         np.array(admitted, dtype=np.bool_),
-        recorded_space(facts),
+        recorded_space(facts, run.trials),
         facts,
     )
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from narrower.errors import RunError
-from narrower.report.record import Member, RunRecord, read_record
+from narrower.report.read_record import read_record
+from narrower.report.record import Member, RunRecord
 from narrower.searching.recorded_space import RecordedSpace, recorded_space
 from narrower.store.run_directory import RunDirectory
 from narrower.store.run_files import check_files
@@ -24,7 +25,13 @@ def read_whole_run(run: RunDirectory, say: Callable[[str], object]) -> RunRecord
         facts = store.facts()
         for note in check_files(run, facts):
             say(note)
-        space = recorded_space(facts)
+        lacking = [o["metric"] for o in record.objectives if o["metric"] not in store.metrics]
+        if lacking:
+            raise RunError(
+                f"{run.path}: the files do not belong together: {run.front.name} has the objective "
+                f"{lacking[0]}, which {run.trials.name} does not have"
+            )
+        space = recorded_space(facts, run.trials)
         trials = list(store.trials([member.number for member in record.members]))
     for member, trial in zip(record.members, trials, strict=True):
         if (difference := _difference(member, trial, space)) is not None:

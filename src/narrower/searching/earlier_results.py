@@ -1,6 +1,7 @@
 """Results of earlier searches that a new one can take over."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import prod
 from typing import Any
 
 from narrower.errors import NarrowerError
@@ -11,6 +12,7 @@ from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 
 SPACE_FACT = "space slots"
+ROUNDING = 1e-9  # of an accuracy
 
 
 def describe_space(space: Space) -> list[list[dict[str, dict[str, str | float]]]]:
@@ -19,11 +21,15 @@ def describe_space(space: Space) -> list[list[dict[str, dict[str, str | float]]]
 
 
 def earlier_results(
-    runs: Iterable[RunDirectory], conditions: Mapping[str, object], metrics: Iterable[str]
+    runs: Iterable[RunDirectory],
+    conditions: Mapping[str, object],
+    metrics: Iterable[str],
+    say: Callable[[str], object],
 ) -> dict[Plan, Quality]:
     """What runs under the same conditions (facts of the store) measured, by plan.
 
-    Only complete trials with all of the quality ``metrics`` count; a run that cannot be read is passed over.
+    Only complete trials with all of the quality ``metrics`` count; a run that cannot be read is passed over,
+    which ``say`` is told.
     """
     found: dict[Plan, Quality] = {}
     for run in runs:
@@ -31,9 +37,11 @@ def earlier_results(
             with TrialStore.open(run.trials, read_only=True) as store:
                 facts = store.facts()
                 if all(facts.get(name) == value for name, value in conditions.items()):
-                    found.update(_results(store, facts, tuple(metrics)))
-        except NarrowerError:
-            continue
+                    found.update(dict(_results(store, facts, tuple(metrics))))
+        except NarrowerError as error:
+            say(f"an earlier run is passed over: {error}")
+        except (ValueError, KeyError) as error:
+            say(f"an earlier run is passed over: {run.trials}: damaged: {error}")
     return found
 
 
@@ -48,11 +56,15 @@ def _results(
     for trial in store.trials():
         if trial.state != "complete" or any(name not in trial.metrics for name in metrics):
             continue
-        index = trial.plan_index
+        index, correct = trial.plan_index, round(trial.metrics["accuracy"] * samples)
+        if not 0 <= index < prod(map(len, options)):
+            raise ValueError(f"there is no plan {index}")
+        accuracy = trial.metrics["accuracy"]
+        if not (0 <= accuracy <= 1 and abs(correct / samples - accuracy) < ROUNDING):
+            raise ValueError(f"{accuracy} of trial {trial.number} is no share of {samples} samples")
         fragments: list[Fragment] = []
         for slot in reversed(options):
             index, digit = divmod(index, len(slot))
             fragments.append(slot[digit])
         own = tuple((name, trial.metrics[name]) for name in metrics if ":" in name)
-        correct = round(trial.metrics["accuracy"] * samples)
         yield Plan(merged(fragments)), Quality(correct, samples, trial.metrics.get("loss"), own=own)

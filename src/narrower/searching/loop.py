@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from narrower.errors import DivergedError
+from narrower.errors import DivergedError, RunError
 from narrower.evaluate.early import CanMatter
 from narrower.front import Front
 from narrower.plan import Plan
@@ -231,8 +231,12 @@ class Loop:
     def _replay(self, indices: Sequence[int]) -> list[Trial]:
         """The recorded trials of these plans, as far as the record goes."""
         replayed = []
-        for index in indices[: self._recorded_left]:
+        for number, index in enumerate(indices[: self._recorded_left], start=self.tally.trials):
             trial = next(self._recorded)
+            lacks = [o.metric for o in self._objectives.each if o.metric not in trial.metrics]
+            if trial.number != number or (lacks and trial.state == "complete"):
+                what = f"has no {lacks[0]}" if trial.number == number else f"follows trial {number - 1}"
+                raise RunError(f"the run is damaged: its trial {trial.number} {what}")
             if trial.plan_index != index:
                 raise DivergedError(
                     f"trial {trial.number} of the run tried plan {trial.plan_index}, but the sampler now "

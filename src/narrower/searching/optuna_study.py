@@ -60,7 +60,7 @@ def write_study(
     if path.exists():
         raise OutputError(f"{path}: exists already; give the name of a new file")
     facts = store.facts()
-    space, began = recorded_space(facts), _beginning(facts)
+    space, began = recorded_space(facts, store.path), _beginning(facts)
     with _explained(path), replacing(path) as partial:
         _create(partial, name, objectives, space)
         with closing(sqlite3.connect(partial)) as connection, connection:

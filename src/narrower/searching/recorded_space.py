@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from narrower.errors import NarrowerError, RunError
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.text import parse_format
-from narrower.plan import OPERANDS
+from narrower.plan import OPERANDS, plan_from_dict
 from narrower.searching.earlier_results import SPACE_FACT
 
 PlanTables = dict[str, dict[str, str | float]]  # the TOML form of a plan
@@ -60,6 +61,7 @@ class RecordedSpace:
     """For each slot, its options in the TOML form of plans; the last slot varies fastest."""
 
     slots: tuple[tuple[PlanTables, ...], ...]
+    source: str = "the run"  # what recorded it, for messages
 
     @cached_property
     def size(self) -> int:
@@ -67,7 +69,16 @@ class RecordedSpace:
         return prod(len(slot) for slot in self.slots)
 
     def options(self, indices: Sequence[int]) -> OptionArray:
-        """The options [N, slots] of the plans with these numbers."""
+        """The options [N, slots] of the plans with these numbers.
+
+        Raises:
+            RunError: there is no such plan.
+        """
+        for index in indices:
+            if not 0 <= index < self.size:
+                raise RunError(
+                    f"{self.source}: damaged: there is no plan {index}; the space has {self.size:,}"
+                )
         digits = np.empty((len(indices), len(self.slots)), dtype=np.int64)
         kind = np.int64 if self.size < LARGEST_INDEX else object
         rest = np.array(indices, dtype=kind)
@@ -114,22 +125,24 @@ class RecordedSpace:
         return list(found.values())
 
 
-def recorded_space(facts: Mapping[str, object]) -> RecordedSpace:
-    """Read the space from the facts of a store.
+def recorded_space(facts: Mapping[str, object], source: Path | str = "the run") -> RecordedSpace:
+    """Read the space from the facts of a store; ``source`` is its name in messages.
 
     Raises:
         RunError: they do not hold it.
     """
     slots = facts.get(SPACE_FACT)
-    if not isinstance(slots, list) or not slots:
+    if not isinstance(slots, list) or not slots or not all(slots):
         raise RunError(
-            "the run does not say what its plans are; it was written by another version of narrower"
+            f"{source}: does not say what its plans are; it is damaged, or another version wrote it"
         )
     try:
-        space = RecordedSpace(tuple(tuple(slot) for slot in slots))
+        space = RecordedSpace(tuple(tuple(slot) for slot in slots), str(source))
         space.features  # noqa: B018 - read now, so that a strange record shows here
-    except (NarrowerError, AttributeError, TypeError) as error:
-        raise RunError(f"the run's record of its space cannot be read: {error}") from error
+        for option in (option for slot in space.slots for option in slot):
+            plan_from_dict(option)
+    except (NarrowerError, AttributeError, TypeError, ValueError) as error:
+        raise RunError(f"{source}: the record of its space cannot be read: {error}") from error
     return space
 
 

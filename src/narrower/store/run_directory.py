@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -57,16 +57,19 @@ class RunDirectory:
         """The weights of a trial that was trained on its own, with its plan."""
         return self.path / "models" / f"trial-{number}.safetensors"
 
-    def require(self) -> None:
-        """Check that this is the directory of a search.
+    def require(self, *files: Path) -> None:
+        """Check that this is the directory of a search, and that it has these files.
 
         Raises:
-            RunError: it is not.
+            RunError: it is not, or one is missing.
         """
         if not self.path.is_dir():
             raise RunError(f"{self.path}: no such run; 'narrower runs' lists what there is")
         if not self.trials.is_file():
             raise RunError(f"{self.path}: no search was run here (no {self.trials.name})")
+        for file in files:
+            if not file.is_file():
+                raise RunError(f"{file}: missing, or no regular file; without it the search cannot go on")
 
     @contextmanager
     def locked(self) -> Iterator["RunDirectory"]:
@@ -134,7 +137,11 @@ def _numbered(project: str) -> Iterator[RunDirectory]:
 
 def list_runs(parent: Path = RUNS) -> list[RunDirectory]:
     """The searches below a directory, oldest first."""
-    if not parent.is_dir():
-        return []
-    found = [RunDirectory(path) for path in parent.iterdir() if (path / "trials.db").is_file()]
-    return sorted(found, key=lambda run: (run.trials.stat().st_mtime, str(run.path)))
+    found = []
+    with suppress(OSError):  # no such directory, or not for this user
+        for path in parent.iterdir():
+            run = RunDirectory(path)
+            with suppress(OSError):
+                if run.trials.is_file():
+                    found.append((run.trials.stat().st_mtime, str(path), run))
+    return [run for _, _, run in sorted(found, key=lambda entry: entry[:2])]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,8 @@ def check_files(run: RunDirectory, facts: Mapping[str, object]) -> list[str]:
             "whether they belong to its trials is not known"
         )
     for path, recorded in expected.items():
+        if os.path.lexists(path) and not path.is_file():
+            raise RunError(f"{path}: is no regular file")
         if not path.is_file():
             notes.append(f"{path}: the file is missing")
         elif recorded is not None and recorded != (_settings_hash if path == run.settings else file_hash)(

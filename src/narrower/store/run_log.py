@@ -1,10 +1,12 @@
 """What happened in a run, line by line with the time: ``log.txt``."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from narrower.errors import RunError
+from narrower.errors import NarrowerError
+from narrower.files import explaining
 
 
 class RunLog:
@@ -17,14 +19,14 @@ class RunLog:
         """Add one line.
 
         Raises:
-            RunError: it cannot be written.
+            OutputError: it cannot be written.
         """
         line = f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {' '.join(text.split())}\n"
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line)
-        except OSError as error:
-            raise RunError(f"{self._path}: cannot be written: {error.strerror}") from error
+        with explaining(self._path):
+            # Not blocking: a pipe in its place is refused instead of waited for.
+            log = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+            with open(log, "ab", buffering=0) as file:
+                file.write(line.encode("utf-8", errors="backslashreplace"))
 
     def __enter__(self) -> "RunLog":
         return self
@@ -35,5 +37,5 @@ class RunLog:
         if error is not None:
             try:
                 self.write(f"ended with {type(error).__name__}: {error}")
-            except RunError:
+            except NarrowerError:
                 return  # the first error says more

@@ -1,9 +1,10 @@
 """A plan that was tried, as it is stored."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 State = Literal["complete", "failed", "dominated"]
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from narrower.errors import RunError
 from narrower.files import FREE_SOME, is_no_space, replacing
-from narrower.store.trial import State, Trial
+from narrower.store.facts import check_facts
+from narrower.store.trial import STATES, State, Trial
 
 SCHEMA_VERSION = 1
 COMMIT_SECONDS = 0.5  # what finished is on disk well within a second
@@ -32,7 +34,7 @@ class TrialStore:
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, metrics: tuple[str, ...]) -> None:
-        self._path = path
+        self.path = path
         self._connection = connection
         self.metrics = metrics
         self._committed = time.monotonic()
@@ -86,25 +88,34 @@ class TrialStore:
                 connection.execute("PRAGMA journal_mode = WAL")
             found = connection.execute("SELECT value FROM facts WHERE name = 'schema'").fetchone()
             names = connection.execute("SELECT value FROM facts WHERE name = 'metrics'").fetchone()
-        if found is None or json.loads(found[0]) != SCHEMA_VERSION or names is None:
-            raise RunError(f"{path}: written by another version of narrower (schema {found and found[0]})")
-        return cls(path, connection, tuple(json.loads(names[0])))
+            schema = None if found is None else json.loads(found[0])
+            metrics = [] if names is None else json.loads(names[0])
+        if schema != SCHEMA_VERSION or not isinstance(metrics, list) or not all(map(_is_text, metrics)):
+            connection.close()
+            raise RunError(f"{path}: damaged, or written by another version of narrower (schema {schema})")
+        return cls(path, connection, tuple(metrics))
 
     def facts(self) -> dict[str, object]:
-        """What was recorded about the run."""
-        with _explained(self._path):
+        """What was recorded about the run.
+
+        Raises:
+            RunError: it cannot be read, or a fact does not have its form.
+        """
+        with _explained(self.path):
             rows = self._connection.execute("SELECT name, value FROM facts").fetchall()
-        return {name: json.loads(value) for name, value in rows}
+            facts = {name: json.loads(value) for name, value in rows}
+            check_facts(facts)
+        return facts
 
     def set_fact(self, name: str, value: object) -> None:
         """Record or replace one fact, and commit."""
-        with _explained(self._path):
+        with _explained(self.path):
             self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
         self.commit()
 
     def append(self, rows: Sequence[TrialRow]) -> None:
         """Add trials: number, plan index, state, reason, seconds, finished, and a value for each metric."""
-        with _explained(self._path), self._lock:
+        with _explained(self.path), self._lock:
             self._connection.executemany(
                 self._insert,
                 [
@@ -137,7 +148,7 @@ class TrialStore:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        with _explained(self._path), self._lock:
+        with _explained(self.path), self._lock:
             self._connection.commit()
         self._committed = time.monotonic()
 
@@ -146,21 +157,21 @@ class TrialStore:
         query, values = "SELECT COUNT(*) FROM trials", ()
         if state is not None:
             query, values = f"{query} WHERE state = ?", (state,)  # type: ignore[assignment]
-        with _explained(self._path):
+        with _explained(self.path):
             return int(self._connection.execute(query, values).fetchone()[0])
 
     def trials(self, numbers: Sequence[int] | None = None) -> Iterator[Trial]:
         """All trials in order, or those with the given numbers; streamed, so that memory stays bounded."""
         if numbers is None:
-            with _explained(self._path):
+            with _explained(self.path):
                 yield from map(self._trial, self._connection.execute("SELECT * FROM trials ORDER BY number"))
             return
         for number in numbers:
-            with _explained(self._path):
+            with _explained(self.path):
                 row = self._connection.execute("SELECT * FROM trials WHERE number = ?", (number,)).fetchone()
-            if row is None:
-                raise RunError(f"{self._path}: there is no trial {number}")
-            yield self._trial(row)
+                if row is None:
+                    raise RunError(f"{self.path}: there is no trial {number}")
+                yield self._trial(row)
 
     def table(self, metrics: Sequence[str]) -> NDArray[np.float64]:
         """The number and some metrics [N, 1 + M] of the trials that have them all, in order."""
@@ -168,16 +179,31 @@ class TrialStore:
         known = " AND ".join(f"{name} IS NOT NULL" for name in names) or "TRUE"
         query = f"SELECT {', '.join(['number', *names])} FROM trials WHERE {known} ORDER BY number"
         parts = [np.empty((0, 1 + len(names)))]
-        with _explained(self._path):
+        with _explained(self.path):
             rows = self._connection.execute(query)
             while some := rows.fetchmany(ROWS_AT_A_TIME):
                 parts.append(np.array(some, dtype=np.float64))
-        return np.concatenate(parts)
+            return np.concatenate(parts)
 
     def _trial(self, row: tuple[object, ...]) -> Trial:
+        """A row as it was written.
+
+        Raises:
+            ValueError: it has another form.
+        """
         number, index, state, reason, seconds, finished, *values = row
         metrics = {n: v for n, v in zip(self.metrics, values, strict=True) if v is not None}
-        return Trial(number, int(index), state, metrics, reason, seconds, finished)  # type: ignore[arg-type, call-overload]
+        if not (
+            isinstance(number, int)
+            and isinstance(index, int | str)
+            and state in STATES
+            and (reason is None or isinstance(reason, str))
+            and all(
+                isinstance(v, int | float) and isfinite(v) for v in (seconds, finished, *metrics.values())
+            )
+        ):
+            raise ValueError(f"trial {number!r} is no row that a search writes")
+        return Trial(number, int(index), state, metrics, reason, seconds, finished)  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Commit and close."""
@@ -197,6 +223,10 @@ class TrialStore:
                 raise
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _column(metric: str) -> str:
     """The quoted name of a metric's column."""
     return '"metric {}"'.format(metric.replace('"', '""'))
@@ -214,7 +244,7 @@ class _explained:  # noqa: N801 - reads as a phrase: with _explained(path)
     """Turn what SQLite says into words about the file."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def __enter__(self) -> None:
         return None
@@ -222,7 +252,9 @@ class _explained:  # noqa: N801 - reads as a phrase: with _explained(path)
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, ValueError | TypeError | OverflowError | RecursionError):
+            raise RunError(f"{self.path}: damaged: {error}") from error
         if isinstance(error, sqlite3.Error):
             if is_no_space(error):
-                raise RunError(f"{self._path}: {FREE_SOME}: what was committed is safe") from error
-            raise RunError(f"{self._path}: {error}") from error
+                raise RunError(f"{self.path}: {FREE_SOME}: what was committed is safe") from error
+            raise RunError(f"{self.path}: {error}") from error

@@ -17,8 +17,10 @@ from narrower.evaluate.early import EarlyScores, pieces
 from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
 from narrower.evaluate.scores import all_failed
 from narrower.files import write_json, write_text
+from narrower.plan import Plan
 from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.preparation import Preparation
+from narrower.quality import Quality
 from narrower.report.record import RunRecord
 from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
 from narrower.searching.known import Known
@@ -31,7 +33,7 @@ from narrower.store.run_directory import RunDirectory, list_runs
 from narrower.store.run_files import MEMBERS_FACT, WEIGHTS_FACT, file_facts, member_facts
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
-from narrower.study.problem import Problem
+from narrower.study.problem import Problem, Say
 from narrower.study.record import build_record
 from narrower.study.scorer import Scorer
 from narrower.tasks.arguments import arguments_note
@@ -137,10 +139,12 @@ def run_search(
     *,
     show_progress: ShowProgress,
     cache_bytes: int = CACHE_BYTES,
+    say: Say = lambda _text: None,
 ) -> RunRecord:
     """Search until the budget is spent and write the front; Ctrl-C ends it early with what there is.
 
-    Batch size and threads are those of the run's beginning.
+    Batch size and threads are those of the run's beginning. ``say`` is told of earlier runs that cannot be
+    read.
 
     Raises:
         AllTrialsFailedError: no plan could be scored.
@@ -166,7 +170,9 @@ def run_search(
                 ]
                 early = EarlyScores(evaluators[1:])
             scorer = build_scorer(problem, evaluator)
-            loop = _search(problem, run, store, facts, evaluator, scorer, early, show_progress)
+            if problem.preparation.seeds == 1:  # the spread is not taken over
+                scorer.adopt(_earlier(problem, run, batch_size, say))
+            loop = _search(problem, store, facts, scorer, early, show_progress)
             record = build_record(problem, loop, store, evaluator, scorer, run, started)
             lost = sum(each.lost_workers for each in evaluators)
     finally:
@@ -211,22 +217,23 @@ def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int) 
     )
 
 
+def _earlier(problem: Problem, run: RunDirectory, batch_size: int, say: Say) -> dict[Plan, Quality]:
+    """What the runs beside this one measured under the same conditions."""
+    quality = [name for name in problem.seen_metrics if name in ("accuracy", "loss") or ":" in name]
+    others = [other for other in list_runs(run.path.parent) if other.path.resolve() != run.path.resolve()]
+    same = conditions(problem, batch_size, torch.get_num_threads())
+    return earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}, say)
+
+
 def _search(
     problem: Problem,
-    run: RunDirectory,
     store: TrialStore,
     facts: Mapping[str, object],
-    evaluator: Evaluator,
     scorer: Scorer,
     early: EarlyScores | None,
     show_progress: ShowProgress,
 ) -> Loop:
     options = problem.options
-    quality = [name for name in problem.seen_metrics if name in ("accuracy", "loss") or ":" in name]
-    others = [other for other in list_runs(run.path.parent) if other.path.resolve() != run.path.resolve()]
-    same = conditions(problem, evaluator.batch_size, torch.get_num_threads())
-    if problem.preparation.seeds == 1:  # the spread is not taken over
-        scorer.adopt(earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}))
     loss = "loss" in problem.seen_metrics
     together = _proposals(problem, scorer.preparation)
     wanted = problem.wanted_trials
