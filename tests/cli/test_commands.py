@@ -108,6 +108,13 @@ MISTAKES = [
     ((*SEARCH, "--constraint", "bitops<=5000", "--constraint", "bitops <= 4000"), "two bounds with <="),
     ((*SEARCH, "--constraint", "accuracy>=0.5", "--constraint", "accuracy>=0.5"), "two bounds with >="),
     ((*SEARCH, "--constraint", "bitops<=nan"), "'bitops<=nan'"),
+    ((*SEARCH, "--fraction", "9" * 5000), "999"),
+    ((*SEARCH, "--timeout", "nan"), "--timeout"),
+    ((*SEARCH, "--seed", "1e30"), "--seed"),
+    ((*SEARCH, "--samples", "-1"), "--samples"),
+    (("train", "jsc-toy", "jets", "--learning-rate", "nan"), "--learning-rate"),
+    (("train", "jsc-toy", "jets", "--batch-size", "9" * 30), "--batch-size"),
+    (("pick", "runs/none", "--accuracy-drop", "inf"), "--accuracy-drop"),
     (("search", "--model", "jsc-toy", "--dataset", "jets", "--sampler", "tpe"), "n_trials is missing"),
 ]
 

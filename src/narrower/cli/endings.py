@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from narrower.errors import AllTrialsFailedError, NarrowerError
 from narrower.files import FREE_SOME, is_no_space
-from narrower.tasks.own_code import described, own_place
+from narrower.tasks.own_code import described, is_own_file, own_place
 
 DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
 OWN = str(Path(__file__).resolve().parents[1])
@@ -33,6 +33,8 @@ def explanation(error: BaseException) -> tuple[int, str] | None:
         return USER_CAN_MEND, error.format_message()
     if isinstance(error, AllTrialsFailedError):
         return OUR_FAULT, str(error)
+    if (broken := _broken_package(error)) is not None:
+        return USER_CAN_MEND, broken
     if own_place(error) is not None:  # a model, data or metric of the user's own
         return USER_CAN_MEND, described(error)
     if is_no_space(error):
@@ -42,8 +44,7 @@ def explanation(error: BaseException) -> tuple[int, str] | None:
     if isinstance(error, OSError) and error.errno in SURROUNDINGS:
         where = f"{error.filename}: " if error.filename else ""
         return USER_CAN_MEND, f"{where}{error.strerror}"
-    broken = _broken_package(error)
-    return None if broken is None else (USER_CAN_MEND, broken)
+    return None
 
 
 def _broken_package(error: BaseException) -> str | None:
@@ -51,6 +52,8 @@ def _broken_package(error: BaseException) -> str | None:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     own = [position for position, frame in enumerate(frames) if _is_own(frame)]
     after = frames[own[-1] + 1 :] if own else []
+    if after and is_own_file(after[0].f_code.co_filename):
+        return None  # the user's own code was called, and imported something
     imported = [_package(frame) for frame in after if frame.f_code.co_name == "<module>"]
     if isinstance(error, ImportError) and error.name and not error.name.startswith("narrower"):
         imported.append(error.name.partition(".")[0])

@@ -89,7 +89,7 @@ def _validated(tables: dict[str, Any]) -> RunSettings:
 
 
 def _number(text: str) -> int | str:
-    return int(text) if re.fullmatch(r"-?\d+", text.strip()) else text.strip()
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text.strip()) else text.strip()
 
 
 def _objectives(texts: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -1,6 +1,7 @@
 """Trials in an SQLite file: append, read, resume."""
 
 import json
+import shutil
 import sqlite3
 import threading
 import time
@@ -22,6 +23,7 @@ SCHEMA_VERSION = 1
 COMMIT_SECONDS = 0.5  # what finished is on disk well within a second
 LARGEST_SQLITE_INTEGER = 2**63 - 1
 ROWS_AT_A_TIME = 10_000
+LEAST_FREE_BYTES = 2**20  # with less, what fails on a disk fails for want of space
 
 TrialRow = tuple[int, int, State, str | None, float, float, tuple[float | None, ...]]
 
@@ -223,6 +225,10 @@ class TrialStore:
                 raise
 
 
+def _is_nearly_full(directory: Path) -> bool:
+    return shutil.disk_usage(directory).free < LEAST_FREE_BYTES
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -255,6 +261,7 @@ class _explained:  # noqa: N801 - reads as a phrase: with _explained(path)
         if isinstance(error, ValueError | TypeError | OverflowError | RecursionError):
             raise RunError(f"{self.path}: damaged: {error}") from error
         if isinstance(error, sqlite3.Error):
-            if is_no_space(error):
+            # A shared-memory file that cannot grow is an "I/O error".
+            if is_no_space(error) or ("disk I/O" in str(error) and _is_nearly_full(self.path.parent)):
                 raise RunError(f"{self.path}: {FREE_SOME}: what was committed is safe") from error
             raise RunError(f"{self.path}: {error}") from error

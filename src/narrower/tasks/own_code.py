@@ -48,13 +48,13 @@ def described(error: BaseException) -> str:
 
 def own_place(error: BaseException) -> str | None:
     """File, line and text of the user's innermost line; None where the program itself raised."""
-    if isinstance(error, SyntaxError) and error.filename and _is_own(error.filename):
+    if isinstance(error, SyntaxError) and error.filename and is_own_file(error.filename):
         return _place(error.filename, error.lineno)
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         file = frame.f_code.co_filename
         if Path(file).is_relative_to(PACKAGE):
             return None
-        if _is_own(file):
+        if is_own_file(file):
             return _place(file, line)
     return None
 
@@ -77,7 +77,7 @@ def _place(file: str, line: int | None) -> str:
     return f"{_MARK}{file}:{line}: {text})" if text else f"{_MARK}{file}:{line})"
 
 
-def _is_own(file: str) -> bool:
+def is_own_file(file: str) -> bool:
     """Whether a file is neither this package's nor that of an installed one; generated code has no file."""
     path = Path(file)
     if not path.is_file() or path.is_relative_to(PACKAGE):

@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from narrower.errors import NarrowerError, SettingsError, nearest
+from narrower.errors import NarrowerError, OutputError, SettingsError, nearest
+from narrower.files import FREE_SOME, explaining, is_no_space
 from narrower.graph.own_copy import own_copy
 from narrower.quality import CROSS_ENTROPY
 from narrower.tasks.accelerator import accelerators
@@ -85,7 +86,7 @@ def train(
         shutil.rmtree(directory / "logs", ignore_errors=True)
     record.write(directory)
     callbacks: list[Callback] = [checkpoint, _ProgressBar()] if show_progress else [checkpoint]
-    with _quiet_lightning(), _interruptible(), torch.random.fork_rng():
+    with _quiet_lightning(), _interruptible(), _logs_of_threads(directory), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         trainer = _trainer(settings, directory, callbacks)
         try:
@@ -248,6 +249,31 @@ def _interruptible() -> Iterator[None]:
     finally:
         if on_main_thread:
             signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _logs_of_threads(directory: Path) -> Iterator[None]:
+    """Raise here what the thread that writes TensorBoard's log raises for want of space.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    hook, failures = threading.excepthook, list[BaseException]()
+
+    def caught(raised: threading.ExceptHookArgs) -> None:
+        if raised.exc_value is not None and is_no_space(raised.exc_value):
+            failures.append(raised.exc_value)
+        else:
+            hook(raised)
+
+    threading.excepthook = caught
+    try:
+        with explaining(directory):
+            yield
+    finally:
+        threading.excepthook = hook
+    if failures:
+        raise OutputError(f"{directory}: {FREE_SOME}") from failures[0]
 
 
 @contextmanager
