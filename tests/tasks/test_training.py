@@ -1,5 +1,6 @@
 """Training with Lightning: it learns, repeats itself and writes what it says."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from narrower.errors import NarrowerError, SettingsError
+from narrower.tasks.batched_training import train_together
 from narrower.tasks.checkpoints import read_state_dict
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
@@ -55,3 +57,23 @@ def test_a_batch_of_one_sample_is_refused_for_batch_norm(tmp_path: Path, jets: D
     )
     with pytest.raises(SettingsError, match="batch_size"):
         train(build_model("jsc-toy"), small, replace(SETTINGS, batch_size=1), tmp_path, show_progress=False)
+
+
+def test_the_weights_are_those_after_the_last_epoch_alone_and_together(
+    tmp_path: Path, digits: DataSet
+) -> None:
+    """Whatever the samples are that score them: here their classes are exchanged, so that learning is bad."""
+    wrong = replace(digits.validation, targets=9 - digits.validation.targets)
+    turned = replace(digits, validation=wrong, content_hash="")
+    settings = TrainingSettings(max_epochs=3, batch_size=64, learning_rate=1e-3)
+    weights = []
+    for name, data in (("a", digits), ("b", turned)):
+        result = train(build_model("digits-mlp"), data, settings, tmp_path / name, show_progress=False)
+        weights.append(read_state_dict(result.best_checkpoint))
+        held = json.loads((tmp_path / name / "training.json").read_text(encoding="utf-8"))
+        assert (held["ended"], held["kept"]) == (True, "last epoch")
+    torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
+    together = train_together([build_model("digits-mlp")], digits.train, settings).models[0]
+    alone = build_model("digits-mlp").eval()
+    alone.load_state_dict(weights[0])
+    torch.testing.assert_close(together(digits.test.inputs), alone(digits.test.inputs), rtol=0, atol=0.02)

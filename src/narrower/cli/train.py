@@ -72,7 +72,7 @@ def train(
     class_order: ClassOrder = None,
     as_json: Json = False,
 ) -> None:
-    """Train MODEL on DATASET and keep the weights that are best on the validation part.
+    """Train MODEL on DATASET and keep the weights after the last epoch.
 
     Writes checkpoints/best.ckpt and logs for TensorBoard and as CSV to a new directory below runs/.
     """
@@ -107,7 +107,7 @@ def train(
             result = training.train(network, data, settings, run.path, show_progress=messages().is_terminal)
         except KeyboardInterrupt:
             if run.checkpoint.is_file():
-                tell(f"stopped early; the best weights so far: {run.checkpoint}")
+                tell(f"stopped early; the weights so far: {run.checkpoint}")
             raise
     accuracies = {
         "validation": (result.validation_accuracy, len(data.validation)),
@@ -140,7 +140,7 @@ def train(
         for name, (accuracy, count) in accuracies.items()
     ]
     print_table(["part", "samples", "accuracy", "95 % interval"], rows)
-    tell(f"{result.epochs} epochs in {result.seconds:.1f} s; best weights: {result.best_checkpoint}")
+    tell(f"{result.epochs} epochs in {result.seconds:.1f} s; weights: {result.best_checkpoint}")
 
 
 def is_used(run: RunDirectory) -> bool:

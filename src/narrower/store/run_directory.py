@@ -45,7 +45,7 @@ class RunDirectory:
 
     @property
     def checkpoint(self) -> Path:
-        """The weights of the best epoch, where the model was trained for this run."""
+        """The weights after the last epoch, where the model was trained for this run."""
         return self.path / "checkpoints" / "best.ckpt"
 
     @property

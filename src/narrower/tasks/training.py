@@ -43,7 +43,7 @@ EVALUATION_BATCH = 4096
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """Where the best weights lie, and how well they do."""
+    """Where the weights lie, and how well they do."""
 
     best_checkpoint: Path
     validation_accuracy: float
@@ -55,7 +55,10 @@ class TrainingResult:
 def train(
     model: nn.Module, data: DataSet, settings: TrainingSettings, directory: Path, *, show_progress: bool
 ) -> TrainingResult:
-    """Train a copy of ``model``; the weights of its best epoch on the validation part are in the file.
+    """Train a copy of ``model``; the weights after its last epoch are in the file.
+
+    No samples choose an epoch, so that those that score it have not been seen. Candidates that are trained
+    together (``batched_training.py``) follow the same rule.
 
     Writes ``checkpoints/best.ckpt``, ``logs/csv`` and ``logs/tensorboard`` below ``directory``. The same seed
     gives the same weights on the same machine and number of threads.
@@ -73,9 +76,7 @@ def train(
     classifier = _Classifier(own_copy(model).train(), settings, are_log_probabilities)
     checkpoint = ModelCheckpoint(
         directory / "checkpoints",
-        filename="best",
-        monitor="validation_accuracy",
-        mode="max",
+        filename="best",  # of those after each epoch the last: its step is the smallest
         enable_version_counter=False,
     )
     loss = "negative log likelihood" if are_log_probabilities else CROSS_ENTROPY
@@ -115,7 +116,7 @@ def train(
 
 
 def train_weights(model: nn.Module, data: DataSet, settings: TrainingSettings) -> nn.Module:
-    """A trained copy of ``model``, with the weights of its best epoch; nothing is left on disk.
+    """A trained copy of ``model``, with the weights after its last epoch; nothing is left on disk.
 
     Raises:
         NarrowerError: as ``train``.

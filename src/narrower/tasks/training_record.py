@@ -20,6 +20,7 @@ class TrainingRecord:
     data_set: str
     class_names: tuple[str, ...]
     loss: str
+    kept: str = "last epoch"  # which weights: no samples choose an epoch
 
     def write(self, directory: Path) -> None:
         """Write it; the file appears complete or not at all."""
