@@ -2,28 +2,15 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
+from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.graph.trace import trace
 from narrower.tasks.catalogue import MODELS
 from narrower.tasks.datasets import load_data_set
 from narrower.tasks.models import build_model
-
-
-def counted_by_torch(model: nn.Module, sample: Tensor) -> int:
-    """PyTorch counts 2 for each multiply-accumulate; attention only where its products are visible."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
-            model(sample)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
-    assert counter.get_total_flops() % 2 == 0
-    return counter.get_total_flops() // 2
+from tests.flop_counter import counted_by_torch
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
@@ -32,7 +19,7 @@ def test_macs_equal_those_of_the_flop_counter_on_every_shipped_model(name: str) 
     inputs = load_data_set(MODELS[name].data_set).validation.inputs
     cost = NetworkCost(trace(model, inputs[:3], name).network)
     assert cost.macs == counted_by_torch(model, inputs[:1])
-    assert cost.uncounted == ()
+    assert missing(cost) == ()
 
 
 def test_macs_of_a_transformer_encoder_layer() -> None:

@@ -86,10 +86,9 @@ def print_profile(found: Profile | ChopProfile) -> None:
     """Print the table of layers, then the totals."""
     columns = [field.name for field in fields(found.layers[0])]
     totals: dict[str, Any] = {
-        name: value for name, value in asdict(found).items() if name not in ("layers", "uncounted")
+        name: value for name, value in asdict(found).items() if name not in ("layers", "uncounted", "notes")
     }
     rows = [list(asdict(layer).values()) for layer in found.layers]
     print_table(columns, rows, title=f"{totals.pop('model')} at batch size {totals.pop('batch_size')}")
     print_table(list(totals), [list(totals.values())], title="in total")
-    if found.uncounted:
-        warn(f"no rule for {', '.join(found.uncounted)}: their flops are missing from the total")
+    warn(*found.notes)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from narrower.cli.console import answer, note, print_json, print_table
+from narrower.cli.console import answer, note, print_json, print_table, warn
 from narrower.cli.groups import DataPath, Dataset, Json, Model, Shape, example_for
 from narrower.cli.numbers import LARGEST_SEED
 from narrower.errors import SettingsError
@@ -66,6 +66,8 @@ def resize(
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
     check_output(output)
     example, sizes = example_for(model, dataset, shape, data_path)
+    from narrower.cost.missing import missing
+    from narrower.cost.network_cost import NetworkCost
     from narrower.graph.trace import trace
     from narrower.study.resized_files import save_resized
     from narrower.tasks.checkpoints import load_weights
@@ -78,6 +80,7 @@ def resize(
     after = resized(before, example, factors, channels=counts, weights=init.value, seed=seed)
     pictures = [trace(module, example, model).network for module in (before, after)]
     save_resized(after, model, output)
+    warn(*(group.sentence for group in missing(NetworkCost(pictures[-1]))))
     rows = _rows(*pictures)
     if as_json:
         keys = ("layer", "parameters", "parameters_after", "macs", "macs_after")

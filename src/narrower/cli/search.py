@@ -65,6 +65,10 @@ Jobs = Annotated[
 DropDominated = Annotated[
     bool | None, typer.Option("--drop-dominated", help="Drop plans early that can no longer reach the front.")
 ]
+AllowUncounted = Annotated[
+    bool | None,
+    typer.Option("--allow-uncounted", help="Search also where no plan changes more than 1 % of the macs."),
+]
 CacheMemory = Annotated[
     str, typer.Option("--cache-memory", help="Memory for values that plans share, such as 256MiB.")
 ]
@@ -97,6 +101,7 @@ OF_A_NEW_RUN = (
     "trials",
     "timeout",
     "drop_dominated",
+    "allow_uncounted",
     "samples",
     "seed",
     "project",
@@ -124,6 +129,7 @@ def search(
     trials: Trials = None,
     timeout: Timeout = None,
     drop_dominated: DropDominated = None,
+    allow_uncounted: AllowUncounted = None,
     jobs: Jobs = None,
     cache_memory: CacheMemory = "1GiB",
     samples: Samples = None,
@@ -134,8 +140,8 @@ def search(
 ) -> int:
     """Search the plans of a settings file, or of --model and --dataset, and print the front.
 
-    With a file, --data-path, --class-order, --sampler, --trials, --timeout, --drop-dominated, --jobs,
-    --samples, --seed and --project take the place of what it says.
+    With a file, --data-path, --class-order, --sampler, --trials, --timeout, --drop-dominated,
+    --allow-uncounted, --jobs, --samples, --seed and --project take the place of what it says.
 
     Writes a run below runs/. Ctrl-C ends the search and writes the front of what was tried.
     """
@@ -159,6 +165,7 @@ def search(
         "n_trials": trials,
         "timeout": timeout,
         "drop_dominated": drop_dominated,
+        "allow_uncounted": allow_uncounted,
     }
     if file is not None:
         loaded = read_settings(file, data_path)
@@ -228,7 +235,7 @@ def _run(
     with located(file or Path("options")):
         source = None if run else weights_file(loaded.settings, load)  # a run has its weights
         problem = pose(loaded.settings)
-        warn(*problem.notes)
+        _say_what_is_missing(problem, is_new=run is None)
         if source is not None:
             problem = (users_weights if load else named_weights)(problem, source, say=note)
     if jobs is not None:
@@ -301,6 +308,14 @@ def _check_weights(target: RunDirectory) -> None:
 def holds_search(run: RunDirectory) -> bool:
     """Whether the trials of a search lie here already."""
     return run.trials.exists()
+
+
+def _say_what_is_missing(problem: "Problem", *, is_new: bool) -> None:
+    """Warn of what is passed over; a search does not begin where plans reach too little of the network."""
+    from narrower.study.limits import check_counted
+
+    warn(*problem.notes)
+    check_counted(problem.program.network, allowed=problem.options.allow_uncounted or not is_new)
 
 
 def say_ignored(loaded: LoadedSettings) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-from narrower.cost.flops import FREE, POOLING, window
+from narrower.cost.elementwise import FREE, POOLING
+from narrower.cost.flops import window
 from narrower.cost.macs import weight_shape
 from narrower.cost.network_cost import FLOAT_BITS
 from narrower.graph.network import Network, Operator, numel
@@ -40,6 +41,16 @@ class ChopProfile:
     bitops: int
     model_size_bytes: float
     uncounted: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the totals leave out."""
+        if not self.uncounted:
+            return ()
+        return (
+            f"MASE/chop has no rule for {', '.join(self.uncounted)}: their computations and bitops are "
+            "missing from the totals",
+        )
 
 
 def _linear(network: Network, operator: Operator, batch: int) -> int:

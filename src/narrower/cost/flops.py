@@ -2,126 +2,14 @@
 
 from math import prod
 
-from narrower.cost.macs import MACS, macs
+from narrower.cost.elementwise import FREE, PER_INPUT, PER_OUTPUT, POOLING, SCATTERED
+from narrower.cost.macs import MACS, macs, steps
 from narrower.graph.network import Network, Operator, numel
 
-# Operations for each element of the result.
-PER_OUTPUT: dict[str, int] = {
-    "relu": 1,
-    "relu6": 2,
-    "hardtanh": 2,
-    "clamp": 2,
-    "leaky_relu": 2,
-    "add": 1,
-    "sub": 1,
-    "rsub": 1,
-    "mul": 1,
-    "div": 1,
-    "neg": 1,
-    "abs": 1,
-    "exp": 1,
-    "log": 1,
-    "sqrt": 1,
-    "rsqrt": 1,
-    "pow": 1,
-    "maximum": 1,
-    "minimum": 1,
-    "where": 1,
-    "masked_fill": 1,
-    "tanh": 1,
-    "sigmoid": 3,
-    "hardsigmoid": 4,
-    "hardswish": 5,
-    "silu": 4,
-    "elu": 3,
-    "gelu": 5,
-    "batch_norm": 2,  # one multiplication and one addition: mean and variance are constants
-    "softmax": 5,  # maximum, difference, exponential, sum, quotient
-    "_softmax": 5,
-    "log_softmax": 5,
-    "_log_softmax": 5,
-    "layer_norm": 8,  # mean 1, variance 3, difference 1, scaling 1, weight and bias 2
-    "native_layer_norm": 8,
-    "group_norm": 8,
-    "upsample_bilinear2d": 7,
-}
-# Operations for each element that is read.
-PER_INPUT: dict[str, int] = {
-    "mean": 1,
-    "sum": 1,
-    "amax": 1,
-    "amin": 1,
-    "max": 1,
-    "min": 1,
-    "adaptive_avg_pool1d": 1,
-    "adaptive_avg_pool2d": 1,
-    "adaptive_max_pool2d": 1,
-}
-POOLING = frozenset({"max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "max_pool2d_with_indices"})
-# Moves, copies and look-ups.
-FREE = frozenset(
-    {
-        "dropout",
-        "view",
-        "reshape",
-        "flatten",
-        "permute",
-        "transpose",
-        "t",
-        "squeeze",
-        "unsqueeze",
-        "expand",
-        "select",
-        "slice",
-        "cat",
-        "stack",
-        "split",
-        "split_with_sizes",
-        "chunk",
-        "getitem",
-        "clone",
-        "alias",
-        "detach",
-        "contiguous",
-        "pad",
-        "constant_pad_nd",
-        "embedding",
-        "index",
-        "pixel_shuffle",
-        "pixel_unshuffle",
-        "unbind",
-        "unflatten",
-        "_to_copy",
-        "to",
-        "lift_fresh_copy",
-        "arange",
-        "full",
-        "zeros",
-        "ones",
-        "full_like",
-        "zeros_like",
-        "ones_like",
-        "upsample_nearest2d",
-        "movedim",
-        "repeat",
-        "roll",
-        "flip",
-        "index_select",
-        "zero",
-        "_unsafe_view",
-        "tril",
-        "triu",
-        "eq",
-        "ne",
-        "gt",
-        "lt",
-        "ge",
-        "le",
-        "logical_not",
-        "argmax",
-        "channel_shuffle",
-    }
-)
+# Operations for each unit and step of a recurrent layer, beside its matrices and biases, and its gates.
+# LSTM: 4 sums of products, 3 sigmoids, 2 tanh, 4 for the new state and the output. GRU: 3 sums, 2 sigmoids,
+# tanh, 1 product for the reset, 3 for the mean of old and new state.
+PER_HIDDEN = {"lstm": (19, 4), "gru": (14, 3), "rnn_tanh": (2, 1), "rnn_relu": (2, 1)}
 
 
 def flops(network: Network, operator: Operator) -> int | None:
@@ -130,6 +18,8 @@ def flops(network: Network, operator: Operator) -> int | None:
     A multiply-accumulate counts 2, a bias 1 for each element it is added to.
     """
     kind = operator.kind
+    if kind in PER_HIDDEN:
+        return _recurrent(network, operator)
     if kind in MACS:
         has_bias = network.bias_of(operator) is not None
         return 2 * macs(network, operator) + (numel(operator.output_shape) if has_bias else 0)
@@ -141,7 +31,17 @@ def flops(network: Network, operator: Operator) -> int | None:
         return PER_INPUT[kind] * numel(operator.input_shapes[0]) if operator.input_shapes else 0
     if kind in POOLING:
         return numel(operator.output_shape) * window(operator)
+    if kind in SCATTERED:
+        return numel(operator.input_shapes[-1]) if operator.input_shapes else 0
     return None
+
+
+def _recurrent(network: Network, operator: Operator) -> int:
+    biases, gates = operator.attribute("bias_elements"), operator.attribute("gate_elements")
+    assert isinstance(biases, int)
+    assert isinstance(gates, int)
+    operations, gates_of_a_unit = PER_HIDDEN[operator.kind]
+    return 2 * macs(network, operator) + steps(operator) * (biases + gates // gates_of_a_unit * operations)
 
 
 def window(operator: Operator) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from math import prod
 
-from narrower.graph.network import Network, Operator, Shape, numel
+from narrower.graph.network import RECURRENT_KINDS, Network, Operator, Shape, numel
 
 
 def weight_shape(network: Network, operator: Operator) -> tuple[int, ...]:
@@ -31,28 +31,38 @@ def _transposed_convolution(network: Network, operator: Operator) -> int:
 
 
 def _matmul(network: Network, operator: Operator) -> int:
-    if operator.input_shapes:
-        shape: Shape = operator.input_shapes[0]
-        # matmul(weight, x) contracts the last dimension but one of x (the last where x is a vector)
-        is_weight_first = network.weight_of(operator) is not None and _weight_is_first(network, operator)
-        if not is_weight_first:
-            return numel(operator.output_shape) * numel(shape[-1:])
-    return numel(operator.output_shape) * weight_shape(network, operator)[-1]
+    if not operator.input_shapes:  # two parameters
+        return numel(operator.output_shape) * weight_shape(network, operator)[-1]
+    shape: Shape = operator.input_shapes[0]
+    is_second = dict(operator.attributes).get("weight_is_first", False)
+    summed = shape[-2:-1] if is_second and len(shape) > 1 else shape[-1:]
+    return numel(operator.output_shape) * numel(summed)
 
 
-def _weight_is_first(network: Network, operator: Operator) -> bool:
-    # The result of (weight @ x) has the weight's rows as its last dimension but one.
-    rows = weight_shape(network, operator)[0]
-    shape = operator.input_shapes[0]
-    output = operator.output_shape
-    return len(output) > 1 and output[-2] == rows and output[-1:] == shape[-1:] and len(shape) > 1
-
-
-def _attention(_network: Network, operator: Operator) -> int:
+def _attention(network: Network, operator: Operator) -> int:
     """Scores ``q k'`` and their product with ``v``; a mask saves nothing."""
-    query, key, value = operator.input_shapes[:3]
-    pairs = numel(query[:-1]) * numel(key[-2:-1])
+    operands = operator.attribute("operands")
+    assert isinstance(operands, tuple)
+    query, key, value = (
+        network.parameter_by_name[str(operator.attribute(name))].shape
+        if position < 0
+        else operator.input_shapes[position]
+        for name, position in zip(("query", "key", "value"), operands, strict=True)
+    )
+    pairs = numel(operator.output_shape[:-1]) * numel(key[-2:-1])
     return pairs * (numel(query[-1:]) + numel(value[-1:]))
+
+
+def _recurrent(_network: Network, operator: Operator) -> int:
+    """Every step of every sequence multiplies each of the layer's matrices with a vector."""
+    matrices = operator.attribute("matrix_elements")
+    assert isinstance(matrices, int)
+    return steps(operator) * matrices
+
+
+def steps(operator: Operator) -> int:
+    """How many steps a recurrent layer takes for one sample."""
+    return numel(operator.input_shapes[0][:-1])
 
 
 MACS: dict[str, Callable[[Network, Operator], int]] = {
@@ -65,6 +75,7 @@ MACS: dict[str, Callable[[Network, Operator], int]] = {
     "conv_transpose3d": _transposed_convolution,
     "matmul": _matmul,
     "scaled_dot_product_attention": _attention,
+    **dict.fromkeys(RECURRENT_KINDS, _recurrent),
 }
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any, Literal
 
 from narrower.cost.energy import ATTOJOULES, multiply_accumulate_attojoules
 from narrower.cost.flops import flops
 from narrower.cost.macs import macs
 from narrower.formats.float32 import FLOAT32
-from narrower.graph.network import Network, Operator
+from narrower.graph.network import MATRIX, RECURRENT_KINDS, Network, Operator, Parameter
 from narrower.plan import UNCHANGED, LayerPlan, Plan
 
 FLOAT_BITS = 32
@@ -29,12 +30,13 @@ class NetworkCost:
     """Costs of one network, per sample.
 
     macs: multiply-accumulates of all products. flops: 2 for each of them, plus the other operators by the
-    table in ``cost/flops.py``. bitops: macs x weight bits x data bits, 32 where not quantized; for a product
-    of two activations, the bits of both. model_size: bytes of all parameters, each at its own width, shared
-    ones once. average_bitwidth: mean width of the products' weights, weighted by their number; 32 where there
-    is none. memory_density: 32 over that. By the convention of MASE/chop the mean leaves out layers without a
-    number format; where no layer has one it is 32. energy: picojoules of the multiply-accumulates in a 45 nm
-    process, by the table in ``cost/energy.py``, which is extrapolated where widths were not measured.
+    tables in ``cost/elementwise.py``. bitops: macs x weight bits x data bits, 32 where not quantized, as in
+    recurrent layers; for a product of two activations, the bits of both. model_size: bytes of all parameters,
+    each at its own width, shared ones once. average_bitwidth: mean width of the products' weights, weighted
+    by their number; 32 where there is none. memory_density: 32 over that. By the convention of MASE/chop the
+    mean leaves out layers without a number format; where no layer has one it is 32. energy: picojoules of the
+    multiply-accumulates in a 45 nm process, by the table in ``cost/energy.py``, which is extrapolated where
+    widths were not measured.
     """
 
     network: Network
@@ -66,7 +68,7 @@ class NetworkCost:
     @cached_property
     def weight_count(self) -> int:
         """Weights of all products, shared ones once."""
-        return sum(self._weights(layer) for layer in self.network.product_layers)
+        return sum(self._weights(layer) for layer in self.network.multiplying_layers)
 
     @cached_property
     def parameter_count(self) -> int:
@@ -86,15 +88,15 @@ class NetworkCost:
         """The whole numbers that the costs follow from; each is a sum over layers."""
         layers = dict(plan.layers)
         saved = sum(self.layer_saved_bits(layer, chosen) for layer, chosen in layers.items())
-        products = self.network.product_layers
+        multiplying = self.network.multiplying_layers
         return {
-            "bitops": sum(self.layer_bitops(layer, layers.get(layer, UNCHANGED)) for layer in products),
+            "bitops": sum(self.layer_bitops(layer, layers.get(layer, UNCHANGED)) for layer in multiplying),
             "attojoules": sum(
-                self.layer_attojoules(layer, layers.get(layer, UNCHANGED)) for layer in products
+                self.layer_attojoules(layer, layers.get(layer, UNCHANGED)) for layer in multiplying
             ),
             "parameter_bits": self.parameter_count * FLOAT_BITS - saved,
             "weight_bits": sum(
-                self.layer_weight_bits(layer, layers.get(layer, UNCHANGED)) for layer in products
+                self.layer_weight_bits(layer, layers.get(layer, UNCHANGED)) for layer in multiplying
             ),
             "formatted_weights": sum(self._weights(layer) for layer in layers if layers[layer].is_quantized),
             "formatted_bits": sum(
@@ -131,10 +133,9 @@ class NetworkCost:
     def layer_bitops(self, layer: str, plan: LayerPlan) -> int:
         """Bit operations of one layer's products."""
         total = 0
-        for operator in self.network.product_layers.get(layer, ()):
-            is_weighted = self.network.weight_of(operator) is not None
-            other_bits = plan.weight.bits if is_weighted else plan.data.bits
-            total += self.macs_by_operator[operator.name] * plan.data.bits * other_bits
+        for operator in self.network.multiplying_layers.get(layer, ()):
+            widths = (bits or FLOAT_BITS for bits in self.operand_bits(operator, plan))
+            total += self.macs_by_operator[operator.name] * prod(widths)
         return total
 
     def layer_attojoules(self, layer: str, plan: LayerPlan) -> int:
@@ -142,11 +143,13 @@ class NetworkCost:
         return sum(
             self.macs_by_operator[operator.name]
             * multiply_accumulate_attojoules(*self.operand_bits(operator, plan))
-            for operator in self.network.product_layers.get(layer, ())
+            for operator in self.network.multiplying_layers.get(layer, ())
         )
 
     def operand_bits(self, operator: Operator, plan: LayerPlan) -> tuple[int | None, int | None]:
-        """Widths of a product's two operands; None: float32."""
+        """Widths of a product's two operands; None: float32, as in all recurrent layers."""
+        if operator.kind in RECURRENT_KINDS:
+            return None, None
         other = plan.data if self.network.weight_of(operator) is None else plan.weight
         data, second = (None if chosen == FLOAT32 else chosen.bits for chosen in (plan.data, other))
         return data, second
@@ -162,11 +165,15 @@ class NetworkCost:
         )
 
     def _weights(self, layer: str) -> int:
-        return self._operand_count(layer, self.network.weight_of)
+        held = {name for o in self.network.recurrent_layers.get(layer, ()) for name in o.parameters}
+        matrices = [
+            p for p in map(self.network.parameter_by_name.__getitem__, held) if len(p.shape) == MATRIX
+        ]
+        return self._operand_count(layer, self.network.weight_of) + sum(p.numel for p in matrices)
 
     def _biases(self, layer: str) -> int:
         return self._operand_count(layer, self.network.bias_of)
 
-    def _operand_count(self, layer: str, operand: Callable[[Operator], object]) -> int:
+    def _operand_count(self, layer: str, operand: Callable[[Operator], Parameter | None]) -> int:
         found = {operand(operator) for operator in self.network.product_layers.get(layer, ())}
-        return sum(getattr(parameter, "numel", 0) for parameter in found)
+        return sum(parameter.numel for parameter in found if parameter is not None)

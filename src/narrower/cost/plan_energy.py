@@ -27,7 +27,7 @@ def energy(cost: NetworkCost, plan: Plan) -> Energy:
     layers = dict(plan.layers)
     moved_bits = 0
     extrapolated = []
-    for layer, operators in cost.network.product_layers.items():
+    for layer, operators in cost.network.multiplying_layers.items():
         chosen = layers.get(layer, UNCHANGED)
         for operator in operators:
             widths = cost.operand_bits(operator, chosen)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.graph.network import Network, Operator, numel
 from narrower.plan import UNCHANGED, LayerPlan, Plan
@@ -39,6 +40,7 @@ class Profile:
     model_size_bytes: float
     buffers_bytes: float
     uncounted: tuple[str, ...]
+    notes: tuple[str, ...]  # what the totals leave out, and what no plan changes
 
 
 MOVES = frozenset({"getitem", "view", "reshape", "clone", "unsqueeze", "squeeze", "transpose", "permute"})
@@ -65,6 +67,7 @@ def profile(network: Network, batch_size: int = 1, plan: Plan | None = None) -> 
         model_size_bytes=costs["model_size"],
         buffers_bytes=cost.buffer_bytes,
         uncounted=tuple(f"{operator.layer} ({operator.kind})" for operator in cost.uncounted),
+        notes=tuple(group.sentence for group in missing(cost)),
     )
 
 

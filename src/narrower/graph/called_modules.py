@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from narrower.errors import ModelError
@@ -65,7 +66,8 @@ def _called(model: nn.Module, examples: tuple[Tensor, ...], name: str, why: Mode
     ]
     counter = FlopCounterMode(display=False)
     try:
-        with torch.no_grad(), counter:
+        # the counter does not see the products inside attention's other kernels
+        with torch.no_grad(), counter, sdpa_kernel(SDPBackend.MATH):
             output = call_unchanged(module, examples)
     except Exception as error:
         raise why from error
@@ -89,6 +91,7 @@ def _called(model: nn.Module, examples: tuple[Tensor, ...], name: str, why: Mode
         parameters=(),
         input_shapes=(),
         output_shape=_shape(output, len(examples[0])),
+        has_no_products=True,
     )
     network = Network(
         name=name,
@@ -151,6 +154,7 @@ def _record(
             input_shapes=tuple(_shape(x, batch) for x in inputs if isinstance(x, Tensor)),
             output_shape=_shape(output, batch),
             attributes=tuple(attributes),
+            has_no_products=kind not in PRODUCT_MODULES.values(),
         )
     )
 

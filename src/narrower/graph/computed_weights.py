@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from narrower.graph.describe import base_name, first_names, kind_of, parameter_behind, resolve
+from narrower.graph.describe import first_names, kind_of, parameter_behind, resolve
 from narrower.graph.folded_network import ComputedWeight, Folding, folded_network, layer_of
 from narrower.graph.network import PRODUCT_KINDS, Network
 from narrower.graph.program import Program
@@ -28,7 +28,6 @@ WEIGHTED = {
     "conv_transpose2d": (1, 2),
     "conv_transpose3d": (1, 2),
 }
-ADDENDS = {"addmm": 0, "baddbmm": 0}  # products of matrices with a bias: its position
 WITHOUT_WEIGHTS = frozenset({"scaled_dot_product_attention"})
 
 
@@ -125,11 +124,7 @@ def _given(product: fx.Node) -> Iterator[tuple[str, fx.Node]]:
             if position < len(product.args)
         ]
     else:
-        addend = ADDENDS.get(base_name(product))
-        given = [
-            ("bias" if position == addend else "weight", argument)
-            for position, argument in enumerate(product.args)
-        ]
+        given = [("weight", argument) for argument in product.args]
     for operand, arguments in given:
         nodes: list[fx.Node] = []
         fx.map_arg(arguments, nodes.append)

@@ -3,13 +3,25 @@
 import operator as python_operators
 import re
 from collections.abc import Mapping
+from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from narrower.errors import ModelError
 from narrower.graph.folded_network import layer_of
-from narrower.graph.network import PRODUCT_KINDS, Attribute, BatchSize, Network, Operator, Parameter, Shape
+from narrower.graph.network import (
+    MATRIX,
+    PRODUCT_KINDS,
+    RECURRENT_KINDS,
+    Attribute,
+    BatchSize,
+    Network,
+    Operator,
+    Parameter,
+    Shape,
+)
 
 # ATen's name of an operator, without overload, where ours differs.
 KINDS: dict[str, str] = {
@@ -21,8 +33,12 @@ KINDS: dict[str, str] = {
 }
 # Views and copies of a weight: the operand behind them is the weight itself.
 LAYOUT_TARGETS = frozenset(
-    {"t", "transpose", "permute", "view", "reshape", "unsqueeze", "squeeze", "numpy_T"}
+    {
+        *("t", "transpose", "permute", "view", "reshape", "unsqueeze", "squeeze", "numpy_T"),
+        *("clone", "contiguous", "_unsafe_view"),
+    }
 )
+WITHOUT_PRODUCTS = (torch.Tag.pointwise, torch.Tag.reduction)
 _USER_LINE = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
@@ -156,6 +172,7 @@ def _operator(node: fx.Node, held: Mapping[str, str], namer: "_LayerNames") -> O
         output_shape=shape_of(node),
         attributes=attributes,
         source=source_line(node),
+        has_no_products=any(tag in WITHOUT_PRODUCTS for tag in getattr(node.target, "tags", ())),
     )
 
 
@@ -172,13 +189,38 @@ def _attributes(node: fx.Node, held: Mapping[str, str]) -> tuple[tuple[str, Attr
         behind = parameter_behind(value)
         if behind is not None:
             if behind.name in held:
-                key = "weight" if kind_of(node) == "matmul" else argument.name
-                found[key] = held[behind.name]
+                is_matmul = kind_of(node) == "matmul"
+                found["weight" if is_matmul else argument.name] = held[behind.name]
+                if is_matmul and value is node.args[0]:
+                    found["weight_is_first"] = True
         elif isinstance(value, bool | int | float | str):
             found[argument.name] = value
         elif isinstance(value, list | tuple) and all(isinstance(v, int) for v in value):
             found[argument.name] = tuple(value)
+    if kind_of(node) == "scaled_dot_product_attention":
+        found["operands"] = _positions(node, held)
+    if kind_of(node) in RECURRENT_KINDS:
+        found |= _sizes_inside(given)
     return tuple(found.items())
+
+
+def _positions(node: fx.Node, held: Mapping[str, str]) -> tuple[int, ...]:
+    """Where query, key and value are among the inputs, of which one may be several; -1 for a parameter."""
+    behind = {argument: parameter_behind(argument) for argument in node.all_input_nodes}
+    inputs = [a for a in node.all_input_nodes if (found := behind[a]) is None or found.name not in held]
+    return tuple(inputs.index(a) if a in inputs else -1 for a in node.args[:3] if isinstance(a, fx.Node))
+
+
+def _sizes_inside(given: Mapping[str, Any]) -> dict[str, Attribute]:
+    """Elements of a recurrent layer's matrices, biases and gates, over all its layers and directions."""
+    shapes = [tuple(int(size) for size in tensor.meta["val"].shape) for tensor in given["params"]]
+    cells = int(given["num_layers"]) * (2 if given["bidirectional"] else 1)
+    first_of_each = shapes[:: len(shapes) // cells]
+    return {
+        "matrix_elements": sum(prod(shape) for shape in shapes if len(shape) == MATRIX),
+        "bias_elements": sum(prod(shape) for shape in shapes if len(shape) != MATRIX),
+        "gate_elements": sum(rows for rows, _ in first_of_each),
+    }
 
 
 def _module_call(node: fx.Node) -> tuple[str, str, str]:

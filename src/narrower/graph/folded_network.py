@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
-from narrower.graph.network import Network, Operator, Parameter, Shape
+from narrower.graph.network import Attribute, Network, Operator, Parameter, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ def _with_weights(operator: Operator, names: Mapping[str, str], sources: Set[str
         for name, shape in zip(operator.inputs, operator.input_shapes, strict=True)
         if name not in sources
     ]
+    is_first = operator.kind == "matmul" and "weight" in names and operator.inputs[0] in sources
+    added: dict[str, Attribute] = {**names, **({"weight_is_first": True} if is_first else {})}
     weight, bias = ([names[operand]] if operand in names else [] for operand in ("weight", "bias"))
     return replace(
         operator,
@@ -71,7 +73,7 @@ def _with_weights(operator: Operator, names: Mapping[str, str], sources: Set[str
         inputs=tuple(name for name, _ in kept),
         input_shapes=tuple(shape for _, shape in kept),
         parameters=(*weight, *operator.parameters, *bias),
-        attributes=tuple({**dict(operator.attributes), **names}.items()),
+        attributes=tuple({**dict(operator.attributes), **added}.items()),
     )
 
 

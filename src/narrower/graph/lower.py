@@ -12,7 +12,6 @@ from math import prod, sqrt
 import torch
 from torch import Tensor, fx
 
-from narrower.errors import ModelError
 from narrower.graph.describe import base_name, kind_of
 from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
@@ -184,10 +183,6 @@ def _sum_of_halves(graph: fx.Graph, origin: fx.Node, value: fx.Node, dimension: 
 
 def _lower_attention(graph: fx.Graph, node: fx.Node) -> None:
     """``softmax(q k' * scale + mask) v`` as its two products (Vaswani et al. 2017, eq. 1)."""
-    if node.kwargs.get("enable_gqa"):
-        raise ModelError(
-            f"{node.meta['layer']}: attention with grouped queries (enable_gqa) is not supported"
-        )
     arguments = list(node.args) + [None] * (6 - len(node.args))
     query, key, value, mask = arguments[:4]
     is_causal = node.kwargs.get("is_causal", arguments[5])
@@ -200,6 +195,9 @@ def _lower_attention(graph: fx.Graph, node: fx.Node) -> None:
     factor = float(scale) if isinstance(scale, int | float) else 1 / sqrt(head_size)
     layer = node.meta["layer"]
     with graph.inserting_before(node):
+        if node.kwargs.get("enable_gqa"):
+            times = query.meta["val"].shape[-3] // key.meta["val"].shape[-3]
+            key, value = (_repeated_heads(graph, node, heads, times) for heads in (key, value))
         transposed = _call(graph, node, aten.transpose.int, (key, -2, -1), like=None)
         scores = _call(graph, node, aten.matmul.default, (query, transposed), like=None)
         scores.meta["layer"] = layer
@@ -220,6 +218,15 @@ def _lower_attention(graph: fx.Graph, node: fx.Node) -> None:
         result.meta["layer"] = layer
     node.replace_all_uses_with(result)
     graph.erase_node(node)
+
+
+def _repeated_heads(graph: fx.Graph, node: fx.Node, heads: fx.Node, times: int) -> fx.Node:
+    """Each head [..., heads, steps, size] so many times, one after another: a group of queries shares it."""
+    dimensions = heads.meta["val"].dim()
+    sizes = [-1] * (dimensions - 2) + [times, -1, -1]
+    apart = _call(graph, node, aten.unsqueeze.default, (heads, -3), like=None)
+    repeated = _call(graph, node, aten.expand.default, (apart, sizes), like=None)
+    return _call(graph, node, aten.flatten.using_ints, (repeated, -4, -3), like=None)
 
 
 def _call(

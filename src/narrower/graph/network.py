@@ -7,6 +7,9 @@ from math import prod
 Attribute = int | float | bool | str | None | tuple[int, ...]
 
 
+MATRIX = 2  # dimensions
+
+
 @dataclass(frozen=True, slots=True)
 class BatchSize:
     """A dimension whose size is ``multiple`` times the batch size."""
@@ -47,6 +50,7 @@ class Operator:
     an operator without one, the path of the module that called it and the kind (``blocks.0.matmul``).
     ``inputs`` names the tensors it reads (operators or network inputs), ``parameters`` what it reads of the
     model, both in the order of its arguments. ``source`` is the user's line (``model.py:88``) where known.
+    ``has_no_products`` where PyTorch says that it multiplies no matrices.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Operator:
     output_shape: Shape
     attributes: tuple[tuple[str, Attribute], ...] = ()
     source: str | None = None
+    has_no_products: bool = False
 
     def attribute(self, name: str) -> Attribute:
         """One named argument, such as ``groups`` of a convolution."""
@@ -89,19 +94,29 @@ class Network:
     @cached_property
     def layers(self) -> dict[str, tuple[Operator, ...]]:
         """Operators by layer; a layer that is called twice has two."""
-        layers: dict[str, tuple[Operator, ...]] = {}
-        for operator in self.operators:
-            layers[operator.layer] = (*layers.get(operator.layer, ()), operator)
-        return layers
+        return self._layers_of(frozenset(operator.kind for operator in self.operators))
 
     @cached_property
     def product_layers(self) -> dict[str, tuple[Operator, ...]]:
-        """The layers that multiply and accumulate: those whose operands a plan can quantize."""
-        found: dict[str, tuple[Operator, ...]] = {}
+        """The layers that multiply and accumulate, and whose operands a plan can quantize."""
+        return self._layers_of(PRODUCT_KINDS)
+
+    @cached_property
+    def recurrent_layers(self) -> dict[str, tuple[Operator, ...]]:
+        """The layers that multiply and accumulate inside, where no plan reaches."""
+        return self._layers_of(RECURRENT_KINDS)
+
+    @cached_property
+    def multiplying_layers(self) -> dict[str, tuple[Operator, ...]]:
+        """All layers that multiply and accumulate."""
+        return self._layers_of(PRODUCT_KINDS | RECURRENT_KINDS)
+
+    def _layers_of(self, kinds: frozenset[str]) -> dict[str, tuple[Operator, ...]]:
+        found: dict[str, list[Operator]] = {}
         for operator in self.operators:
-            if operator.kind in PRODUCT_KINDS:
-                found[operator.layer] = (*found.get(operator.layer, ()), operator)
-        return found
+            if operator.kind in kinds:
+                found.setdefault(operator.layer, []).append(operator)
+        return {layer: tuple(operators) for layer, operators in found.items()}
 
     def weight_of(self, operator: Operator) -> Parameter | None:
         """The weight of a product; None for a product of two activations."""
@@ -131,3 +146,5 @@ PRODUCT_KINDS = frozenset(
         "scaled_dot_product_attention",
     }
 )
+# Layers that multiply weights with every step of a sequence.
+RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})

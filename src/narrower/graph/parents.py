@@ -1,6 +1,6 @@
 """Which layers compute what a layer reads."""
 
-from narrower.graph.network import PRODUCT_KINDS, Network
+from narrower.graph.network import PRODUCT_KINDS, RECURRENT_KINDS, Network
 
 
 def parents(network: Network, layer: str) -> tuple[str, ...]:
@@ -25,7 +25,7 @@ def _walk(network: Network, layer: str) -> tuple[tuple[str, ...], tuple[str, ...
             continue
         seen.add(name)
         passed.update(dict.fromkeys((operator.layer, operator.module)))
-        if operator.kind in PRODUCT_KINDS:
+        if operator.kind in PRODUCT_KINDS | RECURRENT_KINDS:
             found[operator.layer] = None
         else:
             left.extend(operator.inputs)

@@ -16,6 +16,7 @@ from narrower.errors import ModelError
 from narrower.graph.computed_weights import fold_weights
 from narrower.graph.describe import describe
 from narrower.graph.own_copy import own_copy
+from narrower.graph.products import decompositions, split_fused_products
 from narrower.graph.program import Program
 
 
@@ -23,8 +24,9 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
     """Trace ``model`` in evaluation mode with a batch size that stays open.
 
     ``example`` holds the model's arguments; the first dimension of each is the batch, of at least 2 samples.
-    Dropout is gone, in-place operators have become functional ones, and linear, convolution and attention
-    stay whole. Weights that are computed from parameters are constants.
+    Dropout is gone, in-place operators have become functional ones, products are taken out of larger
+    operators (``graph/products.py``), and linear, convolution, attention and recurrent layers stay whole.
+    Weights that are computed from parameters are constants.
 
     Raises:
         ModelError: the model cannot be traced; the message holds the reason.
@@ -38,7 +40,8 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
         with _whole_attention(), _quietly():
             exported = torch.export.export(
                 frozen, examples, dynamic_shapes=tuple({0: batch} for _ in examples)
-            ).run_decompositions({})
+            )
+            exported = exported.run_decompositions(decompositions(exported.graph))
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise ModelError(f"{type(model).__name__} cannot be traced by torch.export: {reason}") from error
@@ -54,6 +57,7 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
         tensors[node] = exported.constants[constant].detach()
         parameter_names[node] = constant
     graph = _without_bookkeeping(exported)
+    split_fused_products(graph, tensors)
     input_names = tuple(signature.user_inputs)
     program = Program(
         describe(name or type(model).__name__, model, graph, parameter_names, input_names),

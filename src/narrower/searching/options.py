@@ -19,7 +19,8 @@ class SearchOptions:
     ``trials`` counts distinct evaluated plans, None meaning all; ``batch`` is the number of proposals asked
     for at a time, None meaning what suits the sampler; ``jobs`` is the number of processes. With
     ``drop_dominated``, a plan is dropped as soon as it can no longer reach the front. ``measure_front`` names
-    metrics that are measured on the artefacts of the front's members when the search has ended.
+    metrics that are measured on the artefacts of the front's members when the search has ended. Without
+    ``allow_uncounted``, a network is not searched where plans reach too little of its work.
     """
 
     sampler: str = "brute_force"
@@ -31,3 +32,4 @@ class SearchOptions:
     drop_dominated: bool = False
     measure_front: tuple[str, ...] = ()
     latency: LatencyOptions = LatencyOptions()
+    allow_uncounted: bool = False

@@ -157,6 +157,7 @@ def search_options(settings: RunSettings) -> SearchOptions:
         drop_dominated=setup.drop_dominated,
         measure_front=hardware.measure_front or (),
         latency=LatencyOptions(hardware.latency.batch_size, hardware.latency.threads, hardware.latency.limit),
+        allow_uncounted=setup.allow_uncounted,
     )
 
 

@@ -165,6 +165,7 @@ class StrategySetup(Table):
     direction: Direction | None = None
     batch: Count | None = None
     drop_dominated: Switch = False
+    allow_uncounted: Switch = False
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -36,6 +36,7 @@ from narrower.searching.space_settings import (
 )
 from narrower.settings import checks
 from narrower.store.run_directory import RunDirectory
+from narrower.study.limits import check_counted
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, first_samples, with_model
 from narrower.study.search import run_search, start_run
@@ -82,6 +83,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     n_jobs: int = 1,
     batch: int | None = None,
     drop_dominated: bool = False,
+    allow_uncounted: bool = False,
     samples: int | None = None,
     part: Literal["validation", "test", "train"] = "validation",
     seed: int = 0,
@@ -106,9 +108,10 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     "minimize"; ``package.module:function`` is a metric of your own. ``constraints`` map metrics to
     (minimum, maximum). The model is searched with the weights that it has. ``n_jobs`` is the number of
     processes, ``batch`` how many plans a sampler is asked for at a time; with ``drop_dominated``,
-    enumerations drop plans that can no longer reach the front. ``directory`` keeps the run; without one
-    nothing is left behind. Without ``sampler``, every plan is tried, or with ``n_trials`` those that the
-    guided sampler proposes.
+    enumerations drop plans that can no longer reach the front. ``allow_uncounted`` searches
+    also where no plan changes more than 1 % of the multiply-accumulates. ``directory`` keeps the run;
+    without one nothing is left behind. Without ``sampler``, every plan is tried, or with ``n_trials`` those
+    that the guided sampler proposes.
 
     ``measure_front`` names metrics ("latency", "luts", "ebops") that are measured on the artefacts of the
     front's members; as objectives they are measured for every plan. ``class_order`` names the classes in the
@@ -136,6 +139,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         n_jobs,
         drop_dominated,
         tuple(measure_front),
+        allow_uncounted=allow_uncounted,
     )
     for metric in options.measure_front:
         if metric not in ARTEFACT_METRICS:
@@ -144,6 +148,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
     if drop_dominated and options.sampler not in ENUMERATIONS:
         raise SettingsError(f"drop_dominated needs one of the samplers {', '.join(ENUMERATIONS)}")
+    check_counted(problem.program.network, allowed=allow_uncounted, way_out="allow_uncounted=True")
     problem = replace(problem, options=options)
     check_options(problem)
     with _run_directory(directory) as run, run.locked():

@@ -5,9 +5,31 @@ from collections.abc import Iterable
 from torch import nn
 from torch.nn.utils import parametrize
 
+from narrower.cost.missing import LARGEST_SHARE, missing, missing_share, percent
+from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
 from narrower.graph.folded_network import layer_of
+from narrower.graph.network import Network
 from narrower.graph.program import Program
+
+WAY_OUT = "--allow-uncounted, or allow_uncounted = true in [search.strategy.setup]"
+
+
+def check_counted(network: Network, *, allowed: bool, way_out: str = WAY_OUT) -> None:
+    """Check that plans change nearly all products of a network.
+
+    Raises:
+        SettingsError: they do not, and that is not ``allowed``; ``way_out`` says how to allow it.
+    """
+    found = missing(NetworkCost(network))
+    share = missing_share(found)
+    if share <= LARGEST_SHARE or allowed:
+        return
+    amount = percent(share) if all(group.macs is not None for group in found) else "an unknown share"
+    raise SettingsError(
+        f"{amount} of the macs of {network.name} is in layers that no plan changes: "
+        f"{', '.join(group.name for group in found)}; to search all the same: {way_out}"
+    )
 
 
 def check_trainable(model: nn.Module, program: Program, layers: Iterable[str]) -> None:

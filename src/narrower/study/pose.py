@@ -6,6 +6,8 @@ from functools import cached_property
 
 from torch import nn
 
+from narrower.cost.missing import missing
+from narrower.cost.network_cost import NetworkCost
 from narrower.errors import Mistakes, nearest
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
@@ -125,6 +127,7 @@ class _Look:
                 *space_notes(self._settings),
                 *_passed_over(traced.program.network, chosen),
                 *_fixed(self._channels, chosen),
+                *(group.sentence for group in missing(NetworkCost(traced.program.network))),
             ),
         )
 

@@ -45,7 +45,8 @@ class Problem:
     ``model`` is as it was built until it is given its weights, then as plans are applied to it. ``part`` are
     the samples that plans are scored on. ``preparation`` says how plans get their weights. Where widths are
     searched, ``channels`` are the model's groups. ``states_order``: the user said in which order the model
-    gives its classes, and ``data`` number them so. ``notes`` say what of the settings was passed over.
+    gives its classes, and ``data`` number them so. ``notes`` say what of the settings and of the network is
+    passed over.
     """
 
     model_name: str
