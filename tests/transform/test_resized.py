@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.cost.network_cost import NetworkCost
-from narrower.errors import CheckpointError, SettingsError, UnknownNameError
+from narrower.errors import CheckpointError, NarrowerError, SettingsError, UnknownNameError
 from narrower.graph.groups import Channels
 from narrower.graph.trace import trace
 from narrower.study.resized_files import load_resized, save_resized
@@ -285,3 +285,40 @@ def test_kernels_that_are_computed_keep_their_height() -> None:
     model, inputs = Standardised().eval(), torch.randn(3, 3, 6, 6)
     assert {group.width for group in groups(model, inputs) if group.can_change} == {8, 6}
     assert check_every_group(model, inputs) > 0
+
+
+class Gated(nn.Module):
+    """One channel that is multiplied with all others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.gate = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 1, 1)
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x).relu()
+        return self.last((x * self.gate(x).sigmoid()).mean((2, 3)))
+
+
+def one_channel(*after: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1), *after)
+
+
+def test_a_convolution_to_one_channel_is_a_convolution_like_any_other() -> None:
+    model = one_channel(nn.ReLU(), nn.Conv2d(1, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    changed = resize(model.eval(), torch.randn(2, 3, 8, 8), {"2": 2.0})
+    shapes = {name: tuple(tensor.shape) for name, tensor in changed.state_dict().items()}
+    assert (shapes["2.weight"], shapes["2.bias"], shapes["4.weight"]) == ((2, 8, 3, 3), (2,), (4, 2, 3, 3))
+    assert changed(torch.randn(2, 3, 8, 8)).shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("model", "layer", "said"),
+    [
+        (Gated(), "gate", "broadcasts it"),
+        (one_channel(nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)), "2", "a view drops it"),
+    ],
+)
+def test_one_channel_that_is_broadcast_or_dropped_stays_one(model: nn.Module, layer: str, said: str) -> None:
+    with pytest.raises(NarrowerError, match=said):
+        resize(model.eval(), torch.randn(2, 3, 8, 8), {layer: 2.0})

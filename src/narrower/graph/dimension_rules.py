@@ -45,6 +45,7 @@ class Labelling:
         self._names, self._packed, self._kept = parameters, packed, kept
         self._data: set[str] = set()  # what is computed from the model's inputs
         self._channel_dimensions: dict[str, int] = {}  # of kernels: what comes after is height and width
+        self._multiplied: set[str] = set()  # weights whose channels may also be one
         for node in graph.nodes:
             self._visit(node)
 
@@ -105,7 +106,9 @@ class Labelling:
         return self.parameters[name]
 
     def _own_labels(self, name: str, position: int, size: int) -> np.ndarray | None:
-        if size == 1 or position >= self._channel_dimensions.get(name, position + 1):
+        if size == 1 and name not in self._multiplied:  # it is there to be broadcast
+            return None
+        if position >= self._channel_dimensions.get(name, position + 1):
             return None
         self._own.add((name, position))
         if position == 0 and name in self._packed:
@@ -152,6 +155,11 @@ class Labelling:
                 position = int(node.args[1][position]) % len(self.of(node))  # type: ignore[index, arg-type]
             node = source
         return self._names[node.name], position
+
+    def is_multiplied(self, node: Any) -> None:
+        """A weight whose dimensions are outputs and inputs, even where there is one of them."""
+        if node.name in self._names:
+            self._multiplied.add(self._names[node.name])
 
     def is_kernel(self, node: Any) -> None:
         """Only the first two dimensions of a parameter are channels."""
@@ -206,10 +214,13 @@ class Labelling:
         result: list[Dimension] = []
         for position in range(-rank, 0):
             found: Dimension | None = None
-            for operand in operands:
-                if len(operand) < -position or size_of(operand[position]) == 1:
+            present = [operand[position] for operand in operands if len(operand) >= -position]
+            single = [own for own in present if size_of(own) == 1]
+            for own in single if len(single) < len(present) else ():
+                self.merger.fix(own, f"{base_name(node)}{where(node)} broadcasts it")
+            for own in present:
+                if size_of(own) == 1 and (len(single) < len(present) or not is_labelled(own)):
                     continue
-                own = operand[position]
                 reason = f"{base_name(node)}{where(node)} adds what has a fixed size"
                 found = own if found is None else self.merger.unite(found, own, reason)
             result.append(found if found is not None else (Factor(1),))
@@ -266,6 +277,7 @@ def _elementwise(labelling: Labelling, node: fx.Node) -> Dimensions:
 def _linear(labelling: Labelling, node: fx.Node) -> Dimensions:
     x, weight, bias = node.args[0], node.args[1], _argument(node, 2, "bias")
     values = labelling.of(x)
+    labelling.is_multiplied(weight)
     labelling.bind(weight, 1, values[-1])
     labelling.consume(weight, 1)
     labelling.produce(weight, 0)
@@ -281,6 +293,8 @@ def _convolution(labelling: Labelling, node: fx.Node) -> Dimensions:
     transposed = base.startswith("conv_transpose") or (base == "convolution" and bool(node.args[6]))
     groups = {"convolution": (8, "groups")}.get(base, (6, "groups"))
     count = int(_argument(node, *groups, 1) or 1)
+    if count == 1:
+        labelling.is_multiplied(weight)
     labelling.is_kernel(weight)
     values, sizes = labelling.of(x), sizes_of(node)
     own, other = (1, 0) if transposed else (0, 1)

@@ -123,7 +123,13 @@ def regrouped(
     Raises:
         ModelError: the sizes do not divide each other.
     """
-    factors = [factor for dimension in dimensions for factor in dimension if factor.size != 1]
+    factors = []
+    for dimension in dimensions:
+        for factor in dimension:
+            if factor.size == 1:
+                merger.fix((factor,), "a view drops it, as it is one channel")
+            else:
+                factors.append(factor)
     result: list[Dimension] = []
     cuts: set[int] = set()
     for position, size in enumerate(sizes):
