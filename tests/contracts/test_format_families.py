@@ -18,6 +18,8 @@ from narrower.export.formats.catalogue import EXPRESSIONS, refusal
 from narrower.export.formats.expression import ARTEFACTS, Artefact, Expression
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.onnx_model import to_onnx
+from narrower.export.qdq_rounding import QdqRounding
+from narrower.export.rounding import Form
 from narrower.formats.catalogue import FAMILIES
 from narrower.formats.family import Family
 from narrower.formats.fields import FieldKind, Switch, Whole, Word
@@ -36,6 +38,7 @@ FAMILY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.n
 GRIDDED = [family for family in FAMILIES if parse_format(next(iter(family.examples))).grid is not None]
 ON_A_GRID = pytest.mark.parametrize("family", GRIDDED, ids=lambda family: family.name)
 SEEDS = st.integers(0, 2**31)
+FORMS: tuple[Form, ...] = ("container", "bytes", "float32")
 
 
 def _values(kind: FieldKind) -> st.SearchStrategy[Any]:
@@ -69,6 +72,10 @@ def _numbers(number_format: NumberFormat, seed: int) -> Tensor:
     found = torch.cat([fine, coarse, whole, torch.tensor([-1e30, 1e30])])
     has_room = grid is None or grid.largest <= EXACT_INTEGER  # float32 rounds the ends of wider ranges
     return found.to(torch.float32 if has_room else torch.float64).sort().values
+
+
+def _wraps(number_format: NumberFormat) -> bool:
+    return getattr(number_format, "overflow", "saturate") == "wrap"
 
 
 @FAMILY
@@ -120,6 +127,7 @@ def test_rounding_twice_is_rounding_once(family: Family, data: st.DataObject, se
 @given(data=st.data(), seed=SEEDS)
 def test_larger_numbers_stay_larger_or_equal(family: Family, data: st.DataObject, seed: int) -> None:
     number_format = _drawn(data, family)
+    assume(not _wraps(number_format))
     assert (quantize(_numbers(number_format, seed), number_format).diff() >= 0).all()
 
 
@@ -137,7 +145,8 @@ def test_values_lie_on_the_grid_and_saturate_at_its_ends(
     assert torch.equal(steps, steps.round())
     assert grid.low <= float(steps.min())
     assert float(steps.max()) <= grid.high
-    assert (float(steps[0]), float(steps[-1])) == grid.limits
+    if not _wraps(number_format):
+        assert (float(steps[0]), float(steps[-1])) == grid.limits
     out = torch.empty_like(x)
     quantize_to_steps(x, number_format, out)
     assert torch.equal(out.double(), steps)
@@ -168,9 +177,37 @@ def test_the_gradient_is_one_near_the_values_and_zero_far_outside(
     assert set(x.grad.tolist()) <= {0.0, 1.0}
     assert (x.grad[quantized == x] == 1).all()
     grid = number_format.grid
-    if grid is not None:
+    if grid is not None and not _wraps(number_format):
         outside = (x > (grid.high + 1) * grid.step) | (x < (grid.low - 1) * grid.step)
         assert (x.grad[outside] == 0).all()
+
+
+@FAMILY
+@settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(data=st.data(), seed=SEEDS)
+def test_formats_whose_range_is_symmetric_are_odd(family: Family, data: st.DataObject, seed: int) -> None:
+    number_format = _drawn(data, family)
+    grid = number_format.grid
+    assume(grid is None or grid.low == -grid.high)
+    assume(getattr(number_format, "rounding", "half_even") == "half_even")
+    x = _numbers(number_format, seed)
+    assert torch.equal(quantize(-x, number_format), -quantize(x, number_format))
+
+
+@FAMILY
+@settings(deadline=None, max_examples=25)
+@given(data=st.data(), seed=SEEDS)
+def test_onnx_runtime_rounds_alike(family: Family, data: st.DataObject, seed: int) -> None:
+    number_format = _drawn(data, family)
+    assume(refusal(number_format, "onnx") is None)
+    x = _numbers(number_format, seed).float()
+    for form in FORMS:
+        builder = OnnxBuilder()
+        output = QdqRounding(builder).data("x", number_format, form)
+        model = builder.finish("one", [("x", [len(x)])], [(output, "y", [len(x)])], [("", 21)], 10)
+        session = onnxruntime.InferenceSession(model.SerializeToString())
+        (found,) = session.run(None, {"x": x.numpy()})
+        assert torch.equal(torch.from_numpy(found), quantize(x, number_format))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from narrower.evaluate.chain import find_chain
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
 from narrower.evaluate.steps import compile_steps
-from narrower.formats.fixed import FixedPoint
+from narrower.formats.fixed import OVERFLOWS, ROUNDINGS, FixedPoint
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
 from narrower.graph.lower import lower
@@ -26,19 +26,27 @@ from narrower.quantizers.quantize import quantize
 from narrower.tasks.datasets import DataSet, Part
 from tests import zoo
 
-FORMATS: tuple[NumberFormat, ...] = (
+PLAIN: tuple[NumberFormat, ...] = (
     FLOAT32,
     FixedPoint(2, 1),
     FixedPoint(4, 2),
     FixedPoint(8, 4),
     FixedPoint(8, 6),
 )
+FORMATS = (
+    *PLAIN,
+    FixedPoint(5, 3, rounding="half_up"),
+    FixedPoint(6, 4, rounding="floor", overflow="wrap"),
+    FixedPoint(3, 1, signed=False, overflow="saturate_symmetric"),
+)
 
 
-def random_plans(network: Network, count: int, seed: int) -> list[Plan]:
+def random_plans(
+    network: Network, count: int, seed: int, formats: tuple[NumberFormat, ...] = FORMATS
+) -> list[Plan]:
     chance = random.Random(seed)
     return [
-        Plan.of({layer: LayerPlan(*chance.choices(FORMATS, k=3)) for layer in network.product_layers})
+        Plan.of({layer: LayerPlan(*chance.choices(formats, k=3)) for layer in network.product_layers})
         for _ in range(count)
     ]
 
@@ -122,7 +130,9 @@ def test_chains_of_fixed_point_layers_equal_the_naive_way(seed: int) -> None:
 
     def operand() -> NumberFormat:
         width = chance.choice([1, 2, 3, 4, 8, 11, 16])  # sums of the widest are not exact
-        return FixedPoint(width, chance.randint(-2, width + 2))
+        signed, rounding = chance.random() < 0.8, chance.choice(ROUNDINGS.words)
+        overflow = chance.choice(OVERFLOWS.words if width > 1 else ("saturate", "wrap"))
+        return FixedPoint(width, chance.randint(-2, width + 2), signed, rounding, overflow)
 
     choices = {
         layer: [LayerPlan(operand(), operand(), chance.choice([operand(), FLOAT32])) for _ in range(4)]
@@ -205,7 +215,7 @@ def test_accuracy_equals_that_of_a_fake_quantized_module(
 ) -> None:
     """But for the rare sample where the last bit of batch norm tips a quantizer."""
     part = jets.validation.first(2000)
-    plans = random_plans(jsc_toy_lowered.network, 30, seed=3)
+    plans = random_plans(jsc_toy_lowered.network, 30, seed=3, formats=PLAIN)
     evaluator = Evaluator(jsc_toy_lowered, part)
     for plan, quality in zip(plans, evaluator.evaluate(plans), strict=True):
         module = copy.deepcopy(jsc_toy)
@@ -244,7 +254,7 @@ def test_outputs_that_are_not_numbers_are_a_failure(jsc_toy: nn.Module, jets: Da
 
 def test_the_quantizer_of_the_engine_is_the_public_one() -> None:
     x = torch.randn(1000)
-    for number_format in FORMATS:
+    for number_format in PLAIN:
         assert torch.equal(FakeQuantizedLinear.rounded(x, number_format), quantize(x, number_format))
 
 

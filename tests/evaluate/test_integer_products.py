@@ -12,7 +12,7 @@ from narrower.evaluate.integer_products import IntegerProducts, Operands, Window
 from narrower.evaluate.provenance import Provenance
 from narrower.evaluate.steps import Steps, compile_steps
 from narrower.evaluate.value_cache import ValueCache
-from narrower.formats.fixed import FixedPoint
+from narrower.formats.fixed import ROUNDINGS, FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.quantizers.quantize import quantize
@@ -31,7 +31,7 @@ def rounded(chance: random.Random, number_format: FixedPoint, *shape: int) -> Te
 def byte_format(chance: random.Random) -> FixedPoint:
     signed = chance.random() < 0.7
     width = chance.randint(1, 8 if signed else 7)
-    return FixedPoint(width, chance.randint(-3, width + 3), signed)
+    return FixedPoint(width, chance.randint(-3, width + 3), signed, chance.choice(ROUNDINGS.words))
 
 
 @needs_bytes

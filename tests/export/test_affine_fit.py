@@ -29,6 +29,14 @@ def test_a_few_steps_off_the_line_are_corrected() -> None:
     np.testing.assert_array_equal(found(a), wanted)
 
 
+def test_a_step_from_one_end_of_the_range_to_the_other_is_met() -> None:
+    a = np.arange(-5, 6)
+    wanted = np.clip(256 * a, -128, 127)
+    found = fit_affine(a, wanted, -128, 127)
+    assert found is not None
+    np.testing.assert_array_equal(found(a), wanted)
+
+
 def test_a_constant_takes_no_arithmetic() -> None:
     assert fit_affine(np.arange(9), np.full(9, 3), 0, 7) == AffineSteps(0, 3, 0, None, None)
 

@@ -11,6 +11,7 @@ from narrower.cli.search import say_ignored
 from narrower.cli.train import DataPath
 from narrower.settings.from_options import with_options
 from narrower.settings.load import located
+from narrower.settings.logic_rounding import with_rounding
 from narrower.settings.schema import RunSettings
 from narrower.study.read import read_settings
 
@@ -35,7 +36,7 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
     from narrower.study.preview import preview
     from narrower.study.problem import named_weights, users_weights
 
-    loaded = on_this_machine(loaded)
+    loaded = on_this_machine(with_rounding(loaded))
     with located(config):
         source, left_out = present_weights(loaded, load)
         problem = pose(loaded.settings, absent=warn)

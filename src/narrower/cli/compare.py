@@ -15,6 +15,7 @@ from narrower.searching.samplers.catalogue import canonical_sampler
 from narrower.settings.from_options import with_options
 from narrower.settings.load import located
 from narrower.study.read import read_settings
+from narrower.settings.logic_rounding import with_rounding
 
 Config = Annotated[Path, typer.Option("--config", help="The search to compare samplers on (TOML).")]
 Samplers = Annotated[
@@ -72,7 +73,7 @@ def compare(
     from narrower.study.pose import pose
     from narrower.study.problem import named_weights, users_weights
 
-    loaded = on_this_machine(loaded)
+    loaded = on_this_machine(with_rounding(loaded))
     say_ignored(loaded)
 
     def is_taken(run: RunDirectory) -> bool:

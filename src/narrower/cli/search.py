@@ -17,6 +17,7 @@ from narrower.settings.checks import names_between_commas
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options, with_options
 from narrower.settings.load import LoadedSettings, located
+from narrower.settings.logic_rounding import with_rounding
 from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.run_log import RunLog
@@ -39,6 +40,10 @@ DataWidths = Annotated[str, typer.Option("--data-widths", help="Widths of data, 
 WeightWidths = Annotated[str, typer.Option("--weight-widths", help="Widths of weights.")]
 BiasWidths = Annotated[str, typer.Option("--bias-widths", help="Widths of biases.")]
 Fractions = Annotated[str, typer.Option("--fraction", help="Fraction width: NA (half), auto or a number.")]
+Rounding = Annotated[
+    str | None,
+    typer.Option("--rounding", help="half_even, half_up or floor; half_up where luts are counted."),
+]
 ObjectiveNames = Annotated[
     list[str] | None, typer.Option("--objective", help="A metric to improve; give it several times.")
 ]
@@ -92,6 +97,7 @@ WITHOUT_A_FILE = (
     "weight_widths",
     "bias_widths",
     "fraction",
+    "rounding",
     "objective",
     "constraint",
 )
@@ -123,6 +129,7 @@ def search(
     weight_widths: WeightWidths = "2,4,8",
     bias_widths: BiasWidths = "8",
     fraction: Fractions = "NA",
+    rounding: Rounding = None,
     objective: ObjectiveNames = None,
     constraint: Bounds = None,
     sampler: Sampler = None,
@@ -187,6 +194,7 @@ def search(
                 "bias": bias_widths.split(","),
             },
             fractions=fraction,
+            rounding=rounding,
             objectives=objective or ["accuracy", "bitops"],
             bounds=constraint or [],
             setup=setup | {"sampler": sampler or default_sampler(trials)},
@@ -230,7 +238,7 @@ def _run(
     from narrower.study.record import unseen_widths
     from narrower.study.search import run_search
 
-    loaded = on_this_machine(loaded)
+    loaded = on_this_machine(loaded if run else with_rounding(loaded))
     say_ignored(loaded)
     with located(file or Path("options")):
         source = None if run else weights_file(loaded.settings, load)  # a run has its weights

@@ -20,20 +20,23 @@ LARGEST_SAMPLE = 2**20  # values of one operand that are looked at
 class Calibration:
     """Fraction widths with the least squared error, on the float model's own weights and activations."""
 
-    def __init__(self, program: Program, *inputs: Tensor) -> None:
+    def __init__(self, program: Program, *inputs: Tensor, rounding: str = "half_even") -> None:
         """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which 1,024 are used."""
         self._values = _operands(program, [argument[:CALIBRATION_SAMPLES] for argument in inputs])
+        self._rounding = rounding
         self._fractions: dict[tuple[str, str, int], int] = {}
 
     def fraction(self, layer: str, operand: str, width: int) -> int:
         """The fraction width for one operand; of equally good ones the smallest."""
         key = (layer, operand, width)
         if key not in self._fractions:
-            self._fractions[key] = best_fraction(self._values.get((layer, operand), ()), width)
+            self._fractions[key] = best_fraction(
+                self._values.get((layer, operand), ()), width, self._rounding
+            )
         return self._fractions[key]
 
 
-def best_fraction(values: Sequence[Tensor], width: int) -> int:
+def best_fraction(values: Sequence[Tensor], width: int, rounding: str = "half_even") -> int:
     """The fraction width at which signed fixed point loses least (sum of squared errors)."""
     flat = torch.cat([value.flatten() for value in values]) if values else torch.zeros(1)
     flat = flat[:: max(1, -(-len(flat) // LARGEST_SAMPLE))].double()
@@ -43,7 +46,8 @@ def best_fraction(values: Sequence[Tensor], width: int) -> int:
     # At this fraction nothing saturates; more fraction bits trade range for resolution.
     unsaturated = width - 1 - torch.frexp(torch.tensor(largest)).exponent.item()
     candidates = [int(unsaturated) + extra for extra in range(-1, width + 2)]
-    errors = [float((quantize(flat, FixedPoint(width, f)) - flat).square().sum()) for f in candidates]
+    formats = [FixedPoint(width, fraction, rounding=rounding) for fraction in candidates]
+    errors = [float((quantize(flat, number_format) - flat).square().sum()) for number_format in formats]
     return candidates[min(range(len(errors)), key=errors.__getitem__)]
 
 

@@ -108,7 +108,7 @@ class _Bounds:
 
     def slopes(self) -> tuple[float, tuple[float, float] | None]:
         """The slope with the most room, and the range of slopes that leave any."""
-        reach = 2.0 * float(max(self._most.max(), -self._least.min())) + 2
+        reach = 2.0 * float(max(np.abs(self._most).max(), np.abs(self._least).max())) + 2
         low, high = -reach, reach
         for _ in range(SEARCH_STEPS):  # ternary search: the room is concave in the slope
             third = (high - low) / 3

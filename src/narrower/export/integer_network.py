@@ -97,9 +97,10 @@ class Chain:
         if base_name(node) != "linear":
             raise ExportError(f"{layer}: a {base_name(node)} operator; logic is built for linear layers")
         chosen = self._plan.layer(layer)
-        for operand in ("data", "weight"):
-            if reason := refusal(getattr(chosen, operand), "verilog"):
-                raise ExportError(f"{layer}: its {operand} is {reason}")
+        if chosen.weight.grid is None:
+            raise ExportError(f"{layer}: its weight is {chosen.weight.text}; logic needs whole steps")
+        if reason := refusal(chosen.data, "verilog"):
+            raise ExportError(f"{layer}: its data is {reason}")
 
     def data_format(self, index: int) -> NumberFormat:
         """The format of a product's data."""
@@ -199,8 +200,8 @@ def _stage(
         fitted = fit_affine(accumulators[used, channel], wanted[used, channel], *bounds)
         if fitted is None:
             raise ExportError(
-                f"{layer}: its rounding (ties to even) falls on ties that da4ml's arithmetic, which rounds "
-                f"half up, cannot reproduce (output {channel})"
+                f"{layer}: no multiplication, addition and shift takes the steps of what follows (output "
+                f"{channel}); ties to even do that where sums are coarse, rounding=half_up has none"
             )
         steps.append(fitted)
     return Stage(layer, weights, low, high, tuple(steps)), (wanted.min(0), wanted.max(0))

@@ -47,3 +47,8 @@ def container(grid: Grid, smallest: int) -> tuple[int, int] | None:
         (bits, data_type) for bits, data_type in CONTAINERS[grid.signed] if bits >= max(smallest, grid.width)
     )
     return next(fitting, None)
+
+
+def container_limits(bits: int, *, signed: bool) -> tuple[int, int]:
+    """Smallest and largest integer of a type."""
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)

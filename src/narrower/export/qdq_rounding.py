@@ -11,6 +11,7 @@ from narrower.export.integers import (
     INT32_LIMIT,
     byte_range,
     container,
+    container_limits,
     product_fraction,
     whole_numbers,
 )
@@ -53,7 +54,7 @@ class QdqRounding:
         bits, data_type = held
         if form != "container" and bits == BYTE:
             return self._byte(value, grid, positive=form == "positive bytes")
-        if bits != grid.width:
+        if grid.limits != container_limits(bits, signed=grid.signed):
             low, high = (constant(np.float32(limit * grid.step)) for limit in grid.limits)
             value = emit("Clip", value, low, high)
         scale, zero = self._grid(grid.frac, data_type)

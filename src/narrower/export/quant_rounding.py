@@ -4,6 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from narrower.export.formats.catalogue import expression_of
+from narrower.export.formats.expression import QuantNode
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.rounding import Form, Kernel
 from narrower.formats.number_format import NumberFormat
@@ -25,14 +26,12 @@ class QuantRounding:
         del form
         key = (value, number_format)
         if key not in self._rounded:
-            self._rounded[key] = self._quant(value, number_format)
+            node = expression_of(number_format, "qonnx").qonnx(number_format)
+            self._rounded[key] = value if node is None else self._quant(value, node)
         return self._rounded[key]
 
-    def _quant(self, value: str, number_format: NumberFormat) -> str:
+    def _quant(self, value: str, node: QuantNode) -> str:
         constant = self._builder.constant
-        node = expression_of(number_format, "qonnx").qonnx(number_format)
-        if node is None:
-            return value
         return self._builder.emit(
             "Quant",
             value,
@@ -64,4 +63,7 @@ class QuantRounding:
         Where it joins biases with batch norms, hls4ml 1.3 reads the constant and not the node's output.
         """
         rounded = quantize(values.detach().float(), number_format)
-        return self.data(self._builder.constant(rounded.numpy(), label), number_format)
+        constant, grid = self._builder.constant(rounded.numpy(), label), number_format.grid
+        if grid is None or (grid.signed and grid.width == 1):
+            return self.data(constant, number_format)
+        return self._quant(constant, QuantNode(grid.step, grid.width, grid.signed))

@@ -3,29 +3,44 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from narrower.errors import SettingsError
 from narrower.formats.family import Family
-from narrower.formats.fields import Switch, Whole
+from narrower.formats.fields import Switch, Whole, Word
 from narrower.formats.grid import Grid
 
 WIDTHS = Whole("a fixed-point width", 1, 32)
 FRACTIONS = Whole("a fraction width", -64, 64, {"NA": lambda given: int(given["width"]) // 2})
+ROUNDINGS = Word("rounding", ("half_even", "half_up", "floor"))
+OVERFLOWS = Word("overflow", ("saturate", "saturate_symmetric", "wrap"))
+EXACT_WIDTH = 24  # bits of the integers that float32 holds all of
 
 
 @dataclass(frozen=True, slots=True)
 class FixedPoint:
-    """``clamp(round_half_even(x * 2**frac), low, high) / 2**frac``.
+    """``clamp(round(x * 2**frac), low, high) / 2**frac``.
 
     ``width`` counts all bits, ``frac`` those after the binary point; ``frac`` may be negative or above
-    ``width``. In the notation of Vitis HLS, ``fixed(8,frac=4)`` is ``ap_fixed<8, 4, AP_RND_CONV, AP_SAT>``,
-    whose second number counts integer bits.
+    ``width``. ``rounding`` is to the nearest step, with ties to the even one or upwards, or down to the next
+    step. ``overflow`` is to the nearest end of the range, which may be made symmetric, or drops the bits
+    above. In the notation of Vitis HLS, ``fixed(8,frac=4)`` is ``ap_fixed<8, 4, AP_RND_CONV, AP_SAT>``, whose
+    second number counts integer bits; the others are AP_RND and AP_TRN, AP_SAT_SYM and AP_WRAP.
     """
 
     width: Annotated[int, WIDTHS]
     frac: Annotated[int, FRACTIONS]
     signed: Annotated[bool, Switch("signed")] = True
+    rounding: Annotated[str, ROUNDINGS] = "half_even"
+    overflow: Annotated[str, OVERFLOWS] = "saturate"
 
     def __post_init__(self) -> None:
         FIXED.check(self)
+        if self.overflow == "saturate_symmetric" and self.signed and self.width == 1:
+            raise SettingsError("overflow=saturate_symmetric leaves one signed bit nothing but 0; use 2 bits")
+        if self.overflow == "wrap" and self.width > EXACT_WIDTH:
+            raise SettingsError(
+                f"overflow=wrap is for widths up to {EXACT_WIDTH}, whose integers float32 holds, "
+                f"not {self.width}"
+            )
 
     @property
     def bits(self) -> int:
@@ -39,9 +54,10 @@ class FixedPoint:
     @property
     def integer_range(self) -> tuple[int, int]:
         """Smallest and largest value, in steps."""
-        if self.signed:
-            return -(2 ** (self.width - 1)), 2 ** (self.width - 1) - 1
-        return 0, 2**self.width - 1
+        if not self.signed:
+            return 0, 2**self.width - 1
+        high = 2 ** (self.width - 1) - 1
+        return -high if self.overflow == "saturate_symmetric" else -high - 1, high
 
     @property
     def grid(self) -> Grid:
@@ -59,6 +75,10 @@ FIXED = Family(
         "fixed(8,frac=4)": "signed fixed point: 8 bits in all, 4 of them behind the binary point",
         "fixed(8,frac=NA)": "the same with half of the width behind the binary point",
         "ufixed(8,frac=4)": "without a sign",
+        "fixed(8,frac=4,rounding=half_up)": "ties go upwards, not to the even step",
+        "fixed(8,frac=4,rounding=floor)": "down to the next step",
+        "fixed(8,frac=4,overflow=saturate_symmetric)": "from -127 to 127 steps",
+        "fixed(8,frac=4,overflow=wrap)": "the bits above the range are dropped",
     },
     spellings=("integer",),
 )

@@ -1,23 +1,77 @@
-"""How fixed point rounds: to the nearest step, ties to the even one, and to the ends of the range."""
+"""How fixed point rounds to steps, and what becomes of values outside its range."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from narrower.formats.fixed import FixedPoint
 
+DOUBLED_WIDTH = 23  # up to here twice every value of the range, and one more, is a float32
+
 
 class FixedQuantizer:
-    """Values outside the range saturate, NaN stays NaN; the gradient passes inside the range."""
+    """Saturated or wrapped; NaN stays NaN, and infinity wraps to 0, as all large float32 numbers do.
+
+    The gradient passes where nothing saturates, and everywhere where values wrap.
+    """
 
     def round(self, x: Tensor, number_format: FixedPoint) -> Tensor:
-        low, high = number_format.integer_range
-        return x.mul(2.0**number_format.frac).round_().clamp_(low, high).mul_(number_format.step)
+        scaled = x.mul(2.0**number_format.frac)
+        _to_steps(scaled, number_format)
+        return scaled.mul_(number_format.step)
 
     def round_to_steps(self, x: Tensor, number_format: FixedPoint, out: Tensor) -> None:
         torch.mul(x, 2.0**number_format.frac, out=out)
-        out.round_().clamp_(*number_format.integer_range)
+        _to_steps(out, number_format)
 
     def passes_gradient(self, x: Tensor, number_format: FixedPoint) -> Tensor:
+        if number_format.overflow == "wrap":
+            return torch.ones_like(x, dtype=torch.bool)
         low, high = number_format.integer_range
+        before, after = (0.0, 1.0) if number_format.rounding == "floor" else (0.5, 0.5)
         scaled = x * 2.0**number_format.frac
-        return (scaled >= low - 0.5) & (scaled <= high + 0.5)
+        return (scaled >= low - before) & (scaled <= high + after)
+
+
+def _to_steps(scaled: Tensor, number_format: FixedPoint) -> None:
+    """Round numbers that are in steps, in place, into the range."""
+    if number_format.overflow == "wrap":
+        ROUNDINGS[number_format.rounding](scaled)
+        _wrap(scaled, number_format)
+        return
+    if number_format.rounding == "half_up" and number_format.width <= DOUBLED_WIDTH:
+        _round_half_up_doubled(scaled)
+    else:
+        ROUNDINGS[number_format.rounding](scaled)
+    scaled.clamp_(*number_format.integer_range)
+
+
+def _round_half_up(x: Tensor) -> None:
+    """``floor(x + 0.5)`` without its sum, which float32 rounds; what is left after rounding down is exact."""
+    down = x.floor()
+    x.sub_(down).ge_(0.5).add_(down)
+
+
+def _round_half_up_doubled(x: Tensor) -> None:
+    """The same in place: half of ``floor(2 * x) + 1``, rounded down.
+
+    Above 2**23 the result may be off by one; ranges of at most 23 bits saturate long before.
+    """
+    x.mul_(2.0).floor_().add_(1.0).mul_(0.5).floor_()
+
+
+ROUNDINGS: dict[str, Callable[[Tensor], object]] = {
+    "half_even": Tensor.round_,
+    "half_up": _round_half_up,
+    "floor": Tensor.floor_,
+}
+
+
+def _wrap(steps: Tensor, number_format: FixedPoint) -> None:
+    """Drop the bits above the range, as two's complement does."""
+    span = 2.0**number_format.width
+    steps.masked_fill_(steps.isinf(), 0.0).remainder_(span)
+    if number_format.signed:
+        above = steps > number_format.integer_range[1]
+        steps.sub_(above.to(steps.dtype), alpha=span)

@@ -46,7 +46,7 @@ def build_space(
         named = _matches(network, settings).keys if is_strict else ()
         slots += width_slots(channels, chosen, named, uniform=settings.uniform)
     slots += [
-        _slot(network, layer, chosen[layer], auto_fraction)
+        _slot(network, layer, chosen[layer], auto_fraction, settings.rounding)
         for layer in network.product_layers
         if layer in chosen and chosen[layer].families != (NOT_QUANTIZED,)
     ]
@@ -94,7 +94,9 @@ def _chooses(choices: LayerChoices) -> bool:
     return choices.families != (NOT_QUANTIZED,) or choices.width.wants_change
 
 
-def _slot(network: Network, layer: str, choices: LayerChoices, auto_fraction: AutoFraction) -> Slot:
+def _slot(
+    network: Network, layer: str, choices: LayerChoices, auto_fraction: AutoFraction, rounding: str
+) -> Slot:
     operators = network.product_layers[layer]
     has = {
         "data": True,
@@ -117,7 +119,7 @@ def _slot(network: Network, layer: str, choices: LayerChoices, auto_fraction: Au
             fragments[positions] = ()
             continue
         data, weight, bias = (
-            _format(layer, operand, values, auto_fraction) if has[operand] else FLOAT32
+            _format(layer, operand, values, auto_fraction, rounding) if has[operand] else FLOAT32
             for operand in OPERANDS
         )
         fragments[positions] = ((layer, LayerPlan(data, weight, bias)),)
@@ -136,11 +138,13 @@ def _operand_choices(layer: str, operand: str, choices: OperandChoices, is_prese
     ]
 
 
-def _format(layer: str, operand: str, values: dict[str, Value], auto_fraction: AutoFraction) -> NumberFormat:
+def _format(
+    layer: str, operand: str, values: dict[str, Value], auto_fraction: AutoFraction, rounding: str
+) -> NumberFormat:
     key = f"{layer}.{KEYS[operand]}"
     width, fraction = values.get(f"{key}_width", NOT_QUANTIZED), values.get(f"{key}_frac_width", "NA")
     if not isinstance(width, int):
         return FLOAT32
     if fraction == "auto":
         fraction = auto_fraction(layer, operand, width)
-    return FixedPoint(width, fraction if isinstance(fraction, int) else width // 2)
+    return FixedPoint(width, fraction if isinstance(fraction, int) else width // 2, rounding=rounding)

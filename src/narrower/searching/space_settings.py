@@ -61,7 +61,7 @@ class SpaceSettings:
     (the first that matches counts). ``default`` is for every other layer; None leaves them as they are.
     ``uniform`` gives all layers that are resized the same multiplier. With ``folds_batch_norm``, batch norms
     are in weight and bias of the products before them. With ``is_lenient``, layers that are named and whose
-    width cannot change stay as they are.
+    width cannot change stay as they are. ``rounding`` is that of all fixed-point formats.
     """
 
     by: Literal["name", "type", "regex"]
@@ -71,6 +71,7 @@ class SpaceSettings:
     uniform: bool = False
     folds_batch_norm: bool = False
     is_lenient: bool = False
+    rounding: str = "half_even"
 
     @property
     def resizes(self) -> bool:

@@ -44,6 +44,11 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
             "search.search_space.setup.batch_norm: found 'fold'; where widths are searched, candidates keep "
             "their batch norms; allowed: separate"
         )
+    if space.setup.rounding is not None and kind == "resize":
+        mistakes.found.append(
+            f"search.search_space.setup.rounding: found {space.setup.rounding!r}; no layer is quantized in "
+            f"{space.name!r}"
+        )
     layers: dict[str, LayerChoices] = {}
     for key, seed in space.seed.items():
         with mistakes.about():
@@ -58,6 +63,7 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
         space.setup.uniform,
         space.setup.batch_norm == "fold",
         _is_of_peer(settings),
+        space.setup.rounding or "half_even",
     )
 
 

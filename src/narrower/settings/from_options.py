@@ -17,7 +17,7 @@ ENDS = {"<=": "max", ">=": "min"}
 WHERE = "options"
 
 
-def settings_from_options(
+def settings_from_options(  # noqa: PLR0913 - one argument for each group of options
     *,
     layers: str,
     widths: dict[str, Sequence[str]],
@@ -27,6 +27,7 @@ def settings_from_options(
     setup: dict[str, Any],
     samples: int | None,
     top: dict[str, Any],
+    rounding: str | None = None,
 ) -> RunSettings:
     """The settings of a search over one set of choices for all layers whose name matches ``layers``.
 
@@ -46,7 +47,11 @@ def settings_from_options(
         strategy["sw_runner"] = {"basic_evaluation": {"num_samples": samples}}
     tables = _given(top)
     tables["search"] = {
-        "search_space": {"name": "quantize", "setup": {"by": "regex"}, "seed": {layers: {"config": config}}},
+        "search_space": {
+            "name": "quantize",
+            "setup": _given({"by": "regex", "rounding": rounding}),
+            "seed": {layers: {"config": config}},
+        },
         "strategy": strategy,
     }
     return _validated(tables)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
+from narrower.formats.fixed import ROUNDINGS
 from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import Kind
@@ -103,6 +104,7 @@ class SpaceSetup(Table):
     by: Annotated[str, PlainValidator(checks.one_of(("name", "type", "regex")))] = "name"
     uniform: Switch = False  # all layers that are resized have the same multiplier
     batch_norm: Annotated[str, PlainValidator(checks.one_of(("separate", "fold")))] = "separate"
+    rounding: Annotated[str, PlainValidator(checks.one_of(ROUNDINGS.words))] | None = None  # half_even
 
 
 class SearchSpace(Table):

@@ -11,6 +11,7 @@ from torch import nn
 
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.formats.fixed import ROUNDINGS
 from narrower.graph.called_modules import trace_or_call
 from narrower.plan import OPERANDS
 from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
@@ -35,6 +36,7 @@ from narrower.searching.space_settings import (
     WidthChoices,
 )
 from narrower.settings import checks
+from narrower.settings.logic_rounding import default_rounding
 from narrower.store.run_directory import RunDirectory
 from narrower.study.limits import check_counted
 from narrower.study.possible import check_options, check_possible
@@ -92,6 +94,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     uniform: bool = False,
     measure_front: Sequence[str] = (),
     class_order: Sequence[str] | None = None,
+    rounding: Literal["half_even", "half_up", "floor"] | None = None,
 ) -> SearchResult:
     """Search the number formats of a model's layers, their widths, or both.
 
@@ -115,7 +118,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
 
     ``measure_front`` names metrics ("latency", "luts", "ebops") that are measured on the artefacts of the
     front's members; as objectives they are measured for every plan. ``class_order`` names the classes in the
-    order in which the model gives them, where it is not that of the data.
+    order in which the model gives them, where it is not that of the data. ``rounding`` is that of all
+    fixed-point formats: ties to the even step, or with "luts" upwards, because logic rounds like that.
 
     Raises:
         NarrowerError: what is asked for cannot be searched; the message says why.
@@ -127,8 +131,21 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     elif isinstance(model, nn.Module):
         check_fit(model, data)
         check_class_order(model, data, type(model).__name__)
+    rounded = rounding or default_rounding((*objectives, *(constraints or {}), *measure_front))
+    ROUNDINGS.check(rounded)
     problem = _pose(
-        model, data, space, objectives, by, constraints or {}, samples, part, seed, candidates, uniform
+        model,
+        data,
+        space,
+        objectives,
+        by,
+        constraints or {},
+        samples,
+        part,
+        seed,
+        candidates,
+        uniform,
+        rounded,
     )
     options = SearchOptions(
         canonical_sampler(sampler or default_sampler(n_trials)),
@@ -171,6 +188,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     seed: int,
     candidates: PreparationSettings | None,
     uniform: bool,
+    rounding: str,
 ) -> Problem:
     module = build_model(model, seed=seed, sizes=data_set.sizes) if isinstance(model, str) else model
     check_fit(module, data_set)
@@ -179,7 +197,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     layers = tuple((key, _layer_choices(key, table)) for key, table in space.items())
     is_resized = any(choices.width.multipliers for _, choices in layers)
     kind: Kind = "quantize_and_resize" if is_resized else "quantize"
-    settings = SpaceSettings(by, layers, None, kind, uniform)
+    settings = SpaceSettings(by, layers, None, kind, uniform, rounding=rounding)
     if is_resized:
         candidates = candidates or CandidateSettings(weights="slice")
     elif isinstance(candidates, CandidateSettings):

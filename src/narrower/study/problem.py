@@ -193,8 +193,9 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
     model = deployed(model, problem.data, problem.space_settings)
     program = trace_or_call(model, problem.data.train.inputs[:3], problem.model_name)
-    calibration = Calibration(lower(program), *problem.data.train.arguments)
-    space = build_space(program.network, problem.space_settings, calibration.fraction, problem.channels)
+    settings = problem.space_settings
+    calibration = Calibration(lower(program), *problem.data.train.arguments, rounding=settings.rounding)
+    space = build_space(program.network, settings, calibration.fraction, problem.channels)
     return replace(problem, model=model, program=program, space=space)
 
 

@@ -13,11 +13,12 @@ EXPRESSIONS: dict[type, Expression] = {Float32: Float32Expression(), FixedPoint:
 
 
 def refusal(number_format: NumberFormat, artefact: Artefact) -> str | None:
-    """Why an artefact cannot hold data in a format; None: it can."""
+    """Why an artefact cannot hold data in a format, after the format's name; None: it can."""
     expression = EXPRESSIONS.get(type(number_format))
     if expression is None:
-        return f"no rule exports numbers in the format {number_format.text}"
-    return expression.refusal(number_format, artefact)
+        return f"{number_format.text}: no rule exports such numbers"
+    reason = expression.refusal(number_format, artefact)
+    return reason and f"{number_format.text}: {reason}"
 
 
 def expression_of(number_format: NumberFormat, artefact: Artefact) -> Expression:

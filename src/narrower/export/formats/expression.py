@@ -8,8 +8,8 @@ from narrower.formats.grid import Grid
 if TYPE_CHECKING:
     from narrower.export.onnx_builder import OnnxBuilder
 
-Artefact = Literal["onnx", "qonnx", "verilog", "safetensors"]
-ARTEFACTS: tuple[Artefact, ...] = ("onnx", "qonnx", "verilog", "safetensors")
+Artefact = Literal["onnx", "qonnx", "hls4ml", "verilog", "safetensors"]
+ARTEFACTS: tuple[Artefact, ...] = ("onnx", "qonnx", "hls4ml", "verilog", "safetensors")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ class Float32Expression:
     """Nothing to write; logic has no float32."""
 
     def refusal(self, _number_format: Float32, artefact: Artefact) -> str | None:
-        return "float32; logic needs fixed point" if artefact == "verilog" else None
+        return "logic needs whole steps" if artefact == "verilog" else None
 
     def linear(self, _number_format: Float32) -> None:
         return None
