@@ -97,10 +97,10 @@ class Chain:
         if base_name(node) != "linear":
             raise ExportError(f"{layer}: a {base_name(node)} operator; logic is built for linear layers")
         chosen = self._plan.layer(layer)
-        if chosen.weight.grid is None:
-            raise ExportError(f"{layer}: its weight is {chosen.weight.text}; logic needs whole steps")
         if reason := refusal(chosen.data, "verilog"):
             raise ExportError(f"{layer}: its data is {reason}")
+        if chosen.weight.grid is None:
+            raise ExportError(f"{layer}: its weight is {chosen.weight.text}; logic needs whole steps")
 
     def data_format(self, index: int) -> NumberFormat:
         """The format of a product's data."""
