@@ -14,8 +14,8 @@ from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
 from narrower.settings.from_options import with_options
 from narrower.settings.load import located
-from narrower.study.read import read_settings
 from narrower.settings.logic_rounding import with_rounding
+from narrower.study.read import read_settings
 
 Config = Annotated[Path, typer.Option("--config", help="The search to compare samplers on (TOML).")]
 Samplers = Annotated[
