@@ -1,15 +1,15 @@
 """Which convolutions ONNX Runtime can multiply in integers, without any processor changing a bit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx
 
 from narrower.evaluate.chain import EXACT_INTEGER
-from narrower.export.exactness import is_constant
 from narrower.export.formats.catalogue import linear_grid
 from narrower.export.integers import BYTE, byte_range, whole_numbers
+from narrower.graph.constants import constant_nodes
 from narrower.graph.describe import base_name
 from narrower.graph.program import Program
 from narrower.plan import LayerPlan, Plan
@@ -37,6 +37,7 @@ class Convolutions:
 def find_convolutions(program: Program, plan: Plan) -> Convolutions:
     """Look at every convolution of a lowered program under a plan."""
     layers = dict(plan.layers)
+    constant = constant_nodes(program.graph, program.tensors)
     in_integers: dict[fx.Node, Tensor | None] = {}
     in_float32: set[fx.Node] = set()
     values: set[fx.Node] = set()
@@ -51,7 +52,7 @@ def find_convolutions(program: Program, plan: Plan) -> Convolutions:
         if rounded is not None and _is_byte(rounded, layers) and _fits_pairs(program, node, layers):
             in_integers[node] = None if result is node else _tensor(program, result.args[1])
             values |= {node.args[0], rounded}
-        elif result is not node and all(_is_plain(program, follower) for follower in result.users):
+        elif result is not node and all(_is_plain(constant, follower) for follower in result.users):
             in_float32.add(node)
     return Convolutions(in_integers, frozenset(in_float32), frozenset(values))
 
@@ -88,11 +89,11 @@ def _steps(program: Program, node: fx.Node, layers: Mapping[str, LayerPlan]) -> 
     return int(total.max())
 
 
-def _is_plain(program: Program, follower: fx.Node) -> bool:
+def _is_plain(constant: Set[fx.Node], follower: fx.Node) -> bool:
     """Whether ONNX Runtime leaves a convolution's weights alone before this operator."""
     if base_name(follower) == "add":
         operands = [operand for operand in follower.args if isinstance(operand, fx.Node)]
-        return len(operands) == len(follower.args) and not any(is_constant(program, o) for o in operands)
+        return len(operands) == len(follower.args) and not any(o in constant for o in operands)
     return base_name(follower) == "relu" or "layer" in follower.meta
 
 

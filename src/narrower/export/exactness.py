@@ -5,7 +5,15 @@ from torch import Tensor, fx
 
 from narrower.evaluate.chain import EXACT_INTEGER
 from narrower.export.integers import whole_numbers
-from narrower.graph.describe import base_name, parameter_behind
+from narrower.export.operators.choices import CHOICES
+from narrower.export.operators.filling import FILLING
+from narrower.export.operators.indexing import INDEXING
+from narrower.export.operators.moves import MOVES
+from narrower.export.operators.resampling import REARRANGING
+from narrower.export.operators.translation import argument
+from narrower.export.operators.windows import WINDOWS
+from narrower.graph.constants import constant_nodes
+from narrower.graph.describe import base_name, is_size, kind_of, parameter_behind
 from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
 from narrower.plan import LayerPlan, Plan
@@ -13,18 +21,14 @@ from narrower.plan import LayerPlan, Plan
 # One correctly rounded operation for each element (IEEE 754), or none at all.
 ELEMENTWISE = frozenset(
     {
-        "add", "sub", "mul", "div", "neg", "abs", "relu", "relu6", "clamp", "clip", "hardtanh", "masked_fill",
-        "maximum", "minimum",
+        "add", "sub", "rsub", "mul", "div", "neg", "abs", "sign", "floor", "ceil", "square", "sqrt", "relu",
+        "relu6", "leaky_relu", "prelu", "_prelu_kernel", "threshold", "hardshrink", "clamp", "clip",
+        "clamp_min", "clamp_max", "hardtanh", "masked_fill", "maximum", "minimum",
     }
 )  # fmt: skip
-MOVES = frozenset(
-    {
-        "reshape", "view", "flatten", "_unsafe_view", "permute", "transpose", "t", "squeeze", "unsqueeze",
-        "select", "slice", "cat", "expand", "clone", "alias", "detach", "contiguous", "max_pool1d",
-        "max_pool2d",
-    }
-)  # fmt: skip
-PRODUCTS = PRODUCT_KINDS | {"mm", "bmm"}
+LARGEST = frozenset({"amax", "amin", "max", "min", "argmax", "argmin"})
+CHOOSING = LARGEST | {name for name in WINDOWS if "max_pool" in name}
+EXACT = frozenset().union(ELEMENTWISE, CHOOSING, MOVES, INDEXING, FILLING, CHOICES, REARRANGING)
 
 
 def inexact_operators(program: Program, plan: Plan) -> tuple[str, ...]:
@@ -35,17 +39,26 @@ def inexact_operators(program: Program, plan: Plan) -> tuple[str, ...]:
     """
     layers = dict(plan.layers)
     found: list[str] = []
+    constant = constant_nodes(program.graph, program.tensors)
     for node in program.graph.nodes:
         kind = base_name(node)
-        if node.op != "call_function" or not isinstance(node.meta.get("val", 0.0), Tensor | float):
+        if node.op != "call_function" or is_size(node):
             continue
-        if kind in PRODUCTS:
+        if kind_of(node) in PRODUCT_KINDS:
             name = node.meta.get("layer", node.name)
             if reason := _product(program, node, layers.get(name, LayerPlan())):
                 found.append(f"{name}: {reason}")
-        elif kind not in ELEMENTWISE | MOVES and not is_constant(program, node):
+        elif not _is_exact(node) and node not in constant:
             found.append(f"{node.name}: {kind} is rounded differently by runtimes")
     return tuple(found)
+
+
+def _is_exact(node: fx.Node) -> bool:
+    """Whether each element has one rounding, or none; ``x + alpha y`` may have one or two."""
+    kind = base_name(node)
+    if kind in ("add", "sub", "rsub") and argument(node, "alpha") != 1:
+        return False
+    return kind in EXACT
 
 
 def _product(program: Program, node: fx.Node, layer: LayerPlan) -> str | None:
@@ -64,10 +77,7 @@ def _product(program: Program, node: fx.Node, layer: LayerPlan) -> str | None:
         return f"its weight is {layer.weight.text}"
     else:
         integers = torch.from_numpy(whole_numbers(weights[0], layer.weight)).abs()
-        rows = (
-            integers.flatten(1).sum(1) if base_name(node) not in ("matmul", "mm", "bmm") else integers.sum()
-        )
-        steps = int(rows.max()) * largest
+        steps = int(_sums(node, integers).max()) * largest
     if steps > EXACT_INTEGER:
         return f"its sums may reach {steps:,} steps, float32 holds {EXACT_INTEGER:,}"
     return None
@@ -78,8 +88,12 @@ def _weight(program: Program, node: fx.Node) -> Tensor | None:
     return program.tensors.get(behind.name) if behind is not None else None
 
 
-def is_constant(program: Program, node: fx.Node) -> bool:
-    """Whether no input of the network reaches a node."""
-    if node.op == "placeholder":
-        return node.name in program.tensors
-    return all(is_constant(program, source) for source in node.all_input_nodes)
+def _sums(node: fx.Node, weight: Tensor) -> Tensor:
+    """For each output of a product what its weights sum up to, or more."""
+    kind = kind_of(node)
+    if kind == "matmul":
+        return weight.sum()
+    if kind.startswith("conv_transpose"):  # [inputs, outputs of a group, *kernel]
+        groups = int(argument(node, "groups"))
+        return weight.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(2).sum(2)
+    return weight.flatten(1).sum(1)

@@ -24,10 +24,23 @@ class OnnxBuilder:
         self, operator: str, *inputs: str, label: str | None = None, domain: str = "", **attributes: object
     ) -> str:
         """Add a node and return the name of its output."""
-        output = self._name(label or operator.lower())
-        node = helper.make_node(operator, list(inputs), [output], name=output, domain=domain, **attributes)
-        self._nodes.append(node)
+        (output,) = self.emit_several(1, operator, *inputs, label=label, domain=domain, **attributes)
         return output
+
+    def emit_several(
+        self,
+        count: int,
+        operator: str,
+        *inputs: str,
+        label: str | None = None,
+        domain: str = "",
+        **attributes: object,
+    ) -> tuple[str, ...]:
+        """Add a node with several outputs and return their names."""
+        outputs = [self._name(label or operator.lower()) for _ in range(count)]
+        node = helper.make_node(operator, list(inputs), outputs, name=outputs[0], domain=domain, **attributes)
+        self._nodes.append(node)
+        return tuple(outputs)
 
     def constant(self, values: object, label: str = "constant") -> str:
         """Hold an array in its own data type, floats as float32."""
@@ -55,18 +68,21 @@ class OnnxBuilder:
     def finish(
         self,
         name: str,
-        inputs: Sequence[tuple[str, Sequence[Size]]],
+        inputs: Sequence[tuple[str, int, Sequence[Size]]],
         outputs: Sequence[tuple[str, str, Sequence[Size]]],
         opsets: Sequence[tuple[str, int]],
         ir_version: int,
     ) -> onnx.ModelProto:
-        """The model; ``outputs`` holds (computed value, name to give it, shape)."""
+        """The model.
+
+        ``inputs`` holds (name, ONNX type, shape), ``outputs`` (computed value, name to give it, shape).
+        """
         for value, output, _ in outputs:
             self._rename(value, output)
         graph = helper.make_graph(
             self._nodes,
             name,
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, list(shape)) for n, shape in inputs],
+            [helper.make_tensor_value_info(n, kind, list(shape)) for n, kind, shape in inputs],
             [helper.make_tensor_value_info(n, TensorProto.FLOAT, list(shape)) for _, n, shape in outputs],
             self._constants,
         )

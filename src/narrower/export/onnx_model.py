@@ -1,7 +1,7 @@
 """From a lowered program and a plan to an ONNX model."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import onnx
 import torch
@@ -11,10 +11,12 @@ from narrower.errors import ExportError
 from narrower.export.convolutions import Convolutions, find_convolutions
 from narrower.export.onnx_builder import OnnxBuilder, Size
 from narrower.export.operators.rules import translate
-from narrower.export.operators.translation import Translation
+from narrower.export.operators.translation import Translation, Value, onnx_type, type_of
 from narrower.export.qdq_rounding import QdqRounding
 from narrower.export.quant_rounding import QONNX_DOMAIN, QuantRounding
 from narrower.export.rounding import Packing
+from narrower.export.shapes import with_shapes
+from narrower.graph.describe import is_size
 from narrower.graph.program import Program
 from narrower.plan import Plan
 
@@ -52,20 +54,23 @@ def to_onnx(
         raise ExportError(
             f"the plan names {unknown[0]!r}; the network's products: {', '.join(sorted(known))}"
         )
+    program = with_shapes(program)
     builder = OnnxBuilder()
     rounding = QdqRounding(builder, packing) if dialect == "onnx" else QuantRounding(builder)
     found = find_convolutions(program, plan) if dialect == "onnx" else Convolutions()
-    translation = Translation(builder, rounding, layers, batch_size, found)
+    opsets, ir_version = OPSETS[dialect]
+    inputs = _inputs(program)
+    translation = Translation(
+        builder, rounding, layers, program.tensors, inputs[0], batch_size, found, opset=opsets[0][1]
+    )
     for node in program.graph.nodes:
         _add(translation, program, node)
     size: Size = BATCH if batch_size is None else batch_size
     output = _output(program.graph)
-    inputs = [(node.name, _shape(node, size)) for node in _inputs(program)]
-    opsets, ir_version = OPSETS[dialect]
     model = builder.finish(
         program.network.name,
-        inputs,
-        [(translation.name(output), "scores", _shape(output, size))],
+        [(node.name, onnx_type(type_of(node)), _shape(node, size)) for node in inputs],
+        [(translation.name(output, torch.float32), "scores", _shape(output, size))],
         opsets,
         ir_version,
     )
@@ -79,10 +84,10 @@ def _add(translation: Translation, program: Program, node: fx.Node) -> None:
     if node.op == "placeholder":
         values[node] = program.tensors.get(node.name, node.name)
         return
-    if node.op != "call_function" or _is_size(node):
+    if node.op != "call_function" or is_size(node):
         return
-    sources = [source for source in node.all_input_nodes if not _is_size(source)]
-    is_constant = all(isinstance(values[source], Tensor) for source in sources)
+    sources = [source for source in node.all_input_nodes if not is_size(source)]
+    is_constant = all(_is_known(values[source]) for source in sources)
     is_product = "layer" in node.meta or "bias_of" in node.meta
     if is_constant and not is_product and len(sources) == len(node.all_input_nodes):
         values[node] = _computed(translation, node)
@@ -90,19 +95,18 @@ def _add(translation: Translation, program: Program, node: fx.Node) -> None:
         values[node] = translate(translation, node)
 
 
-def _computed(translation: Translation, node: fx.Node) -> Tensor:
+def _computed(translation: Translation, node: fx.Node) -> Value:
     """The value of a node that depends on no input."""
     assert callable(node.target)
-    swap: Callable[[fx.Node], Tensor] = translation.tensor
+    swap: Callable[[fx.Node], Any] = translation.values.__getitem__
     with torch.inference_mode():
-        result: Tensor = node.target(*fx.map_arg(node.args, swap), **fx.map_arg(node.kwargs, swap))
-    return result.clone()
+        result = node.target(*fx.map_arg(node.args, swap), **fx.map_arg(node.kwargs, swap))
+    return result.clone() if isinstance(result, Tensor) else tuple(part.clone() for part in result)
 
 
-def _is_size(node: fx.Node) -> bool:
-    """Whether a node computes a size from the batch, not a tensor."""
-    value = node.meta.get("val")
-    return value is not None and not isinstance(value, Tensor | list | tuple)
+def _is_known(value: Value) -> bool:
+    """Whether no input of the network reaches a value."""
+    return isinstance(value, Tensor) or (isinstance(value, tuple) and all(map(_is_known, value)))
 
 
 def _output(graph: fx.Graph) -> fx.Node:

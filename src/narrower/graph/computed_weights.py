@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from narrower.graph.constants import constant_nodes
 from narrower.graph.describe import first_names, kind_of, parameter_behind, resolve
 from narrower.graph.folded_network import ComputedWeight, Folding, folded_network, layer_of
 from narrower.graph.network import PRODUCT_KINDS, Network
@@ -47,7 +48,7 @@ def fold_weights(program: Program, model: nn.Module) -> Program:
     """
     copied = program.copy()
     graph, tensors, names = copied.graph, dict(program.tensors), dict(program.parameter_names)
-    constant = _constants(graph, tensors)
+    constant = constant_nodes(graph, tensors)
     operands = _operands(graph, constant)
     if not operands:
         return program
@@ -79,21 +80,6 @@ def fold_weights(program: Program, model: nn.Module) -> Program:
         folding=folding,
         unfolded=program,
     )
-
-
-def _constants(graph: fx.Graph, tensors: Mapping[str, Tensor]) -> set[fx.Node]:
-    """The nodes that no input of the network and no chance reaches."""
-    found: set[fx.Node] = set()
-    for node in graph.nodes:
-        if node.op == "placeholder":
-            is_constant = node.name in tensors
-        else:
-            is_constant = node.op == "call_function" and all(s in found for s in node.all_input_nodes)
-            tags = getattr(node.target, "tags", ())
-            is_constant = is_constant and torch.Tag.nondeterministic_seeded not in tags
-        if is_constant:
-            found.add(node)
-    return found
 
 
 def _operands(graph: fx.Graph, constant: set[fx.Node]) -> list[_Operand]:

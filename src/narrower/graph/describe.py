@@ -78,6 +78,12 @@ def is_tensor(node: fx.Node) -> bool:
     return (is_tensors or is_several) and resolve(node) is node
 
 
+def is_size(node: fx.Node) -> bool:
+    """Whether the node computes a size from the batch, not a tensor."""
+    value = node.meta.get("val")
+    return value is not None and not isinstance(value, Tensor | list | tuple)
+
+
 def resolve(node: fx.Node) -> fx.Node:
     """The operator behind a node: batch norm's first result stands for batch norm."""
     if node.target is python_operators.getitem:
@@ -121,13 +127,26 @@ def _size(size: int | torch.SymInt, node: fx.Node) -> int | BatchSize:
     if isinstance(size, int):
         return size
     expression = size.node.expr
-    symbols = list(expression.free_symbols)
-    if not symbols:
+    if not expression.free_symbols:
         return int(expression)
-    multiple = expression.subs(symbols[0], 1)
+    try:
+        return BatchSize(batch_multiple(size))
+    except ModelError as error:
+        raise ModelError(f"{node.name}: {error}") from None
+
+
+def batch_multiple(size: torch.SymInt) -> int:
+    """How many times the batch size a size is.
+
+    Raises:
+        ModelError: it is no multiple of it.
+    """
+    expression = size.node.expr
+    symbols = list(expression.free_symbols)
+    multiple = expression.subs(symbols[0], 1) if symbols else 0
     if len(symbols) != 1 or expression != multiple * symbols[0]:
-        raise ModelError(f"{node.name}: a dimension of {expression} is no multiple of the batch size")
-    return BatchSize(int(multiple))
+        raise ModelError(f"a dimension of {expression} is no multiple of the batch size")
+    return int(multiple)
 
 
 def is_layout(node: fx.Node) -> bool:

@@ -38,8 +38,8 @@ def _lowered(program: Program) -> Program:
         kind = kind_of(node)
         if kind in PRODUCT_KINDS:
             node.meta["layer"] = layers[node.name]
-        if kind == "batch_norm":
-            names |= _lower_batch_norm(graph, node, tensors, layers[node.name])
+        if (eps := _eps_of_fixed_statistics(node, kind)) is not None:
+            names |= _lower_batch_norm(graph, node, tensors, layers[node.name], eps)
         elif kind == "dropout":
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
@@ -82,20 +82,32 @@ def _new_tensor(graph: fx.Graph, name: str, value: Tensor, tensors: dict[str, Te
     return node
 
 
+def _eps_of_fixed_statistics(node: fx.Node, kind: str) -> float | None:
+    """The epsilon of a norm by running statistics; None for everything else."""
+    position = {"batch_norm": 6, "instance_norm": 7}.get(kind)
+    uses_its_input = kind == "instance_norm" and bool(node.args[5])
+    if position is None or uses_its_input:
+        return None
+    eps = node.args[position]
+    assert isinstance(eps, float)
+    return eps
+
+
 def _lower_batch_norm(
-    graph: fx.Graph, node: fx.Node, tensors: dict[str, Tensor], layer: str
+    graph: fx.Graph, node: fx.Node, tensors: dict[str, Tensor], layer: str, eps: float
 ) -> dict[str, str]:
     """``(x - mean) / sqrt(variance + eps) * weight + bias`` as ``x * scale + shift``.
 
-    Both constants are computed in double precision and rounded once. Returns their names.
+    Both constants are computed in double precision and rounded once. Returns their names. Where one of the
+    operands is computed, the operator stays as it is.
     """
     x, weight, bias, mean, variance = node.args[:5]
-    eps = node.args[6]
+    if any(isinstance(a, fx.Node) and a.name not in tensors for a in (weight, bias, mean, variance)):
+        return {}
     values = [
         tensors[a.name].double() if isinstance(a, fx.Node) else None for a in (weight, bias, mean, variance)
     ]
     assert isinstance(x, fx.Node)
-    assert isinstance(eps, float)
     running_mean, running_variance = values[2], values[3]
     assert running_mean is not None
     assert running_variance is not None
@@ -110,10 +122,12 @@ def _lower_batch_norm(
     with graph.inserting_before(node):
         product = _call(graph, node, aten.mul.Tensor, (x, scale_node), like=x)
         result = _call(graph, node, aten.add.Tensor, (product, shift_node), like=x)
-    for user in list(node.users):
+    shown = [user for user in node.users if base_name(user) == "getitem"] or [node]
+    for user in shown:
         user.replace_all_uses_with(result)
         graph.erase_node(user)
-    graph.erase_node(node)
+    if shown != [node]:
+        graph.erase_node(node)
     return {scale_node.name: f"{layer}.scale", shift_node.name: f"{layer}.shift"}
 
 
@@ -185,9 +199,11 @@ def _lower_attention(graph: fx.Graph, node: fx.Node) -> None:
     """``softmax(q k' * scale + mask) v`` as its two products (Vaswani et al. 2017, eq. 1)."""
     arguments = list(node.args) + [None] * (6 - len(node.args))
     query, key, value, mask = arguments[:4]
+    keys = key
     is_causal = node.kwargs.get("is_causal", arguments[5])
     assert isinstance(query, fx.Node)
     assert isinstance(key, fx.Node)
+    assert isinstance(keys, fx.Node)
     assert isinstance(value, fx.Node)
     mask = node.kwargs.get("attn_mask", mask)
     scale = node.kwargs.get("scale")
@@ -203,8 +219,8 @@ def _lower_attention(graph: fx.Graph, node: fx.Node) -> None:
         scores.meta["layer"] = layer
         scaled = _call(graph, node, aten.mul.Tensor, (scores, factor), like=None)
         if is_causal:
-            length = int(query.meta["val"].shape[-2])
-            ones = graph.call_function(aten.ones.default, ([length, length],), {"dtype": torch.bool})
+            sizes = [int(operand.meta["val"].shape[-2]) for operand in (query, keys)]
+            ones = graph.call_function(aten.ones.default, (sizes,), {"dtype": torch.bool})
             upper = graph.call_function(aten.triu.default, (ones, 1))
             scaled = graph.call_function(aten.masked_fill.Scalar, (scaled, upper, float("-inf")))
         elif isinstance(mask, fx.Node):

@@ -1,12 +1,12 @@
 """Products, whose operands a plan rounds, as ONNX operators."""
 
-from torch import Tensor, fx
+from torch import fx
 
-from narrower.errors import ExportError
+from narrower.evaluate.steps import rounded_operand
 from narrower.export.convolutions import is_positive
 from narrower.export.formats.catalogue import linear_grid
 from narrower.export.integers import container
-from narrower.export.operators.translation import Rule, Translation, argument, each
+from narrower.export.operators.translation import Rule, Translation, argument, each, sizes_of
 from narrower.export.rounding import Form, Kernel
 from narrower.formats.grid import Grid
 from narrower.plan import LayerPlan
@@ -16,27 +16,36 @@ def _linear(t: Translation, node: fx.Node) -> str:
     x, weight = node.args[:2]
     name = node.meta["layer"]
     layer = t.layer(name)
-    if not t.is_constant(weight):
-        raise ExportError(f"{node.name}: no rule for a linear operator whose weight is computed")
-    matrix = t.rounding.weight(
-        t.tensor(weight).t(), layer.weight, kernel=_matrix_kernel(layer), label=f"{name}.weight"
-    )
-    return t.emit("MatMul", t.rounding.data(t.name(x), layer.data, _form(layer)), matrix)
+    if t.is_constant(weight):
+        matrix = t.rounding.weight(
+            t.tensor(weight).t(), layer.weight, kernel=_matrix_kernel(layer), label=f"{name}.weight"
+        )
+        return t.emit("MatMul", t.rounding.data(t.name(x), layer.data, _form(layer)), matrix)
+    columns = t.emit("Transpose", t.name(weight), perm=[1, 0])
+    return t.emit("MatMul", *(t.rounding.data(operand, layer.data) for operand in (t.name(x), columns)))
 
 
 def _matmul(t: Translation, node: fx.Node) -> str:
-    name = node.meta.get("layer", "")
+    name = node.meta["layer"]
     layer = t.layer(name)
-    form = _form(layer) if any(t.is_constant(operand) for operand in node.args[:2]) else "container"
-    operands = [
-        t.rounding.weight(
-            t.tensor(operand), layer.weight, kernel=_matrix_kernel(layer), label=f"{name}.weight"
-        )
-        if t.is_constant(operand)
-        else t.rounding.data(t.name(operand), layer.data, form)
-        for operand in node.args[:2]
-    ]
+    form = _form(layer) if any(_is_weight(t, node, operand) for operand in node.args[:2]) else "container"
+    operands = []
+    for operand in node.args[:2]:
+        if _is_weight(t, node, operand):
+            kernel = _matrix_kernel(layer)
+            operands.append(
+                t.rounding.weight(t.tensor(operand), layer.weight, kernel=kernel, label=f"{name}.weight")
+            )
+        else:
+            operands.append(t.rounding.data(t.name(operand), layer.data, form))
     return t.emit("MatMul", *operands)
+
+
+def _is_weight(t: Translation, node: fx.Node, operand: object) -> bool:
+    """Whether a plan rounds the operand as the layer's weight."""
+    assert isinstance(operand, fx.Node)
+    slot = rounded_operand(node, operand, t.tensors)
+    return slot is not None and slot[1] == "weight"
 
 
 def _matrix_kernel(layer: LayerPlan) -> Kernel:
@@ -54,23 +63,43 @@ def _has_container(grid: Grid | None) -> bool:
 
 
 def _convolution(t: Translation, node: fx.Node) -> str:
-    weight = t.tensor(argument(node, "weight"))
-    spatial = weight.dim() - 2
-    layer = t.layer(node.meta["layer"])
+    kernel = _kernel_shape(node)
     return t.emit(
         "Conv",
-        *_convolved(t, node, weight, layer),
-        kernel_shape=list(weight.shape[2:]),
-        strides=each(argument(node, "stride"), spatial),
-        pads=_pads(node, list(weight.shape[2:])),
-        dilations=each(argument(node, "dilation"), spatial),
+        *_convolved(t, node),
+        kernel_shape=kernel,
+        strides=each(argument(node, "stride"), len(kernel)),
+        pads=_pads(node, kernel),
+        dilations=each(argument(node, "dilation"), len(kernel)),
         group=int(argument(node, "groups")),
     )
 
 
-def _convolved(t: Translation, node: fx.Node, weight: Tensor, layer: LayerPlan) -> list[str]:
+def _transposed_convolution(t: Translation, node: fx.Node) -> str:
+    kernel = _kernel_shape(node)
+    count = len(kernel)
+    return t.emit(
+        "ConvTranspose",
+        *_convolved(t, node),
+        kernel_shape=kernel,
+        strides=each(argument(node, "stride"), count),
+        pads=each(argument(node, "padding"), count) * 2,
+        output_padding=each(argument(node, "output_padding"), count),
+        dilations=each(argument(node, "dilation"), count),
+        group=int(argument(node, "groups")),
+    )
+
+
+def _kernel_shape(node: fx.Node) -> list[int]:
+    return [int(size) for size in sizes_of(argument(node, "weight"))[2:]]
+
+
+def _convolved(t: Translation, node: fx.Node) -> list[str]:
     """The operands of a convolution, with its bias where that can be added inside."""
     x, name, found = argument(node, "input"), node.meta["layer"], t.convolutions
+    layer, weight = t.layer(name), argument(node, "weight")
+    if not t.is_constant(weight):
+        return [t.rounding.data(t.name(operand), layer.data, "float32") for operand in (x, weight)]
     kernel: Kernel = "integer" if node in found.in_integers else "any"
     if node in found.in_float32:
         kernel = "float32"
@@ -79,7 +108,7 @@ def _convolved(t: Translation, node: fx.Node, weight: Tensor, layer: LayerPlan) 
         form = "positive bytes" if is_positive(x) else "bytes"
     operands = [
         t.rounding.data(t.name(x), layer.data, form),
-        t.rounding.weight(weight, layer.weight, kernel=kernel, label=f"{name}.weight"),
+        t.rounding.weight(t.tensor(weight), layer.weight, kernel=kernel, label=f"{name}.weight"),
     ]
     if (bias := found.in_integers.get(node)) is not None:
         operands.append(t.rounding.bias(bias, layer, label=f"{name}.bias"))
@@ -98,9 +127,7 @@ def _pads(node: fx.Node, kernel: list[int]) -> list[int]:
 
 PRODUCTS: dict[str, Rule] = {
     "linear": _linear,
-    "matmul": _matmul,
-    "mm": _matmul,
-    "bmm": _matmul,
-    "conv1d": _convolution,
-    "conv2d": _convolution,
+    **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "vdot"), _matmul),
+    **{f"conv{n}d": _convolution for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": _transposed_convolution for n in (1, 2, 3)},
 }

@@ -2,16 +2,36 @@
 
 from torch import fx
 
-from narrower.errors import ExportError
-from narrower.export.operators.elementwise import ELEMENTWISE
+from narrower.errors import ExportError, ModelError
+from narrower.export.operators.activations import ACTIVATIONS
+from narrower.export.operators.arithmetic import ARITHMETIC
+from narrower.export.operators.choices import CHOICES
+from narrower.export.operators.filling import FILLING
+from narrower.export.operators.indexing import INDEXING
 from narrower.export.operators.moves import MOVES
 from narrower.export.operators.norms import NORMS
 from narrower.export.operators.products import PRODUCTS
+from narrower.export.operators.recurrent import RECURRENT
+from narrower.export.operators.reductions import REDUCTIONS
+from narrower.export.operators.resampling import RESAMPLING
 from narrower.export.operators.translation import Rule, Translation, Value
 from narrower.export.operators.windows import WINDOWS
 from narrower.graph.describe import base_name
 
-RULES: dict[str, Rule] = {**PRODUCTS, **ELEMENTWISE, **WINDOWS, **NORMS, **MOVES}
+RULES: dict[str, Rule] = {
+    **PRODUCTS,
+    **RECURRENT,
+    **ARITHMETIC,
+    **ACTIVATIONS,
+    **CHOICES,
+    **FILLING,
+    **REDUCTIONS,
+    **NORMS,
+    **WINDOWS,
+    **RESAMPLING,
+    **MOVES,
+    **INDEXING,
+}
 
 
 def translate(translation: Translation, node: fx.Node) -> Value:
@@ -22,7 +42,8 @@ def translate(translation: Translation, node: fx.Node) -> Value:
     """
     rule = RULES.get(base_name(node))
     if rule is None:
-        raise ExportError(
-            f"no rule exports the operator {node.target} ({node.name}); known are: {', '.join(sorted(RULES))}"
-        )
-    return rule(translation, node)
+        raise ExportError(f"no rule exports the operator {node.target} ({node.name})")
+    try:
+        return rule(translation, node)
+    except ModelError as error:
+        raise ExportError(f"{node.name}: {error}") from error

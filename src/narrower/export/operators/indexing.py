@@ -1,0 +1,95 @@
+"""Look-ups by whole numbers, and where the largest values are, as ONNX operators."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from narrower.errors import ExportError
+from narrower.export.operators.translation import (
+    Rule,
+    Translation,
+    Value,
+    argument,
+    rank_of,
+    type_of,
+    whole_size,
+)
+from narrower.graph.describe import base_name
+
+
+def _embedding(t: Translation, node: fx.Node) -> str:
+    return t.emit("Gather", t.name(argument(node, "weight")), t.name(argument(node, "indices")), axis=0)
+
+
+def _select(t: Translation, node: fx.Node) -> str:
+    x, axis, index = node.args
+    return t.emit("Gather", t.name(x), t.builder.constant(np.int64(index), "index"), axis=axis)  # type: ignore[arg-type]
+
+
+def _unbind(t: Translation, node: fx.Node) -> Value:
+    axis = int(argument(node, "dim"))
+    read = {user.args[1] for user in node.users}  # the others are not computed
+    x = t.name(node.args[0])
+    count = whole_size(node.args[0], axis)
+    return tuple(
+        t.emit("Gather", x, t.builder.constant(np.int64(index), "index"), axis=axis) if index in read else ""
+        for index in range(count)
+    )
+
+
+def _index_select(t: Translation, node: fx.Node) -> str:
+    index = t.name(argument(node, "index"))
+    return t.emit("Gather", t.name(node.args[0]), index, axis=argument(node, "dim"))
+
+
+def _index(t: Translation, node: fx.Node) -> str:
+    """Positions along one dimension, which take its place."""
+    given: Any = node.args[1]
+    places = [axis for axis, index in enumerate(given) if index is not None]
+    if len(places) != 1 or type_of(given[places[0]]) == torch.bool:
+        raise ExportError(f"no rule for an index by several tensors or by a mask ({node.name})")
+    return t.emit("Gather", t.name(node.args[0]), t.name(given[places[0]]), axis=places[0])
+
+
+def _gather(t: Translation, node: fx.Node) -> str:
+    index = t.name(argument(node, "index"))
+    return t.emit("GatherElements", t.name(node.args[0]), index, axis=argument(node, "dim"))
+
+
+def _one_hot(t: Translation, node: fx.Node) -> str:
+    count = int(argument(node, "num_classes"))
+    if count < 0:
+        raise ExportError(f"no rule for one_hot without a number of classes ({node.name})")
+    classes = t.builder.constant(np.arange(count, dtype=np.int64))
+    last = t.integers(rank_of(node.args[0]))
+    found = t.emit("Equal", t.emit("Unsqueeze", t.name(node.args[0], torch.int64), last), classes)
+    return t.cast(found, torch.bool, torch.int64)
+
+
+def _largest(t: Translation, node: fx.Node) -> Value:
+    """The k largest or smallest, in order; all of them where they are sorted."""
+    axis = int(argument(node, "dim"))
+    if base_name(node) == "topk":
+        count, largest = argument(node, "k"), int(argument(node, "largest"))
+    else:
+        count, largest = whole_size(node.args[0], axis), int(argument(node, "descending"))
+    found = t.emit_several(
+        2, "TopK", t.name(node.args[0]), t.integers(count), axis=axis, largest=largest, sorted=1
+    )
+    return found[1] if base_name(node) == "argsort" else found
+
+
+INDEXING: dict[str, Rule] = {
+    "embedding": _embedding,
+    "select": _select,
+    "unbind": _unbind,
+    "index_select": _index_select,
+    "index": _index,
+    "gather": _gather,
+    "one_hot": _one_hot,
+    "topk": _largest,
+    "sort": _largest,
+    "argsort": _largest,
+}
