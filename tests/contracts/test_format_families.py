@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto
 from torch import Tensor, nn
 
 from narrower.errors import SettingsError
@@ -204,7 +205,9 @@ def test_onnx_runtime_rounds_alike(family: Family, data: st.DataObject, seed: in
     for form in FORMS:
         builder = OnnxBuilder()
         output = QdqRounding(builder).data("x", number_format, form)
-        model = builder.finish("one", [("x", [len(x)])], [(output, "y", [len(x)])], [("", 21)], 10)
+        model = builder.finish(
+            "one", [("x", TensorProto.FLOAT, [len(x)])], [(output, "y", [len(x)])], [("", 21)], 10
+        )
         session = onnxruntime.InferenceSession(model.SerializeToString())
         (found,) = session.run(None, {"x": x.numpy()})
         assert torch.equal(torch.from_numpy(found), quantize(x, number_format))

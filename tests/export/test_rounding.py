@@ -48,7 +48,7 @@ def test_qdq_in_onnx_runtime_gives_the_values_of_the_format(
 ) -> None:
     builder = OnnxBuilder()
     output = QdqRounding(builder).data("x", number_format)
-    model = builder.finish("one", [("x", [1])], [(output, "y", [1])], [("", 21)], 10)
+    model = builder.finish("one", [("x", TensorProto.FLOAT, [1])], [(output, "y", [1])], [("", 21)], 10)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     assert session.run(None, {"x": np.float32([value])})[0][0] == expected
 
@@ -59,7 +59,11 @@ def test_quant_nodes_give_the_values_of_the_format(tmp_path: Path) -> None:
         builder = OnnxBuilder()
         output = QuantRounding(builder).data("x", number_format)
         model = builder.finish(
-            "one", [("x", [1, 1])], [(output, "y", [1, 1])], [("", 17), (QONNX_DOMAIN, 2)], 8
+            "one",
+            [("x", TensorProto.FLOAT, [1, 1])],
+            [(output, "y", [1, 1])],
+            [("", 17), (QONNX_DOMAIN, 2)],
+            8,
         )
         path = tmp_path / f"{index}.onnx"
         path.write_bytes(model.SerializeToString())
@@ -109,7 +113,9 @@ def test_a_bias_finer_than_the_products_is_not_moved_to_their_grid() -> None:
     weight = rounding.weight(torch.eye(2), layer.weight, kernel="integer", label="w")
     product = builder.emit("MatMul", rounding.data("x", layer.data), weight)
     output = rounding.add_bias(product, torch.tensor([0.40625, -0.03125]), layer, "b")
-    model = builder.finish("one", [("x", ["n", 2])], [(output, "y", ["n", 2])], [("", 21)], 10)
+    model = builder.finish(
+        "one", [("x", TensorProto.FLOAT, ["n", 2])], [(output, "y", ["n", 2])], [("", 21)], 10
+    )
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     assert session.run(None, {"x": np.float32([[1.5, -2.0]])})[0].tolist() == [[1.90625, -2.03125]]
 
