@@ -30,8 +30,8 @@ from narrower.settings.schema import RunSettings
 from narrower.study.compare import compare_samplers
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, given_weights
-from narrower.tasks.training import train
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.one_model import train
+from narrower.training.settings import TrainingSettings
 
 TRIALS = 300
 SAMPLERS = "guided,tpe,nsgaii,nsgaiii,qmc,random"

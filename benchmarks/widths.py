@@ -31,12 +31,12 @@ import narrower
 from narrower.graph.groups import find_channels
 from narrower.graph.trace import trace
 from narrower.preparation.settings import CandidateSettings
-from narrower.tasks.batched_training import train_together
-from narrower.tasks.batches import Batches
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
 from narrower.tasks.scoring import score
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.batches import Batches
+from narrower.training.settings import TrainingSettings
+from narrower.training.together import train_together
 from narrower.transform.resized import wanted_counts, with_counts
 
 MULTIPLIERS = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)

@@ -15,8 +15,8 @@ from narrower.graph.trace import trace
 from narrower.store.run_directory import RunDirectory
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
-from narrower.tasks.training import train
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.one_model import train
+from narrower.training.settings import TrainingSettings
 
 # Several test processes share the cores: more threads than cores make each of them many times slower.
 torch.set_num_threads(1)

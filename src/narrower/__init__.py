@@ -11,7 +11,7 @@ _HOMES = {
     "NarrowerError": "narrower.errors",
     "Plan": "narrower.plan",
     "Subject": "narrower.export.deliver",
-    "TrainingSettings": "narrower.tasks.training_settings",
+    "TrainingSettings": "narrower.training.settings",
     "Wishes": "narrower.export.deliver",
     "build_model": "narrower.tasks.models",
     "fold_batch_norm": "narrower.graph.folding",

@@ -11,7 +11,7 @@ import narrower
 from narrower.export.compressed import load_parts
 from narrower.preparation.settings import CandidateSettings
 from narrower.tasks.datasets import DataSet
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.settings import TrainingSettings
 from tests.conftest import RunNarrower
 from tests.docs.console import ROOT
 

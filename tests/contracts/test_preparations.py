@@ -24,7 +24,7 @@ from narrower.preparation.settings import (
     SharedSettings,
 )
 from narrower.tasks.datasets import DataSet, Part
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.settings import TrainingSettings
 from narrower.transform.tried_channels import tried_channels
 
 ONCE = TrainingSettings(max_epochs=1, batch_size=64)

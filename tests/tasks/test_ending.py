@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from narrower.tasks.datasets import DataSet
 from narrower.tasks.ending import ending_of
-from narrower.tasks.training import train
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.one_model import train
+from narrower.training.settings import TrainingSettings
 from tests.conftest import RunNarrower
 
 Function = Callable[[Tensor], Tensor]

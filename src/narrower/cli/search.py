@@ -22,7 +22,7 @@ from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.run_log import RunLog
 from narrower.study.read import read_settings
-from narrower.tasks.training_record import is_unfinished
+from narrower.training.record import is_unfinished
 
 if TYPE_CHECKING:
     from narrower.store.trials import TrialStore

@@ -13,7 +13,7 @@ from narrower.intervals import wilson_interval
 from narrower.quality import CROSS_ENTROPY
 from narrower.settings.checks import names_between_commas
 from narrower.tasks.catalogue import model_name
-from narrower.tasks.training_record import unfinished_note
+from narrower.training.record import unfinished_note
 
 Load = Annotated[
     Path, typer.Option("--load", help="Weights: a Lightning checkpoint, a state dict or safetensors.")

@@ -12,7 +12,7 @@ from narrower.intervals import wilson_interval
 from narrower.settings.checks import names_between_commas
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.tasks.catalogue import model_name
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.settings import TrainingSettings
 
 DEFAULTS = TrainingSettings()
 
@@ -98,13 +98,13 @@ def train(
         check_class_order(network, data, str(load))
     ending = ending_of(network, data.train.inputs)
     warn(*ending.warnings(model))
-    from narrower.tasks import training
+    from narrower.training import one_model
 
-    training.check_accelerator(accelerator)
+    one_model.check_accelerator(accelerator)
     with claimed(name, is_used) as run:
         tell(f"training {model} on {data.name}: {run.path}")
         try:
-            result = training.train(network, data, settings, run.path, show_progress=messages().is_terminal)
+            result = one_model.train(network, data, settings, run.path, show_progress=messages().is_terminal)
         except KeyboardInterrupt:
             if run.checkpoint.is_file():
                 tell(f"stopped early; the weights so far: {run.checkpoint}")

@@ -15,9 +15,9 @@ from narrower.graph.trace import trace
 from narrower.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import CandidateSettings
-from narrower.tasks.batched_training import layers_of_chain, train_together
-from narrower.tasks.training import train_weights
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.one_model import train_weights
+from narrower.training.settings import TrainingSettings
+from narrower.training.together import layers_of_chain, train_together
 from narrower.transform.resized import TaylorData, wanted_counts, with_counts
 
 MOST_TOGETHER = 64  # candidates that are trained at once

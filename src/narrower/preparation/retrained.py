@@ -7,7 +7,7 @@ from narrower.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import RetrainedSettings
 from narrower.tasks.own_code import described
-from narrower.tasks.training import train_weights
+from narrower.training.one_model import train_weights
 from narrower.transform.quantized import original_weights, quantized
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.settings import TrainingSettings
 
 
 class PreparationSettings(Protocol):

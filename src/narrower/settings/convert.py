@@ -19,7 +19,7 @@ from narrower.settings.schema import (
     RunSettings,
     given_keys,
 )
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.settings import TrainingSettings
 
 
 def preparation_settings(settings: RunSettings) -> PreparationSettings:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from narrower.settings.convert import weights_file
 from narrower.settings.load import LoadedSettings
-from narrower.tasks.accelerator import accelerators
+from narrower.training.accelerator import accelerators
 
 
 def on_this_machine(loaded: LoadedSettings) -> LoadedSettings:

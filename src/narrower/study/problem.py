@@ -31,7 +31,7 @@ from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.class_order import check_class_order, class_order_problem
 from narrower.tasks.datasets import DataSet, Part
 from narrower.tasks.ending import Ending, ending_of
-from narrower.tasks.training_record import unfinished_note
+from narrower.training.record import unfinished_note
 from narrower.transform.resized import wanted_counts
 
 SAMPLES_KEY = "search.strategy.sw_runner.basic_evaluation.num_samples"

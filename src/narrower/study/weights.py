@@ -4,8 +4,8 @@ from narrower.settings import convert
 from narrower.settings.schema import RunSettings
 from narrower.store.run_directory import RunDirectory
 from narrower.study.problem import Problem, Say, given_weights, users_weights
-from narrower.tasks.training import train
-from narrower.tasks.training_record import is_unfinished
+from narrower.training.one_model import train
+from narrower.training.record import is_unfinished
 
 
 def initial_weights(

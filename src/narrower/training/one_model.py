@@ -26,15 +26,15 @@ from narrower.errors import NarrowerError, OutputError, SettingsError, nearest
 from narrower.files import FREE_SOME, explaining, is_no_space
 from narrower.graph.own_copy import own_copy
 from narrower.quality import CROSS_ENTROPY
-from narrower.tasks.accelerator import accelerators
-from narrower.tasks.batches import Batches
 from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.ending import ends_in_log_softmax, loss_of_outputs
 from narrower.tasks.finite import check_finite
 from narrower.tasks.parts import DataSet
 from narrower.tasks.scoring import check_fit, score
-from narrower.tasks.training_record import TrainingRecord, is_unfinished
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.accelerator import accelerators
+from narrower.training.batches import Batches
+from narrower.training.record import TrainingRecord, is_unfinished
+from narrower.training.settings import TrainingSettings
 
 __all__ = ["TrainingResult", "TrainingSettings", "check_accelerator", "check_fit", "train"]
 

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 
 from narrower.errors import NarrowerError
 from narrower.graph.own_copy import own_copy
-from narrower.tasks.batches import Batches
 from narrower.tasks.parts import Part
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.batches import Batches
+from narrower.training.settings import TrainingSettings
 
 # Only what maps zero to zero, channel by channel: anything else would wake padded channels.
 _CHANNELWISE = (
@@ -105,7 +105,7 @@ def _order(model: nn.Module, inputs: Tensor) -> list[int] | None:
 def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSettings) -> TrainedTogether:
     """Train a copy of each model as if it were alone; all see the same batches in the same order.
 
-    Adam with the cosine schedule of ``tasks/training.py``; the weights are those after the last epoch.
+    Adam with the cosine schedule of ``training/one_model.py``; the weights are those after the last epoch.
 
     Raises:
         NarrowerError: the models are not chains of the same layers.

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.errors import NarrowerError
-from narrower.tasks.batched_training import layers_of_chain, train_together
-from narrower.tasks.batches import Batches
 from narrower.tasks.parts import Part
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.batches import Batches
+from narrower.training.settings import TrainingSettings
+from narrower.training.together import layers_of_chain, train_together
 
 SETTINGS = TrainingSettings(max_epochs=2, batch_size=32, learning_rate=1e-3, seed=3)
 

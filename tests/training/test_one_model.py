@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from narrower.errors import NarrowerError, SettingsError
-from narrower.tasks.batched_training import train_together
 from narrower.tasks.checkpoints import read_state_dict
 from narrower.tasks.datasets import DataSet, load_data_set
 from narrower.tasks.models import build_model
-from narrower.tasks.training import train
-from narrower.tasks.training_settings import TrainingSettings
+from narrower.training.one_model import train
+from narrower.training.settings import TrainingSettings
+from narrower.training.together import train_together
 
 SETTINGS = TrainingSettings(max_epochs=3, batch_size=64, learning_rate=1e-2)
 

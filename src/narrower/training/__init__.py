@@ -1,0 +1,1 @@
+"""How weights are trained: one model, or many together, by one recipe."""
