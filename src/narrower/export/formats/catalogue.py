@@ -4,12 +4,18 @@ from narrower.errors import ExportError
 from narrower.export.formats.expression import Artefact, Expression
 from narrower.export.formats.fixed import FixedExpression
 from narrower.export.formats.float32 import Float32Expression
+from narrower.export.formats.minifloat import MinifloatExpression
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import Float32
 from narrower.formats.grid import Grid
+from narrower.formats.minifloat import Minifloat
 from narrower.formats.number_format import NumberFormat
 
-EXPRESSIONS: dict[type, Expression] = {Float32: Float32Expression(), FixedPoint: FixedExpression()}
+EXPRESSIONS: dict[type, Expression] = {
+    Float32: Float32Expression(),
+    FixedPoint: FixedExpression(),
+    Minifloat: MinifloatExpression(),
+}
 
 
 def refusal(number_format: NumberFormat, artefact: Artefact) -> str | None:
