@@ -140,6 +140,7 @@ def test_values_lie_on_the_grid_and_saturate_at_its_ends(
 ) -> None:
     number_format = _drawn(data, family)
     grid = number_format.grid
+    assume(grid is not None)
     assert grid is not None
     x = _numbers(number_format, seed)
     steps = quantize(x, number_format).double() / grid.step

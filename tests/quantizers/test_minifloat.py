@@ -80,6 +80,7 @@ def test_known_values(text: str, inputs: list[float], expected: list[float]) -> 
     [
         ("minifloat(4,exponent=4,bias=NA)", "no room"),
         ("minifloat(4,exponent=1,bias=0,specials=ieee)", "use 2 bits"),
+        ("minifloat(2,exponent=1,bias=-127,specials=nan)", "no normal numbers"),
         ("minifloat(16,exponent=8,bias=-160)", "float32 does not have"),
         ("minifloat(8,exponent=4)", "bias is missing"),
     ],

@@ -11,6 +11,7 @@ from narrower.formats.grid import Grid
 BIASES = Whole("an exponent bias", -160, 160, {"NA": lambda given: usual_bias(given["exponent"])})
 FLOAT32_EXPONENTS = (-149, 127)  # of its smallest number and of its largest
 LARGEST_GRID = 2**24  # integers that float32 holds all of
+LARGEST_SHIFT = 126  # powers of two that float32 has both ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,11 @@ class Minifloat:
             raise SettingsError(
                 f"{self.width} bits have no room for a sign and {self.exponent} exponent bits"
             )
-        if self.specials == "ieee" and self.exponent == 1:
-            raise SettingsError("specials=ieee leaves one exponent bit no normal numbers; use 2 bits")
+        if self.largest_exponent < self.least_exponent:
+            raise SettingsError(
+                f"specials={self.specials} leaves {self.width} bits with one exponent bit no normal numbers; "
+                "use 2 bits"
+            )
         smallest, largest = FLOAT32_EXPONENTS
         if self.least_exponent - self.mantissa < smallest or self.largest_exponent > largest:
             raise SettingsError(
@@ -72,6 +76,8 @@ class Minifloat:
     @property
     def grid(self) -> Grid | None:
         frac = self.mantissa - self.least_exponent
+        if abs(frac) > LARGEST_SHIFT:
+            return None
         high = int(self.largest * 2.0**frac) if self.largest_exponent + frac < 64 else LARGEST_GRID + 1  # noqa: PLR2004
         return Grid(frac, -high, high) if high <= LARGEST_GRID else None
 
