@@ -1,16 +1,24 @@
 """``narrower learn``: one training that learns the width of every weight, and gives a whole front."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from narrower.cli.console import messages, print_json, print_table, tell
-from narrower.errors import SettingsError
+from narrower.cli.search import refuse_given
+from narrower.errors import RunError, SettingsError
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 
+if TYPE_CHECKING:
+    from narrower.learning.training import Progress
+    from narrower.study.learned_front import LearnedRecord
+
 Dataset = Annotated[
-    str, typer.Argument(metavar="DATASET", help="A name of 'narrower datasets', or package.module:function.")
+    str | None,
+    typer.Argument(metavar="DATASET", help="A name of 'narrower datasets', or package.module:function."),
 ]
 Hidden = Annotated[
     str, typer.Option("--hidden", help="Sizes of the hidden layers, separated by commas; '' for none.")
@@ -27,14 +35,19 @@ Budgets = Annotated[
 ]
 Project = Annotated[str | None, typer.Option("--project", help="Write below runs/PROJECT.")]
 DataPath = Annotated[Path | None, typer.Option("--data-path", help="A local copy of the table 'jsc'.")]
+Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 
 STEPS, SMALLEST_BATCH, LARGEST_BATCH = 32, 32, 1024  # steps of an epoch, if batches are not too small then
 GRANULARITIES = ("weight", "channel", "tensor")
 
 
+OF_A_NEW_RUN = ("dataset", "hidden", "epochs", "granularity", "max_width", "seed", "project", "data_path")
+
+
 def learn(
-    dataset: Dataset,
+    context: typer.Context,
+    dataset: Dataset = None,
     hidden: Hidden = "64,32,32",
     epochs: Epochs = 1000,
     granularity: Granularity = "weight",
@@ -43,19 +56,26 @@ def learn(
     budgets: Budgets = None,
     project: Project = None,
     data_path: DataPath = None,
+    resume: Resume = None,
     as_json: Json = False,
 ) -> None:
     """Train a network of linear layers on DATASET while the widths of its weights and data are learned.
 
     The cost in the loss grows as the training goes on, so that one training passes through networks of every
-    size; those that no other beats are kept. Writes learned.json and models/ below runs/.
+    size; those that no other beats are kept. Writes learned.json and models/ below runs/. A training that was
+    killed goes on with --resume.
     """
     sizes, wanted = _numbers("--hidden", hidden), _numbers("--budgets", budgets or "")
+    if resume is not None:
+        refuse_given(context, OF_A_NEW_RUN, "go with a new training; a run goes on as it began")
+        _show(_resumed(resume), resume, wanted, as_json)
+        return
+    if dataset is None:
+        raise SettingsError("give DATASET ('narrower datasets' lists what there is), or --resume RUN")
     if granularity not in GRANULARITIES:
         raise SettingsError(f"--granularity: found {granularity!r}; allowed: {', '.join(GRANULARITIES)}")
     name = project or f"learned-{dataset}"
     first_free(name, _is_used)  # a name that is none shows before the work
-    from narrower.cli.progress import step_progress
     from narrower.learning.settings import LearnSettings
     from narrower.study.learned_front import learn_front
     from narrower.tasks.datasets import load_data_set
@@ -70,16 +90,39 @@ def learn(
         max_width=max_width,
         seed=seed,
     )
-    with claimed(name, _is_used) as run, step_progress() as report:
-        record = learn_front(
-            data,
-            sizes,
-            settings,
-            run.path,
-            (lambda epoch, _: report("epochs", epoch + 1, epochs)) if messages().is_terminal else None,
-        )
+    with claimed(name, _is_used) as run, _progress(epochs) as progress:
+        record = learn_front(data, sizes, settings, run.path, progress, data_path)
+    _show(record, run.path, wanted, as_json)
+
+
+def _resumed(path: Path) -> "LearnedRecord":
+    """What a training that goes on found."""
+    from narrower.study.learned_front import learn_front, read_asked
+    from narrower.tasks.datasets import load_data_set
+
+    if not path.is_dir():
+        raise RunError(f"{path}: no such run")
+    with RunDirectory(path).locked() as run:
+        asked = read_asked(run.path)
+        data_path = None if asked.data_path is None else Path(asked.data_path)
+        data = load_data_set(asked.data_set, path=data_path)
+        if data.content_hash != asked.data_hash:
+            raise RunError(f"{path}: the data set {data.name!r} has changed since the run began")
+        with _progress(asked.settings.epochs) as progress:
+            return learn_front(data, asked.hidden, asked.settings, run.path, progress, data_path)
+
+
+@contextmanager
+def _progress(epochs: int) -> "Iterator[Progress | None]":
+    from narrower.cli.progress import step_progress
+
+    with step_progress() as report:
+        yield (lambda epoch, _: report("epochs", epoch + 1, epochs)) if messages().is_terminal else None
+
+
+def _show(record: "LearnedRecord", path: Path, wanted: Sequence[int], as_json: bool) -> None:
     if as_json:
-        print_json(record.to_dict() | {"run": str(run.path)})
+        print_json(record.to_dict() | {"run": str(path)})
         return
     shown = record.members
     if wanted:
@@ -101,8 +144,9 @@ def learn(
         ],
     )
     tell(
-        f"{epochs} epochs: {record.train_seconds:.0f} s of processor time, {record.score_seconds:.0f} s for "
-        f"scores, {record.teacher_seconds:.0f} s for the teacher; everything: {run.path}/"
+        f"{record.settings['epochs']} epochs: {record.train_seconds:.0f} s of processor time, "
+        f"{record.score_seconds:.0f} s for scores, {record.teacher_seconds:.0f} s for the teacher; "
+        f"everything: {path}/"
     )
 
 
@@ -114,4 +158,4 @@ def _numbers(option: str, text: str) -> list[int]:
 
 
 def _is_used(run: RunDirectory) -> bool:
-    return (run.path / "learned.json").exists() or run.trials.exists() or run.checkpoint.exists()
+    return (run.path / "learning.json").exists() or run.trials.exists() or run.checkpoint.exists()

@@ -163,9 +163,9 @@ def search(
     if run is not None:
         run.require(run.settings, run.weights)
     if config or run:
-        _refuse(context, WITHOUT_A_FILE, "go with --model; a file says it itself")
+        refuse_given(context, WITHOUT_A_FILE, "go with --model; a file says it itself")
     if run:
-        _refuse(context, OF_A_NEW_RUN, "go with a new search; a run goes on as it began")
+        refuse_given(context, OF_A_NEW_RUN, "go with a new search; a run goes on as it began")
     file = run.settings if run else config
     setup = {
         "sampler": sampler,
@@ -212,7 +212,8 @@ def search(
     return _run(loaded, file, run, load, train, as_json, jobs, cache_bytes)
 
 
-def _refuse(context: typer.Context, names: Sequence[str], why: str) -> None:
+def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
+    """Refuse options that were given on the command line although they mean nothing here."""
     sources = {name: context.get_parameter_source(name) for name in names}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:

@@ -15,6 +15,11 @@ class Adam:
         self.mean, self.square = torch.zeros_like(vector), torch.zeros_like(vector)
         self.count = torch.zeros(())
 
+    @property
+    def state(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Its tensors, which may be written to: means, squares, and the number of steps."""
+        return self.mean, self.square, self.count
+
     def step(self, rate: float) -> None:
         """Move the vector against its gradient, in place."""
         torch._fused_adam_(

@@ -1,5 +1,6 @@
 """A learned network in a file: its whole numbers as safetensors, one array for each kind and layer."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -27,13 +28,17 @@ def save_chain(chain: LearnedChain, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    tensors = {
+    with replacing(path) as partial:
+        save_file(arrays_of(chain), partial, {"narrower": KIND})
+
+
+def arrays_of(chain: LearnedChain) -> dict[str, NDArray[Any]]:
+    """The arrays of all layers by name, ``0.weights`` and so on."""
+    return {
         f"{number}.{name}": np.array(getattr(layer, name), np.uint8 if name in TRUTH_VALUES else np.int32)
         for number, layer in enumerate(chain.layers)
         for name in ARRAYS
     }
-    with replacing(path) as partial:
-        save_file(tensors, partial, {"narrower": KIND})
 
 
 def load_chain(path: Path) -> LearnedChain:
@@ -46,11 +51,20 @@ def load_chain(path: Path) -> LearnedChain:
         tensors = load_file(path)
     except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from None
-    count = len({name.partition(".")[0] for name in tensors})
+    return chain_of_arrays(tensors, path)
+
+
+def chain_of_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> LearnedChain:
+    """The network of ``arrays_of``; ``path`` is where they come from.
+
+    Raises:
+        CheckpointError: they are something else.
+    """
+    count = len({name.partition(".")[0] for name in arrays})
     wanted = {f"{number}.{name}" for number in range(count) for name in ARRAYS}
-    if not count or set(tensors) != wanted:
+    if not count or set(arrays) != wanted:
         raise CheckpointError(f"{path}: holds no learned network; narrower learn writes such files")
-    layers = [_layer({name: tensors[f"{number}.{name}"] for name in ARRAYS}) for number in range(count)]
+    layers = [_layer({name: arrays[f"{number}.{name}"] for name in ARRAYS}) for number in range(count)]
     if not _fits(layers):
         raise CheckpointError(f"{path}: the sizes of its arrays contradict each other")
     return LearnedChain(tuple(layers))

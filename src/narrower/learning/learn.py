@@ -1,8 +1,10 @@
 """Learn the widths of a chain of linear layers: one training gives the networks that no other beats."""
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from torch.nn import functional as F
 from narrower.errors import SettingsError
 from narrower.learning.members import Member
 from narrower.learning.settings import LearnSettings
+from narrower.learning.state_file import StateFiles
 from narrower.learning.teacher import soft_targets
 from narrower.learning.training import Progress, Training
 from narrower.tasks.parts import Part
@@ -34,13 +37,18 @@ def learn(
     validation: Part,
     settings: LearnSettings,
     progress: Progress | None = None,
+    keep: Path | None = None,
 ) -> Learned:
     """Learn a network with ReLU between linear layers of these sizes: inputs, then the outputs of each.
 
     ``train`` alone teaches weights, widths and teacher, and gives the integer bits; ``validation`` alone
-    chooses the members. Nothing else is looked at.
+    chooses the members. Nothing else is looked at. In the directory ``keep``, where one is given, lies what a
+    training that was killed goes on from; at its end the files go.
+
+    Raises:
+        CheckpointError: what lies there is damaged, or of another training.
     """
-    return learn_shapes([sizes], train, validation, settings, progress)
+    return learn_shapes([sizes], train, validation, settings, progress, keep)
 
 
 def learn_shapes(
@@ -49,12 +57,14 @@ def learn_shapes(
     validation: Part,
     settings: LearnSettings,
     progress: Progress | None = None,
+    keep: Path | None = None,
 ) -> Learned:
     """The same with several choices of hidden sizes, which are trained at once and share one front.
 
     Raises:
         SettingsError: they differ in depth, inputs or outputs, or share a width with what they are filled
         with.
+        CheckpointError: what lies in ``keep`` is damaged, or of another training.
     """
     if len({(len(sizes), sizes[0], sizes[-1]) for sizes in shapes}) != 1:
         raise SettingsError(f"shapes {list(shapes)} differ in more than the sizes of their hidden layers")
@@ -65,13 +75,37 @@ def learn_shapes(
         )
     each = [sizes for sizes in shapes for _ in range(settings.candidates)]
     seeds = [settings.seed + NEXT_SEED * number for number in range(len(each))]
-    begin = time.process_time()
+    files = None if keep is None else StateFiles(keep, (each, settings, _digest(train), _digest(validation)))
     with torch.no_grad():
-        targets = targets_of(train, shapes[0][-1], settings)
-        between = time.process_time()
+        targets, seconds = _targets(train, shapes[0][-1], settings, files)
         training = Training(each, train, targets, validation, settings, seeds)
-        training.run(progress)
-    return Learned(tuple(training.members), between - begin, training.train_seconds, training.score_seconds)
+        if files is not None:
+            files.restore(training)
+        training.run(progress, None if files is None else files.save)
+    if files is not None:
+        files.remove()
+    return Learned(tuple(training.members), seconds, training.train_seconds, training.score_seconds)
+
+
+def _targets(
+    train: Part, classes: int, settings: LearnSettings, files: StateFiles | None
+) -> tuple[Tensor, float]:
+    """``targets_of``, and the seconds of processor time that they took; from the files, where they are."""
+    if files is not None and (known := files.targets()) is not None:
+        return known
+    begin = time.process_time()
+    targets = targets_of(train, classes, settings)
+    seconds = time.process_time() - begin
+    if files is not None:
+        files.save_targets(targets, seconds)
+    return targets, seconds
+
+
+def _digest(part: Part) -> str:
+    digest = hashlib.sha256()
+    for tensor in (part.inputs, part.targets):
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def targets_of(train: Part, classes: int, settings: LearnSettings) -> Tensor:

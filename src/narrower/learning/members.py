@@ -1,6 +1,6 @@
 """Which of the networks that a training passes through are kept: those that no other beats."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,6 +31,10 @@ class Members:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def restore(self, members: Iterable[Member]) -> None:
+        """Hold what another one held."""
+        self._kept = list(members)
 
     def would_keep(self, ebops: float, correct: float) -> bool:
         """Whether no member is as cheap and as good."""

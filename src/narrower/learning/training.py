@@ -1,7 +1,7 @@
 """The training of several candidates at once, epoch by epoch, and the networks that it keeps."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ WIDTH_DECAY = 1e-8  # so that a width that nothing needs becomes smaller
 EXPONENTS = (-10.0, 12.0)  # range of integer bits and of fractions
 
 Progress = Callable[[int, Members], None]
+Saved = Callable[["Training"], None]
 
 
 class Training:
@@ -45,6 +46,7 @@ class Training:
         self.network = LearnedNetwork(self.layout, grouping(self.layout, settings))
         vector = torch.zeros(self.network.parameter_count)
         gradient = torch.zeros_like(vector)
+        self._vector = vector
         self.parameters = self.network.parameters(vector)
         self._gradients = self.network.parameters(gradient)
         start(self.parameters, self.layout, settings, shapes, seeds)
@@ -57,13 +59,14 @@ class Training:
         self._batch_size = min(settings.batch_size, len(train))
         self._schedule = Schedule(settings, settings.epochs * (len(train) // self._batch_size))
         self._generator = torch.Generator().manual_seed(settings.seed)
+        self.epoch = 0  # epochs that have passed
         self._wraps = settings.overflow == "wrap"
         self.members = Members(settings.most_members)
         self.train_seconds = self.score_seconds = 0.0
 
-    def run(self, progress: Progress | None = None) -> None:
-        """All epochs."""
-        for epoch in range(self.settings.epochs):
+    def run(self, progress: Progress | None = None, saved: Saved | None = None) -> None:
+        """The epochs that are left; ``saved`` is called after each, and its time is not counted."""
+        for epoch in range(self.epoch, self.settings.epochs):
             begin = time.process_time()
             self.train_epoch(epoch)
             between = time.process_time()
@@ -71,8 +74,38 @@ class Training:
                 self._score(epoch)
             self.train_seconds += between - begin
             self.score_seconds += time.process_time() - between
+            self.epoch = epoch + 1
+            if saved is not None:
+                saved(self)
             if progress is not None:
                 progress(epoch, self.members)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor that the epochs to come follow from, and that ``restore`` takes; shared, not copied.
+
+        All else is computed anew in each step.
+        """
+        adams = {"weights": self._weights, "widths": self._widths}
+        names = ("means", "squares", "steps")
+        return {
+            "parameters": self._vector,
+            "integer_bits_of_data": self.network.integer_bits_of_data,
+            "generator": self._generator.get_state(),
+            **{
+                f"{which}.{name}": tensor
+                for which, adam in adams.items()
+                for name, tensor in zip(names, adam.state, strict=True)
+            },
+        }
+
+    def restore(self, epoch: int, state: Mapping[str, Tensor], members: Iterable[Member]) -> None:
+        """Go on after so many epochs of a training of the same settings, with its ``state`` and members."""
+        self.epoch = epoch
+        self.members.restore(members)
+        for name, tensor in self.state.items():
+            tensor.copy_(state[name])
+        self._generator.set_state(state["generator"])
 
     def train_epoch(self, epoch: int) -> None:
         """Every sample once, but for those that fill no batch."""

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from narrower.errors import SettingsError
+from narrower.errors import NarrowerError, RunError, SettingsError
 from narrower.files import write_json
 from narrower.intervals import wilson_interval
 from narrower.learning.chain_file import save_chain
@@ -20,7 +21,7 @@ from narrower.learning.training import Progress
 from narrower.store.provenance import environment
 from narrower.tasks.parts import DataSet, Part
 
-RECORD, MODELS = "learned.json", "models"
+RECORD, ASKED, MODELS, STATE = "learned.json", "learning.json", "models", "state"
 
 Interval = tuple[float, float]
 
@@ -65,12 +66,39 @@ class LearnedRecord:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a training was begun with: enough to go on with it."""
+
+    data_set: str
+    data_path: str | None
+    data_hash: str
+    hidden: tuple[int, ...]
+    settings: LearnSettings
+
+
+def read_asked(directory: Path) -> Asked:
+    """What ``learn_front`` wrote when it began.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    path = directory / ASKED
+    try:
+        return TypeAdapter(Asked).validate_json(path.read_bytes(), strict=True, extra="forbid")
+    except FileNotFoundError:
+        raise RunError(f"{directory}: no learned widths were begun here (no {ASKED})") from None
+    except (OSError, ValueError, NarrowerError) as error:
+        raise RunError(f"{path}: cannot be read: {error}") from error
+
+
 def learn_front(
     data: DataSet,
     hidden: Sequence[int],
     settings: LearnSettings,
     directory: Path,
     progress: Progress | None = None,
+    data_path: Path | None = None,
 ) -> LearnedRecord:
     """Learn a perceptron with hidden layers of these sizes and write its front below ``directory``.
 
@@ -90,7 +118,10 @@ def learn_front(
     if any(size < 1 for size in hidden):
         raise SettingsError(f"hidden layers: expected whole numbers from 1, found {list(hidden)}")
     sizes = (data.train.inputs.shape[1], *hidden, len(data.class_names))
-    found = learn(sizes, data.train, data.validation, settings, progress)
+    path = None if data_path is None else str(data_path.resolve())
+    asked = Asked(data.name, path, data.content_hash, tuple(hidden), settings)
+    write_json(directory / ASKED, asdict(asked))
+    found = learn(sizes, data.train, data.validation, settings, progress, directory / STATE)
     members = tuple(_kept(number, member, data, directory) for number, member in enumerate(found.members))
     record = LearnedRecord(
         data.name,
