@@ -31,6 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.cli.progress import search_progress
+from narrower.data.datasets import load_data_set
+from narrower.data.parts import Part
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import Naive
@@ -38,6 +40,7 @@ from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan
 from narrower.report.record import RunRecord
 from narrower.settings.load import load_settings
@@ -45,9 +48,6 @@ from narrower.store.run_directory import RunDirectory
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, with_model
 from narrower.study.search import run_search, start_run
-from narrower.tasks.datasets import load_data_set
-from narrower.tasks.models import build_model
-from narrower.tasks.parts import Part
 from narrower.transform.quantized import quantized
 
 CONFIG = Path(__file__).parent.parent / "configs" / "jsc-toy.toml"

@@ -28,11 +28,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import narrower
+from narrower.data.datasets import DataSet, load_data_set
 from narrower.graph.groups import find_channels
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.preparation.settings import CandidateSettings
-from narrower.tasks.datasets import DataSet, load_data_set
-from narrower.tasks.models import build_model
 from narrower.tasks.scoring import score
 from narrower.training.batches import Batches
 from narrower.training.settings import TrainingSettings

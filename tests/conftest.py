@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from narrower.cli.main import run
+from narrower.data.datasets import DataSet, load_data_set
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.store.run_directory import RunDirectory
-from narrower.tasks.datasets import DataSet, load_data_set
-from narrower.tasks.models import build_model
 from narrower.training.one_model import train
 from narrower.training.settings import TrainingSettings
 

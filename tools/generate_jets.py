@@ -2,7 +2,7 @@
 
 Needs Pythia 8 and FastJet (`pip install pythia8mc==8.317.0 fastjet numpy`). Same arguments, same bytes:
 
-    python tools/generate_jets.py --per-class 11000 --seed 1 --output src/narrower/tasks/data/jets.npz
+    python tools/generate_jets.py --per-class 11000 --seed 1 --output src/narrower/data/files/jets.npz
 """
 
 from __future__ import annotations

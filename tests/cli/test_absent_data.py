@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from narrower.tasks import openml
+from narrower.data import openml
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
 

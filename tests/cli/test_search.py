@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import narrower
+from narrower.data.datasets import DataSet
 from narrower.settings.load import load_settings
 from narrower.store.trials import TrialStore
-from narrower.tasks.datasets import DataSet
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import narrower
+from narrower.data.datasets import DataSet
 from narrower.export.compressed import load_parts
 from narrower.preparation.settings import CandidateSettings
-from narrower.tasks.datasets import DataSet
 from narrower.training.settings import TrainingSettings
 from tests.conftest import RunNarrower
 from tests.docs.console import ROOT

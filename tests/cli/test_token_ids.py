@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from narrower.data.datasets import load_data_set
 from narrower.export.gate_samples import gate_samples
-from narrower.tasks.datasets import load_data_set
 from tests.conftest import RunNarrower
 
 TOKENS = """

@@ -8,12 +8,12 @@ import pytest
 
 from narrower.backends import backend as backends
 from narrower.backends.backend import BACKENDS, Backend, Engine, build_backend
+from narrower.data.datasets import DataSet
 from narrower.evaluate.evaluator import Evaluator
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.program import Program
 from narrower.plan import LayerPlan, Plan
 from narrower.quality import Quality, failed
-from narrower.tasks.datasets import DataSet
 
 PLANS = [
     Plan.of({"seq_blocks.2": LayerPlan(weight=FixedPoint(width, 1)), "seq_blocks.5": LayerPlan(data=data)})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 from torch import Tensor, nn
 
+from narrower.data.datasets import Part
 from narrower.errors import SettingsError
 from narrower.evaluate.chain import EXACT_INTEGER
 from narrower.evaluate.evaluator import Evaluator
@@ -33,7 +34,6 @@ from narrower.plan import LayerPlan, Plan, plan_from_dict, plan_to_dict
 from narrower.quantizers.catalogue import QUANTIZERS
 from narrower.quantizers.quantize import quantize, quantize_straight_through, quantize_to_steps
 from narrower.quantizers.quantizer import Quantizer
-from narrower.tasks.datasets import Part
 
 FAMILY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 GRIDDED = [family for family in FAMILIES if parse_format(next(iter(family.examples))).grid is not None]

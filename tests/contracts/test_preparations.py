@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import narrower
+from narrower.data.datasets import DataSet, Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
@@ -23,7 +24,6 @@ from narrower.preparation.settings import (
     RetrainedSettings,
     SharedSettings,
 )
-from narrower.tasks.datasets import DataSet, Part
 from narrower.training.settings import TrainingSettings
 from narrower.transform.tried_channels import tried_channels
 

@@ -6,8 +6,8 @@ from narrower.cost.chop import chop_average_bitwidth, chop_profile
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.network import Network
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.models import build_model
 
 
 def network(name: str) -> Network:

@@ -6,10 +6,10 @@ from torch import nn
 
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.datasets import load_data_set
 from narrower.graph.trace import trace
-from narrower.tasks.catalogue import MODELS
-from narrower.tasks.datasets import load_data_set
-from narrower.tasks.models import build_model
+from narrower.models.build import build_model
+from narrower.models.catalogue import MODELS
 from tests.flop_counter import counted_by_torch
 
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from narrower.cost.network_cost import NetworkCost
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.models import build_model
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from narrower.data.datasets import DataSet
 from narrower.evaluate.calibration import Calibration, best_fraction
 from narrower.graph.program import Program
-from narrower.tasks.datasets import DataSet
 
 
 @pytest.mark.parametrize("scale", [1e-3, 0.7, 40.0])

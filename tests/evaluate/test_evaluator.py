@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.data.datasets import DataSet, Part
 from narrower.evaluate.chain import find_chain
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
@@ -23,7 +24,6 @@ from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
 from narrower.quality import Quality
 from narrower.quantizers.quantize import quantize
-from narrower.tasks.datasets import DataSet, Part
 from tests import zoo
 
 PLAIN: tuple[NumberFormat, ...] = (

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from narrower.data.datasets import DataSet, Part
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.evaluator import Evaluator
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.datasets import DataSet, Part
 from narrower.tasks.scoring import check_fit, score
 from narrower.transform.quantized import quantized
 

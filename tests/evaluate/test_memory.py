@@ -14,8 +14,8 @@ from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.models import build_model
-from narrower.tasks.parts import Part
+from narrower.models.build import build_model
+from narrower.data.parts import Part
 
 torch.set_num_threads(1)
 inputs = torch.randn(256, 3, 32, 32, generator=torch.Generator().manual_seed(0))

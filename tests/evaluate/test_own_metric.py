@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from narrower.data.parts import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.own_metric import own_metric
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan import Plan
-from narrower.tasks.parts import Part
 
 METRICS = """
 seen = []

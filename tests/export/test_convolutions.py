@@ -22,8 +22,8 @@ from narrower.graph.folding import fold_batch_norm
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.models import build_model
 from tests.conftest import with_statistics
 from tests.export.plans import uniform
 

@@ -11,6 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from narrower.data.datasets import DataSet
 from narrower.errors import ExportError, UnknownNameError
 from narrower.export import deliver
 from narrower.export.compressed import load_compressed
@@ -18,9 +19,8 @@ from narrower.export.deliver import Subject, Wishes, export_plan
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan, plan_to_dict
-from narrower.tasks.datasets import DataSet
-from narrower.tasks.models import build_model
 
 WISHES = Wishes(samples=1000)
 

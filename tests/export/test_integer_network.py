@@ -19,8 +19,8 @@ from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.models import build_model
 from tests.export.plans import uniform
 
 

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from narrower.data.datasets import DataSet, Part, load_data_set
 from narrower.errors import CheckpointError, UnknownNameError
 from narrower.evaluate.deployed import Deployed
 from narrower.evaluate.evaluator import Evaluator
@@ -17,10 +18,9 @@ from narrower.graph.called_modules import trace_or_call
 from narrower.graph.folding import fold_batch_norm
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
+from narrower.models.build import build_model
+from narrower.models.catalogue import MODELS
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.catalogue import MODELS
-from narrower.tasks.datasets import DataSet, Part, load_data_set
-from narrower.tasks.models import build_model
 from narrower.transform.resized import resize
 from tests import computed_zoo, zoo
 from tests.conftest import with_statistics

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from narrower.data.datasets import DataSet
 from narrower.export.gate_samples import gate_samples
 from narrower.export.manifest import compare
-from narrower.tasks.datasets import DataSet
 
 
 def test_a_comparison_counts_elements_classes_and_the_largest_gap() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.data.sizes import Sizes
 from narrower.errors import ExportError
 from narrower.evaluate.naive import naive_outputs
 from narrower.export.exactness import inexact_operators
@@ -17,9 +18,8 @@ from narrower.export.onnx_model import to_onnx
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.models import build_model
-from narrower.tasks.sizes import Sizes
 from tests import zoo
 from tests.export.plans import uniform
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.data.datasets import DataSet, Part
 from narrower.errors import ExportError
 from narrower.evaluate.naive import naive_outputs
 from narrower.export.deliver import Subject, Wishes, export_plan
@@ -20,7 +21,6 @@ from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.datasets import DataSet, Part
 from tests.export.plans import uniform
 
 IMAGE, VECTOR, SEQUENCE, VOLUME = (8, 6, 6), (8,), (5, 8), (8, 3, 4, 3)

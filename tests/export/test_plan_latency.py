@@ -7,7 +7,7 @@ from narrower.export.plan_latency import LatencyMeter, median_interval, structur
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
-from narrower.tasks.models import build_model
+from narrower.models.build import build_model
 from tests.export.plans import uniform
 
 

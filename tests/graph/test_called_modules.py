@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 import narrower
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.datasets import Part
 from narrower.errors import ExportError, ModelError
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.evaluator import Evaluator
@@ -19,7 +20,6 @@ from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
-from narrower.tasks.datasets import Part
 
 
 class Fickle(nn.Module):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.datasets import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
 from narrower.formats.fixed import FixedPoint
@@ -14,7 +15,6 @@ from narrower.graph.program import with_parameters
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
-from narrower.tasks.datasets import Part
 from narrower.transform.resized import wanted_counts, with_counts
 from narrower.transform.tried_channels import tried_channels
 from tests import computed_zoo

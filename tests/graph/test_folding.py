@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from narrower.errors import CheckpointError, ModelError
 from narrower.graph.folding import fold_batch_norm, folded_layers, with_folded_layers
-from narrower.tasks.checkpoints import load_weights, save_weights
-from narrower.tasks.models import build_model
+from narrower.models.build import build_model
+from narrower.models.checkpoints import load_weights, save_weights
 from tests.conftest import with_statistics
 
 SHIPPED = {"jsc-toy": ((16,), 3), "digits-mlp": ((1, 8, 8), 1), "digits-cnn": ((1, 8, 8), 2)}

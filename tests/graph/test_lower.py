@@ -3,14 +3,14 @@
 import pytest
 import torch
 
+from narrower.data.datasets import load_data_set
+from narrower.data.sizes import Sizes
 from narrower.evaluate.naive import naive_outputs
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
+from narrower.models.catalogue import MODELS
 from narrower.plan import Plan
-from narrower.tasks.catalogue import MODELS
-from narrower.tasks.datasets import load_data_set
-from narrower.tasks.models import build_model
-from narrower.tasks.sizes import Sizes
 from tests import zoo
 from tests.conftest import with_statistics
 

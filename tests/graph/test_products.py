@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.datasets import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
 from narrower.formats.fixed import FixedPoint
@@ -17,7 +18,6 @@ from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
-from narrower.tasks.datasets import Part
 from tests import products_zoo
 from tests.flop_counter import counted_by_torch
 

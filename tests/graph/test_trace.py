@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from narrower.errors import ModelError
 from narrower.graph.trace import trace
-from narrower.tasks.models import build_model
+from narrower.models.build import build_model
 from tests import zoo
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from narrower.data.datasets import DataSet
+from narrower.data.parts import Part
 from narrower.errors import SettingsError
 from narrower.learning.learn import learn, learn_shapes, targets_of
 from narrower.learning.members import Member, Members
@@ -13,8 +15,6 @@ from narrower.learning.schedule import Schedule
 from narrower.learning.scoring import quick_scores
 from narrower.learning.settings import LearnSettings
 from narrower.learning.training import Training
-from narrower.tasks.datasets import DataSet
-from narrower.tasks.parts import Part
 
 SIZES = (16, 6, 5)
 SHORT = LearnSettings(

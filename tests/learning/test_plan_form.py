@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from narrower.data.parts import Part
 from narrower.errors import SettingsError
 from narrower.evaluate.evaluator import Evaluator
 from narrower.formats.fixed import FixedPoint
@@ -17,7 +18,6 @@ from narrower.learning.freeze import fit_widths, without_idle
 from narrower.learning.plan_form import as_model, chain_of, plan_of
 from narrower.plan import plan_from_dict, plan_to_dict
 from narrower.quantizers.quantize import quantize
-from narrower.tasks.parts import Part
 from tests.learning.test_deployed import random_chain, samples
 
 

@@ -8,12 +8,12 @@ from narrower.errors import SettingsError
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.network import Network
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts
 from narrower.searching.space import Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
-from narrower.tasks.models import build_model
 from tests import zoo
 
 

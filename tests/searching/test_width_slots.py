@@ -11,6 +11,7 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, find_channels
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import Plan
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import ResizedCosts
@@ -18,7 +19,6 @@ from narrower.searching.space import Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings, WidthChoices
 from narrower.settings.load import load_settings
 from narrower.study.pose import pose
-from narrower.tasks.models import build_model
 from narrower.transform.resized import resize, wanted_counts
 from tests import zoo
 from tests.docs.console import ROOT

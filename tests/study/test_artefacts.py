@@ -6,15 +6,15 @@ import torch
 from torch import nn
 
 import narrower
+from narrower.data.datasets import load_data_set
 from narrower.errors import SettingsError
 from narrower.export.deliver import own_outputs
 from narrower.export.luts import ebops, luts
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import plan_from_dict
 from narrower.preparation.settings import CandidateSettings
-from narrower.tasks.datasets import load_data_set
-from narrower.tasks.models import build_model
 
 LAYERS = ("seq_blocks.2", "seq_blocks.5", "seq_blocks.8")
 WIDTHS = {layer: {"data": [6], "weight": [2, 4], "bias": [6]} for layer in LAYERS}

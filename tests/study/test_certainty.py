@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 import narrower
+from narrower.data.datasets import DataSet, Part
 from narrower.plan import plan_from_dict
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study import certainty
 from narrower.study.api import SearchResult
-from narrower.tasks.datasets import DataSet, Part
 
 DIRECTORY = Path("run")
 

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import narrower
+from narrower.data.datasets import DataSet, load_data_set, split_table
+from narrower.data.sources import Table
 from narrower.errors import CheckpointError, SettingsError
-from narrower.tasks.checkpoints import load_weights
+from narrower.models.build import build_model
+from narrower.models.checkpoints import load_weights
 from narrower.tasks.class_order import check_class_order, class_order_problem, in_class_order
-from narrower.tasks.datasets import DataSet, load_data_set, split_table
-from narrower.tasks.models import build_model
 from narrower.tasks.scoring import score
-from narrower.tasks.sources import Table
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
 

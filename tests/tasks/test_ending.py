@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrower.tasks.datasets import DataSet
+from narrower.data.datasets import DataSet
 from narrower.tasks.ending import ending_of
 from narrower.training.one_model import train
 from narrower.training.settings import TrainingSettings

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from narrower.data.datasets import DataSet, load_data_set
 from narrower.errors import NarrowerError, SettingsError
-from narrower.tasks.checkpoints import read_state_dict
-from narrower.tasks.datasets import DataSet, load_data_set
-from narrower.tasks.models import build_model
+from narrower.models.build import build_model
+from narrower.models.checkpoints import read_state_dict
 from narrower.training.one_model import train
 from narrower.training.settings import TrainingSettings
 from narrower.training.together import train_together

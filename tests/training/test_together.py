@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.data.parts import Part
 from narrower.errors import NarrowerError
-from narrower.tasks.parts import Part
 from narrower.training.batches import Batches
 from narrower.training.settings import TrainingSettings
 from narrower.training.together import layers_of_chain, train_together

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.sizes import Sizes
 from narrower.errors import CheckpointError, NarrowerError, SettingsError, UnknownNameError
 from narrower.graph.groups import Channels
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.study.resized_files import load_resized, save_resized
-from narrower.tasks.models import build_model
-from narrower.tasks.sizes import Sizes
 from narrower.transform.resized import TaylorData, resize, wanted_counts, with_counts
 from narrower.transform.tried_channels import groups, tried_channels
 from tests import width_zoo, zoo

@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from narrower.errors import AllTrialsFailedError, NarrowerError
 from narrower.files import FREE_SOME, is_no_space
-from narrower.tasks.own_code import described, is_own_file, own_place
+from narrower.own_code.failures import described, is_own_file, own_place
 
 DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
 OWN = str(Path(__file__).resolve().parents[1])

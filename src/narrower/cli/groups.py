@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrower.cli.console import print_json, print_table
+from narrower.data.sizes import USUAL_CLASSES, Sizes
 from narrower.errors import SettingsError
-from narrower.tasks.catalogue import model_note
-from narrower.tasks.sizes import USUAL_CLASSES, Sizes
+from narrower.models.catalogue import model_note
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ def groups(
 ) -> None:
     """Print the groups of channels of MODEL, and why some cannot change."""
     example, sizes = example_for(model, dataset, shape, data_path)
-    from narrower.tasks.models import build_model
+    from narrower.models.build import build_model
     from narrower.transform.tried_channels import groups as groups_of
 
     found = groups_of(build_model(model, sizes=sizes).eval(), example)
@@ -64,7 +64,7 @@ def example_for(
     known = model_note(model)
     name = dataset or (known.data_set if known and shape is None else None)
     if name is not None:
-        from narrower.tasks.datasets import load_data_set
+        from narrower.data.datasets import load_data_set
 
         data = load_data_set(name, path=data_path)
         return data.train.inputs[:3], data.sizes

@@ -76,9 +76,9 @@ def learn(
         raise SettingsError(f"--granularity: found {granularity!r}; allowed: {', '.join(GRANULARITIES)}")
     name = project or f"learned-{dataset}"
     first_free(name, _is_used)  # a name that is none shows before the work
+    from narrower.data.datasets import load_data_set
     from narrower.learning.settings import LearnSettings
     from narrower.study.learned_front import learn_front
-    from narrower.tasks.datasets import load_data_set
 
     data = load_data_set(dataset, path=data_path)
     settings = LearnSettings(
@@ -98,7 +98,7 @@ def learn(
 def _resumed(path: Path) -> "LearnedRecord":
     """What a training that goes on found."""
     from narrower.study.learned_front import learn_front, read_asked
-    from narrower.tasks.datasets import load_data_set
+    from narrower.data.datasets import load_data_set
 
     if not path.is_dir():
         raise RunError(f"{path}: no such run")

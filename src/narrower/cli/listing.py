@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import print_json, print_table
+from narrower.data.catalogue import DATA_SETS
+from narrower.models.catalogue import MODELS
 from narrower.searching.objective import METRICS
 from narrower.searching.samplers.catalogue import SAMPLERS
-from narrower.tasks import catalogue
 
 Json = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
 
@@ -17,14 +18,14 @@ def models(as_json: Json = False) -> None:
     """List the built-in models; your own is named package.module:callable."""
     rows = [
         {"name": name, "data set": note.data_set, "description": note.description}
-        for name, note in catalogue.MODELS.items()
+        for name, note in MODELS.items()
     ]
     print_list(rows, as_json)
 
 
 def datasets(as_json: Json = False) -> None:
     """List the built-in data sets; your own is named package.module:function."""
-    rows = [{"name": name, "description": description} for name, description in catalogue.DATA_SETS.items()]
+    rows = [{"name": name, "description": description} for name, description in DATA_SETS.items()]
     print_list(rows, as_json)
 
 

@@ -13,7 +13,7 @@ from narrower.cli.train import DataPath, Dataset, Json, Model
 from narrower.cost.chop import ChopProfile, chop_profile
 from narrower.cost.profile import Profile
 from narrower.cost.profile import profile as own_profile
-from narrower.tasks.catalogue import model_name
+from narrower.models.catalogue import model_name
 
 if TYPE_CHECKING:
     from narrower.export.latency import LatencyRow
@@ -49,10 +49,10 @@ def profile(
     macs, flops and bitops are for one sample, unless --convention chop counts the whole batch.
     """
     model = model_name(model)
+    from narrower.data.datasets import load_data_set
     from narrower.graph.called_modules import trace_or_call
-    from narrower.tasks.checkpoints import load_weights
-    from narrower.tasks.datasets import load_data_set
-    from narrower.tasks.models import build_model
+    from narrower.models.build import build_model
+    from narrower.models.checkpoints import load_weights
     from narrower.tasks.scoring import check_fit
 
     data = load_data_set(dataset, path=data_path)
@@ -69,7 +69,7 @@ def profile(
     rows: tuple[LatencyRow, ...] = ()
     if latency:
         from narrower.export.latency import float_latency
-        from narrower.tasks.finite import check_finite
+        from narrower.models.finite import check_finite
 
         check_finite(network, data.validation, "the validation part")
         rows = float_latency(network, data.validation.inputs, (1, batch_size))

@@ -69,9 +69,9 @@ def resize(
     from narrower.cost.missing import missing
     from narrower.cost.network_cost import NetworkCost
     from narrower.graph.trace import trace
+    from narrower.models.build import build_model
+    from narrower.models.checkpoints import load_weights
     from narrower.study.resized_files import save_resized
-    from narrower.tasks.checkpoints import load_weights
-    from narrower.tasks.models import build_model
     from narrower.transform.resized import resize as resized
 
     before = build_model(model, seed=seed, sizes=sizes).eval()

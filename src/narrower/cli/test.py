@@ -10,9 +10,9 @@ from narrower.cli.console import note, print_json, print_table, warn
 from narrower.cli.numbers import MOST
 from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model
 from narrower.intervals import wilson_interval
+from narrower.models.catalogue import model_name
 from narrower.quality import CROSS_ENTROPY
 from narrower.settings.checks import names_between_commas
-from narrower.tasks.catalogue import model_name
 from narrower.training.record import unfinished_note
 
 Load = Annotated[
@@ -32,12 +32,12 @@ def test(
 ) -> None:
     """Print accuracy and loss of MODEL with the weights of a file, on each part of DATASET."""
     model = model_name(model)
-    from narrower.tasks.checkpoints import load_weights
+    from narrower.data.datasets import load_data_set
+    from narrower.models.build import build_model
+    from narrower.models.checkpoints import load_weights
+    from narrower.models.finite import check_finite
     from narrower.tasks.class_order import check_class_order, class_order_problem, in_class_order
-    from narrower.tasks.datasets import load_data_set
     from narrower.tasks.ending import ending_of
-    from narrower.tasks.finite import check_finite
-    from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit, score
 
     data = load_data_set(dataset, path=data_path)

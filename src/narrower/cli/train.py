@@ -9,9 +9,9 @@ import typer
 from narrower.cli.console import messages, note, print_json, print_table, tell, warn
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.intervals import wilson_interval
+from narrower.models.catalogue import model_name
 from narrower.settings.checks import names_between_commas
 from narrower.store.run_directory import RunDirectory, claimed, first_free
-from narrower.tasks.catalogue import model_name
 from narrower.training.settings import TrainingSettings
 
 DEFAULTS = TrainingSettings()
@@ -80,11 +80,11 @@ def train(
     name = project or f"{model}-{dataset}"
     first_free(name, is_used)  # a name that is none shows before the work
     model = model_name(model)
-    from narrower.tasks.checkpoints import load_weights
+    from narrower.data.datasets import load_data_set
+    from narrower.models.build import build_model
+    from narrower.models.checkpoints import load_weights
     from narrower.tasks.class_order import check_class_order, in_class_order
-    from narrower.tasks.datasets import load_data_set
     from narrower.tasks.ending import ending_of
-    from narrower.tasks.models import build_model
     from narrower.tasks.scoring import check_fit
 
     data = load_data_set(dataset, path=data_path)

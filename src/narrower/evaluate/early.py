@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
+from narrower.data.parts import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.plan import Plan
 from narrower.quality import Quality
-from narrower.tasks.parts import Part
 
 # Takes the position of a plan and its bounds, the best values that its metrics can still reach.
 CanMatter = Callable[[int, Mapping[str, float]], bool]

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from narrower.backends.backend import Backend
+from narrower.data.parts import Part
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.evaluate.program_engine import ProgramEngine
 from narrower.graph.program import Program
 from narrower.plan import Plan
 from narrower.quality import Quality
-from narrower.tasks.parts import Part
 
 CACHE_BYTES = 2**30
 MOST_RESULTS = 2**14  # that are remembered

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from narrower.data.parts import Part
 from narrower.evaluate.heap import trim_heap
 from narrower.evaluate.integer_products import IntegerProducts
 from narrower.evaluate.provenance import Provenance
@@ -16,9 +17,8 @@ from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
+from narrower.own_code.failures import described
 from narrower.plan import Plan
-from narrower.tasks.own_code import described
-from narrower.tasks.parts import Part
 
 Formats = tuple[NumberFormat, ...]
 LIVE_VALUES = 12  # of the largest value: what one plan needs at a time, with its operators' working memory

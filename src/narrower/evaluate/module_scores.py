@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from narrower.data.parts import Part
 from narrower.evaluate.scores import Scores, Sink, is_finite
 from narrower.evaluate.value_cache import ValueCache
 from narrower.formats.float32 import FLOAT32
 from narrower.graph.called_modules import call_unchanged
 from narrower.graph.network import Network
 from narrower.graph.program import Program, Untraced
+from narrower.own_code.failures import described
 from narrower.plan import Plan
 from narrower.quantizers.quantize import quantize
-from narrower.tasks.own_code import described
-from narrower.tasks.parts import Part
 
 OPERANDS = ("weight", "bias")
 

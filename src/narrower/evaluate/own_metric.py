@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from narrower.errors import ModelError, SettingsError
-from narrower.tasks.imported import import_object
-from narrower.tasks.own_code import OwnCodeError, defined_at, described
+from narrower.own_code.failures import OwnCodeError, defined_at, described
+from narrower.own_code.imported import import_object
 
 OwnMetric = Callable[[Tensor, Tensor], float]
 

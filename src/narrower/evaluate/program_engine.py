@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from narrower.data.parts import Part
 from narrower.evaluate.batch_size import largest_value
 from narrower.evaluate.chain import Chain, Option, find_chain
 from narrower.evaluate.chain_scores import ChainScores, arrange
@@ -17,7 +18,6 @@ from narrower.evaluate.steps import compile_steps
 from narrower.graph.program import Program
 from narrower.plan import Plan
 from narrower.quality import Quality
-from narrower.tasks.parts import Part
 
 PLANS_IN_A_TREE = 8192
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from narrower.data.parts import Part
 from narrower.errors import AllTrialsFailedError
 from narrower.evaluate.cross_entropy import summed_cross_entropy
 from narrower.evaluate.own_metric import OwnMetric
+from narrower.own_code.failures import OwnCodeError, described, is_of_own_code
 from narrower.plan import Plan
 from narrower.quality import Quality, failed
-from narrower.tasks.own_code import OwnCodeError, described, is_of_own_code
-from narrower.tasks.parts import Part
 
 PLANS_TOGETHER = 2048
 HELD_OUTPUT_BYTES = 2**27  # outputs that are held at a time for metrics of all samples together

@@ -21,10 +21,10 @@ from narrower.graph.called_modules import trace_or_call
 from narrower.graph.describe import is_layout, parameter_behind
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
+from narrower.models.arguments import ARGUMENTS, arguments_note, example_of_note
+from narrower.models.build import model_of_file
+from narrower.models.checkpoints import load_weights, save_weights, structure_note, structured_like
 from narrower.plan import Plan, plan_from_dict, plan_to_dict
-from narrower.tasks.arguments import ARGUMENTS, arguments_note, example_of_note
-from narrower.tasks.checkpoints import load_weights, save_weights, structure_note, structured_like
-from narrower.tasks.models import model_of_file
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.quantized import quantized
 

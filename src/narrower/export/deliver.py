@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.datasets import DataSet, Part
 from narrower.errors import ExportError, unknown_name
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
@@ -26,7 +27,6 @@ from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.plan import Plan, plan_to_dict
-from narrower.tasks.datasets import DataSet, Part
 
 Kind = Literal["onnx", "qonnx", "safetensors", "verilog"]
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.datasets import DataSet
 from narrower.graph.network import Network
-from narrower.tasks.datasets import DataSet
 
 LEAST, MOST = 1_000, 10_000
 AFFORDABLE_MACS = 1e10

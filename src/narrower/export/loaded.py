@@ -9,8 +9,8 @@ from narrower.evaluate.deployed import deployed
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
+from narrower.models.arguments import example_like
 from narrower.plan import Plan
-from narrower.tasks.arguments import example_like
 from narrower.transform.quantized import quantized
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from narrower.data.parts import Part
 from narrower.errors import SettingsError
 from narrower.learning.members import Member
 from narrower.learning.settings import LearnSettings
 from narrower.learning.state_file import StateFiles
 from narrower.learning.teacher import soft_targets
 from narrower.learning.training import Progress, Training
-from narrower.tasks.parts import Part
 
 NEXT_SEED = 7919  # from one candidate's seed to the next one's
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from narrower.data.parts import Part
 from narrower.learning.adam import Adam
 from narrower.learning.freeze import freeze
 from narrower.learning.layout import Layout
@@ -15,7 +16,6 @@ from narrower.learning.schedule import Schedule
 from narrower.learning.scoring import count_correct, quick_scores
 from narrower.learning.settings import LearnSettings
 from narrower.learning.start import grouping, start
-from narrower.tasks.parts import Part
 
 LARGEST_DATA_EVERY = 4  # steps between two looks at the largest data
 WIDTH_DECAY = 1e-8  # so that a width that nothing needs becomes smaller

@@ -7,13 +7,13 @@ from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from narrower.data.parts import DataSet
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.plan import Plan
-from narrower.tasks.parts import DataSet
 from narrower.transform.resized import wanted_counts
 
 EXAMPLES = 3  # samples that a model is traced with: PyTorch specialises a batch of one

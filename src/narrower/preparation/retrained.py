@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from narrower.graph.lower import lower
+from narrower.own_code.failures import described
 from narrower.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import RetrainedSettings
-from narrower.tasks.own_code import described
 from narrower.training.one_model import train_weights
 from narrower.transform.quantized import original_weights, quantized
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from narrower.errors import UnknownNameError
+from narrower.models.catalogue import model_name
 from narrower.searching.samplers.catalogue import spelled_sampler
 from narrower.settings.checks import shown
-from narrower.tasks.catalogue import model_name
 
 Path = tuple[str, ...]
 

@@ -5,12 +5,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
+from narrower.data.catalogue import data_set_name
 from narrower.formats.fixed import ROUNDINGS
+from narrower.models.catalogue import model_name
 from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import Kind
 from narrower.settings import checks, not_here
-from narrower.tasks.catalogue import DATA_SETS, canonical_name, model_name
 
 Count = Annotated[int, PlainValidator(checks.whole_number(1, checks.LARGEST_COUNT))]
 SeedNumber = Annotated[int, PlainValidator(checks.whole_number(0, 2**31 - 1))]
@@ -45,10 +46,6 @@ DATA_LOADERS = {
     "test_dataloader": "test",
     "train_dataloader": "train",
 }
-
-
-def _data_set_name(name: str) -> str:
-    return name if ":" in name else canonical_name("data set", name, DATA_SETS)
 
 
 class Table(BaseModel):
@@ -288,7 +285,7 @@ class RunSettings(Table):
     """A whole settings file."""
 
     model: Annotated[str, PlainValidator(checks.known(model_name, not_here.MODELS))]
-    dataset: Annotated[str, PlainValidator(checks.known(_data_set_name, not_here.DATA_SETS))]
+    dataset: Annotated[str, PlainValidator(checks.known(data_set_name, not_here.DATA_SETS))]
     data_path: Text | None = None
     class_order: Annotated[tuple[str, ...], PlainValidator(checks.class_order)] | None = None
     task: Annotated[str, PlainValidator(checks.one_of(("cls",)))] = "cls"

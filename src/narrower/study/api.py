@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from torch import nn
 
+from narrower.data.datasets import DataSet, load_data_set
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.formats.fixed import ROUNDINGS
 from narrower.graph.called_modules import trace_or_call
+from narrower.models.build import build_model
 from narrower.plan import OPERANDS
 from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
 from narrower.report.record import RunRecord
@@ -43,8 +45,6 @@ from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, first_samples, with_model
 from narrower.study.search import run_search, start_run
 from narrower.tasks.class_order import check_class_order, in_class_order
-from narrower.tasks.datasets import DataSet, load_data_set
-from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
 from narrower.transform.tried_channels import tried_channels
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from narrower.data.absent import stand_in
+from narrower.data.datasets import DataSet, load_data_set
 from narrower.errors import AbsentDataError, SettingsError
 from narrower.settings.load import about
 from narrower.settings.schema import RunSettings
-from narrower.tasks.absent import stand_in
-from narrower.tasks.datasets import DataSet, load_data_set
 
 
 def named_data(settings: RunSettings) -> DataSet:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from narrower.data.datasets import load_data_set
 from narrower.errors import ExportError, RunError
 from narrower.export.gate_samples import MOST, gate_samples
 from narrower.export.learned_logic import deliver_learned_verilog, learned_luts
@@ -11,7 +12,6 @@ from narrower.export.manifest import Check, versions
 from narrower.files import check_output_directory, write_json
 from narrower.learning.chain_file import load_chain
 from narrower.study.learned_front import RECORD
-from narrower.tasks.datasets import load_data_set
 
 
 def export_member(

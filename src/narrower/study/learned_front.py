@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from narrower.data.parts import DataSet, Part
 from narrower.errors import NarrowerError, RunError, SettingsError
 from narrower.files import write_json
 from narrower.intervals import wilson_interval
@@ -19,7 +20,6 @@ from narrower.learning.scoring import count_correct
 from narrower.learning.settings import LearnSettings
 from narrower.learning.training import Progress
 from narrower.store.provenance import environment
-from narrower.tasks.parts import DataSet, Part
 
 RECORD, ASKED, MODELS, STATE = "learned.json", "learning.json", "models", "state"
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from narrower.data.parts import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.export.compressed import save_compressed
 from narrower.graph.program import Program
@@ -11,7 +12,6 @@ from narrower.preparation.preparation import Preparation
 from narrower.quality import Quality
 from narrower.study.problem import Problem
 from narrower.study.scorer import combined
-from narrower.tasks.parts import Part
 
 
 @dataclass(frozen=True, slots=True)

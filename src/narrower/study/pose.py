@@ -8,12 +8,15 @@ from torch import nn
 
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.datasets import DataSet, Part, load_data_set
 from narrower.errors import Mistakes, nearest
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.graph.program import Program
+from narrower.models.build import build_model
+from narrower.models.catalogue import model_note
 from narrower.preparation.settings import PreparationSettings, RetrainedSettings, SharedSettings
 from narrower.searching.build_space import build_space, fixed_widths, passed_over
 from narrower.searching.match_layers import SEED, match_layers, require_matches
@@ -27,10 +30,7 @@ from narrower.study.data import named_data, present_data
 from narrower.study.limits import check_trainable
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, Say, any_fraction, deployed, first_samples
-from narrower.tasks import catalogue
 from narrower.tasks.class_order import in_class_order
-from narrower.tasks.datasets import DataSet, Part, load_data_set
-from narrower.tasks.models import build_model
 from narrower.tasks.scoring import check_fit
 from narrower.transform.tried_channels import tried_channels
 
@@ -192,7 +192,7 @@ class _Look:
         """The data, or where they are not there, some of the kind that a model of the program takes."""
         if self._data is not None:
             return self._data
-        known = catalogue.model_note(self._settings.model) if self._is_right("model") else None
+        known = model_note(self._settings.model) if self._is_right("model") else None
         return None if known is None else load_data_set(known.data_set)
 
     @cached_property

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from narrower.cost.network_cost import Convention, NetworkCost
+from narrower.data.datasets import DataSet, Part
 from narrower.errors import SettingsError
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.own_metric import OwnMetric
@@ -17,6 +18,7 @@ from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
+from narrower.models.checkpoints import load_weights
 from narrower.preparation.preparation import Subject
 from narrower.preparation.settings import PreparationSettings, SharedSettings
 from narrower.searching.build_space import build_space
@@ -27,9 +29,7 @@ from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings.load import about
 from narrower.study.machine import WAYS_OUT, is_file
-from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.class_order import check_class_order, class_order_problem
-from narrower.tasks.datasets import DataSet, Part
 from narrower.tasks.ending import Ending, ending_of
 from narrower.training.record import unfinished_note
 from narrower.transform.resized import wanted_counts

@@ -7,15 +7,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from narrower.data.datasets import load_data_set
 from narrower.errors import CheckpointError
 from narrower.export.compressed import load_parts, plan_of
+from narrower.models.arguments import ARGUMENTS, SAMPLES, example_like, example_of_note
+from narrower.models.build import build_model, model_of_file
+from narrower.models.catalogue import model_note
+from narrower.models.checkpoint_files import metadata_of
+from narrower.models.checkpoints import load_weights, save_weights, sizes_in
 from narrower.plan import Plan
-from narrower.tasks.arguments import ARGUMENTS, SAMPLES, example_like, example_of_note
-from narrower.tasks.catalogue import model_note
-from narrower.tasks.checkpoint_files import metadata_of
-from narrower.tasks.checkpoints import load_weights, save_weights, sizes_in
-from narrower.tasks.datasets import load_data_set
-from narrower.tasks.models import build_model, model_of_file
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.resized import resize
 

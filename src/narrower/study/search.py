@@ -11,12 +11,16 @@ from typing import Any
 import torch
 
 from narrower.backends.backend import build_backend
+from narrower.data.parts import Part
 from narrower.errors import DivergedError, RunError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.early import EarlyScores, pieces
 from narrower.evaluate.evaluator import CACHE_BYTES, Evaluator
 from narrower.evaluate.scores import all_failed
 from narrower.files import write_json, write_text
+from narrower.models.arguments import arguments_note
+from narrower.models.checkpoints import save_weights
+from narrower.models.finite import check_finite
 from narrower.plan import Plan
 from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.preparation import Preparation
@@ -36,10 +40,6 @@ from narrower.study.artefacts import Artefacts
 from narrower.study.problem import Problem, Say
 from narrower.study.record import build_record
 from narrower.study.scorer import Scorer
-from narrower.tasks.arguments import arguments_note
-from narrower.tasks.checkpoints import save_weights
-from narrower.tasks.finite import check_finite
-from narrower.tasks.parts import Part
 
 THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
 BATCH_FACT = "proposals at a time"

@@ -1,1 +1,1 @@
-"""Models, data sets, training and checkpoints."""
+"""What outputs mean."""

@@ -11,10 +11,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from narrower.data.parts import DataSet, Part
 from narrower.errors import CheckpointError, SettingsError, nearest
+from narrower.models.evaluation_mode import evaluation_mode
 from narrower.tasks.better_order import BetterOrder, better_order, fits_as_it_is
-from narrower.tasks.parts import DataSet, Part
-from narrower.tasks.scoring import evaluation_mode
 
 NO_CLASS = "-"  # in an order: an output that stands for no class of the data
 LEAST_SAMPLES, MOST_SAMPLES, SAMPLES_OF_A_CLASS = 1024, 4096, 20

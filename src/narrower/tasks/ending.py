@@ -12,8 +12,8 @@ from narrower.errors import ModelError
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.ending import last_function
 from narrower.graph.network import Network
+from narrower.models.evaluation_mode import evaluation_mode
 from narrower.quality import CROSS_ENTROPY
-from narrower.tasks.scoring import evaluation_mode
 
 Kind = Literal["scores", "softmax", "log_softmax", "sigmoid", "softmax over samples"]
 

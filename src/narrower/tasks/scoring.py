@@ -1,16 +1,14 @@
 """Accuracy and loss of a module as it stands, and whether it runs on the data at all."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.data.parts import DataSet, Part
+from narrower.data.samples import check_data_set
 from narrower.errors import DataError
-from narrower.tasks.own_code import described
-from narrower.tasks.parts import DataSet, Part
-from narrower.tasks.samples import check_data_set
+from narrower.models.evaluation_mode import evaluation_mode
+from narrower.own_code.failures import described
 
 
 def score(model: nn.Module, part: Part, *, batch_size: int = 4096) -> dict[str, float]:
@@ -68,15 +66,3 @@ def _kind_of_inputs(sample: Part, error: BaseException) -> str:
     if sample.inputs.is_floating_point() and ("index" in said or "indices" in said):
         return "; the inputs are standardised: token ids stay what they are when returned as whole numbers"
     return ""
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Each submodule gets its own mode back: some may have been frozen on purpose."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from narrower.tasks.parts import Part
+from narrower.data.parts import Part
 
 
 class Batches:

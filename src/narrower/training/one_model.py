@@ -22,14 +22,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from narrower.data.parts import DataSet
 from narrower.errors import NarrowerError, OutputError, SettingsError, nearest
 from narrower.files import FREE_SOME, explaining, is_no_space
 from narrower.graph.own_copy import own_copy
+from narrower.models.checkpoints import load_weights
+from narrower.models.finite import check_finite
 from narrower.quality import CROSS_ENTROPY
-from narrower.tasks.checkpoints import load_weights
 from narrower.tasks.ending import ends_in_log_softmax, loss_of_outputs
-from narrower.tasks.finite import check_finite
-from narrower.tasks.parts import DataSet
 from narrower.tasks.scoring import check_fit, score
 from narrower.training.accelerator import accelerators
 from narrower.training.batches import Batches

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.data.parts import Part
 from narrower.errors import NarrowerError
 from narrower.graph.own_copy import own_copy
-from narrower.tasks.parts import Part
 from narrower.training.batches import Batches
 from narrower.training.settings import TrainingSettings
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from narrower.data.datasets import load_data_set
+from narrower.data.sizes import Sizes, sizes_from_text
 from narrower.errors import UnknownNameError
-from narrower.tasks.catalogue import MODELS, model_name, model_note
-from narrower.tasks.checkpoints import save_weights, sizes_in
-from narrower.tasks.datasets import load_data_set
-from narrower.tasks.models import build_model
-from narrower.tasks.sizes import Sizes, sizes_from_text
+from narrower.models.build import build_model
+from narrower.models.catalogue import MODELS, model_name, model_note
+from narrower.models.checkpoints import save_weights, sizes_in
 from tests.conftest import RunNarrower
 
 # Written down from the peer's own definition: layer, then the shape of its weight.

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from narrower.data.parts import DataSet, Part
+from narrower.data.samples import check_data_set, check_several, checked_pair
+from narrower.data.sources import Table
+from narrower.data.splitting import standardised
 from narrower.errors import DataError
-from narrower.tasks.imported import import_object
-from narrower.tasks.own_code import own_code
-from narrower.tasks.parts import DataSet, Part
-from narrower.tasks.samples import check_data_set, check_several, checked_pair
-from narrower.tasks.sources import Table
-from narrower.tasks.splitting import standardised
+from narrower.own_code.failures import own_code
+from narrower.own_code.imported import import_object
 
 PART_NAMES = ("train", "validation", "test")
 PAIR = 2  # inputs and classes

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import torch
 
+from narrower.data import catalogue
+from narrower.data.cifar import Images, cifar10, cifar100
+from narrower.data.jsc_table import jsc
+from narrower.data.own_data import own_data_set
+from narrower.data.parts import DataSet, Part
+from narrower.data.pixels import split_images
+from narrower.data.sources import Table, digits, digits32, jets, toy_tiny
+from narrower.data.splitting import split_indices, standardised
 from narrower.errors import DataError
-from narrower.tasks import catalogue
-from narrower.tasks.cifar import Images, cifar10, cifar100
-from narrower.tasks.jsc_table import jsc
-from narrower.tasks.own_data import own_data_set
-from narrower.tasks.parts import DataSet, Part
-from narrower.tasks.pixels import split_images
-from narrower.tasks.sources import Table, digits, digits32, jets, toy_tiny
-from narrower.tasks.splitting import split_indices, standardised
 
 __all__ = ["DataSet", "Part", "load_data_set", "split_table"]
 
@@ -41,7 +41,7 @@ def load_data_set(name: str, *, seed: int = 0, path: Path | None = None) -> Data
         AbsentDataError: its file is not there.
         DataError: it cannot be read, or is no classification data.
     """
-    known = name if ":" in name else catalogue.canonical_name("data set", name, SOURCES)
+    known = catalogue.data_set_name(name)
     if path is not None and known not in catalogue.FROM_FILES:
         raise DataError(
             f"a local file goes with the data sets {', '.join(catalogue.FROM_FILES)}, not {known!r}"

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from narrower.errors import CheckpointError
-from narrower.tasks.checkpoints import load_weights, read_state_dict, save_weights
-from narrower.tasks.models import build_model
+from narrower.models.build import build_model
+from narrower.models.checkpoints import load_weights, read_state_dict, save_weights
 
 
 class Malicious:

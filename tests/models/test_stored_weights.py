@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from narrower.errors import CheckpointError
-from narrower.tasks.checkpoints import load_weights
+from narrower.models.checkpoints import load_weights
 
 State = dict[str, Tensor]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from narrower.data import openml
+from narrower.data.datasets import load_data_set, split_table
+from narrower.data.sources import Table, jets
+from narrower.data.splitting import moments, split_indices
 from narrower.errors import DataError, NarrowerError
-from narrower.tasks import openml
-from narrower.tasks.datasets import load_data_set, split_table
-from narrower.tasks.sources import Table, jets
-from narrower.tasks.splitting import moments, split_indices
 
 
 @pytest.mark.parametrize("name", ["jets", "digits"])
@@ -40,7 +40,7 @@ def test_the_jets_ship_with_the_package() -> None:
     assert len(raw.targets) >= 50_000
     assert raw.inputs.shape[1] == 16
     assert np.bincount(raw.targets).min() > 9_000
-    file = Path(sys.modules["narrower.tasks.sources"].__file__ or "").parent / "data" / "jets.npz"
+    file = Path(sys.modules["narrower.data.sources"].__file__ or "").parent / "files" / "jets.npz"
     assert file.stat().st_size <= 4_000_000
 
 

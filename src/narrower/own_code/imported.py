@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from narrower.errors import NarrowerError, nearest
-from narrower.tasks.own_code import own_code
+from narrower.own_code.failures import own_code
 
 
 def import_object(reference: str, error: type[NarrowerError]) -> object:

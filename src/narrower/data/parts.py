@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from narrower.tasks.sizes import Sizes
+from narrower.data.sizes import Sizes
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from narrower.tasks import catalogue, cifar, jsc_table
-from narrower.tasks.parts import DataSet, Part
+from narrower.data import catalogue, cifar, jsc_table
+from narrower.data.parts import DataSet, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ KNOWN: dict[str, Known] = {
 
 def stand_in(name: str) -> DataSet:
     """Samples of zeros in the place of a data set of ``KNOWN``: they show what fits, and take no memory."""
-    name = catalogue.canonical_name("data set", name, catalogue.DATA_SETS)
+    name = catalogue.data_set_name(name)
     known = KNOWN[name]
     parts = [
         Part(

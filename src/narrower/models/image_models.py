@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from narrower.tasks.sizes import Sizes
+from narrower.data.sizes import Sizes
 
 
 def digits_mlp() -> nn.Module:

@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from narrower.data.sizes import USUAL_CLASSES, Sizes
 from narrower.errors import CheckpointError, ModelError
 from narrower.graph.own_copy import own_copy
-from narrower.tasks import catalogue, image_models, jsc_models, toy_models
-from narrower.tasks.checkpoints import sizes_in
-from narrower.tasks.imported import import_object
-from narrower.tasks.own_code import own_code
-from narrower.tasks.sizes import USUAL_CLASSES, Sizes
+from narrower.models import catalogue, image_models, jsc_models, toy_models
+from narrower.models.checkpoints import sizes_in
+from narrower.own_code.failures import own_code
+from narrower.own_code.imported import import_object
 
 Build = Callable[[], nn.Module]
 BuildForSizes = Callable[[Sizes], nn.Module]

@@ -4,7 +4,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from narrower.tasks.sizes import Sizes
+from narrower.data.sizes import Sizes
 
 
 class Toy(nn.Module):

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from narrower.data.datasets import DataSet, Part, load_data_set
 from narrower.errors import DataError
-from narrower.tasks.datasets import DataSet, Part, load_data_set
 from narrower.tasks.scoring import check_fit
 
 HEAD = """
 import numpy as np, torch
-from narrower.tasks.parts import DataSet, Part
+from narrower.data.parts import DataSet, Part
 chance = np.random.default_rng(0)
 x, y = chance.normal(size=(90, 4)), np.arange(90) % 3
 def part(x=x, y=y): return Part(torch.as_tensor(x).float(), torch.as_tensor(y))

@@ -28,7 +28,7 @@ TOY_SAMPLES = 10_240  # of each part
 def jets(_path: Path | None = None) -> Table:
     """The jets that ship with the package (docs/datasets.md)."""
     with (
-        resources.files("narrower.tasks").joinpath("data/jets.npz").open("rb") as file,
+        resources.files("narrower.data").joinpath("files/jets.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as archive,
     ):
         return Table(

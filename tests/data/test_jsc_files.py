@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from narrower.data.jsc_table import CLASSES, FEATURES, jsc
 from narrower.errors import AbsentDataError, DataError
-from narrower.tasks.jsc_table import CLASSES, FEATURES, jsc
 
 h5py = pytest.importorskip("h5py", reason="HDF5 needs the extra narrower[hdf5]")
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from narrower.data.parts import Part
 from narrower.errors import ModelError
-from narrower.tasks.parts import Part
-from narrower.tasks.scoring import evaluation_mode
+from narrower.models.evaluation_mode import evaluation_mode
 
 BATCH = 1024
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from narrower.data.parts import Part
 from narrower.errors import ModelError
-from narrower.tasks.checkpoints import load_weights
-from narrower.tasks.finite import check_finite
-from narrower.tasks.models import build_model
-from narrower.tasks.parts import Part
+from narrower.models.build import build_model
+from narrower.models.checkpoints import load_weights
+from narrower.models.finite import check_finite
 from tests.conftest import RunNarrower
 
 

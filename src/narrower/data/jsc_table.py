@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrower.data.jsc_files import Columns, read_columns
+from narrower.data.openml import PUBLIC_FILE, openml_columns
+from narrower.data.samples import check_several
+from narrower.data.sources import Table
 from narrower.errors import DataError
-from narrower.tasks.jsc_files import Columns, read_columns
-from narrower.tasks.openml import PUBLIC_FILE, openml_columns
-from narrower.tasks.samples import check_several
-from narrower.tasks.sources import Table
 
 CLASSES = ("g", "q", "t", "w", "z")
 # As on OpenML; the HDF5 form puts "j_" before each.

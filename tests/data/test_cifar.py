@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from narrower.data.absent import KNOWN, stand_in
+from narrower.data.datasets import load_data_set
 from narrower.errors import AbsentDataError, DataError, UnknownNameError
-from narrower.tasks.absent import KNOWN, stand_in
-from narrower.tasks.datasets import load_data_set
 
 TEN = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
 HUNDRED = ["train.bin", "test.bin"]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from narrower.errors import ModelError
-from narrower.tasks.imported import import_object
-from narrower.tasks.own_code import described, own_place
+from narrower.own_code.failures import described, own_place
+from narrower.own_code.imported import import_object
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
 

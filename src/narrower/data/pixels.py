@@ -5,9 +5,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narrower.tasks.cifar import Images, Pixels
-from narrower.tasks.parts import DataSet, Part
-from narrower.tasks.splitting import split_in_two
+from narrower.data.cifar import Images, Pixels
+from narrower.data.parts import DataSet, Part
+from narrower.data.splitting import split_in_two
 
 LEVELS = 256
 IMAGES_AT_A_TIME = 4096

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from narrower.data.parts import DataSet, Part
 from narrower.errors import DataError
-from narrower.tasks.parts import DataSet, Part
 
 MOST_CLASSES = 100_000
 EXPECTED_CLASSES = "expected one whole number for each sample, numbered from 0"

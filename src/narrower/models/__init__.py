@@ -1,0 +1,1 @@
+"""Where models and their weights come from, and what a model does with samples."""

@@ -1,0 +1,45 @@
+"""What models there are, by name; nothing here imports torch."""
+
+from dataclasses import dataclass
+
+from narrower.names import canonical_name, spelled
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNote:
+    """What a list of models says of one."""
+
+    description: str
+    data_set: str  # a data set whose samples it takes
+
+
+MODELS: dict[str, ModelNote] = {
+    "jsc-tiny": ModelNote("jet tagger 16-5: batch norm, ReLU, linear, ReLU", "jets"),
+    "jsc-toy": ModelNote("jet tagger 16-8-8-5 with batch norm and ReLU", "jets"),
+    "jsc-trt": ModelNote("jet tagger 16-32-48-16-5 with batch norm, ReLU and dropout", "jets"),
+    "jsc-s": ModelNote("jet tagger 16-64-32-32-32-5 with batch norm and ReLU", "jets"),
+    "jsc-three-linear": ModelNote("jet tagger 16-16-16-5, ReLU first and last only", "jets"),
+    "jsc-three-linear-relu": ModelNote("jet tagger 16-16-16-5, ReLU after each layer", "jets"),
+    "digits-mlp": ModelNote("64-32-32-10 for 8x8 digits", "digits"),
+    "digits-cnn": ModelNote("two convolutions and a linear layer for 8x8 digits", "digits"),
+    "resnet20": ModelNote("residual net for images, 0.27 million parameters", "digits32"),
+    "vgg7": ModelNote("plain convolutional net for images, 14 million parameters at 3x32x32", "digits32"),
+    "toy": ModelNote("two hidden layers of 8 for samples of any shape", "digits32"),
+    "toy-tiny": ModelNote("one hidden layer of 2 for samples of any shape", "digits32"),
+}
+# What others call them.
+OTHER_NAMES = {"jsc-three-linear-layers": "jsc-three-linear"}
+
+
+def model_name(name: str) -> str:
+    """The listed spelling of a model's name, or the reference ``package.module:name`` as it is.
+
+    Raises:
+        UnknownNameError: it is neither.
+    """
+    return name if ":" in name else canonical_name("model", name, MODELS, other_names=OTHER_NAMES)
+
+
+def model_note(name: str) -> ModelNote | None:
+    """What is listed of a model; None where it is the user's own, or unknown."""
+    return MODELS.get(spelled(name, OTHER_NAMES))
