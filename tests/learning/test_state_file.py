@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from narrower.data.datasets import DataSet
 from narrower.errors import CheckpointError
 from narrower.learning import state_file
 from narrower.learning.chain_file import arrays_of
 from narrower.learning.learn import learn_shapes
 from narrower.learning.members import Members
 from narrower.learning.settings import LearnSettings
-from narrower.data.datasets import DataSet
 
 SETTINGS = LearnSettings(epochs=24, batch_size=256, cycles=3, soft_share=0.0, last_factor=3e-3)
 SHAPES = ((16, 6, 5), (16, 4, 5))

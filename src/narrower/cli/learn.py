@@ -97,8 +97,8 @@ def learn(
 
 def _resumed(path: Path) -> "LearnedRecord":
     """What a training that goes on found."""
-    from narrower.study.learned_front import learn_front, read_asked
     from narrower.data.datasets import load_data_set
+    from narrower.study.learned_front import learn_front, read_asked
 
     if not path.is_dir():
         raise RunError(f"{path}: no such run")
