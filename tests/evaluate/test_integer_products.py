@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrower.evaluate.integer_products import IntegerProducts, Operands, Window, multiplies_bytes
+from narrower.evaluate.integer_products import IntegerProducts, Operands, Window, can_win, multiplies_bytes
+from narrower.evaluate.processor import SWITCH
 from narrower.evaluate.provenance import Provenance
 from narrower.evaluate.steps import Steps, compile_steps
 from narrower.evaluate.value_cache import ValueCache
@@ -20,6 +21,8 @@ from narrower.quantizers.quantize import quantize
 needs_bytes = pytest.mark.skipif(
     not multiplies_bytes(), reason="this processor does not multiply matrices of bytes exactly"
 )
+
+needs_fast_bytes = pytest.mark.skipif(not can_win(), reason="this processor has no dot products of bytes")
 
 
 def rounded(chance: random.Random, number_format: FixedPoint, *shape: int) -> Tensor:
@@ -109,7 +112,7 @@ def a_clock(*durations: float) -> "itertools.cycle[float]":
     )
 
 
-@needs_bytes
+@needs_fast_bytes
 @pytest.mark.parametrize(("float32", "integers", "is_taken"), [(2.0, 1.0, True), (1.0, 2.0, False)])
 def test_the_faster_way_is_taken_and_both_are_equal(float32: float, integers: float, is_taken: bool) -> None:
     model = Step(*[FixedPoint(8, 5)] * 4)
@@ -124,7 +127,7 @@ def test_the_faster_way_is_taken_and_both_are_equal(float32: float, integers: fl
         assert taken is None or torch.equal(taken, model.values[index])
 
 
-@needs_bytes
+@needs_fast_bytes
 def test_operands_that_are_no_bytes_are_left_to_float32() -> None:
     for wide in (FixedPoint(9, 4), FixedPoint(8, 4, signed=False)):
         model = Step(wide, *[FixedPoint(8, 5)] * 3)
@@ -132,6 +135,17 @@ def test_operands_that_are_no_bytes_are_left_to_float32() -> None:
         first, second = model.products
         assert model.run(products, first) is None
         assert model.run(products, second) is not None
+
+
+def test_no_product_is_tried_where_integers_cannot_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SWITCH, "off")
+    model = Step(*[FixedPoint(8, 5)] * 4)
+
+    def no_clock() -> float:
+        raise AssertionError("a product was timed")
+
+    products = IntegerProducts(model.steps, ValueCache(2**20), no_clock)
+    assert [model.run(products, index) for index in model.products] == [None, None]
 
 
 def test_quantize_gives_what_the_rows_hold() -> None:

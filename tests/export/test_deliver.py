@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from onnx import numpy_helper
@@ -16,6 +15,7 @@ from narrower.errors import ExportError, UnknownNameError
 from narrower.export import deliver
 from narrower.export.compressed import load_compressed
 from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.onnx_model import OnnxFile
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
@@ -90,17 +90,17 @@ def test_an_artefact_that_differs_is_refused_unless_allowed(
 def test_one_wrong_weight_in_the_file_is_found(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = deliver.to_onnx
+    honest = deliver.build_onnx
 
-    def one_weight_off(*arguments: Any, **options: Any) -> onnx.ModelProto:
-        model = honest(*arguments, **options)
-        held = next(t for t in model.graph.initializer if t.name.startswith("seq_blocks_8_weight"))
+    def one_weight_off(*arguments: Any, **options: Any) -> OnnxFile:
+        built = honest(*arguments, **options)
+        held = next(t for t in built.model.graph.initializer if t.name.startswith("seq_blocks_8_weight"))
         values = numpy_helper.to_array(held).copy()
         values[0, 0] += 1
         held.CopyFrom(numpy_helper.from_array(values, held.name))
-        return model
+        return built
 
-    monkeypatch.setattr(deliver, "to_onnx", one_weight_off)
+    monkeypatch.setattr(deliver, "build_onnx", one_weight_off)
     with pytest.raises(ExportError, match="output elements differ"):
         export_plan(subject, "onnx", tmp_path, WISHES)
 

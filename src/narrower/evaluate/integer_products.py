@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from narrower.evaluate.chain import EXACT_INTEGER, FINEST_PRODUCT
+from narrower.evaluate.processor import multiplies_bytes_fast
 from narrower.evaluate.scores import is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
@@ -134,7 +135,7 @@ class IntegerProducts:
         self, steps: Steps, weights: ValueCache, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._steps, self._weights, self._clock = steps, weights, clock
-        self._windows = _windows(steps) if multiplies_bytes() else {}
+        self._windows = _windows(steps) if can_win() else {}
         self._is_faster: dict[int, bool] = {}
 
     def run(
@@ -215,6 +216,11 @@ class IntegerProducts:
             result = compute()
             times.append(self._clock() - started)
         return min(times), result
+
+
+def can_win() -> bool:
+    """Whether products in integers are worth a try: where they are slow, one costs more than all else."""
+    return multiplies_bytes_fast() and multiplies_bytes()
 
 
 @cache

@@ -8,15 +8,14 @@ from torch import Tensor, fx
 
 from narrower.evaluate.chain import EXACT_INTEGER
 from narrower.export.formats.catalogue import linear_grid
-from narrower.export.integers import BYTE, byte_range, whole_numbers
+from narrower.export.integers import BYTE, whole_numbers
+from narrower.export.pair_sums import pairs_saturate
 from narrower.graph.constants import constant_nodes
 from narrower.graph.describe import base_name
 from narrower.graph.program import Program
 from narrower.plan import LayerPlan, Plan
 
 CONVOLUTIONS = frozenset({"conv1d", "conv2d"})
-# x86 processors without VNNI add pairs of products in 16 bits, and saturate.
-PAIR_LIMIT = 2**15 - 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Convolutions:
     in_integers: Mapping[fx.Node, Tensor | None] = field(default_factory=dict)
     in_float32: frozenset[fx.Node] = frozenset()
     bytes: frozenset[fx.Node] = frozenset()
+    saturating: frozenset[fx.Node] = frozenset()
 
 
 def find_convolutions(program: Program, plan: Plan) -> Convolutions:
@@ -41,6 +41,7 @@ def find_convolutions(program: Program, plan: Plan) -> Convolutions:
     in_integers: dict[fx.Node, Tensor | None] = {}
     in_float32: set[fx.Node] = set()
     values: set[fx.Node] = set()
+    saturating: set[fx.Node] = set()
     for node in program.graph.nodes:
         if node.op != "call_function" or base_name(node) not in CONVOLUTIONS:
             continue
@@ -49,12 +50,19 @@ def find_convolutions(program: Program, plan: Plan) -> Convolutions:
             continue
         result = biased(node)
         rounded = _rounded_value(result)
-        if rounded is not None and _is_byte(rounded, layers) and _fits_pairs(program, node, layers):
-            in_integers[node] = None if result is node else _tensor(program, result.args[1])
-            values |= {node.args[0], rounded}
-        elif result is not node and all(_is_plain(constant, follower) for follower in result.users):
+        if rounded is not None and _is_byte(rounded, layers) and _has_kernel(layers[node.meta["layer"]]):
+            if _saturates(program, node, layers):
+                saturating.add(node)
+            else:
+                in_integers[node] = None if result is node else _tensor(program, result.args[1])
+                values |= {node.args[0], rounded}
+        if (
+            node not in in_integers
+            and result is not node
+            and all(_is_plain(constant, follower) for follower in result.users)
+        ):
             in_float32.add(node)
-    return Convolutions(in_integers, frozenset(in_float32), frozenset(values))
+    return Convolutions(in_integers, frozenset(in_float32), frozenset(values), frozenset(saturating))
 
 
 def biased(node: fx.Node) -> fx.Node:
@@ -105,18 +113,17 @@ def _rounded_value(result: fx.Node) -> fx.Node | None:
     return value if value.users and are_convolutions else None
 
 
-def _fits_pairs(program: Program, node: fx.Node, layers: Mapping[str, LayerPlan]) -> bool:
-    layer, source = layers[node.meta["layer"]], node.args[0]
-    weight = _tensor(program, node.args[1])
-    data, grid = layer.data.grid, layer.weight.grid
-    assert data is not None
-    assert grid is not None
+def _has_kernel(layer: LayerPlan) -> bool:
+    data, weight = layer.data.grid, layer.weight.grid
+    return data is not None and weight is not None and max(data.width, weight.width) <= BYTE and weight.signed
+
+
+def _saturates(program: Program, node: fx.Node, layers: Mapping[str, LayerPlan]) -> bool:
+    layer, source, weight = layers[node.meta["layer"]], node.args[0], _tensor(program, node.args[1])
     assert isinstance(source, fx.Node)
     assert weight is not None
-    if data.width > BYTE or grid.width > BYTE or not grid.signed:
-        return False
-    largest = int(abs(whole_numbers(weight, layer.weight)).max(initial=0))
-    return byte_range(data, positive=is_positive(source))[1] * 2 * largest <= PAIR_LIMIT
+    integers = whole_numbers(weight, layer.weight).reshape(len(weight), -1)
+    return pairs_saturate(layer.data.grid, layer.weight.grid, integers, positive=is_positive(source))
 
 
 def _is_byte(value: fx.Node, layers: Mapping[str, LayerPlan]) -> bool:

@@ -20,7 +20,8 @@ from narrower.export.exactness import inexact_operators
 from narrower.export.execute import run_onnx, run_qonnx
 from narrower.export.gate_samples import LEAST, affordable_count, gate_samples
 from narrower.export.manifest import Check, Manifest, compare
-from narrower.export.onnx_model import to_onnx
+from narrower.export.onnx_model import build_onnx, to_onnx
+from narrower.export.pair_sums import note
 from narrower.export.rounding import Packing
 from narrower.files import check_output_directory, explaining, write_bytes, write_json
 from narrower.graph.lower import lower
@@ -142,8 +143,8 @@ def own_outputs(program: Program, plan: Plan, inputs: Tensor) -> NDArray[np.floa
 def _onnx(case: Case, directory: Path) -> Delivery:
     path = directory / "model.onnx"
     size = case.wishes.batch_size
-    model = to_onnx(case.program, case.subject.plan.formats, batch_size=size, packing=case.wishes.packing)
-    write_bytes(path, model.SerializeToString())
+    built = build_onnx(case.program, case.subject.plan.formats, batch_size=size, packing=case.wishes.packing)
+    write_bytes(path, built.model.SerializeToString())
     checks = tuple(
         compare(run_onnx(path, case.inputs, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
         for optimised, conditions in (
@@ -151,7 +152,7 @@ def _onnx(case: Case, directory: Path) -> Delivery:
             (False, "graph optimisations off, one thread"),
         )
     )
-    return Delivery(path, checks, size)
+    return Delivery(path, checks, size, note(built.saturating_matrices, built.saturating_convolutions))
 
 
 def _qonnx(case: Case, directory: Path) -> Delivery:

@@ -1,6 +1,7 @@
 """From a lowered program and a plan to an ONNX model."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import onnx
@@ -8,10 +9,11 @@ import torch
 from torch import Tensor, fx
 
 from narrower.errors import ExportError
+from narrower.evaluate.processor import saturates_pairs
 from narrower.export.convolutions import Convolutions, find_convolutions
 from narrower.export.onnx_builder import OnnxBuilder, Size
 from narrower.export.operators.rules import translate
-from narrower.export.operators.translation import Translation, Value, onnx_type, type_of
+from narrower.export.operators.translation import Target, Translation, Value, onnx_type, type_of
 from narrower.export.qdq_rounding import QdqRounding
 from narrower.export.quant_rounding import QONNX_DOMAIN, QuantRounding
 from narrower.export.rounding import Packing
@@ -29,6 +31,15 @@ OPSETS: dict[Dialect, tuple[tuple[tuple[str, int], ...], int]] = {
 }
 
 
+@dataclass(frozen=True)
+class OnnxFile:
+    """An ONNX model, and the layers whose pairs of 8-bit products can pass 16 bits (pair_sums.py)."""
+
+    model: onnx.ModelProto
+    saturating_matrices: tuple[str, ...]
+    saturating_convolutions: tuple[str, ...]
+
+
 def to_onnx(
     program: Program,
     plan: Plan,
@@ -37,23 +48,27 @@ def to_onnx(
     batch_size: int | None = None,
     packing: Packing = "speed",
 ) -> onnx.ModelProto:
+    """The ONNX model of a lowered program under a plan; see ``build_onnx``."""
+    return build_onnx(program, plan, dialect=dialect, batch_size=batch_size, packing=packing).model
+
+
+def build_onnx(
+    program: Program,
+    plan: Plan,
+    *,
+    dialect: Dialect = "onnx",
+    batch_size: int | None = None,
+    packing: Packing = "speed",
+) -> OnnxFile:
     """Build the ONNX model of a lowered program under a plan, node by node.
 
-    ``batch_size`` None leaves the batch open, which QONNX does not allow.
+    ``batch_size`` None leaves the batch open, which QONNX does not allow. Where this processor adds pairs of
+    8-bit products in 16 bits, matrix products that could pass these are in float32.
 
     Raises:
         ExportError: an operator or a number format has no rule; the message names it.
     """
-    if dialect == "qonnx" and batch_size is None:
-        raise ExportError("QONNX needs a batch size: its tools read static shapes alone")
-    if program.untraced is not None:
-        raise ExportError(f"{program.untraced.reason}; without a graph there is nothing to export")
-    layers = dict(plan.layers)
-    known = {node.meta["layer"] for node in program.graph.nodes if "layer" in node.meta}
-    if unknown := [name for name in layers if name not in known]:
-        raise ExportError(
-            f"the plan names {unknown[0]!r}; the network's products: {', '.join(sorted(known))}"
-        )
+    _check(program, plan, dialect, batch_size)
     program = with_shapes(program)
     builder = OnnxBuilder()
     rounding = QdqRounding(builder, packing) if dialect == "onnx" else QuantRounding(builder)
@@ -61,7 +76,14 @@ def to_onnx(
     opsets, ir_version = OPSETS[dialect]
     inputs = _inputs(program)
     translation = Translation(
-        builder, rounding, layers, program.tensors, inputs[0], batch_size, found, opset=opsets[0][1]
+        builder,
+        rounding,
+        dict(plan.layers),
+        program.tensors,
+        inputs[0],
+        batch_size,
+        found,
+        Target(opsets[0][1], adds_pairs=dialect == "onnx" and saturates_pairs()),
     )
     for node in program.graph.nodes:
         _add(translation, program, node)
@@ -76,7 +98,20 @@ def to_onnx(
     )
     if dialect == "onnx":
         onnx.checker.check_model(model, full_check=True)
-    return model
+    convolutions = sorted({node.meta["layer"] for node in found.saturating})
+    return OnnxFile(model, tuple(translation.saturating), tuple(convolutions))
+
+
+def _check(program: Program, plan: Plan, dialect: Dialect, batch_size: int | None) -> None:
+    if dialect == "qonnx" and batch_size is None:
+        raise ExportError("QONNX needs a batch size: its tools read static shapes alone")
+    if program.untraced is not None:
+        raise ExportError(f"{program.untraced.reason}; without a graph there is nothing to export")
+    known = {node.meta["layer"] for node in program.graph.nodes if "layer" in node.meta}
+    if unknown := [name for name in dict(plan.layers) if name not in known]:
+        raise ExportError(
+            f"the plan names {unknown[0]!r}; the network's products: {', '.join(sorted(known))}"
+        )
 
 
 def _add(translation: Translation, program: Program, node: fx.Node) -> None:

@@ -1,12 +1,15 @@
 """Products, whose operands a plan rounds, as ONNX operators."""
 
-from torch import fx
+from collections.abc import Sequence
+
+from torch import Tensor, fx
 
 from narrower.evaluate.steps import rounded_operand
 from narrower.export.convolutions import is_positive
 from narrower.export.formats.catalogue import linear_grid
-from narrower.export.integers import container
+from narrower.export.integers import container, whole_numbers
 from narrower.export.operators.translation import Rule, Translation, argument, each, sizes_of
+from narrower.export.pair_sums import pairs_saturate
 from narrower.export.rounding import Form, Kernel
 from narrower.formats.grid import Grid
 from narrower.plan import LayerPlan
@@ -17,28 +20,50 @@ def _linear(t: Translation, node: fx.Node) -> str:
     name = node.meta["layer"]
     layer = t.layer(name)
     if t.is_constant(weight):
-        matrix = t.rounding.weight(
-            t.tensor(weight).t(), layer.weight, kernel=_matrix_kernel(layer), label=f"{name}.weight"
-        )
-        return t.emit("MatMul", t.rounding.data(t.name(x), layer.data, _form(layer)), matrix)
+        return _weighted(t, name, x, t.tensor(weight).t(), layer)
     columns = t.emit("Transpose", t.name(weight), perm=[1, 0])
-    return t.emit("MatMul", *(t.rounding.data(operand, layer.data) for operand in (t.name(x), columns)))
+    return t.emit("MatMul", *_of_data(t, name, (t.name(x), columns), layer))
 
 
 def _matmul(t: Translation, node: fx.Node) -> str:
     name = node.meta["layer"]
     layer = t.layer(name)
-    form = _form(layer) if any(_is_weight(t, node, operand) for operand in node.args[:2]) else "container"
-    operands = []
-    for operand in node.args[:2]:
-        if _is_weight(t, node, operand):
-            kernel = _matrix_kernel(layer)
-            operands.append(
-                t.rounding.weight(t.tensor(operand), layer.weight, kernel=kernel, label=f"{name}.weight")
-            )
-        else:
-            operands.append(t.rounding.data(t.name(operand), layer.data, form))
+    first, second = node.args[:2]
+    is_weight = [_is_weight(t, node, operand) for operand in (first, second)]
+    if not any(is_weight):
+        return t.emit("MatMul", *_of_data(t, name, (t.name(first), t.name(second)), layer))
+    if is_weight == [False, True]:
+        return _weighted(t, name, first, t.tensor(second), layer)
+    is_in_float32 = t.is_in_float32(name, pairs_saturate(layer.weight.grid, linear_grid(layer.data)))
+    form, kernel = _form(layer, is_in_float32), _matrix_kernel(layer, is_in_float32)
+    operands = [
+        t.rounding.weight(t.tensor(operand), layer.weight, kernel=kernel, label=f"{name}.weight")
+        if is_weight
+        else t.rounding.data(t.name(operand), layer.data, form)
+        for operand, is_weight in zip((first, second), is_weight, strict=True)
+    ]
     return t.emit("MatMul", *operands)
+
+
+def _weighted(t: Translation, name: str, x: object, matrix: Tensor, layer: LayerPlan) -> str:
+    """Data times a constant [..., K, O]."""
+    grid = layer.weight.grid
+    integers = (
+        None if grid is None else whole_numbers(matrix.mT if matrix.dim() > 1 else matrix, layer.weight)
+    )
+    known = None if integers is None else integers.reshape(-1, integers.shape[-1])
+    is_in_float32 = t.is_in_float32(name, pairs_saturate(linear_grid(layer.data), grid, known))
+    data = t.rounding.data(t.name(x), layer.data, _form(layer, is_in_float32))
+    kernel = _matrix_kernel(layer, is_in_float32)
+    return t.emit(
+        "MatMul", data, t.rounding.weight(matrix, layer.weight, kernel=kernel, label=f"{name}.weight")
+    )
+
+
+def _of_data(t: Translation, name: str, operands: Sequence[str], layer: LayerPlan) -> list[str]:
+    grid = linear_grid(layer.data)
+    form: Form = "float32" if t.is_in_float32(name, pairs_saturate(grid, grid)) else "container"
+    return [t.rounding.data(operand, layer.data, form) for operand in operands]
 
 
 def _is_weight(t: Translation, node: fx.Node, operand: object) -> bool:
@@ -48,14 +73,14 @@ def _is_weight(t: Translation, node: fx.Node, operand: object) -> bool:
     return slot is not None and slot[1] == "weight"
 
 
-def _matrix_kernel(layer: LayerPlan) -> Kernel:
+def _matrix_kernel(layer: LayerPlan, is_in_float32: bool = False) -> Kernel:
     """ONNX Runtime rounds float32 data to 8 bits where they meet DequantizeLinear of a matrix."""
-    return "integer" if _has_container(linear_grid(layer.data)) else "float32"
+    return "integer" if not is_in_float32 and _has_container(linear_grid(layer.data)) else "float32"
 
 
-def _form(layer: LayerPlan) -> Form:
+def _form(layer: LayerPlan, is_in_float32: bool = False) -> Form:
     """ONNX Runtime rounds float32 weights to 8 bits where their data come from DequantizeLinear."""
-    return "container" if _has_container(layer.weight.grid) else "float32"
+    return "container" if not is_in_float32 and _has_container(layer.weight.grid) else "float32"
 
 
 def _has_container(grid: Grid | None) -> bool:

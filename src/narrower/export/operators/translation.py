@@ -1,6 +1,7 @@
 """A lowered program on its way into ONNX: the names of its values, and how its operands are rounded."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,20 @@ TYPES: dict[torch.dtype, int] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What will run the file: its version of ONNX's operators, and whether it adds pairs in 16 bits."""
+
+    opset: int
+    adds_pairs: bool
+
+
 class Translation:
     """One program and one ONNX graph; ``values`` holds the value of each node seen so far.
 
     ``tensors`` are those of the program, ``source`` is the network's first input, whose first dimension is
-    the batch. ``batch`` None: it stays open. ``opset`` is the version of ONNX's operators.
+    the batch. ``batch`` None: it stays open. ``saturating`` collects the layers whose pairs of products of
+    bytes can pass 16 bits.
     """
 
     def __init__(
@@ -47,14 +57,16 @@ class Translation:
         source: fx.Node,
         batch: int | None,
         convolutions: Convolutions,
-        opset: int,
+        target: Target,
     ) -> None:
         self.builder = builder
         self.rounding = rounding
         self.tensors = tensors
         self.convolutions = convolutions
         self.values: dict[fx.Node, Value] = {}
-        self.opset = opset
+        self.opset = target.opset
+        self.saturating: list[str] = []
+        self._adds_pairs = target.adds_pairs
         self._layers = layers
         self._batch = batch
         self._source = source
@@ -62,6 +74,12 @@ class Translation:
     def layer(self, name: str) -> LayerPlan:
         """The plan of one layer."""
         return self._layers.get(name) or LayerPlan()
+
+    def is_in_float32(self, name: str, can_saturate: bool) -> bool:
+        """Whether a matrix product must not be computed in bytes."""
+        if can_saturate and name not in self.saturating:
+            self.saturating.append(name)
+        return can_saturate and self._adds_pairs
 
     def name(self, argument: object, kind: torch.dtype | None = None) -> str:
         """The ONNX name of an argument: a computed value, or a constant that is held for it.
