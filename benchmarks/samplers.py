@@ -31,13 +31,13 @@ from narrower.study.compare import compare_samplers
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, given_weights
 from narrower.training.one_model import train
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 
 TRIALS = 300
 SAMPLERS = "guided,tpe,nsgaii,nsgaiii,qmc,random"
 
 
-def trained(settings: RunSettings, training: TrainingSettings) -> Problem:
+def trained(settings: RunSettings, training: Recipe) -> Problem:
     """The problem with weights that were trained for it here."""
     problem = pose(settings)
     with tempfile.TemporaryDirectory() as directory:
@@ -47,7 +47,7 @@ def trained(settings: RunSettings, training: TrainingSettings) -> Problem:
 
 def jsc() -> Problem:
     settings = load_settings(Path(__file__).parent.parent / "configs" / "jsc-toy.toml").settings
-    return trained(settings, TrainingSettings(max_epochs=10, batch_size=256, learning_rate=1e-2, seed=0))
+    return trained(settings, Recipe(max_epochs=10, batch_size=256, learning_rate=1e-2, seed=0))
 
 
 def from_widths(
@@ -68,13 +68,13 @@ def from_widths(
 def resnet20() -> Problem:
     last = r"layer3\.1\.conv[12]|layer3\.2\.conv[12]|fc"
     settings = from_widths("resnet20", "digits32", last, ["8"], ["2", "3", "4"], "model_size")
-    return trained(settings, TrainingSettings(max_epochs=6, batch_size=64, learning_rate=3e-3, seed=0))
+    return trained(settings, Recipe(max_epochs=6, batch_size=64, learning_rate=3e-3, seed=0))
 
 
 def relu() -> Problem:
     widths = ["3", "4", "6"], ["2", "3", "4", "6"]
     settings = from_widths("jsc-three-linear-relu", "jets", ".*", *widths, "bitops")
-    return trained(settings, TrainingSettings(max_epochs=10, batch_size=256, learning_rate=1e-2, seed=1))
+    return trained(settings, Recipe(max_epochs=10, batch_size=256, learning_rate=1e-2, seed=1))
 
 
 def widths() -> Problem:

@@ -35,13 +35,13 @@ from narrower.models.build import build_model
 from narrower.preparation.settings import CandidateSettings
 from narrower.tasks.scoring import score
 from narrower.training.batches import Batches
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 from narrower.training.together import train_together
 from narrower.transform.resized import wanted_counts, with_counts
 
 MULTIPLIERS = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)
 SAMPLED = 16
-ONE_EPOCH = TrainingSettings(max_epochs=1, batch_size=256, learning_rate=1e-2, seed=0)
+ONE_EPOCH = Recipe(max_epochs=1, batch_size=256, learning_rate=1e-2, seed=0)
 
 
 def candidates(data: DataSet) -> list[nn.Module]:
@@ -55,7 +55,7 @@ def candidates(data: DataSet) -> list[nn.Module]:
     return found
 
 
-def train_alone(model: nn.Module, data: DataSet, settings: TrainingSettings) -> tuple[nn.Module, float]:
+def train_alone(model: nn.Module, data: DataSet, settings: Recipe) -> tuple[nn.Module, float]:
     """The plain loop: a trained copy, and its loss on the first batch."""
     alone = copy.deepcopy(model).train()
     optimizer = torch.optim.Adam(alone.parameters(), lr=settings.learning_rate, fused=True)

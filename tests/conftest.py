@@ -16,7 +16,7 @@ from narrower.graph.trace import trace
 from narrower.models.build import build_model
 from narrower.store.run_directory import RunDirectory
 from narrower.training.one_model import train
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 
 # Several test processes share the cores: more threads than cores make each of them many times slower.
 torch.set_num_threads(1)
@@ -70,7 +70,7 @@ def with_statistics(model: nn.Module, inputs: torch.Tensor) -> nn.Module:
 def trained(tmp_path_factory: pytest.TempPathFactory, jets: DataSet) -> Path:
     """Weights of jsc-toy after one epoch on the jets."""
     directory = tmp_path_factory.mktemp("trained")
-    settings = TrainingSettings(max_epochs=1, batch_size=256, learning_rate=1e-2)
+    settings = Recipe(max_epochs=1, batch_size=256, learning_rate=1e-2)
     result = train(build_model("jsc-toy"), jets, settings, directory, show_progress=False)
     return result.best_checkpoint
 

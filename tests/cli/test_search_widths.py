@@ -11,7 +11,12 @@ import narrower
 from narrower.data.datasets import DataSet
 from narrower.export.compressed import load_parts
 from narrower.preparation.settings import CandidateSettings
-from narrower.training.settings import TrainingSettings
+<<<<<<< HEAD
+from narrower.training.recipe import Recipe
+=======
+from narrower.data.datasets import DataSet
+from narrower.training.recipe import Recipe
+>>>>>>> 4e30f56 (Train in a plain loop of our own, by one recipe)
 from tests.conftest import RunNarrower
 from tests.docs.console import ROOT
 
@@ -161,7 +166,7 @@ def test_from_python(jets: DataSet) -> None:
         jets,
         {"seq_blocks.2": {"width": [0.5, 1], "weight": [4, 8]}},
         ["accuracy", "bitops"],
-        candidates=CandidateSettings(training=TrainingSettings(max_epochs=1), seeds=2),
+        candidates=CandidateSettings(training=Recipe(max_epochs=1), seeds=2),
         samples=500,
     )
     assert result.record.summary.space_size == 4

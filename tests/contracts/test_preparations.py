@@ -24,10 +24,15 @@ from narrower.preparation.settings import (
     RetrainedSettings,
     SharedSettings,
 )
-from narrower.training.settings import TrainingSettings
+<<<<<<< HEAD
+from narrower.training.recipe import Recipe
+=======
+from narrower.data.datasets import DataSet, Part
+from narrower.training.recipe import Recipe
+>>>>>>> 4e30f56 (Train in a plain loop of our own, by one recipe)
 from narrower.transform.tried_channels import tried_channels
 
-ONCE = TrainingSettings(max_epochs=1, batch_size=64)
+ONCE = Recipe(max_epochs=1, batch_size=64)
 EIGHT_BITS = LayerPlan(data=FixedPoint(8, 4), weight=FixedPoint(8, 6))
 PLANS = (
     Plan((("0", EIGHT_BITS),)),

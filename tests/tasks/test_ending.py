@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from narrower.data.datasets import DataSet
 from narrower.tasks.ending import ending_of
 from narrower.training.one_model import train
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 from tests.conftest import RunNarrower
 
 Function = Callable[[Tensor], Tensor]
@@ -129,7 +129,7 @@ def test_log_softmax_is_trained_with_the_negative_log_likelihood(tmp_path: Path,
     small = DataSet(
         "s", jets.train.first(64), jets.validation.first(64), jets.test.first(8), jets.class_names
     )
-    settings = TrainingSettings(max_epochs=1, batch_size=64, log_every_n_steps=1)
+    settings = Recipe(max_epochs=1, batch_size=64, log_every_n_steps=1)
     train(model, small, settings, tmp_path, show_progress=False)
     with (tmp_path / "logs" / "csv" / "metrics.csv").open() as file:
         logged = [float(row["loss"]) for row in csv.DictReader(file) if row["loss"]]

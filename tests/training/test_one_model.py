@@ -12,10 +12,10 @@ from narrower.errors import NarrowerError, SettingsError
 from narrower.models.build import build_model
 from narrower.models.checkpoints import read_state_dict
 from narrower.training.one_model import train
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 from narrower.training.together import train_together
 
-SETTINGS = TrainingSettings(max_epochs=3, batch_size=64, learning_rate=1e-2)
+SETTINGS = Recipe(max_epochs=3, batch_size=64, learning_rate=1e-2)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_the_weights_are_those_after_the_last_epoch_alone_and_together(
     """Whatever the samples are that score them: here their classes are exchanged, so that learning is bad."""
     wrong = replace(digits.validation, targets=9 - digits.validation.targets)
     turned = replace(digits, validation=wrong, content_hash="")
-    settings = TrainingSettings(max_epochs=3, batch_size=64, learning_rate=1e-3)
+    settings = Recipe(max_epochs=3, batch_size=64, learning_rate=1e-3)
     weights = []
     for name, data in (("a", digits), ("b", turned)):
         result = train(build_model("digits-mlp"), data, settings, tmp_path / name, show_progress=False)

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError
 from narrower.training.batches import Batches
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 from narrower.training.together import layers_of_chain, train_together
 
-SETTINGS = TrainingSettings(max_epochs=2, batch_size=32, learning_rate=1e-3, seed=3)
+SETTINGS = Recipe(max_epochs=2, batch_size=32, learning_rate=1e-3, seed=3)
 
 
 def candidate(width: int, seed: int) -> nn.Module:

@@ -12,9 +12,9 @@ from narrower.intervals import wilson_interval
 from narrower.models.catalogue import model_name
 from narrower.settings.checks import names_between_commas
 from narrower.store.run_directory import RunDirectory, claimed, first_free
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 
-DEFAULTS = TrainingSettings()
+DEFAULTS = Recipe()
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A name of 'narrower models', or package.module:callable.")
@@ -76,7 +76,7 @@ def train(
 
     Writes checkpoints/best.ckpt and logs for TensorBoard and as CSV to a new directory below runs/.
     """
-    settings = TrainingSettings(max_epochs, batch_size, learning_rate, seed, accelerator)
+    settings = Recipe(max_epochs, batch_size, learning_rate, seed, accelerator)
     name = project or f"{model}-{dataset}"
     first_free(name, is_used)  # a name that is none shows before the work
     model = model_name(model)

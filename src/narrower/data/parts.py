@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from narrower.data.sizes import Sizes
@@ -34,6 +35,18 @@ class Part:
     def between(self, start: int, stop: int) -> "Part":
         """The samples from ``start`` up to ``stop``, that one not included."""
         some = slice(start, stop)
+        return self._of(some)
+
+    def at(self, some: Tensor) -> "Part":
+        """The samples with these numbers, or where truth values [N] say so."""
+        return self._of(some)
+
+    def to(self, device: torch.device) -> "Part":
+        """The same samples on a device."""
+        more = tuple(other.to(device) for other in self.more)
+        return Part(self.inputs.to(device), self.targets.to(device), more)
+
+    def _of(self, some: slice | Tensor) -> "Part":
         return Part(self.inputs[some], self.targets[some], tuple(other[some] for other in self.more))
 
 

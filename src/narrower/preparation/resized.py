@@ -16,7 +16,7 @@ from narrower.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import CandidateSettings
 from narrower.training.one_model import train_weights
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 from narrower.training.together import layers_of_chain, train_together
 from narrower.transform.resized import TaylorData, wanted_counts, with_counts
 
@@ -85,7 +85,7 @@ class Resized:
                 model = self._initial(widths, self._subject.seed + seed)
                 if settings.training is not None:
                     training = replace(settings.training, seed=settings.training.seed + seed)
-                    model = train_weights(model, self._subject.data, training)
+                    model = train_weights(model, self._subject.data.train, training)
                 models.append(model.eval())
             self._alone[widths] = models
         return self._prepared([plan], widths, self._alone[widths])
@@ -161,9 +161,7 @@ class Resized:
         for widths, own in candidates.items():
             self._keep(widths, failures.get(widths) or tuple(own))
 
-    def _trained_models(
-        self, models: Sequence[nn.Module], training: TrainingSettings
-    ) -> list[nn.Module | str]:
+    def _trained_models(self, models: Sequence[nn.Module], training: Recipe) -> list[nn.Module | str]:
         """Trained copies, or why there is none."""
         data = self._subject.data
         if self._trains_together:
@@ -172,7 +170,7 @@ class Resized:
         alone: list[nn.Module | str] = []
         for model in models:
             try:
-                alone.append(train_weights(model, data, training))
+                alone.append(train_weights(model, data.train, training))
             except NarrowerError as error:
                 alone.append(str(error))
         return alone

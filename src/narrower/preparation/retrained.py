@@ -36,6 +36,6 @@ class Retrained:
             NarrowerError: its loss became no number.
         """
         subject = self._subject
-        trained = train_weights(quantized(subject.model, plan), subject.data, self._settings)
+        trained = train_weights(quantized(subject.model, plan), subject.data.train, self._settings)
         model = original_weights(subject.model, trained).eval()
         return Prepared((plan,), (Candidate(model, lower(subject.traced(model))),))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 
 
 class PreparationSettings(Protocol):
@@ -45,7 +45,7 @@ class SharedSettings:
 class RetrainedSettings:
     """Each plan is trained in its number formats, from the model's weights."""
 
-    training: TrainingSettings
+    training: Recipe
     shares_weights: ClassVar[bool] = False
     seeds: ClassVar[int] = 1
     trains_float32: ClassVar[bool] = False
@@ -70,7 +70,7 @@ class CandidateSettings:
 
     weights: Literal["scratch", "slice", "net2net"] = "scratch"
     importance: Literal["l2", "batch_norm", "taylor"] = "l2"
-    training: TrainingSettings | None = None
+    training: Recipe | None = None
     seeds: int = 1
     keep: Literal["mean", "best"] = "mean"
     shares_weights: ClassVar[bool] = False

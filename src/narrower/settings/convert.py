@@ -19,7 +19,7 @@ from narrower.settings.schema import (
     RunSettings,
     given_keys,
 )
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 
 
 def preparation_settings(settings: RunSettings) -> PreparationSettings:
@@ -161,9 +161,9 @@ def search_options(settings: RunSettings) -> SearchOptions:
     )
 
 
-def training_settings(settings: RunSettings) -> TrainingSettings:
+def training_settings(settings: RunSettings) -> Recipe:
     """How the model is trained where it has no weights yet."""
-    return TrainingSettings(
+    return Recipe(
         max_epochs=settings.max_epochs,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,

@@ -13,7 +13,10 @@ def initial_weights(
 ) -> Problem:
     """The problem with weights: those that were trained in this run directory, or newly trained there."""
     if run.checkpoint.is_file() and is_unfinished(run.path):
-        say(f"{run.checkpoint} is of a training that did not end: training again from the beginning")
+        say(
+            f"{run.checkpoint} is of a training that did not end: training again, from where it "
+            "stopped if nothing has changed"
+        )
     elif run.checkpoint.is_file():
         say(f"weights: {run.checkpoint}")
         return users_weights(problem, run.checkpoint, say=say)

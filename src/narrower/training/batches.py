@@ -21,12 +21,26 @@ class Batches:
         left_out = rest == 0 or (rest == 1 and full > 0 and self._generator is not None)
         return full if left_out else full + 1
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def indices(self) -> Iterator[Tensor]:
+        """The numbers of the samples of each batch, for one epoch."""
         count = len(self._part)
         order = (
             torch.arange(count)
             if self._generator is None
             else torch.randperm(count, generator=self._generator)
         )
-        for batch in torch.split(order, self._batch_size)[: len(self)]:
+        yield from torch.split(order, self._batch_size)[: len(self)]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in self.indices():
             yield self._part.inputs[batch], self._part.targets[batch]
+
+    def state(self) -> Tensor:
+        """From where the orders of further epochs come."""
+        assert self._generator is not None
+        return self._generator.get_state()
+
+    def go_on_from(self, state: Tensor) -> None:
+        """Take up what ``state`` gave."""
+        assert self._generator is not None
+        self._generator.set_state(state)

@@ -1,44 +1,35 @@
-"""Train a model with Lightning; nothing else imports it."""
+"""Train one model and leave its weights, its logs and a record of the training in a directory."""
 
-import logging
+import hashlib
 import shutil
-import signal
-import tempfile
-import threading
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from lightning.fabric.utilities.warnings import PossibleUserWarning
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor, nn
+from torch import nn
 
-from narrower.data.parts import DataSet
-from narrower.errors import NarrowerError, OutputError, SettingsError, nearest
-from narrower.files import FREE_SOME, explaining, is_no_space
+from narrower.data.parts import DataSet, Part
+from narrower.errors import NarrowerError, SettingsError, nearest
 from narrower.graph.own_copy import own_copy
 from narrower.models.checkpoints import load_weights
 from narrower.models.finite import check_finite
 from narrower.quality import CROSS_ENTROPY
-from narrower.tasks.ending import ends_in_log_softmax, loss_of_outputs
+from narrower.tasks.ending import ends_in_log_softmax
 from narrower.tasks.scoring import check_fit, score
-from narrower.training.accelerator import accelerators
-from narrower.training.batches import Batches
+from narrower.training.accelerator import accelerators, device_of
+from narrower.training.choosing import taught_and_choosing
+from narrower.training.core import Core
+from narrower.training.logs import Logs
+from narrower.training.losses import Losses
+from narrower.training.progress import TrainingProgress
+from narrower.training.recipe import Recipe
 from narrower.training.record import TrainingRecord, is_unfinished
-from narrower.training.settings import TrainingSettings
+from narrower.training.saved import BEST, Saved
 
-__all__ = ["TrainingResult", "TrainingSettings", "check_accelerator", "check_fit", "train"]
-
-EVALUATION_BATCH = 4096
+__all__ = ["Recipe", "TrainingResult", "check_accelerator", "check_fit", "train", "train_weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +44,25 @@ class TrainingResult:
 
 
 def train(
-    model: nn.Module, data: DataSet, settings: TrainingSettings, directory: Path, *, show_progress: bool
+    model: nn.Module,
+    data: DataSet,
+    recipe: Recipe,
+    directory: Path,
+    *,
+    show_progress: bool,
+    teacher: nn.Module | None = None,
+    callbacks: Sequence[Any] = (),
+    loggers: Sequence[Any] = (),
 ) -> TrainingResult:
-    """Train a copy of ``model``; the weights after its last epoch are in the file.
+    """Train a copy of ``model``; the weights that the recipe keeps are in the file.
 
-    No samples choose an epoch, so that those that score it have not been seen. Candidates that are trained
-    together (``batched_training.py``) follow the same rule.
+    No sample of the validation or test part is looked at while training, other than to show how well it
+    does. Candidates that are trained together (``together.py``) follow the same rule. A training with the
+    same recipe, data and first weights that did not end here goes on where it stopped.
 
-    Writes ``checkpoints/best.ckpt``, ``logs/csv`` and ``logs/tensorboard`` below ``directory``. The same seed
-    gives the same weights on the same machine and number of threads.
+    Writes ``checkpoints/best.ckpt``, ``logs/csv`` and, where TensorBoard is installed, ``logs/tensorboard``
+    below ``directory``. The same seed gives the same weights on the same machine and number of threads.
+    Lightning trains its own modules, and where ``callbacks`` or ``loggers`` of it are given.
 
     Raises:
         DataError: the model does not run on the data.
@@ -70,39 +71,31 @@ def train(
         KeyboardInterrupt: the user stopped the training.
     """
     check_fit(model, data)
-    check_accelerator(settings.accelerator)
+    check_accelerator(recipe.accelerator)
+    check_teacher(recipe, teacher)
     started = time.monotonic()
     are_log_probabilities = ends_in_log_softmax(model, data.train.inputs)
-    classifier = _Classifier(own_copy(model).train(), settings, are_log_probabilities)
-    checkpoint = ModelCheckpoint(
-        directory / "checkpoints",
-        filename="best",  # of those after each epoch the last: its step is the smallest
-        enable_version_counter=False,
-    )
     loss = "negative log likelihood" if are_log_probabilities else CROSS_ENTROPY
-    record = TrainingRecord(False, settings.max_epochs, asdict(settings), data.name, data.class_names, loss)
-    best = directory / "checkpoints" / "best.ckpt"
-    if is_unfinished(directory):  # what it left would be mixed with what comes
+    record = TrainingRecord(
+        False, recipe.max_epochs, asdict(recipe), data.name, data.class_names, loss, recipe.kept
+    )
+    saved = Saved(directory, _identity(model, data, recipe))
+    best = directory / BEST
+    if is_unfinished(directory) and not saved.can_go_on:  # what it left would be mixed with what comes
         best.unlink(missing_ok=True)
         shutil.rmtree(directory / "logs", ignore_errors=True)
     record.write(directory)
-    callbacks: list[Callback] = [checkpoint, _ProgressBar()] if show_progress else [checkpoint]
-    with _quiet_lightning(), _interruptible(), _logs_of_threads(directory), torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        trainer = _trainer(settings, directory, callbacks)
-        try:
-            trainer.fit(
-                classifier,
-                Batches(data.train, settings.batch_size, settings.seed),
-                Batches(data.validation, EVALUATION_BATCH, None),
-            )
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise SettingsError(
-                f"batch_size: batch norm cannot train on {settings.batch_size} sample"
-            ) from error
+    if is_of_lightning(model) or callbacks or loggers:
+        from narrower.training.with_lightning import train_with_lightning
+
+        epochs = train_with_lightning(
+            model, data, recipe, directory, are_log_probabilities, show_progress, callbacks, loggers
+        )
+    else:
+        losses = Losses(recipe, are_log_probabilities)
+        epochs = _train(own_copy(model), data, losses, directory, saved, show_progress, teacher)
     replace(record, ended=True).write(directory)
+    saved.forget()
     trained = load_weights(model, best)
     for name in ("validation", "test"):
         check_finite(trained, data.parts[name], f"the {name} part")
@@ -110,21 +103,30 @@ def train(
         best_checkpoint=best,
         validation_accuracy=score(trained, data.validation)["accuracy"],
         test_accuracy=score(trained, data.test)["accuracy"],
-        epochs=trainer.current_epoch,
+        epochs=epochs,
         seconds=time.monotonic() - started,
     )
 
 
-def train_weights(model: nn.Module, data: DataSet, settings: TrainingSettings) -> nn.Module:
-    """A trained copy of ``model``, with the weights after its last epoch; nothing is left on disk.
+def train_weights(
+    model: nn.Module, part: Part, recipe: Recipe, *, teacher: nn.Module | None = None
+) -> nn.Module:
+    """A trained copy of ``model``, in evaluation mode; nothing is left on disk.
 
     Raises:
         NarrowerError: as ``train``.
     """
-    with tempfile.TemporaryDirectory(prefix="narrower-") as directory:
-        quiet = replace(settings, log_every_n_steps=10**9)
-        result = train(model, data, quiet, Path(directory), show_progress=False)
-        return load_weights(model, result.best_checkpoint)
+    check_accelerator(recipe.accelerator)
+    check_teacher(recipe, teacher)
+    copied = own_copy(model)
+    losses = Losses(recipe, ends_in_log_softmax(model, part.inputs))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        core = _core(copied, part, losses, teacher)
+        while not core.ended:
+            core.epoch()
+    core.finish()
+    return copied.cpu().eval()
 
 
 def check_accelerator(name: str) -> None:
@@ -140,156 +142,88 @@ def check_accelerator(name: str) -> None:
         raise SettingsError(f"accelerator: found {name!r}: {what}; allowed here: {', '.join(usable)}")
 
 
-def _trainer(settings: TrainingSettings, directory: Path, callbacks: list[Callback]) -> lightning.Trainer:
-    loggers: list[Logger] = [
-        CSVLogger(directory, name="logs", version="csv"),
-        TensorBoardLogger(directory, name="logs", version="tensorboard"),
-    ]
-    return lightning.Trainer(
-        max_epochs=settings.max_epochs,
-        accelerator=settings.accelerator,
-        devices=1,
-        logger=loggers,
-        callbacks=callbacks,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=settings.log_every_n_steps,
-        num_sanity_val_steps=0,
+def check_teacher(recipe: Recipe, teacher: nn.Module | None) -> None:
+    """Check that there is a model to learn from where the recipe distils.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if recipe.distillation and teacher is None:
+        raise SettingsError(
+            f"distillation: found {recipe.distillation:g}, but there is no trained float model to learn "
+            "from: give its weights, or 0"
+        )
+
+
+def is_of_lightning(model: nn.Module) -> bool:
+    """Whether a model is a module of Lightning's, which is not imported for this."""
+    return any(
+        kind.__name__ == "LightningModule" and kind.__module__.split(".")[0].endswith("lightning")
+        for kind in type(model).__mro__
     )
 
 
-class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning is not typed here
-    def __init__(self, model: nn.Module, settings: TrainingSettings, are_log_probabilities: bool) -> None:
-        super().__init__()
-        self.model = model
-        self.are_log_probabilities = are_log_probabilities
-        self.settings = settings
-        self._validated: list[tuple[int, int, float]] = []  # correct, samples, summed loss of each batch
-
-    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
-        inputs, targets = batch
-        loss = self._loss(self.model(inputs), targets)
-        if not torch.isfinite(loss):
-            raise NarrowerError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; try a learning rate below "
-                f"{self.settings.learning_rate:g}"
-            )
-        self.log("loss", loss, batch_size=len(targets))
-        return loss
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
-        inputs, targets = batch
-        outputs = self.model(inputs)
-        correct = int((outputs.argmax(dim=1) == targets).sum())
-        loss = float(self._loss(outputs, targets)) * len(targets)
-        self._validated.append((correct, len(targets), loss))
-
-    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return loss_of_outputs(outputs, targets, are_log_probabilities=self.are_log_probabilities)
-
-    def on_validation_epoch_end(self) -> None:
-        correct, samples, loss = (sum(column) for column in zip(*self._validated, strict=True))
-        self._validated.clear()
-        self.log("validation_accuracy", correct / samples)
-        self.log("validation_loss", loss / samples)
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.learning_rate)
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+def _core(model: nn.Module, part: Part, losses: Losses, teacher: nn.Module | None) -> Core:
+    device = device_of(losses.recipe.accelerator)
+    taught, choosing = taught_and_choosing(part, losses.recipe)
+    return Core(
+        model.to(device),
+        taught.to(device),
+        losses.recipe,
+        losses,
+        choosing=None if choosing is None else choosing.to(device),
+        teacher=None if teacher is None else own_copy(teacher).to(device),
+    )
 
 
-class _ProgressBar(Callback):  # type: ignore[misc] # Lightning is not typed here
-    """One bar on stderr for the whole training. Lightning's own reconfigures rich for the whole program."""
+def _train(
+    model: nn.Module,
+    data: DataSet,
+    losses: Losses,
+    directory: Path,
+    saved: Saved,
+    show_progress: bool,
+    teacher: nn.Module | None,
+) -> int:
+    recipe = losses.recipe
+    validation = data.validation.to(device_of(recipe.accelerator))
+    with (
+        torch.random.fork_rng(devices=[]),
+        Logs(directory, recipe.log_every_n_steps, append=saved.can_go_on) as logs,
+        TrainingProgress(recipe.max_epochs, shown=show_progress) as progress,
+    ):
+        torch.manual_seed(recipe.seed)
+        core = _core(model, data.train, losses, teacher)
+        if saved.can_go_on:
+            saved.go_on(core)
+        progress.start(core.step, core.steps)
 
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("batches, {task.description}"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task("first epoch", total=None)
+        def seen(step: int, lost: float) -> None:
+            logs.loss(core.epochs, step, lost)
+            progress.step(step)
 
-    def on_train_start(self, trainer: Any, *_: Any) -> None:
-        self._progress.update(self._task, total=int(trainer.estimated_stepping_batches))
-        self._progress.start()
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        self._progress.advance(self._task)
-
-    def on_validation_epoch_end(self, trainer: Any, *_: Any) -> None:
-        if "validation_accuracy" in trainer.callback_metrics:
-            epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            accuracy = float(trainer.callback_metrics["validation_accuracy"])
-            self._progress.update(self._task, description=f"{epoch}, validation accuracy {accuracy:.4f}")
-
-    def on_train_end(self, *_: Any) -> None:
-        self._progress.stop()
-
-    def on_exception(self, *_: Any) -> None:
-        self._progress.stop()
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn Lightning's answer to Ctrl-C (exit code 1, SIGINT ignored from then on) into KeyboardInterrupt."""
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as error:
-        if not isinstance(error.__context__, KeyboardInterrupt):  # a model called sys.exit()
+        try:
+            while not core.ended:
+                core.epoch(seen)
+                with core.delivered():
+                    figures = core.figures(validation)
+                logs.figures(figures)
+                progress.epoch(figures)
+                saved.epoch(core)
+        except NarrowerError:
+            saved.forget()  # going on would end in the same way
             raise
-        raise KeyboardInterrupt from error
-    finally:
-        if on_main_thread:
-            signal.signal(signal.SIGINT, handler)
+        finally:
+            saved.interrupted(core)
+    core.finish()
+    saved.write(model, core)
+    return core.epochs
 
 
-@contextmanager
-def _logs_of_threads(directory: Path) -> Iterator[None]:
-    """Raise here what the thread that writes TensorBoard's log raises for want of space.
-
-    Raises:
-        OutputError: the disk is full.
-    """
-    hook, failures = threading.excepthook, list[BaseException]()
-
-    def caught(raised: threading.ExceptHookArgs) -> None:
-        if raised.exc_value is not None and is_no_space(raised.exc_value):
-            failures.append(raised.exc_value)
-        else:
-            hook(raised)
-
-    threading.excepthook = caught
-    try:
-        with explaining(directory):
-            yield
-    finally:
-        threading.excepthook = hook
-    if failures:
-        raise OutputError(f"{directory}: {FREE_SOME}") from failures[0]
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's hints, which do not concern the user of this program."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # A name that PyTorch renamed and Lightning still uses.
-            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")
-            warnings.filterwarnings("ignore", category=PossibleUserWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def _identity(model: nn.Module, data: DataSet, recipe: Recipe) -> str:
+    """What a training is of: its recipe, data and first weights."""
+    digest = hashlib.sha256(f"{recipe} {data.content_hash}".encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

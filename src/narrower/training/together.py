@@ -21,7 +21,7 @@ from narrower.data.parts import Part
 from narrower.errors import NarrowerError
 from narrower.graph.own_copy import own_copy
 from narrower.training.batches import Batches
-from narrower.training.settings import TrainingSettings
+from narrower.training.recipe import Recipe
 
 # Only what maps zero to zero, channel by channel: anything else would wake padded channels.
 _CHANNELWISE = (
@@ -102,7 +102,7 @@ def _order(model: nn.Module, inputs: Tensor) -> list[int] | None:
     return positions if is_chain else None
 
 
-def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSettings) -> TrainedTogether:
+def train_together(models: Sequence[nn.Module], part: Part, settings: Recipe) -> TrainedTogether:
     """Train a copy of each model as if it were alone; all see the same batches in the same order.
 
     Adam with the cosine schedule of ``training/one_model.py``; the weights are those after the last epoch.
@@ -133,7 +133,7 @@ def train_together(models: Sequence[nn.Module], part: Part, settings: TrainingSe
 
 
 def _train(
-    chains: Sequence[list[nn.Module]], lanes: int, part: Part, settings: TrainingSettings
+    chains: Sequence[list[nn.Module]], lanes: int, part: Part, settings: Recipe
 ) -> tuple[Tensor, Tensor]:
     """Train chains in place; their first losses, and whether all were numbers."""
     members, beginning, endings = _arrange(chains, lanes)

@@ -1,0 +1,228 @@
+"""Train a model on samples in memory: a plain loop over batches by index, one vector of weights, one step.
+
+The order of samples is that of ``Batches`` with the recipe's seed, so that whoever trains with the same seed
+sees the same batches.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from narrower.data.parts import Part
+from narrower.errors import NarrowerError, SettingsError
+from narrower.models.evaluation_mode import evaluation_mode
+from narrower.training.batches import Batches
+from narrower.training.flat import FlatWeights, clip, flat_weights
+from narrower.training.losses import Losses, outputs_of
+from narrower.training.optimizers import build_optimizers, set_rate
+from narrower.training.rates import Plateau, rate_share
+from narrower.training.recipe import Recipe
+
+EVALUATION_BATCH = 4096
+NORMS = (nn.modules.batchnorm._BatchNorm,)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What an epoch came to, on samples that taught nothing."""
+
+    epoch: int  # from 1
+    step: int
+    accuracy: float
+    loss: float
+
+
+StepSeen = Callable[[int, float], None]  # is told the number of a step, from 1, and its loss
+
+
+class Core:
+    """One model in training, in place; ``epoch`` after ``epoch`` until ``ended``, then ``finish``.
+
+    ``part`` teaches. ``choosing`` are the samples that choose, where the recipe chooses; ``teacher`` is the
+    float model, where it distils. The random numbers that layers draw are those of the global generator.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        part: Part,
+        recipe: Recipe,
+        losses: Losses,
+        *,
+        choosing: Part | None = None,
+        teacher: nn.Module | None = None,
+    ) -> None:
+        self.model, self.recipe, self._losses = model, recipe, losses
+        self._part, self._choosing = part, choosing
+        self.weights = flat_weights(model, recipe)
+        if not self.weights:
+            raise NarrowerError(f"{type(model).__name__} cannot be trained: it has no parameters that learn")
+        self._optimizers = build_optimizers(self.weights, recipe)
+        self._batches = Batches(part, recipe.batch_size, recipe.seed)
+        self.steps = len(self._batches) * recipe.max_epochs
+        if recipe.max_steps:
+            self.steps = min(self.steps, recipe.max_steps)
+        self.step = self.epochs = 0
+        self._plateau = Plateau()
+        self._best: tuple[int, float, dict[str, Tensor]] | None = None
+        self._average = [each.exact.clone() for each in self.weights] if recipe.average else []
+        self._taught = None if teacher is None else outputs_of(teacher, part)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no further epoch: all steps are done, or the loss does not fall any more."""
+        waited = 0 if self._best is None else self.epochs - self._best[0]
+        return self.step >= self.steps or bool(self.recipe.patience and waited >= self.recipe.patience)
+
+    def epoch(self, seen: StepSeen | None = None) -> None:
+        """One pass over the samples, or up to the last step.
+
+        Raises:
+            NarrowerError: the loss is not a number.
+            SettingsError: batch norm cannot train on one sample.
+        """
+        self.model.train()
+        if self.recipe.freeze_norms_after and self.epochs >= self.recipe.freeze_norms_after:
+            for module in self.model.modules():
+                if isinstance(module, NORMS):
+                    module.eval()
+        for batch in self._batches.indices():
+            if self.step >= self.steps:
+                break
+            loss = self._step(batch)
+            if seen is not None:
+                seen(self.step, loss)
+        self.epochs += 1
+        if self._choosing is not None:
+            self._choose(self._choosing)
+
+    def _step(self, batch: Tensor) -> float:
+        recipe, weights = self.recipe, self.weights
+        for each in weights:
+            each.before_step()
+        inputs, targets = self._part.inputs[batch], self._part.targets[batch]
+        taught = None if self._taught is None else self._taught[batch]
+        try:
+            loss = self._losses.of_batch(self.model(inputs), targets, taught)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise SettingsError(f"batch_size: batch norm cannot train on {len(batch)} sample") from error
+        lost = loss.item()
+        if not lost - lost == 0:
+            raise NarrowerError(
+                f"the loss became {lost} in epoch {self.epochs + 1}; try a learning rate below "
+                f"{recipe.learning_rate:g}"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        for each in weights:
+            each.after_backward()
+        if recipe.clip_norm:
+            clip(weights, recipe.clip_norm)
+        share = rate_share(recipe, self.step, self.steps) * self._plateau.share
+        set_rate(self._optimizers, recipe.learning_rate * share)
+        for optimizer in self._optimizers:
+            optimizer.step()
+        self.step += 1
+        for average, each in zip(self._average, weights, strict=False):
+            # Early on, few steps are averaged: the first weights are soon forgotten.
+            average.lerp_(each.exact, 1 - min(recipe.average, (1 + self.step) / (10 + self.step)))
+        return float(lost)
+
+    def _choose(self, choosing: Part) -> None:
+        with self.delivered():
+            figures = self.figures(choosing)
+            state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self._plateau.see(figures.loss)
+        if self.recipe.patience and (self._best is None or figures.loss < self._best[1]):
+            self._best = (self.epochs, figures.loss, state)
+
+    def delivered(self) -> "_Delivered":
+        """Within this, the model has the weights that would be kept if the training ended now."""
+        return _Delivered(self.weights, self._average)
+
+    def figures(self, part: Part) -> Figures:
+        """Accuracy and loss of the model as it is on some samples."""
+        correct, loss = 0, 0.0
+        with evaluation_mode(self.model), torch.inference_mode():
+            for start in range(0, len(part), EVALUATION_BATCH):
+                some = part.between(start, start + EVALUATION_BATCH)
+                outputs = self.model(some.inputs.clone())  # it may write into its argument
+                correct += int((outputs.argmax(dim=1) == some.targets).sum())
+                loss += float(self._losses.plain(outputs, some.targets)) * len(some)
+        return Figures(self.epochs, self.step, correct / len(part), loss / len(part))
+
+    def finish(self) -> None:
+        """Give the model the weights that are kept, in memory of their own."""
+        for each, average in zip(self.weights, self._average, strict=False):
+            each.exact.copy_(average)
+        for each in self.weights:
+            each.leave()
+        if self._best is not None:
+            self.model.load_state_dict(self._best[2])
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a training needs to go on as if it had not stopped."""
+        best = self._best
+        return {
+            "step": self.step,
+            "epochs": self.epochs,
+            "exact": [each.exact.clone() for each in self.weights],
+            "buffers": {name: buffer.clone() for name, buffer in self.model.named_buffers()},
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "average": [average.clone() for average in self._average],
+            "plateau": [self._plateau.share, self._plateau.best, self._plateau.epochs_since],
+            "best": None if best is None else list(best),
+            "order": self._batches.state(),
+            "chance": torch.get_rng_state(),
+        }
+
+    def go_on_from(self, state: dict[str, Any]) -> None:
+        """Take up what ``state`` gave."""
+        self.step, self.epochs = state["step"], state["epochs"]
+        with torch.no_grad():
+            for each, exact in zip(self.weights, state["exact"], strict=True):
+                each.exact.copy_(exact)
+            buffers = dict(self.model.named_buffers())
+            for name, held in state["buffers"].items():
+                buffers[name].copy_(held)
+            for average, held in zip(self._average, state["average"], strict=True):
+                average.copy_(held)
+        for optimizer, held in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(held)
+        self._plateau.share, self._plateau.best, self._plateau.epochs_since = state["plateau"]
+        self._best = None if state["best"] is None else tuple(state["best"])
+        self._batches.go_on_from(state["order"])
+        torch.set_rng_state(state["chance"])
+
+
+class _Delivered:
+    """Exchanges the weights that are trained for their average, and back; rounded where they are rounded."""
+
+    def __init__(self, weights: list[FlatWeights], average: list[Tensor]) -> None:
+        self._weights, self._average = weights, average
+
+    def __enter__(self) -> None:
+        self._exchange()
+        for each in self._weights:
+            each.before_step()
+
+    def __exit__(self, *_: object) -> None:
+        self._exchange()
+
+    def _exchange(self) -> None:
+        for each, average in zip(self._weights, self._average, strict=False):
+            held = each.exact.clone()
+            each.exact.copy_(average)
+            average.copy_(held)
+
+
+def fit(core: Core, *, until: float | None = None) -> None:
+    """Train to the end, or until a moment of the monotonic clock."""
+    while not core.ended and (until is None or time.monotonic() < until):
+        core.epoch()
+    core.finish()

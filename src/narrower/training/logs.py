@@ -1,0 +1,85 @@
+"""What a training writes of its course: a CSV table and, where it is installed, the events of TensorBoard."""
+
+import csv
+import time
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+from narrower.files import explaining
+from narrower.training.core import Figures
+
+COLUMNS = ("epoch", "loss", "step", "validation_accuracy", "validation_loss")
+
+
+class Logs:
+    """Written to at the end of each epoch; ``append`` goes on with what lies there."""
+
+    def __init__(self, directory: Path, every: int, *, append: bool) -> None:
+        self._directory, self._every, self._append = directory, every, append
+        self._rows: list[dict[str, float]] = []
+        self._open = ExitStack()
+        self._events: IO[bytes] | None = None
+
+    def __enter__(self) -> "Logs":
+        path = self._directory / "logs" / "csv" / "metrics.csv"
+        with explaining(self._directory):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            is_new = not (self._append and path.is_file())
+            mode = "w" if is_new else "a"
+            self._file = self._open.enter_context(path.open(mode, newline="", encoding="utf-8"))
+            if is_new:
+                self._file.write(",".join(COLUMNS) + "\n")
+            if find_spec("tensorboard") is not None:
+                events = self._directory / "logs" / "tensorboard"
+                events.mkdir(parents=True, exist_ok=True)
+                name = f"events.out.tfevents.{time.time_ns() // 10**9}.narrower"
+                self._events = self._open.enter_context((events / name).open("ab"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with explaining(self._directory):
+            self._open.close()
+
+    def loss(self, epoch: int, step: int, loss: float) -> None:
+        """The loss of the batch of a step, counted from 1."""
+        if step % self._every == 0:
+            self._rows.append({"epoch": epoch, "step": step - 1, "loss": loss})
+
+    def figures(self, figures: Figures) -> None:
+        """The end of an epoch: everything since the last one is written.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        self._rows.append(
+            {
+                "epoch": figures.epoch - 1,
+                "step": figures.step - 1,
+                "validation_accuracy": figures.accuracy,
+                "validation_loss": figures.loss,
+            }
+        )
+        with explaining(self._directory):
+            csv.DictWriter(self._file, COLUMNS, lineterminator="\n").writerows(self._rows)
+            self._file.flush()
+            if self._events is not None:
+                _write_events(self._events, self._rows)
+                self._events.flush()
+        self._rows.clear()
+
+
+def _write_events(file: IO[bytes], rows: list[dict[str, float]]) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    writer: Any = RecordWriter(file)
+    now = time.time()
+    if file.tell() == 0:
+        writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    for row in rows:
+        values = [Summary.Value(tag=name, simple_value=row[name]) for name in row if name != "step"]
+        event = Event(wall_time=now, step=int(row["step"]), summary=Summary(value=values))
+        writer.write(event.SerializeToString())
