@@ -1,7 +1,7 @@
 """How many times as long as a plain loop does training one model take?
 
-One epoch of jsc-toy on jets: ``Core`` of the package with the figures of the validation part, and a plain loop
-over tensors with fused Adam without any; taken in turns, in processor time, medians.
+One epoch of jsc-toy on jets: ``Core`` of the package with the figures of the validation part, and a plain
+loop over tensors with fused Adam without any; taken in turns, in processor time, medians.
 """
 
 import argparse

@@ -13,6 +13,7 @@
 - ``gp_30_seconds``: 30 trials of gp, without the time in which plans are scored
 - ``single_plan_overhead_ms_512``: what scoring one new plan takes more than a forward of the lowered network
 - ``random16_ms_8800``: milliseconds for each of 16 new random plans that are scored at once on 8,800 jets
+- ``train_vs_plain_loop``: an epoch of jsc-toy on jets, by that of a plain loop with fused Adam
 
 Weights are random, with batch norm statistics of the data: time does not depend on them. Everything runs with
 one thread.
@@ -35,6 +36,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from training_steps import train_vs_plain_loop
 
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
@@ -253,6 +255,7 @@ ROWS: dict[str, Callable[[int], float]] = {
     "gp_30_seconds": lambda _: own_seconds("gp", 30, 1),
     "single_plan_overhead_ms_512": single_plan_overhead,
     "random16_ms_8800": random16,
+    "train_vs_plain_loop": train_vs_plain_loop,
 }
 
 

@@ -11,12 +11,7 @@ import narrower
 from narrower.data.datasets import DataSet
 from narrower.export.compressed import load_parts
 from narrower.preparation.settings import CandidateSettings
-<<<<<<< HEAD
 from narrower.training.recipe import Recipe
-=======
-from narrower.data.datasets import DataSet
-from narrower.training.recipe import Recipe
->>>>>>> 4e30f56 (Train in a plain loop of our own, by one recipe)
 from tests.conftest import RunNarrower
 from tests.docs.console import ROOT
 

@@ -24,12 +24,7 @@ from narrower.preparation.settings import (
     RetrainedSettings,
     SharedSettings,
 )
-<<<<<<< HEAD
 from narrower.training.recipe import Recipe
-=======
-from narrower.data.datasets import DataSet, Part
-from narrower.training.recipe import Recipe
->>>>>>> 4e30f56 (Train in a plain loop of our own, by one recipe)
 from narrower.transform.tried_channels import tried_channels
 
 ONCE = Recipe(max_epochs=1, batch_size=64)

@@ -58,11 +58,13 @@ def ending_of(model: nn.Module, inputs: Tensor, network: Network | None = None) 
 
     ``network`` is the picture of the model, where it was traced already.
     """
+    outputs = _outputs(model, inputs)
+    if network is None and _are_scores(outputs):
+        return Ending()
     if network is None:
         with suppress(ModelError):  # it can be trained and scored all the same
             network = trace_or_call(model, inputs[:3]).network
     found = None if network is None else last_function(network)
-    outputs = _outputs(model, inputs)
     # Where the model was only called, more may come behind its last module.
     if found is not None and (found[1].inputs or _may_be(outputs, found[0])):
         kind, operator = found
@@ -86,6 +88,14 @@ def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
     with evaluation_mode(model), torch.inference_mode():
         outputs: Tensor = model(inputs[:TRIED_SAMPLES].clone()).double()
     return outputs
+
+
+def _are_scores(outputs: Tensor) -> bool:
+    """Whether some are above 1, or some above 0 and some below: the model need not be traced to know."""
+    above, below = bool((outputs > TOLERANCE).any()), bool((outputs < 0).any())
+    return bool(torch.isfinite(outputs).all()) and (
+        bool((outputs > 1 + TOLERANCE).any()) or (above and below)
+    )
 
 
 def _may_be(outputs: Tensor, kind: str) -> bool:
