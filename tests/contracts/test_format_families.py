@@ -80,6 +80,7 @@ def _wraps(number_format: NumberFormat) -> bool:
 
 
 @FAMILY
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_the_text_form_reads_back(family: Family, data: st.DataObject) -> None:
     number_format = _drawn(data, family)
@@ -115,7 +116,7 @@ def test_every_family_has_its_line_in_every_table(family: Family) -> None:
 
 
 @FAMILY
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data(), seed=SEEDS)
 def test_rounding_twice_is_rounding_once(family: Family, data: st.DataObject, seed: int) -> None:
     number_format = _drawn(data, family)
@@ -124,7 +125,7 @@ def test_rounding_twice_is_rounding_once(family: Family, data: st.DataObject, se
 
 
 @FAMILY
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data(), seed=SEEDS)
 def test_larger_numbers_stay_larger_or_equal(family: Family, data: st.DataObject, seed: int) -> None:
     number_format = _drawn(data, family)
@@ -133,7 +134,7 @@ def test_larger_numbers_stay_larger_or_equal(family: Family, data: st.DataObject
 
 
 @ON_A_GRID
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data(), seed=SEEDS)
 def test_values_lie_on_the_grid_and_saturate_at_its_ends(
     family: Family, data: st.DataObject, seed: int
@@ -165,7 +166,7 @@ def test_numbers_take_the_bits_that_are_counted(family: Family, data: st.DataObj
 
 
 @FAMILY
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data(), seed=SEEDS)
 def test_the_gradient_is_one_near_the_values_and_zero_far_outside(
     family: Family, data: st.DataObject, seed: int
@@ -197,7 +198,7 @@ def test_formats_whose_range_is_symmetric_are_odd(family: Family, data: st.DataO
 
 
 @FAMILY
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data(), seed=SEEDS)
 def test_onnx_runtime_rounds_alike(family: Family, data: st.DataObject, seed: int) -> None:
     number_format = _drawn(data, family)

@@ -88,3 +88,16 @@ def test_known_values(text: str, inputs: list[float], expected: list[float]) -> 
 def test_what_cannot_be_is_refused_with_words(text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         parse_format(text)
+
+
+def test_a_mantissa_that_holds_its_leading_one_has_the_numbers_that_its_codes_spell() -> None:
+    number_format = parse_format("minifloat_denorm(6,exponent=3,bias=NA)")
+    spelled = {k / 4 * 2.0 ** (e - 3) for k in range(4) for e in range(8)}
+    x = torch.linspace(-20, 20, 100_001)
+    found = set(quantize(x, number_format).abs().tolist())
+    assert found <= spelled
+    assert max(found) == max(spelled) == 0.75 * 2.0**4
+    levels = torch.tensor(sorted(spelled | {-value for value in spelled}))
+    assert torch.equal(quantize(levels, number_format), levels)
+    nearest = (x[:, None] - levels).abs().min(dim=1).values
+    assert torch.equal((quantize(x, number_format) - x).abs(), nearest)

@@ -20,7 +20,8 @@ class Minifloat:
 
     ``specials`` says which codes are no numbers: none, the largest alone (NaN, as in FP8 E4M3FN), or all of
     the largest exponent (infinities and NaN, as in IEEE 754). Without ``subnormals``, nothing lies between 0
-    and the smallest normal number. Numbers too large saturate.
+    and the smallest normal number. Without ``hidden_bit`` the mantissa holds its leading one itself: numbers
+    are ``0.mantissa * 2**(exponent - bias)``. Numbers too large saturate.
     """
 
     width: Annotated[int, Whole("a minifloat width", 2, 16)]
@@ -28,13 +29,17 @@ class Minifloat:
     bias: Annotated[int, BIASES]
     specials: Annotated[str, Word("specials", ("none", "nan", "ieee"))] = "none"
     subnormals: Annotated[bool, Switch("subnormals")] = True
+    hidden_bit: Annotated[bool, Switch("hidden_bit")] = True
 
     def __post_init__(self) -> None:
         MINIFLOAT.check(self)
         if self.mantissa < 0:
             raise SettingsError(
                 f"{self.width} bits have no room for a sign and {self.exponent} exponent bits"
+                + ("" if self.hidden_bit else ", and a leading one that is stored")
             )
+        if not self.hidden_bit and (self.specials != "none" or not self.subnormals):
+            raise SettingsError("hidden_bit=false is for specials=none and subnormals=true")
         if self.largest_exponent < self.least_exponent:
             raise SettingsError(
                 f"specials={self.specials} leaves {self.width} bits with one exponent bit no normal numbers; "
@@ -54,17 +59,19 @@ class Minifloat:
     @property
     def mantissa(self) -> int:
         """Bits behind the leading one."""
-        return self.width - 1 - self.exponent
+        return self.width - 1 - self.exponent - (not self.hidden_bit)
 
     @property
     def least_exponent(self) -> int:
         """The exponent of the smallest normal number."""
-        return 1 - self.bias
+        return 1 - self.bias if self.hidden_bit else -1 - self.bias
 
     @property
     def largest_exponent(self) -> int:
         """The exponent of the largest number."""
-        is_taken = self.specials == "ieee" or (self.specials == "nan" and self.mantissa == 0)
+        is_taken = (
+            not self.hidden_bit or self.specials == "ieee" or (self.specials == "nan" and self.mantissa == 0)
+        )
         return int(2**self.exponent - 1 - self.bias - is_taken)
 
     @property
@@ -99,6 +106,7 @@ MINIFLOAT = Family(
     Minifloat,
     names={
         "minifloat": {},
+        "minifloat_denorm": {"specials": "none", "subnormals": True, "hidden_bit": False},
         "e4m3fn": _settled(8, 4, "nan"),
         "e5m2": _settled(8, 5, "ieee"),
         "e2m3": _settled(6, 2, "none"),
@@ -110,6 +118,7 @@ MINIFLOAT = Family(
     examples={
         "minifloat(8,exponent=4,bias=NA)": "4 exponent bits, 3 mantissa bits; NA: a bias of 7",
         "minifloat(8,exponent=4,bias=NA,subnormals=false)": "nothing between 0 and the least normal number",
+        "minifloat_denorm(8,exponent=4,bias=NA)": "the mantissa holds its leading one: 0.mmm * 2**(e - 7)",
         "e4m3fn": "FP8 of OCP, largest 448",
         "e5m2": "FP8 of OCP with infinities, largest 57,344",
         "e2m3": "FP6 of OCP, largest 7.5",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.text import parse_format
 from narrower.plan import OPERANDS
@@ -16,11 +17,21 @@ def short_plan(plan: Mapping[str, Mapping[str, str | float]]) -> str:
 
 
 def short_layer(table: Mapping[str, str | float]) -> str:
-    """The data/weight/bias widths of one layer in bits, and its multiplier of channels where it has one."""
-    bits = "/".join(f"{parse_format(str(table.get(operand, FLOAT32.text))).bits:g}" for operand in OPERANDS)
+    """The data/weight/bias widths of one layer in bits, and its multiplier of channels where it has one.
+
+    What is neither fixed point nor float32 has its text instead, and unsigned numbers a "u".
+    """
+    bits = "/".join(_short_format(str(table.get(operand, FLOAT32.text))) for operand in OPERANDS)
     if "width" not in table:
         return bits
     return f"{bits} ×{table['width']:g}" if set(table) & set(OPERANDS) else f"×{table['width']:g}"
+
+
+def _short_format(text: str) -> str:
+    number_format = parse_format(text)
+    if isinstance(number_format, FixedPoint):
+        return f"{'' if number_format.signed else 'u'}{number_format.bits:g}"
+    return f"{number_format.bits:g}" if number_format == FLOAT32 else text
 
 
 def metric_name(metric: str) -> str:

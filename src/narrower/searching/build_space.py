@@ -1,19 +1,20 @@
 """From what a user may choose for which layers to a space of plans."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from math import prod
 
 from narrower.errors import SettingsError
-from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.plan import OPERANDS, LayerPlan
+from narrower.searching.format_names import NAMED, NOT_QUANTIZED, Operand
 from narrower.searching.match_layers import SEED, Matches, match_layers, require_matches
 from narrower.searching.space import Choice, Fragment, Slot, Space, Value, make_slot
-from narrower.searching.space_settings import NOT_QUANTIZED, LayerChoices, OperandChoices, SpaceSettings
+from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.searching.width_slots import why_fixed, width_slots
 
 # The fraction width with the least squared error for a layer's operand at a width.
@@ -104,9 +105,9 @@ def _slot(
         "bias": any(network.bias_of(operator) for operator in operators),
     }
     named: list[Choice] = [Choice(f"{layer}.name", choices.families)]
-    if choices.families != (NOT_QUANTIZED,):
-        for operand in OPERANDS:
-            named += _operand_choices(layer, operand, getattr(choices, operand), has[operand])
+    keys = _keys_read(choices.families)
+    for operand in OPERANDS:
+        named += _operand_choices(layer, operand, getattr(choices, operand), keys, is_present=has[operand])
     combinations = prod(len(choice.values) for choice in named)
     if combinations > LARGEST_SLOT:
         raise SettingsError(
@@ -126,25 +127,40 @@ def _slot(
     return make_slot(layer, named, fragments)
 
 
-def _operand_choices(layer: str, operand: str, choices: OperandChoices, is_present: bool) -> list[Choice]:
-    key = KEYS[operand]
-    if not choices.widths:
-        if not is_present:
-            return []
-        raise SettingsError(f"{SEED}.{layer}.config.{key}_width: missing; expected a list such as [4, 8]")
-    return [
-        Choice(f"{layer}.{key}_width", choices.widths),
-        Choice(f"{layer}.{key}_frac_width", choices.fractions),
-    ]
+def _keys_read(families: Sequence[str]) -> list[str]:
+    """The ends of the keys that the formats with these names read, each once."""
+    named = [NAMED[family] for family in families if family != NOT_QUANTIZED]
+    return list(dict.fromkeys(key for formats in named for key in formats.keys))
+
+
+def _operand_choices(
+    layer: str, operand: str, choices: OperandChoices, keys: Sequence[str], *, is_present: bool
+) -> list[Choice]:
+    missing = [key for key in keys if not choices.options(key)]
+    if missing and is_present:
+        raise SettingsError(
+            f"{SEED}.{layer}.config.{KEYS[operand]}_{missing[0]}: missing; expected a list such as [4, 8]"
+        )
+    if missing:
+        return []
+    return [Choice(f"{layer}.{KEYS[operand]}_{key}", choices.options(key)) for key in keys]
 
 
 def _format(
     layer: str, operand: str, values: dict[str, Value], auto_fraction: AutoFraction, rounding: str
 ) -> NumberFormat:
-    key = f"{layer}.{KEYS[operand]}"
-    width, fraction = values.get(f"{key}_width", NOT_QUANTIZED), values.get(f"{key}_frac_width", "NA")
-    if not isinstance(width, int):
+    """The format that options give to an operand.
+
+    Raises:
+        SettingsError: there is no such format.
+    """
+    where = f"{layer}.{KEYS[operand]}_"
+    named = NAMED[str(values[f"{layer}.name"])]
+    options = {key: values[f"{where}{key}"] for key in named.keys}
+    if options.get("width") == NOT_QUANTIZED or (not options and operand == "bias"):
         return FLOAT32
-    if fraction == "auto":
-        fraction = auto_fraction(layer, operand, width)
-    return FixedPoint(width, fraction if isinstance(fraction, int) else width // 2, rounding=rounding)
+    try:
+        return named.make(options, Operand(rounding, partial(auto_fraction, layer, operand)))
+    except SettingsError as error:
+        given = ", ".join(f"{KEYS[operand]}_{key} = {value!r}" for key, value in options.items())
+        raise SettingsError(f"{SEED}.{layer}.config: {given}: {error}") from None

@@ -3,20 +3,29 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from narrower.searching.format_names import DEFAULTS, NOT_QUANTIZED, Option
+
 Kind = Literal["quantize", "resize", "quantize_and_resize"]
 
 Width = int | Literal["NA"]
 Fraction = int | Literal["NA", "auto"]
 
-NOT_QUANTIZED = "NA"
-
 
 @dataclass(frozen=True, slots=True)
 class OperandChoices:
-    """Widths and fractions of one operand: width "NA" leaves it as it is, fraction "NA" is half of it."""
+    """Options of one operand: width "NA" leaves it as it is, fraction "NA" is half of it.
+
+    ``others`` holds those of further keys, each by the end of the key, such as "exponent_width".
+    """
 
     widths: tuple[Width, ...] = ()
     fractions: tuple[Fraction, ...] = ("NA",)
+    others: tuple[tuple[str, tuple[Option, ...]], ...] = ()
+
+    def options(self, key: str) -> tuple[Option, ...]:
+        """What a key may be; nothing where it is not said and has to be."""
+        given = {"width": self.widths, "frac_width": self.fractions, **dict(self.others)}
+        return given.get(key) or DEFAULTS.get(key, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,10 @@ class WidthChoices:
 
 @dataclass(frozen=True, slots=True)
 class LayerChoices:
-    """What may be chosen for one layer. ``families`` holds "fixed" and "NA" (not quantized)."""
+    """What may be chosen for one layer.
+
+    ``families`` holds names of formats (those of ``format_names.NAMED``) and "NA" (not quantized).
+    """
 
     families: tuple[str, ...] = (NOT_QUANTIZED,)
     data: OperandChoices = field(default_factory=OperandChoices)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from narrower.errors import NarrowerError, nearest
-from narrower.formats.catalogue import SEARCHED
 from narrower.formats.fixed import FRACTIONS, WIDTHS
+from narrower.formats.minifloat import BIASES
+from narrower.searching.format_names import NOT_QUANTIZED, SPELLED
 from narrower.settings.not_here import hint
 
 NOTHING: Mapping[str, str] = {}
@@ -13,7 +14,7 @@ LARGEST_SHOWN = 10**60
 LARGEST_NUMBER = 10**300  # larger ones are no floats, or soon are not
 LARGEST_COUNT = 10**9
 LONGEST_NAME = 200  # bytes; file systems take 255, and a number may follow
-FAMILIES = {**SEARCHED, "NA": "NA"}  # number formats by every spelling
+FAMILIES = {**SPELLED, NOT_QUANTIZED: NOT_QUANTIZED}  # number formats by every spelling
 SCOPES = ("output_only", "both", "input_only")  # what of a layer is resized; inputs follow in any case
 KINDS_OF_LAYERS = ("linear", "relu")  # as names: a layer with a width of its own, one without
 LARGEST_MULTIPLIER = 1000
@@ -164,6 +165,25 @@ def fraction(value: Any) -> int | str:
             "'NA' (half the width) or 'auto'"
         )
     return value
+
+
+def exponent_bias(value: Any) -> int | str:
+    """The bias of an exponent, or "NA" for the one that puts 1 in the middle of the exponents."""
+    if value in ("NA", "none", "None") and isinstance(value, str):
+        return "NA"
+    if isinstance(value, bool) or not isinstance(value, int) or not BIASES.low <= value <= BIASES.high:
+        raise ValueError(
+            f"found {shown(value)}; allowed: whole numbers from {BIASES.allowed}, or 'NA' (half of the "
+            "exponents below 1)"
+        )
+    return value
+
+
+# Checks of the options of an operand besides width and fraction, by the end of the key, each with an example.
+FORMAT_OPTIONS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
+    "exponent_width": (whole_number(1, 8), "[3, 4]"),
+    "exponent_bias": (exponent_bias, "['NA'] or [7]"),
+}
 
 
 def known(canonical: Callable[[str], str], absent: Mapping[str, str] = NOTHING) -> Callable[[Any], str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from narrower.errors import Mistakes
+from narrower.searching.format_names import NAMED, NOT_QUANTIZED
 from narrower.searching.match_layers import SEED
 from narrower.searching.space_settings import (
     Kind,
@@ -22,7 +23,8 @@ _NAMES = {
     "quantize_and_resize": tuple(FAMILIES),
 }
 _STAY = ("input_only", "relu", "NA")  # layers with these names have no width of their own to choose
-_FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.endswith("width"))
+_OPERANDS = ("data_in", "weight", "bias")  # as keys begin
+_FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.startswith(_OPERANDS))
 _WIDTH_KEYS = ("channel_multiplier", "parent_block_name", "in_features", "out_features")
 
 
@@ -132,17 +134,40 @@ def _layer_choices(layer: str, config: LayerConfig, kind: Kind, *, is_strict: bo
                 f"{where}.{key}: found 'auto'; resized candidates have weights of their own, and fractions "
                 "that suit one do not suit the next; allowed: whole numbers and 'NA' (half the width)"
             )
+    if is_strict and kind != "resize":
+        mistakes.found += [
+            f"{where}.{key}: means nothing for name = {list(names)}" for key in _unread(config)
+        ]
     if config.channel_multiplier and config.out_features:
         mistakes.found.append(f"{where}.out_features: channel_multiplier says the widths as well; give one")
     mistakes.check()
     families = tuple(dict.fromkeys(FAMILIES.get(name, "NA") for name in names))
     return LayerChoices(
         families,
-        OperandChoices(config.data_in_width or (), config.data_in_frac_width),
-        OperandChoices(config.weight_width or (), config.weight_frac_width),
-        OperandChoices(config.bias_width or (), config.bias_frac_width),
+        _operand_choices(config, "data_in"),
+        _operand_choices(config, "weight"),
+        _operand_choices(config, "bias"),
         _width_choices(config, names, kind),
     )
+
+
+def _unread(config: LayerConfig) -> list[str]:
+    """Keys that none of the formats reads."""
+    families = [FAMILIES.get(name, NOT_QUANTIZED) for name in config.name or ()]
+    if set(families) <= {NOT_QUANTIZED}:
+        return []
+    read = {key for family in families if family != NOT_QUANTIZED for key in NAMED[family].keys}
+    allowed = {f"{operand}_{key}" for operand in _OPERANDS for key in read}
+    return [key for key in given_keys(config) if key in _FORMAT_KEYS and key not in allowed]
+
+
+def _operand_choices(config: LayerConfig, operand: str) -> OperandChoices:
+    """The options of one operand."""
+    start = f"{operand}_"
+    options = {
+        key.removeprefix(start): getattr(config, key) or () for key in _FORMAT_KEYS if key.startswith(start)
+    }
+    return OperandChoices(options.pop("width"), options.pop("frac_width"), tuple(options.items()))
 
 
 def _width_choices(config: LayerConfig, names: Sequence[str], kind: Kind) -> WidthChoices:

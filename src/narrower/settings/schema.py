@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validat
 from narrower.data.catalogue import data_set_name
 from narrower.formats.fixed import ROUNDINGS
 from narrower.models.catalogue import model_name
+from narrower.searching import format_names
 from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import Kind
@@ -19,6 +20,12 @@ Text = Annotated[str, PlainValidator(checks.text)]
 Switch = Annotated[bool, PlainValidator(checks.yes_or_no)]
 Widths = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.width, "[4, 8]"))]
 Fractions = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.fraction, "['NA'] or [2, 4]"))]
+ExponentWidths = Annotated[
+    tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["exponent_width"]))
+]
+ExponentBiases = Annotated[
+    tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["exponent_bias"]))
+]
 Multipliers = Annotated[tuple[float, ...], PlainValidator(checks.list_of(checks.multiplier, "[0.5, 1, 2]"))]
 Features = Annotated[
     tuple[int, ...], PlainValidator(checks.list_of(checks.whole_number(1, 10**6), "[16, 32]"))
@@ -70,7 +77,9 @@ class LayerConfig(Table):
             tuple[str, ...],
             PlainValidator(
                 checks.list_of(
-                    checks.one_of((*checks.FAMILIES, *checks.SCOPES, *checks.KINDS_OF_LAYERS)),
+                    checks.one_of(
+                        (*checks.FAMILIES, *checks.SCOPES, *checks.KINDS_OF_LAYERS), format_names.ABSENT
+                    ),
                     "['integer'] or ['NA']",
                 )
             ),
@@ -87,6 +96,12 @@ class LayerConfig(Table):
     weight_frac_width: Fractions = ("NA",)
     bias_width: Widths | None = None
     bias_frac_width: Fractions = ("NA",)
+    data_in_exponent_width: ExponentWidths | None = None
+    data_in_exponent_bias: ExponentBiases = ("NA",)
+    weight_exponent_width: ExponentWidths | None = None
+    weight_exponent_bias: ExponentBiases = ("NA",)
+    bias_exponent_width: ExponentWidths | None = None
+    bias_exponent_bias: ExponentBiases = ("NA",)
 
 
 class LayerSeed(Table):

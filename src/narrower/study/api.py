@@ -19,6 +19,7 @@ from narrower.plan import OPERANDS
 from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
 from narrower.report.record import RunRecord
 from narrower.searching.build_space import build_space
+from narrower.searching.format_names import ABSENT, NOT_QUANTIZED
 from narrower.searching.objective import (
     ARTEFACT_METRICS,
     METRICS,
@@ -30,7 +31,6 @@ from narrower.searching.objective import (
 from narrower.searching.options import SearchOptions
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, canonical_sampler, default_sampler
 from narrower.searching.space_settings import (
-    NOT_QUANTIZED,
     Kind,
     LayerChoices,
     OperandChoices,
@@ -102,7 +102,9 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
 
         {"seq_blocks.2": {"data": [4, 8], "weight": [2, 4, 8], "bias": [8], "weight_frac": ["auto"]}}
 
-    A "width" lists multipliers of the layer's output channels: ``{"seq_blocks.2": {"width": [0.5, 1, 2]}}``.
+    A "name" lists kinds of formats (docs/formats.md), ``{"name": ["fixed", "e4m3fn"], "data": [8], ...}``;
+    what they read besides widths has the name that it has in a file, "weight_exponent_width". A "width" lists
+    multipliers of the layer's output channels: ``{"seq_blocks.2": {"width": [0.5, 1, 2]}}``.
     ``candidates`` says how plans get weights of their own: unless given, all plans have those of the model,
     and resized ones keep its most important channels; nothing is trained. ``uniform`` gives all layers the
     same multiplier.
@@ -248,10 +250,12 @@ def _objectives(wanted: Sequence[str] | Mapping[str, str]) -> Objectives:
 
 
 def _layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices:
-    allowed = [*(name for operand in OPERANDS for name in (operand, f"{operand}_frac")), "width"]
+    ends = ("", "_frac", *(f"_{key}" for key in checks.FORMAT_OPTIONS))
+    allowed = ["name", *(f"{operand}{end}" for operand in OPERANDS for end in ends), "width"]
     for name in table:
         if name not in allowed:
             raise SettingsError(f"space[{key!r}]: unknown key {name!r}; allowed: {', '.join(allowed)}")
+    is_quantized = any(operand in table for operand in OPERANDS)
     widths = checks.list_of(checks.width, "[4, 8]")
     fractions = checks.list_of(checks.fraction, "['NA'] or [2, 4]")
     multipliers = checks.list_of(checks.multiplier, "[0.5, 1, 2]")
@@ -260,14 +264,22 @@ def _layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices
             OperandChoices(
                 widths(table[operand]) if operand in table else ("NA",),
                 fractions(table.get(f"{operand}_frac", ("NA",))),
+                tuple(
+                    (key, checks.list_of(*check)(table[f"{operand}_{key}"]))
+                    for key, check in checks.FORMAT_OPTIONS.items()
+                    if f"{operand}_{key}" in table
+                ),
             )
             for operand in OPERANDS
         ]
+        names = checks.list_of(checks.one_of(tuple(checks.FAMILIES), ABSENT), "['fixed']")(
+            table.get("name", ("fixed",) if is_quantized else (NOT_QUANTIZED,))
+        )
         width = WidthChoices(multipliers(table["width"]) if "width" in table else ())
     except ValueError as error:
         raise SettingsError(f"space[{key!r}]: {error}") from None
-    is_quantized = any(operand in table for operand in OPERANDS)
-    return LayerChoices(("fixed",) if is_quantized else (NOT_QUANTIZED,), data, weight, bias, width)
+    families = tuple(dict.fromkeys(checks.FAMILIES[name] for name in names))
+    return LayerChoices(families, data, weight, bias, width)
 
 
 @contextmanager

@@ -1,0 +1,80 @@
+"""Which number formats the names in a search space stand for, and which options of an operand they read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from narrower.formats.fixed import FixedPoint
+from narrower.formats.minifloat import MINIFLOAT, Minifloat, usual_bias
+from narrower.formats.number_format import NumberFormat
+from narrower.formats.text import parse_format
+
+NOT_QUANTIZED = "NA"
+Option = int | float | str
+Options = Mapping[str, Option]  # by the end of their key: "width" of weight_width
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What an operand's format may depend on besides its options.
+
+    ``auto_fraction`` gives the fraction width with the least squared error at a width.
+    """
+
+    rounding: str
+    auto_fraction: Callable[[int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFormats:
+    """What a name stands for: the ``keys`` of an operand's options that it reads, and the format they give.
+
+    A name that reads none is for data and weight; the bias stays as it is.
+    """
+
+    keys: tuple[str, ...]
+    make: Callable[[Options, Operand], NumberFormat]
+
+
+def _fixed(options: Options, operand: Operand) -> NumberFormat:
+    width, fraction = _whole(options, "width"), options["frac_width"]
+    if fraction == "auto":
+        fraction = operand.auto_fraction(width)
+    return FixedPoint(width, fraction if isinstance(fraction, int) else width // 2, rounding=operand.rounding)
+
+
+def _minifloat(options: Options, *, hidden_bit: bool) -> NumberFormat:
+    exponent, bias = _whole(options, "exponent_width"), options["exponent_bias"]
+    bias = bias if isinstance(bias, int) else usual_bias(exponent)
+    return Minifloat(_whole(options, "width"), exponent, bias, hidden_bit=hidden_bit)
+
+
+def _whole(options: Options, key: str) -> int:
+    value = options[key]
+    assert isinstance(value, int)
+    return value
+
+
+def _named(text: str) -> NamedFormats:
+    return NamedFormats((), lambda _options, _operand: parse_format(text))
+
+
+FLOAT_KEYS = ("width", "exponent_width", "exponent_bias")
+NAMED: dict[str, NamedFormats] = {
+    "fixed": NamedFormats(("width", "frac_width"), _fixed),
+    "minifloat": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=True)),
+    "minifloat_denorm": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=False)),
+    **{name: _named(name) for name in MINIFLOAT.names if name in MINIFLOAT.examples},
+}
+# What keys may be where they are not said.
+DEFAULTS: dict[str, tuple[Option, ...]] = {"frac_width": ("NA",), "exponent_bias": ("NA",)}
+# Every spelling, with the name that it stands for; those of MASE/chop are among them.
+SPELLED = {"integer": "fixed", "minifloat_ieee": "minifloat", **{name: name for name in NAMED}}
+# Names of MASE/chop without a family here.
+ABSENT = {
+    "block_fp": "there is no block floating point",
+    "block_minifloat": "there is no block floating point",
+    "block_log": "there is no block floating point",
+    "binary": "nearest: 'fixed' with a width of 1",
+    "ternary": "nearest: 'fixed' with a width of 2",
+    "log": "nearest: 'minifloat' without mantissa bits",
+}

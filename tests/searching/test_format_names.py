@@ -1,0 +1,101 @@
+"""Names of formats in a search space: which plans they give, and what is said of names that are none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from narrower.errors import SettingsError
+from narrower.graph.trace import trace
+from narrower.plan import LayerPlan
+from narrower.searching.build_space import build_space
+from narrower.searching.space import Space
+from narrower.settings.convert_space import space_settings
+from narrower.settings.schema import RunSettings
+from narrower.tasks.models import build_model
+
+NETWORK = trace(build_model("jsc-tiny"), torch.randn(3, 16), "jsc-tiny").network
+WIDTHS = {"data_in_width": [8], "weight_width": [4, 8], "bias_width": [8]}
+
+
+def space_of(config: Mapping[str, Any], kind: str = "quantize") -> Space:
+    settings = RunSettings.model_validate(
+        {
+            "model": "jsc-tiny",
+            "dataset": "jets",
+            "search": {
+                "search_space": {"name": kind, "seed": {"seq_blocks_2": {"config": config}}},
+                "strategy": {"setup": {"sampler": "brute_force"}, "metrics": {"accuracy": {}}},
+            },
+        }
+    )
+    return build_space(NETWORK, space_settings(settings), lambda _layer, _operand, width: width // 2)
+
+
+def plans(space: Space) -> list[tuple[str, str, str]]:
+    found: list[LayerPlan] = [space.plan(options).layer("seq_blocks.2") for options in space.enumerate()]
+    return [(plan.data.text, plan.weight.text, plan.bias.text) for plan in found]
+
+
+def test_the_kind_of_format_is_a_choice_like_the_others() -> None:
+    floats = {f"{operand}_exponent_width": [2] for operand in ("data_in", "weight", "bias")}
+    found = plans(space_of({"name": ["integer", "minifloat_ieee", "e4m3fn", "NA"], **WIDTHS, **floats}))
+    fixed, wide = "fixed(8,frac=4)", "minifloat(8,exponent=2,bias=1)"
+    assert sorted(found) == sorted(
+        [
+            (fixed, "fixed(4,frac=2)", fixed),
+            (fixed, fixed, fixed),
+            (wide, "e2m1", wide),  # 4 bits, 2 of them the exponent, is what FP4 is
+            (wide, wide, wide),
+            ("e4m3fn", "e4m3fn", "float32"),
+            ("float32", "float32", "float32"),
+        ]
+    )
+
+
+def test_the_fields_of_the_peer_are_those_of_the_format() -> None:
+    config = {
+        "name": ["minifloat_denorm"],
+        **{"data_in_width": ["NA"], "weight_width": [8], "bias_width": ["NA"]},
+        **{"data_in_exponent_width": [4], "weight_exponent_width": [3, 4], "bias_exponent_width": [4]},
+        "weight_exponent_bias": [5, "none"],
+    }
+    texts = [f"minifloat_denorm(8,exponent={e},bias={bias})" for e, bias in ((3, 5), (3, 3), (4, 5), (4, 7))]
+    found = plans(space_of(config, "graph/quantize/mixed_precision_ptq"))
+    assert found == [("float32", text, "float32") for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"name": ["minifloat_ieee"], **WIDTHS}, "seq_blocks.2.config.data_in_exponent_width: missing"),
+        (
+            {"name": ["integer"], **WIDTHS, "weight_exponent_width": [4]},
+            "weight_exponent_width: means nothing",
+        ),
+        ({"name": ["e4m3fn"], **WIDTHS}, r"data_in_width: means nothing for name = \['e4m3fn'\]"),
+        (
+            {
+                "name": ["minifloat"],
+                **WIDTHS,
+                **{f"{o}_exponent_width": [4] for o in ("data_in", "weight", "bias")},
+            },
+            r"weight_width = 4, weight_exponent_width = 4, .*no room",
+        ),
+    ],
+)
+def test_what_makes_no_format_is_named_with_its_key(config: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        space_of(config)
+
+
+@pytest.mark.parametrize("name", ["block_fp", "block_minifloat", "block_log", "binary", "ternary", "log"])
+def test_a_format_that_does_not_exist_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"found '{name}' \(.*; allowed: "):
+        space_of({"name": [name], **WIDTHS})
+
+
+def test_keys_that_no_format_reads_are_passed_over_in_the_peers_files() -> None:
+    config = {"name": ["integer"], **WIDTHS, "weight_exponent_width": [4], "weight_exponent_bias": [3]}
+    assert space_of(config, "graph/quantize/mixed_precision_ptq").size == 2
