@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from narrower.tasks.models import build_model
 
 from narrower.errors import SettingsError
 from narrower.graph.trace import trace
@@ -13,7 +14,6 @@ from narrower.searching.build_space import build_space
 from narrower.searching.space import Space
 from narrower.settings.convert_space import space_settings
 from narrower.settings.schema import RunSettings
-from narrower.tasks.models import build_model
 
 NETWORK = trace(build_model("jsc-tiny"), torch.randn(3, 16), "jsc-tiny").network
 WIDTHS = {"data_in_width": [8], "weight_width": [4, 8], "bias_width": [8]}
