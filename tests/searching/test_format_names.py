@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from narrower.tasks.models import build_model
 
 from narrower.errors import SettingsError
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.plan import LayerPlan
 from narrower.searching.build_space import build_space
 from narrower.searching.space import Space
