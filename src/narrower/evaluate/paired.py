@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 SIGNIFICANCE = 0.05
 
@@ -16,4 +15,12 @@ def is_more_accurate(hits: NDArray[np.bool_], rival_hits: NDArray[np.bool_]) -> 
     only_rival = int((rival_hits & ~hits).sum())
     if only_own <= only_rival:
         return False
-    return bool(binomtest(only_own, only_own + only_rival).pvalue < SIGNIFICANCE)
+    return _two_sided(only_own, only_own + only_rival) < SIGNIFICANCE
+
+
+def _two_sided(heads: int, tosses: int) -> float:
+    """How probable so many heads or more, of more than half, are of a fair coin, and the same of tails."""
+    logarithms = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, tosses + 1)))])  # of factorials
+    more = np.arange(heads, tosses + 1)
+    ways = logarithms[tosses] - logarithms[more] - logarithms[tosses - more]
+    return float(min(1.0, 2 * np.exp(ways - tosses * np.log(2.0)).sum()))

@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from narrower.errors import ModelError
+from narrower.graph.describe import module_types
 from narrower.graph.network import Attribute, BatchSize, Network, Operator, Parameter, Shape, numel
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program, Untraced
@@ -99,7 +100,7 @@ def _called(model: nn.Module, examples: tuple[Tensor, ...], name: str, why: Mode
         operators=(*operators, rest),
         outputs=("functions",),
         parameters=parameters,
-        module_types=tuple((path, type(child).__name__) for path, child in module.named_modules()),
+        module_types=module_types(module),
     )
     _check_products(network, counter.get_total_flops(), len(examples[0]), why)
     tensors = {own: tensor.detach() for own, tensor in module.state_dict().items()}

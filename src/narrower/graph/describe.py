@@ -64,8 +64,13 @@ def describe(
         operators=operators,
         outputs=tuple(resolve(node).name for node in output.args[0] if isinstance(node, fx.Node)),
         parameters=_parameters(model, graph, held),
-        module_types=tuple((path, type(module).__name__) for path, module in model.named_modules()),
+        module_types=module_types(model),
     )
+
+
+def module_types(model: nn.Module) -> tuple[tuple[str, str], ...]:
+    """Path and class name of every submodule."""
+    return tuple((path, type(module).__name__) for path, module in model.named_modules())
 
 
 def is_tensor(node: fx.Node) -> bool:

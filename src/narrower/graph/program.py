@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 from torch import Tensor, fx, nn
 
-from narrower.graph.describe import base_name
+from narrower.graph.describe import base_name, module_types
 from narrower.graph.folded_network import Folding
 from narrower.graph.network import Network
 
@@ -67,6 +68,32 @@ class Program:
         output = graph.graph_copy(self.graph, {})
         graph.output(output)
         return replace(self, graph=graph, tensors=dict(self.tensors))
+
+
+def with_weights(program: Program, model: nn.Module) -> Program | None:
+    """The program of ``model``: the traced one with other weights. None where it must be traced anew.
+
+    That is where the model has no graph, where constants are computed from weights, and where it does not
+    hold the same modules and tensors.
+    """
+    held = dict(
+        chain(*(named(remove_duplicate=False) for named in (model.named_parameters, model.named_buffers)))
+    )
+    shapes = {parameter.name: parameter.shape for parameter in program.network.parameters}
+    tensors = {
+        node: held[name].detach().clone() if name in held else program.tensors[node]
+        for node, name in program.parameter_names.items()
+    }
+    if (
+        program.untraced is not None
+        or program.folding is not None
+        or any(tensor.dtype != program.tensors[node].dtype for node, tensor in tensors.items())
+        or any(tuple(tensor.shape) != shapes.get(name, tensor.shape) for name, tensor in held.items())
+        or module_types(model) != program.network.module_types
+        or any(name.endswith("_extra_state") for name in model.state_dict())
+    ):
+        return None
+    return replace(program, tensors=tensors)
 
 
 def with_parameters(program: Program, model: nn.Module, network: Network) -> Program | None:

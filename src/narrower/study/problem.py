@@ -17,7 +17,7 @@ from narrower.graph.folding import fold_batch_norm
 from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
-from narrower.graph.program import Program
+from narrower.graph.program import Program, with_weights
 from narrower.models.checkpoints import load_weights
 from narrower.preparation.preparation import Subject
 from narrower.preparation.settings import PreparationSettings, SharedSettings
@@ -192,7 +192,9 @@ def users_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
 def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
     model = deployed(model, problem.data, problem.space_settings)
-    program = trace_or_call(model, problem.data.train.inputs[:3], problem.model_name)
+    program = with_weights(problem.program, model) or trace_or_call(
+        model, problem.data.train.inputs[:3], problem.model_name
+    )
     settings = problem.space_settings
     calibration = Calibration(lower(program), *problem.data.train.arguments, rounding=settings.rounding)
     space = build_space(program.network, settings, calibration.fraction, problem.channels)

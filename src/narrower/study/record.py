@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
@@ -24,6 +23,7 @@ from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts, Measured
 from narrower.study.certainty import are_certain
 from narrower.study.problem import Problem
+from narrower.study.rank_correlation import rank_correlation
 from narrower.study.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def _loss_accuracy_correlation(
         pairs = [(t.metrics["loss"], t.metrics["accuracy"]) for t in trials if "loss" in t.metrics]
     if len({loss for loss, _ in pairs}) < 3 or len({accuracy for _, accuracy in pairs}) < 2:  # noqa: PLR2004
         return None, len(pairs)  # there are no ranks to compare
-    return float(spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)
+    return rank_correlation(*zip(*pairs, strict=True)), len(pairs)
 
 
 def unseen_widths(problem: Problem) -> list[str]:

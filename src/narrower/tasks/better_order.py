@@ -11,7 +11,6 @@ from math import sqrt
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,12 +33,16 @@ class BetterOrder:
 
 def fits_as_it_is(outputs: Tensor, targets: Tensor, classes: int) -> bool:
     """Whether no other order gets more of the samples right."""
-    return not _assigned(outputs, targets, classes)[2]
+    counts = _counts(outputs, targets, classes)
+    if counts.shape[1] >= classes and not _gains_in_a_cycle(counts):
+        return True
+    return not _assigned(counts)[1]
 
 
 def better_order(outputs: Tensor, targets: Tensor, classes: int) -> BetterOrder | None:
     """The order in which outputs [N, M] fit classes far better than as they are, where there is one."""
-    counts, assigned, moved = _assigned(outputs, targets, classes)
+    counts = _counts(outputs, targets, classes)
+    assigned, moved = _assigned(counts)
     rows = np.array(moved, dtype=np.int64)
     as_found, as_it_is = int(counts[rows, assigned[rows]].sum()), int(counts[rows, rows].sum())
     if as_found - as_it_is < FAR_BETTER * int(counts[rows].sum()) or not moved:
@@ -54,15 +57,37 @@ def better_order(outputs: Tensor, targets: Tensor, classes: int) -> BetterOrder 
     return BetterOrder(tuple(assigned.tolist()), right, right_as_it_is, len(targets))
 
 
-def _assigned(
-    outputs: Tensor, targets: Tensor, classes: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, ...]]:
-    """Counts [classes, M] of what is taken for what, the output that suits each class, and who moves."""
+def _counts(outputs: Tensor, targets: Tensor, classes: int) -> NDArray[np.int64]:
+    """How often [classes, M] what is taken for what."""
     counts = np.zeros((classes, outputs.shape[1]), dtype=np.int64)
     np.add.at(counts, (targets.numpy(), outputs.argmax(dim=1).numpy()), 1)
+    return counts
+
+
+def _gains_in_a_cycle(counts: NDArray[np.int64]) -> bool:
+    """Whether some classes can hand on their outputs in a circle so that more samples are right.
+
+    Where none can, each class has the best output already. SciPy's assignment takes long to import; most
+    models are as they should be, and this is all that they need (Floyd 1962, on gains).
+    """
+    outputs = counts.shape[1]
+    gains = np.zeros((outputs, outputs), dtype=np.int64)  # outputs beyond the classes gain nothing
+    gains[: len(counts)] = counts - counts.diagonal()[:, None]
+    for via in range(outputs):
+        np.maximum(gains, gains[:, via, None] + gains[via], out=gains)
+        if (gains.diagonal() > 0).any():
+            return True
+    return False
+
+
+def _assigned(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], tuple[int, ...]]:
+    """The output that suits each class, and which classes move."""
+    from scipy.optimize import linear_sum_assignment  # takes long to import
+
+    classes = len(counts)
     stay = np.eye(*counts.shape) / (2 * classes)  # of equally good assignments the one that changes less
     _, assigned = linear_sum_assignment(counts + stay, maximize=True)
-    return counts, assigned, tuple(int(c) for c in np.flatnonzero(assigned != np.arange(classes)))
+    return assigned, tuple(int(c) for c in np.flatnonzero(assigned != np.arange(classes)))
 
 
 def _share_of_squares(outputs: Tensor, wanted: Tensor) -> float:

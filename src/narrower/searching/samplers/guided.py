@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from narrower.front import front_indices, hypervolume
 from narrower.searching.known import Known
@@ -220,7 +220,8 @@ def expected_gain(mean: Rows, deviation: Rows, cost: Rows, losses: Rows, paid: R
 def expected_improvement(level: float, mean: Rows, deviation: Rows) -> Rows:
     """Mean of how far a normal value lies below ``level`` (Jones et al. 1998, equation 15)."""
     distance = (level - mean) / deviation
-    improvement: Rows = deviation * (distance * norm.cdf(distance) + norm.pdf(distance))
+    density = np.exp(-(distance**2) / 2.0) / np.sqrt(2 * np.pi)
+    improvement: Rows = deviation * (distance * ndtr(distance) + density)
     return improvement
 
 
