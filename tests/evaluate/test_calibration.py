@@ -33,3 +33,10 @@ def test_weights_are_calibrated_on_themselves(jsc_toy_lowered: Program, jets: Da
         if jsc_toy_lowered.parameter_names.get(node) == "seq_blocks.5.weight"
     )
     assert calibration.fraction("seq_blocks.5", "weight", 4) == best_fraction([tensor], 4)
+
+
+def test_data_without_a_sign_get_one_bit_more_of_resolution() -> None:
+    values = [torch.linspace(0, 1.9, 4000)]
+    assert best_fraction(values, 4) == 2
+    assert best_fraction(values, 4, signed=False) == 3
+    assert best_fraction([torch.linspace(0, 0.9, 4000)], 1, signed=False) == 1  # 0 or 1/2

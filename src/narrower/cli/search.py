@@ -44,6 +44,13 @@ Rounding = Annotated[
     str | None,
     typer.Option("--rounding", help="half_even, half_up or floor; half_up where luts are counted."),
 ]
+Overflow = Annotated[
+    str | None, typer.Option("--overflow", help="saturate (unless given), saturate_symmetric or wrap.")
+]
+Sign = Annotated[
+    str | None,
+    typer.Option("--sign", help="auto: data after ReLU, softmax, sigmoid have no sign; signed unless given."),
+]
 ObjectiveNames = Annotated[
     list[str] | None, typer.Option("--objective", help="A metric to improve; give it several times.")
 ]
@@ -98,6 +105,8 @@ WITHOUT_A_FILE = (
     "bias_widths",
     "fraction",
     "rounding",
+    "overflow",
+    "sign",
     "objective",
     "constraint",
 )
@@ -130,6 +139,8 @@ def search(
     bias_widths: BiasWidths = "8",
     fraction: Fractions = "NA",
     rounding: Rounding = None,
+    overflow: Overflow = None,
+    sign: Sign = None,
     objective: ObjectiveNames = None,
     constraint: Bounds = None,
     sampler: Sampler = None,
@@ -195,6 +206,8 @@ def search(
             },
             fractions=fraction,
             rounding=rounding,
+            overflow=overflow,
+            sign=sign,
             objectives=objective or ["accuracy", "bitops"],
             bounds=constraint or [],
             setup=setup | {"sampler": sampler or default_sampler(trials)},

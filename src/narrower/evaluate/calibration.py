@@ -1,6 +1,6 @@
 """Which fraction width loses least, for each operand of a layer at each width."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import torch
@@ -20,33 +20,45 @@ LARGEST_SAMPLE = 2**20  # values of one operand that are looked at
 class Calibration:
     """Fraction widths with the least squared error, on the float model's own weights and activations."""
 
-    def __init__(self, program: Program, *inputs: Tensor, rounding: str = "half_even") -> None:
-        """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which 1,024 are used."""
+    def __init__(
+        self,
+        program: Program,
+        *inputs: Tensor,
+        rounding: str = "half_even",
+        unsigned: Set[str] = frozenset(),
+    ) -> None:
+        """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which 1,024 are used.
+
+        ``unsigned`` are the layers whose data have no sign.
+        """
         self._values = _operands(program, [argument[:CALIBRATION_SAMPLES] for argument in inputs])
-        self._rounding = rounding
+        self._rounding, self._unsigned = rounding, unsigned
         self._fractions: dict[tuple[str, str, int], int] = {}
 
     def fraction(self, layer: str, operand: str, width: int) -> int:
         """The fraction width for one operand; of equally good ones the smallest."""
         key = (layer, operand, width)
         if key not in self._fractions:
+            is_signed = operand != "data" or layer not in self._unsigned
             self._fractions[key] = best_fraction(
-                self._values.get((layer, operand), ()), width, self._rounding
+                self._values.get((layer, operand), ()), width, self._rounding, signed=is_signed
             )
         return self._fractions[key]
 
 
-def best_fraction(values: Sequence[Tensor], width: int, rounding: str = "half_even") -> int:
-    """The fraction width at which signed fixed point loses least (sum of squared errors)."""
+def best_fraction(
+    values: Sequence[Tensor], width: int, rounding: str = "half_even", *, signed: bool = True
+) -> int:
+    """The fraction width at which fixed point loses least (sum of squared errors)."""
     flat = torch.cat([value.flatten() for value in values]) if values else torch.zeros(1)
     flat = flat[:: max(1, -(-len(flat) // LARGEST_SAMPLE))].double()
     largest = float(flat.abs().max())
-    if largest == 0 or width == 1:
+    if largest == 0 or (width == 1 and signed):
         return width // 2
     # At this fraction nothing saturates; more fraction bits trade range for resolution.
-    unsaturated = width - 1 - torch.frexp(torch.tensor(largest)).exponent.item()
+    unsaturated = width - signed - torch.frexp(torch.tensor(largest)).exponent.item()
     candidates = [int(unsaturated) + extra for extra in range(-1, width + 2)]
-    formats = [FixedPoint(width, fraction, rounding=rounding) for fraction in candidates]
+    formats = [FixedPoint(width, fraction, signed, rounding) for fraction in candidates]
     errors = [float((quantize(flat, number_format) - flat).square().sum()) for number_format in formats]
     return candidates[min(range(len(errors)), key=errors.__getitem__)]
 

@@ -1,6 +1,6 @@
 """From what a user may choose for which layers to a space of plans."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import partial
 from itertools import product
 from math import prod
@@ -10,6 +10,7 @@ from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
+from narrower.graph.signs import unsigned_layers
 from narrower.plan import OPERANDS, LayerPlan
 from narrower.searching.format_names import NAMED, NOT_QUANTIZED, Operand
 from narrower.searching.match_layers import SEED, Matches, match_layers, require_matches
@@ -19,6 +20,7 @@ from narrower.searching.width_slots import why_fixed, width_slots
 
 # The fraction width with the least squared error for a layer's operand at a width.
 AutoFraction = Callable[[str, str, int], int]
+OperandOf = Callable[[str, str], Operand]
 LARGEST_SLOT = 200_000
 NOTHING_TO_CHOOSE = {
     "quantize": "no layer is quantized: every layer has name = ['NA'] or no choices at all",
@@ -41,19 +43,25 @@ def build_space(
             is nothing to choose.
     """
     chosen = _choices_by_layer(network, settings)
+    unsigned = unsigned_data(network, settings)
     slots: list[Slot] = []
     if channels is not None:
         is_strict = settings.by == "name" and not settings.is_lenient
         named = _matches(network, settings).keys if is_strict else ()
         slots += width_slots(channels, chosen, named, uniform=settings.uniform)
     slots += [
-        _slot(network, layer, chosen[layer], auto_fraction, settings.rounding)
+        _slot(network, layer, chosen[layer], partial(_operand, settings, unsigned, auto_fraction))
         for layer in network.product_layers
         if layer in chosen and chosen[layer].families != (NOT_QUANTIZED,)
     ]
     if not slots:
         raise SettingsError(f"{SEED}: {NOTHING_TO_CHOOSE[settings.kind]}")
     return Space(tuple(slots))
+
+
+def unsigned_data(network: Network, settings: SpaceSettings) -> frozenset[str]:
+    """The layers whose data have no sign in fixed point."""
+    return unsigned_layers(network) if settings.sign == "auto" else frozenset()
 
 
 def passed_over(network: Network, settings: SpaceSettings) -> dict[str, str]:
@@ -95,9 +103,15 @@ def _chooses(choices: LayerChoices) -> bool:
     return choices.families != (NOT_QUANTIZED,) or choices.width.wants_change
 
 
-def _slot(
-    network: Network, layer: str, choices: LayerChoices, auto_fraction: AutoFraction, rounding: str
-) -> Slot:
+def _operand(
+    settings: SpaceSettings, unsigned: Set[str], auto_fraction: AutoFraction, layer: str, operand: str
+) -> Operand:
+    is_signed = operand != "data" or layer not in unsigned
+    fraction = partial(auto_fraction, layer, operand)
+    return Operand(fraction, settings.rounding, settings.overflow, is_signed)
+
+
+def _slot(network: Network, layer: str, choices: LayerChoices, operand_of: OperandOf) -> Slot:
     operators = network.product_layers[layer]
     has = {
         "data": True,
@@ -120,7 +134,7 @@ def _slot(
             fragments[positions] = ()
             continue
         data, weight, bias = (
-            _format(layer, operand, values, auto_fraction, rounding) if has[operand] else FLOAT32
+            _format(layer, operand, values, operand_of(layer, operand)) if has[operand] else FLOAT32
             for operand in OPERANDS
         )
         fragments[positions] = ((layer, LayerPlan(data, weight, bias)),)
@@ -146,9 +160,7 @@ def _operand_choices(
     return [Choice(f"{layer}.{KEYS[operand]}_{key}", choices.options(key)) for key in keys]
 
 
-def _format(
-    layer: str, operand: str, values: dict[str, Value], auto_fraction: AutoFraction, rounding: str
-) -> NumberFormat:
+def _format(layer: str, operand: str, values: dict[str, Value], about: Operand) -> NumberFormat:
     """The format that options give to an operand.
 
     Raises:
@@ -160,7 +172,7 @@ def _format(
     if options.get("width") == NOT_QUANTIZED or (not options and operand == "bias"):
         return FLOAT32
     try:
-        return named.make(options, Operand(rounding, partial(auto_fraction, layer, operand)))
+        return named.make(options, about)
     except SettingsError as error:
         given = ", ".join(f"{KEYS[operand]}_{key} = {value!r}" for key, value in options.items())
         raise SettingsError(f"{SEED}.{layer}.config: {given}: {error}") from None

@@ -17,11 +17,14 @@ Options = Mapping[str, Option]  # by the end of their key: "width" of weight_wid
 class Operand:
     """What an operand's format may depend on besides its options.
 
-    ``auto_fraction`` gives the fraction width with the least squared error at a width.
+    ``auto_fraction`` gives the fraction width with the least squared error at a width. ``rounding``,
+    ``overflow`` and ``signed`` are for fixed point.
     """
 
-    rounding: str
     auto_fraction: Callable[[int], int]
+    rounding: str = "half_even"
+    overflow: str = "saturate"
+    signed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,15 @@ def _fixed(options: Options, operand: Operand) -> NumberFormat:
     width, fraction = _whole(options, "width"), options["frac_width"]
     if fraction == "auto":
         fraction = operand.auto_fraction(width)
-    return FixedPoint(width, fraction if isinstance(fraction, int) else width // 2, rounding=operand.rounding)
+    # Without a sign there is nothing below zero that could be more than above it.
+    is_symmetric = operand.overflow == "saturate_symmetric" and not operand.signed
+    return FixedPoint(
+        width,
+        fraction if isinstance(fraction, int) else width // 2,
+        operand.signed,
+        operand.rounding,
+        "saturate" if is_symmetric else operand.overflow,
+    )
 
 
 def _minifloat(options: Options, *, hidden_bit: bool) -> NumberFormat:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from narrower.formats.fields import Word
 from narrower.searching.format_names import DEFAULTS, NOT_QUANTIZED, Option
 
 Kind = Literal["quantize", "resize", "quantize_and_resize"]
 
+SIGNS = Word("sign", ("signed", "auto"))
 Width = int | Literal["NA"]
 Fraction = int | Literal["NA", "auto"]
 
@@ -73,7 +75,8 @@ class SpaceSettings:
     (the first that matches counts). ``default`` is for every other layer; None leaves them as they are.
     ``uniform`` gives all layers that are resized the same multiplier. With ``folds_batch_norm``, batch norms
     are in weight and bias of the products before them. With ``is_lenient``, layers that are named and whose
-    width cannot change stay as they are. ``rounding`` is that of all fixed-point formats.
+    width cannot change stay as they are. ``rounding`` and ``overflow`` are those of all fixed-point formats;
+    with ``sign`` "auto", data that are never below zero have none.
     """
 
     by: Literal["name", "type", "regex"]
@@ -84,6 +87,8 @@ class SpaceSettings:
     folds_batch_norm: bool = False
     is_lenient: bool = False
     rounding: str = "half_even"
+    overflow: str = "saturate"
+    sign: Literal["signed", "auto"] = "signed"
 
     @property
     def resizes(self) -> bool:

@@ -46,11 +46,12 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
             "search.search_space.setup.batch_norm: found 'fold'; where widths are searched, candidates keep "
             "their batch norms; allowed: separate"
         )
-    if space.setup.rounding is not None and kind == "resize":
-        mistakes.found.append(
-            f"search.search_space.setup.rounding: found {space.setup.rounding!r}; no layer is quantized in "
-            f"{space.name!r}"
-        )
+    for key in ("rounding", "overflow", "sign") if kind == "resize" else ():
+        if key in given_keys(space.setup):
+            mistakes.found.append(
+                f"search.search_space.setup.{key}: found {getattr(space.setup, key)!r}; no layer is "
+                f"quantized in {space.name!r}"
+            )
     layers: dict[str, LayerChoices] = {}
     for key, seed in space.seed.items():
         with mistakes.about():
@@ -66,6 +67,8 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
         space.setup.batch_norm == "fold",
         _is_of_peer(settings),
         space.setup.rounding or "half_even",
+        space.setup.overflow,
+        space.setup.sign,  # type: ignore[arg-type]
     )
 
 

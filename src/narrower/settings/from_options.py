@@ -28,6 +28,8 @@ def settings_from_options(  # noqa: PLR0913 - one argument for each group of opt
     samples: int | None,
     top: dict[str, Any],
     rounding: str | None = None,
+    overflow: str | None = None,
+    sign: str | None = None,
 ) -> RunSettings:
     """The settings of a search over one set of choices for all layers whose name matches ``layers``.
 
@@ -49,7 +51,7 @@ def settings_from_options(  # noqa: PLR0913 - one argument for each group of opt
     tables["search"] = {
         "search_space": {
             "name": "quantize",
-            "setup": _given({"by": "regex", "rounding": rounding}),
+            "setup": _given({"by": "regex", "rounding": rounding, "overflow": overflow, "sign": sign}),
             "seed": {layers: {"config": config}},
         },
         "strategy": strategy,

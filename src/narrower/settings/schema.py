@@ -6,12 +6,12 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
 from narrower.data.catalogue import data_set_name
-from narrower.formats.fixed import ROUNDINGS
+from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.models.catalogue import model_name
 from narrower.searching import format_names
 from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
-from narrower.searching.space_settings import Kind
+from narrower.searching.space_settings import SIGNS, Kind
 from narrower.settings import checks, not_here
 
 Count = Annotated[int, PlainValidator(checks.whole_number(1, checks.LARGEST_COUNT))]
@@ -117,6 +117,8 @@ class SpaceSetup(Table):
     uniform: Switch = False  # all layers that are resized have the same multiplier
     batch_norm: Annotated[str, PlainValidator(checks.one_of(("separate", "fold")))] = "separate"
     rounding: Annotated[str, PlainValidator(checks.one_of(ROUNDINGS.words))] | None = None  # half_even
+    overflow: Annotated[str, PlainValidator(checks.one_of(OVERFLOWS.words))] = "saturate"
+    sign: Annotated[str, PlainValidator(checks.one_of(SIGNS.words))] = "signed"
 
 
 class SearchSpace(Table):

@@ -12,7 +12,7 @@ from torch import nn
 from narrower.data.datasets import DataSet, load_data_set
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
-from narrower.formats.fixed import ROUNDINGS
+from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.graph.called_modules import trace_or_call
 from narrower.models.build import build_model
 from narrower.plan import OPERANDS
@@ -31,6 +31,7 @@ from narrower.searching.objective import (
 from narrower.searching.options import SearchOptions
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, canonical_sampler, default_sampler
 from narrower.searching.space_settings import (
+    SIGNS,
     Kind,
     LayerChoices,
     OperandChoices,
@@ -95,6 +96,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     measure_front: Sequence[str] = (),
     class_order: Sequence[str] | None = None,
     rounding: Literal["half_even", "half_up", "floor"] | None = None,
+    overflow: Literal["saturate", "saturate_symmetric", "wrap"] = "saturate",
+    sign: Literal["signed", "auto"] = "signed",
 ) -> SearchResult:
     """Search the number formats of a model's layers, their widths, or both.
 
@@ -122,6 +125,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     front's members; as objectives they are measured for every plan. ``class_order`` names the classes in the
     order in which the model gives them, where it is not that of the data. ``rounding`` is that of all
     fixed-point formats: ties to the even step, or with "luts" upwards, because logic rounds like that.
+    ``overflow`` is what becomes of values outside their range. With ``sign`` "auto", data after ReLU,
+    softmax, sigmoid and the like have no sign.
 
     Raises:
         NarrowerError: what is asked for cannot be searched; the message says why.
@@ -135,6 +140,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         check_class_order(model, data, type(model).__name__)
     rounded = rounding or default_rounding((*objectives, *(constraints or {}), *measure_front))
     ROUNDINGS.check(rounded)
+    OVERFLOWS.check(overflow)
+    SIGNS.check(sign)
     problem = _pose(
         model,
         data,
@@ -148,6 +155,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         candidates,
         uniform,
         rounded,
+        overflow,
+        sign,
     )
     options = SearchOptions(
         canonical_sampler(sampler or default_sampler(n_trials)),
@@ -191,6 +200,8 @@ def _pose(  # noqa: PLR0913, PLR0917
     candidates: PreparationSettings | None,
     uniform: bool,
     rounding: str,
+    overflow: str,
+    sign: Literal["signed", "auto"],
 ) -> Problem:
     module = build_model(model, seed=seed, sizes=data_set.sizes) if isinstance(model, str) else model
     check_fit(module, data_set)
@@ -199,7 +210,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     layers = tuple((key, _layer_choices(key, table)) for key, table in space.items())
     is_resized = any(choices.width.multipliers for _, choices in layers)
     kind: Kind = "quantize_and_resize" if is_resized else "quantize"
-    settings = SpaceSettings(by, layers, None, kind, uniform, rounding=rounding)
+    settings = SpaceSettings(by, layers, None, kind, uniform, rounding=rounding, overflow=overflow, sign=sign)
     if is_resized:
         candidates = candidates or CandidateSettings(weights="slice")
     elif isinstance(candidates, CandidateSettings):

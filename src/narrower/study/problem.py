@@ -21,7 +21,7 @@ from narrower.graph.program import Program, with_weights
 from narrower.models.checkpoints import load_weights
 from narrower.preparation.preparation import Subject
 from narrower.preparation.settings import PreparationSettings, SharedSettings
-from narrower.searching.build_space import build_space
+from narrower.searching.build_space import build_space, unsigned_data
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.options import SearchOptions
@@ -196,7 +196,12 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
         model, problem.data.train.inputs[:3], problem.model_name
     )
     settings = problem.space_settings
-    calibration = Calibration(lower(program), *problem.data.train.arguments, rounding=settings.rounding)
+    calibration = Calibration(
+        lower(program),
+        *problem.data.train.arguments,
+        rounding=settings.rounding,
+        unsigned=unsigned_data(program.network, settings),
+    )
     space = build_space(program.network, settings, calibration.fraction, problem.channels)
     return replace(problem, model=model, program=program, space=space)
 
