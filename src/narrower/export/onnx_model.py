@@ -74,7 +74,7 @@ def build_onnx(
     rounding = QdqRounding(builder, packing) if dialect == "onnx" else QuantRounding(builder)
     found = find_convolutions(program, plan) if dialect == "onnx" else Convolutions()
     opsets, ir_version = OPSETS[dialect]
-    inputs = _inputs(program)
+    inputs = input_nodes(program)
     translation = Translation(
         builder,
         rounding,
@@ -86,7 +86,7 @@ def build_onnx(
         Target(opsets[0][1], adds_pairs=dialect == "onnx" and saturates_pairs()),
     )
     for node in program.graph.nodes:
-        _add(translation, program, node)
+        add_node(translation, program, node)
     size: Size = BATCH if batch_size is None else batch_size
     output = _output(program.graph)
     model = builder.finish(
@@ -114,7 +114,12 @@ def _check(program: Program, plan: Plan, dialect: Dialect, batch_size: int | Non
         )
 
 
-def _add(translation: Translation, program: Program, node: fx.Node) -> None:
+def add_node(translation: Translation, program: Program, node: fx.Node) -> None:
+    """Give a node its value in the graph that is built.
+
+    Raises:
+        ExportError: no rule covers it.
+    """
     values = translation.values
     if node.op == "placeholder":
         values[node] = program.tensors.get(node.name, node.name)
@@ -151,7 +156,8 @@ def _output(graph: fx.Graph) -> fx.Node:
     return first
 
 
-def _inputs(program: Program) -> list[fx.Node]:
+def input_nodes(program: Program) -> list[fx.Node]:
+    """The placeholders that samples are given to."""
     return [n for n in program.graph.nodes if n.op == "placeholder" and n.name not in program.tensors]
 
 

@@ -27,6 +27,7 @@ from narrower.settings import convert
 from narrower.settings.convert_space import seed_keys, space_notes, space_settings
 from narrower.settings.schema import DATA_LOADERS, RunSettings
 from narrower.study.data import named_data, present_data
+from narrower.study.expressible import export_notes
 from narrower.study.limits import check_trainable
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, Say, any_fraction, deployed, first_samples
@@ -128,6 +129,7 @@ class _Look:
                 *_passed_over(traced.program.network, chosen),
                 *_fixed(self._channels, chosen),
                 *(group.sentence for group in missing(NetworkCost(traced.program.network))),
+                *export_notes(traced.program),
             ),
         )
 

@@ -4,6 +4,7 @@ from math import inf
 
 from narrower.errors import Mistakes, SettingsError
 from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
 
 STRATEGY = "search.strategy"
@@ -37,7 +38,7 @@ def check_options(problem: Problem) -> None:
         SettingsError: beginning with the keys.
     """
     mistakes = Mistakes()
-    for check in (_check_measurable, _check_bounded):
+    for check in (_check_measurable, check_expressible, _check_bounded):
         with mistakes.about():
             check(problem)
     mistakes.check()

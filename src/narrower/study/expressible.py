@@ -1,0 +1,80 @@
+"""What of a network no artefact can express, found before the first trial."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from narrower.errors import ExportError, Mistakes
+from narrower.graph.lower import lower
+from narrower.plan import LayerPlan, Plan
+from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.searching.space import Space
+
+if TYPE_CHECKING:
+    from narrower.graph.program import Program
+    from narrower.study.problem import Problem
+
+STRATEGY = "search.strategy"
+SHOWN = 3  # reasons
+
+
+def export_notes(program: "Program") -> tuple[str, ...]:
+    """One sentence where a network that is searched cannot be written as ONNX; a model without a graph has a
+    warning already.
+    """
+    if program.untraced is not None:
+        return ()
+    from narrower.export.rehearsal import unexported  # the package onnx takes a while
+
+    reasons = unexported(lower(program))
+    return (f"export to ONNX will not be possible: {_listed(reasons)}",) if reasons else ()
+
+
+def check_expressible(problem: "Problem") -> None:
+    """Check that what every plan is measured by can be had of this network.
+
+    Raises:
+        SettingsError: beginning with the keys of the metrics.
+    """
+    named = {c.metric: "constraints" for c in problem.constraints}
+    named |= {o.metric: "metrics" for o in problem.objectives.each}
+    mistakes = Mistakes()
+    for metric in ARTEFACT_METRICS:
+        if metric in named and (reason := _refusal(problem, metric)):
+            mistakes.found.append(
+                f"{STRATEGY}.{named[metric]}.{metric}: no plan of {problem.model_name} has it: {reason}"
+            )
+    mistakes.check()
+
+
+def _refusal(problem: "Problem", metric: str) -> str | None:
+    if metric == "latency":
+        from narrower.export.rehearsal import unexported
+
+        return _listed(unexported(problem.subject.lowered)) or None
+    from narrower.export.integer_network import Chain
+
+    try:
+        Chain(problem.subject.lowered, Plan.of(_logical_layers(problem.space)))
+    except ExportError as error:
+        return str(error)
+    return None
+
+
+def _logical_layers(space: Space) -> Mapping[str, LayerPlan]:
+    """For each layer the first of its choices that logic can hold, if there is one."""
+    from narrower.export.formats.catalogue import refusal
+
+    found: dict[str, LayerPlan] = {}
+    for slot in space.slots:
+        for option in slot.options:
+            for layer, plan in option:
+                if plan.weight.grid is not None and refusal(plan.data, "verilog") is None:
+                    found.setdefault(layer, plan)
+            if all(layer in found for layer in slot.layers):
+                break
+    return found
+
+
+def _listed(reasons: tuple[str, ...]) -> str:
+    more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+    return "; ".join(reasons[:SHOWN]) + more
