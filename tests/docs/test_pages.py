@@ -10,7 +10,10 @@ from tests.conftest import RunNarrower
 from tests.docs.console import ROOT, Block, Command, blocks, commands, compare, fast
 
 COLUMNS = "110"  # of the terminal whose output the pages show
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("cost.md", "formats.md", "datasets.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("cost.md", "formats.md", "datasets.md", "training.md")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

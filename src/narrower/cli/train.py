@@ -1,20 +1,22 @@
 """``narrower train``: fit a model to a data set."""
 
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from narrower.cli import recipe_options as options
 from narrower.cli.console import messages, note, print_json, print_table, tell, warn
-from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
+from narrower.cli.recipe_options import DEFAULTS
+from narrower.errors import RunError
 from narrower.intervals import wilson_interval
 from narrower.models.catalogue import model_name
 from narrower.settings.checks import names_between_commas
-from narrower.store.run_directory import RunDirectory, claimed, first_free
+from narrower.store.run_directory import RUNS, RunDirectory, claimed, first_free
 from narrower.training.recipe import Recipe
-
-DEFAULTS = Recipe()
+from narrower.training.record import is_unfinished
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A name of 'narrower models', or package.module:callable.")
@@ -22,31 +24,13 @@ Model = Annotated[
 Dataset = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name of 'narrower datasets', or package.module:function.")
 ]
-Epochs = Annotated[int, typer.Option("--max-epochs", min=1, max=MOST, help="Passes over the training part.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, max=MOST, help="Samples in one step.")]
-LearningRate = Annotated[
-    float,
-    typer.Option(
-        "--learning-rate",
-        parser=number_within(1e-12, 1e6),
-        metavar="FLOAT",
-        help="Of Adam at the first step; falls to zero along a cosine.",
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option(
-        "--seed",
-        min=0,
-        max=LARGEST_SEED,
-        help="Of the first weights and the order of samples, not of the split.",
-    ),
-]
-Accelerator = Annotated[str, typer.Option("--accelerator", help="cpu, gpu, mps or auto.")]
 Project = Annotated[
     str | None, typer.Option("--project", help="Write below runs/PROJECT.", show_default="MODEL-DATASET")
 ]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights to begin with.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the training in runs/PROJECT that did not end.")
+]
 DataPath = Annotated[
     Path | None,
     typer.Option("--data-path", help="The file of 'jsc', or the folder of 'cifar10' or 'cifar100'."),
@@ -61,22 +45,61 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 def train(
     model: Model,
     dataset: Dataset,
-    max_epochs: Epochs = DEFAULTS.max_epochs,
-    batch_size: BatchSize = DEFAULTS.batch_size,
-    learning_rate: LearningRate = DEFAULTS.learning_rate,
-    seed: Seed = DEFAULTS.seed,
-    accelerator: Accelerator = DEFAULTS.accelerator,
+    max_epochs: options.Epochs = DEFAULTS.max_epochs,
+    batch_size: options.BatchSize = DEFAULTS.batch_size,
+    learning_rate: options.LearningRate = DEFAULTS.learning_rate,
+    seed: options.Seed = DEFAULTS.seed,
+    accelerator: options.Accelerator = DEFAULTS.accelerator,
+    optimizer: options.Optimizer = DEFAULTS.optimizer,
+    momentum: options.Momentum = DEFAULTS.momentum,
+    schedule: options.Schedule = DEFAULTS.schedule,
+    cycles: options.Cycles = DEFAULTS.cycles,
+    warmup_steps: options.WarmupSteps = DEFAULTS.warmup_steps,
+    weight_decay: options.WeightDecay = DEFAULTS.weight_decay,
+    decay_all: options.DecayAll = DEFAULTS.decay_all,
+    clip_norm: options.ClipNorm = DEFAULTS.clip_norm,
+    label_smoothing: options.LabelSmoothing = DEFAULTS.label_smoothing,
+    max_steps: options.MaxSteps = DEFAULTS.max_steps,
+    patience: options.Patience = DEFAULTS.patience,
+    choosing_share: options.ChoosingShare = DEFAULTS.choosing_share,
+    average: options.Average = DEFAULTS.average,
+    distillation: options.Distillation = DEFAULTS.distillation,
+    temperature: options.Temperature = DEFAULTS.temperature,
+    freeze_norms_after: options.FreezeNorms = DEFAULTS.freeze_norms_after,
+    resume: Resume = False,
     project: Project = None,
     load: Load = None,
     data_path: DataPath = None,
     class_order: ClassOrder = None,
     as_json: Json = False,
 ) -> None:
-    """Train MODEL on DATASET and keep the weights after the last epoch.
+    """Train MODEL on DATASET and keep the weights after the last epoch, or what --patience or --average say.
 
     Writes checkpoints/best.ckpt and logs for TensorBoard and as CSV to a new directory below runs/.
     """
-    settings = Recipe(max_epochs, batch_size, learning_rate, seed, accelerator)
+    recipe = Recipe(
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        accelerator=accelerator,
+        optimizer=optimizer,
+        momentum=momentum,
+        schedule=schedule,
+        cycles=cycles,
+        warmup_steps=warmup_steps,
+        weight_decay=weight_decay,
+        decay_all=decay_all,
+        clip_norm=clip_norm,
+        label_smoothing=label_smoothing,
+        max_steps=max_steps,
+        patience=patience,
+        choosing_share=choosing_share,
+        average=average,
+        distillation=distillation,
+        temperature=temperature,
+        freeze_norms_after=freeze_norms_after,
+    )
     name = project or f"{model}-{dataset}"
     first_free(name, is_used)  # a name that is none shows before the work
     model = model_name(model)
@@ -101,10 +124,18 @@ def train(
     from narrower.training import one_model
 
     one_model.check_accelerator(accelerator)
-    with claimed(name, is_used) as run:
+    one_model.check_teacher(recipe, network if load else None)
+    with _continued(name) if resume else claimed(name, is_used) as run:
         tell(f"training {model} on {data.name}: {run.path}")
         try:
-            result = one_model.train(network, data, settings, run.path, show_progress=messages().is_terminal)
+            result = one_model.train(
+                network,
+                data,
+                recipe,
+                run.path,
+                show_progress=messages().is_terminal,
+                teacher=network if recipe.distillation else None,
+            )
         except KeyboardInterrupt:
             if run.checkpoint.is_file():
                 tell(f"stopped early; the weights so far: {run.checkpoint}")
@@ -131,7 +162,7 @@ def train(
                 "seconds": result.seconds,
                 "loss": ending.loss,
                 "class_names": data.class_names,
-                "settings": asdict(settings),
+                "settings": asdict(recipe),
             }
         )
         return
@@ -141,6 +172,18 @@ def train(
     ]
     print_table(["part", "samples", "accuracy", "95 % interval"], rows)
     tell(f"{result.epochs} epochs in {result.seconds:.1f} s; weights: {result.best_checkpoint}")
+
+
+def _continued(name: str) -> AbstractContextManager[RunDirectory]:
+    """The directory of a training that did not end.
+
+    Raises:
+        RunError: there is none.
+    """
+    run = RunDirectory(RUNS / name)
+    if not is_unfinished(run.path):
+        raise RunError(f"{run.path}: no training that did not end lies here; leave out --resume to begin one")
+    return run.locked()
 
 
 def is_used(run: RunDirectory) -> bool:

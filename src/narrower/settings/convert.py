@@ -14,11 +14,11 @@ from narrower.searching.objective import METRICS, Constraint, Direction, Objecti
 from narrower.searching.options import LatencyOptions, SearchOptions
 from narrower.settings.schema import (
     SPACE_KINDS,
-    CandidateTraining,
     MetricSettings,
     RunSettings,
-    given_keys,
 )
+from narrower.settings.table import given_keys
+from narrower.settings.training_tables import RECIPE_KEYS, CandidateTraining, with_table
 from narrower.training.recipe import Recipe
 
 
@@ -46,17 +46,11 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
             )
         mistakes.found += [
             f"{where}.{key}: nothing is trained with eval_mode = true; set it to false"
-            for key in ("n_epochs", "batch_size", "learning_rate", "n_seeds", "keep")
+            for key in ("n_epochs", *RECIPE_KEYS, "n_seeds", "keep")
             if key in given_keys(given)
         ]
         mistakes.check()
-    base = training_settings(settings)
-    training = replace(
-        base,
-        max_epochs=given.n_epochs or base.max_epochs,
-        batch_size=given.batch_size or base.batch_size,
-        learning_rate=given.learning_rate or base.learning_rate,
-    )
+    training = _of_candidates(settings, given)
     return CandidateSettings(
         weights,  # type: ignore[arg-type]
         given.importance,  # type: ignore[arg-type]
@@ -64,6 +58,14 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
         given.n_seeds,
         given.keep,  # type: ignore[arg-type]
     )
+
+
+def _of_candidates(settings: RunSettings, given: CandidateTraining) -> Recipe:
+    """How plans are trained: as the model, but for what their own table says."""
+    if given.n_epochs is not None and given.max_epochs is not None:
+        raise SettingsError("search.strategy.training.n_epochs: another name of max_epochs; give one of them")
+    recipe = with_table(training_settings(settings), given)
+    return recipe if given.n_epochs is None else replace(recipe, max_epochs=given.n_epochs)
 
 
 def objectives(settings: RunSettings) -> Objectives:
@@ -163,7 +165,7 @@ def search_options(settings: RunSettings) -> SearchOptions:
 
 def training_settings(settings: RunSettings) -> Recipe:
     """How the model is trained where it has no weights yet."""
-    return Recipe(
+    base = Recipe(
         max_epochs=settings.max_epochs,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
@@ -171,6 +173,7 @@ def training_settings(settings: RunSettings) -> Recipe:
         accelerator=settings.accelerator,
         log_every_n_steps=settings.log_every_n_steps,
     )
+    return with_table(base, settings.training)
 
 
 def weights_file(settings: RunSettings, given: Path | None) -> Path | None:

@@ -13,7 +13,8 @@ from narrower.searching.space_settings import (
     WidthChoices,
 )
 from narrower.settings.checks import FAMILIES, KINDS_OF_LAYERS, SCOPES
-from narrower.settings.schema import SPACE_KINDS, LayerConfig, RunSettings, given_keys
+from narrower.settings.schema import SPACE_KINDS, LayerConfig, RunSettings
+from narrower.settings.table import given_keys
 
 DEFAULT = "default"
 # What "name" may hold in each kind of space.

@@ -3,7 +3,7 @@
 from math import isfinite
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
+from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from narrower.data.catalogue import data_set_name
 from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
@@ -13,11 +13,10 @@ from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import SIGNS, Kind
 from narrower.settings import checks, not_here
+from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text
+from narrower.settings.training_tables import CandidateTraining, RecipeTable
 
-Count = Annotated[int, PlainValidator(checks.whole_number(1, checks.LARGEST_COUNT))]
 SeedNumber = Annotated[int, PlainValidator(checks.whole_number(0, 2**31 - 1))]
-Text = Annotated[str, PlainValidator(checks.text)]
-Switch = Annotated[bool, PlainValidator(checks.yes_or_no)]
 Widths = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.width, "[4, 8]"))]
 Fractions = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.fraction, "['NA'] or [2, 4]"))]
 ExponentWidths = Annotated[
@@ -31,9 +30,6 @@ Features = Annotated[
     tuple[int, ...], PlainValidator(checks.list_of(checks.whole_number(1, 10**6), "[16, 32]"))
 ]
 Names = Annotated[tuple[str, ...], PlainValidator(checks.list_of(checks.text, "['seq_blocks_2']"))]
-Positive = Annotated[
-    float, PlainValidator(checks.number("a number above 0", lambda x: isfinite(x) and x > 0))
-]
 NotZero = Annotated[
     float, PlainValidator(checks.number("a number above 0", lambda x: isfinite(x) and x != 0))
 ]
@@ -53,17 +49,6 @@ DATA_LOADERS = {
     "test_dataloader": "test",
     "train_dataloader": "train",
 }
-
-
-class Table(BaseModel):
-    """A table of the file: frozen, and no key that is not known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def given_keys(table: Table) -> list[str]:
-    """The keys of a table that do not have their default; resolved files hold the others as well."""
-    return [key for key, field in type(table).model_fields.items() if getattr(table, key) != field.default]
 
 
 class LayerConfig(Table):
@@ -235,21 +220,6 @@ def _metric_name(value: Any) -> str:
 MetricName = Annotated[str, PlainValidator(_metric_name)]
 
 
-class CandidateTraining(Table):
-    """``[search.strategy.training]``: the weights of resized candidates.
-
-    What is left out is as for the model: max_epochs, batch_size and learning_rate of the whole file.
-    """
-
-    n_epochs: Count | None = None
-    batch_size: Annotated[int, PlainValidator(checks.whole_number(2, checks.LARGEST_COUNT))] | None = None
-    learning_rate: Positive | None = None
-    weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
-    importance: Annotated[str, PlainValidator(checks.one_of(("l2", "batch_norm", "taylor")))] = "l2"
-    n_seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] = 1
-    keep: Annotated[str, PlainValidator(checks.one_of(("mean", "best")))] = "mean"
-
-
 _listed_strategy = checks.one_of(("optuna", *SAMPLERS), not_here.STRATEGIES)
 
 
@@ -307,12 +277,13 @@ class RunSettings(Table):
     class_order: Annotated[tuple[str, ...], PlainValidator(checks.class_order)] | None = None
     task: Annotated[str, PlainValidator(checks.one_of(("cls",)))] = "cls"
     max_epochs: Count = 10
-    batch_size: Annotated[int, PlainValidator(checks.whole_number(2, checks.LARGEST_COUNT))] = 256
+    batch_size: BatchSize = 256
     learning_rate: Positive = 1e-2
     accelerator: Annotated[str, PlainValidator(checks.one_of(ACCELERATORS))] = "cpu"
     project: Annotated[str, PlainValidator(checks.directory_name)] | None = None
     seed: SeedNumber = 0
     log_every_n_steps: Count = 50
+    training: RecipeTable | None = None
     load_name: Text | None = None
     load_type: Annotated[str, PlainValidator(checks.one_of(("pl", "pt", "safetensors", "mz")))] | None = None
     search: Search

@@ -1,0 +1,78 @@
+"""The tables that say how something is trained: ``[training]`` and ``[search.strategy.training]``."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator
+
+from narrower.settings import checks
+from narrower.settings.table import (
+    BatchSize,
+    BelowOne,
+    Count,
+    CountOrNone,
+    NotNegative,
+    OpenShare,
+    Positive,
+    Share,
+    Switch,
+    Table,
+)
+from narrower.training.recipe import OPTIMIZERS, SCHEDULES, Recipe
+
+WHENS = ("candidates", "front", "rounds")
+
+
+class RecipeTable(Table):
+    """Every field of ``Recipe`` but the seed and where it runs; what is left out is as it was before."""
+
+    max_epochs: Count | None = None
+    batch_size: BatchSize | None = None
+    learning_rate: Positive | None = None
+    optimizer: Annotated[str, PlainValidator(checks.one_of(OPTIMIZERS))] | None = None
+    momentum: BelowOne | None = None
+    schedule: Annotated[str, PlainValidator(checks.one_of(SCHEDULES))] | None = None
+    cycles: Count | None = None
+    warmup_steps: CountOrNone | None = None
+    weight_decay: NotNegative | None = None
+    decay_all: Switch | None = None
+    clip_norm: NotNegative | None = None
+    label_smoothing: BelowOne | None = None
+    max_steps: CountOrNone | None = None
+    patience: CountOrNone | None = None
+    choosing_share: OpenShare | None = None
+    average: BelowOne | None = None
+    distillation: Share | None = None
+    temperature: Positive | None = None
+    freeze_norms_after: CountOrNone | None = None
+
+
+class CandidateTraining(RecipeTable):
+    """``[search.strategy.training]``: how plans are trained.
+
+    ``when`` is for number formats: each plan before it is scored (candidates), the front's members afterwards
+    (front), or plans in rounds of which the best go on (rounds). ``from`` says where a plan of
+    ``candidates`` begins. Without ``when``, it is about the weights of resized candidates.
+    """
+
+    n_epochs: Count | None = None  # another name of max_epochs
+    when: Annotated[str, PlainValidator(checks.one_of(WHENS))] | None = None
+    start: Annotated[str, PlainValidator(checks.one_of(("float", "nearest")))] | None = Field(
+        default=None, alias="from"
+    )
+    rounds: Annotated[int, PlainValidator(checks.whole_number(1, 20))] | None = None
+    weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
+    importance: Annotated[str, PlainValidator(checks.one_of(("l2", "batch_norm", "taylor")))] = "l2"
+    n_seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] = 1
+    keep: Annotated[str, PlainValidator(checks.one_of(("mean", "best")))] = "mean"
+
+
+RECIPE_KEYS = tuple(RecipeTable.model_fields)
+
+
+def with_table(recipe: Recipe, table: RecipeTable | None) -> Recipe:
+    """The recipe with what a table gives."""
+    given: dict[str, Any] = {
+        key: value for key in RECIPE_KEYS if table is not None and (value := getattr(table, key)) is not None
+    }
+    return replace(recipe, **given)
