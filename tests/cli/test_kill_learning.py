@@ -68,7 +68,8 @@ def test_a_training_that_is_killed_has_the_members_of_one_that_is_not(run_narrow
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 0, messages.decode()
     assert members("killed") == members("whole")
-    assert not state.exists()
+    assert run_narrower("learn", "--resume", "runs/killed")[0] == 0  # it has ended: nothing is trained
+    assert members("killed") == members("whole")
     code, _, err = run_narrower("learn", "--resume", "runs/killed", "--epochs", 7)
     assert (code, "--epochs: go with a new training" in err) == (2, True), err
 

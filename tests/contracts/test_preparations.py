@@ -17,9 +17,11 @@ from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan import LayerPlan, Plan
 from narrower.preparation.catalogue import PREPARATIONS, build_preparation
+from narrower.preparation.learned import Learned
 from narrower.preparation.preparation import Candidate, Preparation, Prepared, Subject
 from narrower.preparation.settings import (
     CandidateSettings,
+    LearnedSettings,
     PreparationSettings,
     RetrainedSettings,
     SharedSettings,
@@ -60,7 +62,22 @@ EVERY = [
     pytest.param(RetrainedSettings(ONCE), PLANS, id="retrained"),
     pytest.param(CandidateSettings(weights="slice"), WIDER, id="resized"),
     pytest.param(CandidateSettings(training=ONCE, seeds=2), WIDER, id="resized-and-trained"),
+    pytest.param(LearnedSettings(epochs=12, batch_size=64), None, id="learned"),
 ]
+
+
+def prepared(
+    settings: PreparationSettings, plans: Sequence[Plan] | None, subject: Subject
+) -> tuple[Preparation, Sequence[Plan]]:
+    """A preparation, and plans for it: one that proposes its own has proposed them."""
+    preparation = build_preparation(settings, subject)
+    if plans is not None:
+        return preparation, plans
+    assert isinstance(preparation, Learned)
+    preparation.learn(subject.data.validation, lambda _member, _plan: None)
+    proposed = list(preparation.members.values())
+    assert len(proposed) > 1
+    return preparation, [*proposed, proposed[0]]
 
 
 def test_every_preparation_is_in_the_suite() -> None:
@@ -69,9 +86,9 @@ def test_every_preparation_is_in_the_suite() -> None:
 
 @pytest.mark.parametrize(("settings", "plans"), EVERY)
 def test_each_plan_is_prepared_once(
-    settings: PreparationSettings, plans: Sequence[Plan], subject: Subject
+    settings: PreparationSettings, plans: Sequence[Plan] | None, subject: Subject
 ) -> None:
-    preparation = build_preparation(settings, subject)
+    preparation, plans = prepared(settings, plans, subject)
     assert isinstance(preparation, Preparation)
     groups = list(preparation.prepare(plans))
     assert sorted(map(repr, (plan for group in groups for plan in group.plans))) == sorted(
@@ -87,9 +104,9 @@ def test_each_plan_is_prepared_once(
 
 @pytest.mark.parametrize(("settings", "plans"), EVERY)
 def test_a_plan_made_alone_has_the_same_outputs(
-    settings: PreparationSettings, plans: Sequence[Plan], subject: Subject
+    settings: PreparationSettings, plans: Sequence[Plan] | None, subject: Subject
 ) -> None:
-    preparation = build_preparation(settings, subject)
+    preparation, plans = prepared(settings, plans, subject)
     inputs = subject.data.test.inputs
     for group in preparation.prepare(plans):
         alone = preparation.alone(group.plans[0])
@@ -103,10 +120,11 @@ def test_a_plan_made_alone_has_the_same_outputs(
 
 @pytest.mark.parametrize(("settings", "plans"), EVERY)
 def test_a_program_computes_what_its_module_computes(
-    settings: PreparationSettings, plans: Sequence[Plan], subject: Subject
+    settings: PreparationSettings, plans: Sequence[Plan] | None, subject: Subject
 ) -> None:
     inputs = subject.data.test.inputs
-    for group in build_preparation(settings, subject).prepare(plans):
+    preparation, plans = prepared(settings, plans, subject)
+    for group in preparation.prepare(plans):
         for candidate in group.candidates:
             evaluator = Evaluator(candidate.program, subject.data.test)
             with torch.inference_mode():
@@ -117,7 +135,8 @@ def test_the_model_is_left_as_it_was(subject: Subject) -> None:
     before = {name: tensor.clone() for name, tensor in subject.model.state_dict().items()}
     for case in EVERY:
         settings, plans = case.values
-        list(build_preparation(settings, subject).prepare(plans))
+        preparation, plans = prepared(settings, plans, subject)
+        list(preparation.prepare(plans))
     for name, tensor in subject.model.state_dict().items():
         assert torch.equal(tensor, before[name])
 

@@ -80,7 +80,9 @@ def fast(config: Path, trials: int | None) -> str:
     table["max_epochs"] = 1
     strategy = table["search"]["strategy"]
     strategy.setdefault("sw_runner", {}).setdefault("basic_evaluation", {})["num_samples"] = 64
-    if trials is not None:
+    if strategy["setup"]["sampler"] == "learned":
+        strategy["training"]["n_epochs"] = 8
+    elif trials is not None:
         strategy["setup"]["n_trials"] = min(trials, strategy["setup"].get("n_trials", trials))
     return tomli_w.dumps(table)
 

@@ -18,6 +18,7 @@ from narrower.learning.freeze import fit_widths, without_idle
 from narrower.learning.plan_form import as_model, chain_of, plan_of
 from narrower.plan import plan_from_dict, plan_to_dict
 from narrower.quantizers.quantize import quantize
+from narrower.report.plan_text import short_layer
 from tests.learning.test_deployed import random_chain, samples
 
 
@@ -59,8 +60,14 @@ def test_a_plan_refers_to_arrays_by_their_digest() -> None:
     known |= {layer.data.text: layer.data for _, layer in plan.layers}
     known |= {layer.bias.text: layer.bias for _, layer in plan.layers}
     assert plan_from_dict(tables, known) == plan
-    with pytest.raises(SettingsError, match="fixed_each"):
-        plan_from_dict(tables)
+    bare = plan_from_dict(tables)  # without the arrays it can be shown, and the arrays be found
+    assert plan_to_dict(bare) == tables
+    widths = [layer.weight_widths + (layer.weights != 0) for layer in chain.layers]
+    for name, own in zip("abc", widths, strict=True):
+        assert bare.layer(name).weight.bits == own.max()
+        assert short_layer(tables[name]).split("/")[1] == f"{own.mean():.3g}"
+    with pytest.raises(SettingsError, match="example: fixed_each"):
+        plan_from_dict({"a": {"weight": "fixed_each(8)"}})
     other = plan_of(_chain(2, wrap=False), ["a", "b", "c"])
     assert other != plan
     assert plan_to_dict(other)["a"]["weight"] != tables["a"]["weight"]

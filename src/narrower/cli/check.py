@@ -1,6 +1,6 @@
 """``narrower check``: is this settings file right, and what would it do?"""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +31,7 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     for module in own_modules(loaded.settings):
         note(f"imports your module {module!r}, whose code runs")
+    from narrower.preparation.settings import LearnedSettings
     from narrower.study.machine import on_this_machine, present_weights
     from narrower.study.pose import pose
     from narrower.study.preview import preview
@@ -42,13 +43,22 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
         problem = pose(loaded.settings, absent=warn)
         if source is not None:
             problem = (users_weights if load else named_weights)(problem, source, say=note)
-    found = preview(problem)
     say_ignored(loaded)
     warn(*problem.ending.warnings(problem.model_name), *problem.notes, *([left_out] if left_out else []))
+    heading = f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples"
+    if isinstance(problem.preparation, LearnedSettings):
+        wanted = problem.preparation.of(len(problem.data.train))
+        if as_json:
+            print_json({"learned": asdict(wanted)})
+            return
+        answer(heading)
+        answer(f"plans: {problem.preparation.words}; at most {wanted.most_members:,} members are kept")
+        return
+    found = preview(problem)
     if as_json:
         print_json(found.to_dict())
         return
-    answer(f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples")
+    answer(heading)
     answer(
         f"space: {found.space_size:,} plans; {found.trials:,} trials with {problem.options.sampler}",
     )

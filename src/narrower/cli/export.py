@@ -9,7 +9,7 @@ from narrower.cli.console import answer, note, print_json
 from narrower.cli.numbers import MOST
 from narrower.errors import RunError, SettingsError
 from narrower.files import check_output_directory
-from narrower.plan import plan_from_dict
+from narrower.plan import plan_from_dict, plan_to_dict
 from narrower.report.whole_run import read_whole_run
 from narrower.store.run_directory import RunDirectory
 
@@ -134,8 +134,13 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
                 f"{run.path}: trial {number} had weights of its own, and only those of the front's "
                 "members are kept (narrower show lists them)"
             )
-    models = {n: load_parts(path, problem.model)[0] for n, path in kept.items()}
-    return [Subject(models[n], problem.model_name, plans[n], problem.data, n) for n in wanted]
+    subjects = []
+    for number, path in kept.items():
+        model, stored = load_parts(path, problem.model)
+        if plan_to_dict(stored) != plan_to_dict(plans[number]):
+            raise RunError(f"{path}: holds another plan than trial {number} of {run.trials.name}")
+        subjects.append(Subject(model, problem.model_name, stored, problem.data, number))
+    return subjects
 
 
 def _print_manifest(manifest: "Manifest") -> None:

@@ -27,7 +27,10 @@ Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the tr
 Granularity = Annotated[
     str, typer.Option("--granularity", help="What shares a width: weight (nothing), channel or tensor.")
 ]
-MaxWidth = Annotated[int, typer.Option("--max-width", min=1, max=16, help="Bits of a weight at the most.")]
+MaxWidth = Annotated[
+    int,
+    typer.Option("--max-width", min=2, max=16, help="Bits of a weight, its sign included, and of data."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the first weights and the order of samples.")]
 Budgets = Annotated[
     str | None,
@@ -38,7 +41,6 @@ DataPath = Annotated[Path | None, typer.Option("--data-path", help="A local copy
 Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 
-STEPS, SMALLEST_BATCH, LARGEST_BATCH = 32, 32, 1024  # steps of an epoch, if batches are not too small then
 GRANULARITIES = ("weight", "channel", "tensor")
 
 
@@ -81,11 +83,10 @@ def learn(
     from narrower.study.learned_front import learn_front
 
     data = load_data_set(dataset, path=data_path)
-    settings = LearnSettings(
-        epochs=epochs,
-        batch_size=max(SMALLEST_BATCH, min(LARGEST_BATCH, len(data.train) // STEPS)),
-        cycles=max(1, min(LearnSettings().cycles, epochs // 10)),
-        weight_granularity=granularity,  # type: ignore[arg-type]
+    settings = LearnSettings.suited(
+        epochs,
+        len(data.train),
+        weight_granularity=granularity,
         data_granularity="tensor" if granularity == "tensor" else "element",
         max_width=max_width,
         seed=seed,

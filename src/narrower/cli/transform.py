@@ -40,18 +40,20 @@ def transform(
     check_output(output)
     _check_weights(wanted)
     from narrower.export.compressed import check_plan, save_compressed
+    from narrower.models.stored_formats import formats_in, with_stored
     from narrower.study.resized_files import arguments_of, planned_model
 
     name = model_name(model or wanted.model)
-    planned = planned_model(name, wanted.load, wanted.plan)
+    plan = with_stored(wanted.plan, formats_in(wanted.load), wanted.load)
+    planned = planned_model(name, wanted.load, plan)
     arguments = arguments_of(name, wanted.load)
-    check_plan(planned, wanted.plan, arguments)
-    save_compressed(planned, name, wanted.plan, output, arguments)
+    check_plan(planned, plan, arguments)
+    save_compressed(planned, name, plan, output, arguments)
     size = output.stat().st_size
     if as_json:
         print_json({"model": name, "output": str(output), "bytes": size})
     else:
-        answer(f"{output}: {name}, {len(wanted.plan.layers)} layers planned, {size:,} bytes")
+        answer(f"{output}: {name}, {len(plan.layers)} layers planned, {size:,} bytes")
 
 
 def _check_weights(wanted: TransformFile) -> None:

@@ -6,6 +6,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
+from narrower.cost.each_entry import held_bits, pair_bitops, width_pairs
 from narrower.cost.energy import ATTOJOULES, multiply_accumulate_attojoules
 from narrower.cost.flops import flops
 from narrower.cost.macs import macs
@@ -133,13 +134,27 @@ class NetworkCost:
     def layer_bitops(self, layer: str, plan: LayerPlan) -> int:
         """Bit operations of one layer's products."""
         total = 0
+        pairs = width_pairs(plan.data, plan.weight)
         for operator in self.network.multiplying_layers.get(layer, ()):
+            if pairs is not None:
+                total += pair_bitops(pairs, self.macs_by_operator[operator.name])
+                continue
             widths = (bits or FLOAT_BITS for bits in self.operand_bits(operator, plan))
             total += self.macs_by_operator[operator.name] * prod(widths)
         return total
 
     def layer_attojoules(self, layer: str, plan: LayerPlan) -> int:
-        """Energy of one layer's multiply-accumulates, in millionths of a picojoule."""
+        """Energy of one layer's multiply-accumulates, in millionths of a picojoule.
+
+        A weight or data without bits is not multiplied.
+        """
+        pairs = width_pairs(plan.data, plan.weight)
+        if pairs is not None:
+            each = sum(
+                count * multiply_accumulate_attojoules(*pair) for pair, count in pairs.items() if all(pair)
+            )
+            macs = sum(self.macs_by_operator[o.name] for o in self.network.multiplying_layers.get(layer, ()))
+            return each * (macs // sum(pairs.values()))
         return sum(
             self.macs_by_operator[operator.name]
             * multiply_accumulate_attojoules(*self.operand_bits(operator, plan))
@@ -156,12 +171,13 @@ class NetworkCost:
 
     def layer_weight_bits(self, layer: str, plan: LayerPlan) -> int:
         """Bits of one layer's weights."""
-        return self._weights(layer) * plan.weight.bits
+        return held_bits(plan.weight, self._weights(layer))
 
     def layer_saved_bits(self, layer: str, plan: LayerPlan) -> int:
         """Bits that a layer's parameters take less than at 32 bits."""
-        return self._weights(layer) * (FLOAT_BITS - plan.weight.bits) + self._biases(layer) * (
-            FLOAT_BITS - plan.bias.bits
+        weights, biases = self._weights(layer), self._biases(layer)
+        return (
+            (weights + biases) * FLOAT_BITS - held_bits(plan.weight, weights) - held_bits(plan.bias, biases)
         )
 
     def _weights(self, layer: str) -> int:

@@ -1,11 +1,12 @@
 """A model with its plan in one safetensors file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from narrower.export.bit_packing import pack, unpack
 from narrower.export.integers import whole_numbers
 from narrower.export.loaded import DeployedAtFirstCall, deployed_model, deployed_program
 from narrower.files import replacing
+from narrower.formats.fixed_each import FixedEach
 from narrower.formats.text import parse_format
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.describe import is_layout, parameter_behind
@@ -24,7 +26,9 @@ from narrower.graph.program import Program
 from narrower.models.arguments import ARGUMENTS, arguments_note, example_of_note
 from narrower.models.build import model_of_file
 from narrower.models.checkpoints import load_weights, save_weights, structure_note, structured_like
-from narrower.plan import Plan, plan_from_dict, plan_to_dict
+from narrower.models.stored_formats import format_tensors, formats_in, without_formats
+from narrower.plan import OPERANDS, Plan, plan_from_dict, plan_to_dict
+from narrower.quantizers.quantize import quantize_to_steps
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.quantized import quantized
 
@@ -40,7 +44,7 @@ def save_compressed(
     ``check_plan``.
     """
     note = {MODEL: model_name, PLAN: json.dumps(plan_to_dict(plan))}
-    save_weights(model, path, note | (arguments_note(arguments) if arguments else {}))
+    save_weights(model, path, note | (arguments_note(arguments) if arguments else {}), format_tensors(plan))
 
 
 def check_plan(model: nn.Module, plan: Plan, arguments: Sequence[Tensor] = ()) -> None:
@@ -79,11 +83,17 @@ def save_packed(
     for layer, chosen in plan.layers:
         for operand, number_format in (("weight", chosen.weight), ("bias", chosen.bias)):
             name = f"{layer}.{operand}"
+            if name not in tensors or name not in rounded:
+                continue
             grid = number_format.grid
-            if grid is not None and name in tensors and name in rounded:
-                packed[name] = {"format": number_format.text, "shape": list(tensors[name].shape)}
-                integers = whole_numbers(tensors[name], number_format)
-                tensors[name] = torch.from_numpy(pack(integers, grid.width))
+            if isinstance(number_format, FixedEach):
+                integers, width = _steps(tensors[name], number_format), number_format.bits + 1
+            elif grid is not None:
+                integers, width = whole_numbers(tensors[name], number_format), grid.width
+            else:
+                continue
+            packed[name] = {"format": number_format.text, "shape": list(tensors[name].shape)}
+            tensors[name] = torch.from_numpy(pack(integers, width))
     metadata = {
         **structure_note(model),
         MODEL: model_name,
@@ -92,7 +102,14 @@ def save_packed(
         **arguments_note(arguments),
     }
     with replacing(path) as partial:
-        save_file(tensors, partial, metadata)
+        save_file(tensors | format_tensors(plan), partial, metadata)
+
+
+def _steps(values: Tensor, number_format: FixedEach) -> NDArray[np.int64]:
+    """Values of a format in the steps of each entry; one bit more than it has holds them with a sign."""
+    steps = torch.empty(values.shape, dtype=torch.float64)
+    quantize_to_steps(values, number_format, steps)
+    return steps.numpy().astype(np.int64)
 
 
 def _rounded_parameters(program: Program) -> set[str]:
@@ -148,17 +165,17 @@ def load_parts(path: Path | str, model: nn.Module | str | None = None) -> tuple[
     path = Path(path)
     metadata = _metadata(path)
     try:
-        name, plan = metadata[MODEL], plan_from_dict(json.loads(metadata[PLAN]))
+        name, plan = metadata[MODEL], _plan_in(path, metadata)
         packed = json.loads(metadata.get(PACKED, "{}"))
     except (ValueError, NarrowerError) as error:
         raise CheckpointError(f"{path}: its plan cannot be read: {error}") from error
     built = model_of_file(path, name, model)
     if not packed and not plan.widths:
         return load_weights(built, path), plan
-    built, tensors = structured_like(built, path), load_file(path)
+    built, tensors = structured_like(built, path), without_formats(load_file(path))
     try:
         for tensor, described in packed.items():
-            tensors[tensor] = _unpacked(tensors[tensor], described)
+            tensors[tensor] = _unpacked(tensors[tensor], described, plan)
         if plan.widths:
             return with_tensors(built, tensors), plan
         built.load_state_dict(tensors)
@@ -170,13 +187,24 @@ def load_parts(path: Path | str, model: nn.Module | str | None = None) -> tuple[
 def plan_of(path: Path) -> Plan | None:
     """The plan in a safetensors file; None where it holds none, or is no such file."""
     try:
-        return plan_from_dict(json.loads(_metadata(path)[PLAN]))
+        return _plan_in(path, _metadata(path))
     except (ValueError, NarrowerError):
         return None
 
 
-def _unpacked(stored: Tensor, described: dict[str, object]) -> Tensor:
-    grid, shape = parse_format(str(described["format"])).grid, described["shape"]
+def _plan_in(path: Path, metadata: Mapping[str, str]) -> Plan:
+    """The plan of a file, with the arrays of its formats that lie there."""
+    return plan_from_dict(json.loads(metadata[PLAN]), formats_in(path))
+
+
+def _unpacked(stored: Tensor, described: dict[str, object], plan: Plan) -> Tensor:
+    shape, text = described["shape"], str(described["format"])
+    operands = {getattr(layer, operand) for _, layer in plan.layers for operand in OPERANDS}
+    each = next((f for f in operands if isinstance(f, FixedEach) and f.text == text), None)
+    if each is not None and isinstance(shape, list):
+        steps = unpack(stored.numpy(), each.bits + 1, int(np.prod(shape)), signed=True).reshape(shape)
+        return torch.from_numpy(np.ldexp(steps.astype(np.float64), -each.fracs.astype(np.int64))).float()
+    grid = parse_format(text).grid
     if grid is None or not isinstance(shape, list):
         raise CheckpointError(f"no packed weight is described by {described}")
     count = int(np.prod(shape))

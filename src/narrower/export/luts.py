@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import ExportError
+from narrower.export.chain_of_program import learned_chain
 from narrower.export.integer_network import Chain, integer_network, output_fraction_for
+from narrower.export.learned_logic import learned_luts
 from narrower.export.logic import build_logic
 from narrower.export.verilog import MODULE, write_verilog
 from narrower.graph.program import Program
@@ -28,6 +30,9 @@ def luts(program: Program, plan: Plan, outputs: NDArray[np.float32]) -> float:
         ExportError: the plan cannot be built in logic.
         MissingExtraError: da4ml is not installed.
     """
+    learned = learned_chain(program, plan)
+    if learned is not None:
+        return learned_luts(learned)
     network = integer_network(program, plan, output_fraction_for(outputs))
     return float(build_logic(network).cost)
 
@@ -40,6 +45,9 @@ def ebops(program: Program, plan: Plan) -> int:
     Raises:
         ExportError: the network is no chain of fixed-point linear layers.
     """
+    learned = learned_chain(program, plan)
+    if learned is not None:
+        return learned.ebops
     chain = Chain(program, plan)
     total = 0
     for index in range(len(chain.products)):

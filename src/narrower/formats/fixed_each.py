@@ -27,8 +27,8 @@ class FixedEach:
     saturates, by "symmetric" at as far below zero as above it, or wraps: it loses its highest bits. Rounds
     half up, as ``ap_fixed<..., AP_RND, AP_SAT>`` (AP_SAT_SYM, AP_WRAP) of Vitis HLS does.
 
-    Its text form names the arrays by their digest: ``fixed_each(0123456789abcdef)``. Who stores plans
-    stores the arrays beside them.
+    Its text form names the arrays by their digest, after the mean width and the widest:
+    ``fixed_each(2.75,widest=6,digest=0123456789abcdef)``. Who stores plans stores the arrays beside them.
     """
 
     widths: NDArray[np.int8]
@@ -65,8 +65,13 @@ class FixedEach:
         return int(self.widths.max(initial=0))
 
     @property
+    def mean_bits(self) -> float:
+        """The mean of the widths."""
+        return float(self.widths.mean()) if self.widths.size else 0.0
+
+    @property
     def text(self) -> str:
-        return f"{NAME}({self.digest[:SHORT]})"
+        return f"{NAME}({self.mean_bits:.4g},widest={self.bits},digest={self.digest[:SHORT]})"
 
     @property
     def grid(self) -> Grid | None:

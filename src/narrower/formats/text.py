@@ -5,7 +5,9 @@ import re
 from narrower.errors import SettingsError, nearest
 from narrower.formats.catalogue import FAMILIES
 from narrower.formats.family import Family
+from narrower.formats.fixed_each import NAME
 from narrower.formats.number_format import NumberFormat
+from narrower.formats.stored_each import read_stored
 
 CALL = re.compile(r"\s*(?P<name>\w+)\s*(?:\((?P<arguments>[^()]*)\))?\s*")
 ARGUMENT = re.compile(r"\s*(?:(?P<field>\w+)\s*=)?\s*(?P<text>[-+.\w]+)\s*")
@@ -20,6 +22,8 @@ def parse_format(text: str) -> NumberFormat:
     names = {name: family for family in FAMILIES for name in family.names}
     match = CALL.fullmatch(text)
     name = match["name"] if match else text.split("(", maxsplit=1)[0].strip()
+    if name == NAME:
+        return read_stored(text)
     if name not in names:
         raise SettingsError(
             f"unknown number format {text!r}{nearest(name, names)}; allowed: {', '.join(names)}"

@@ -109,6 +109,11 @@ class LearnedChain:
         """Effective bit operations of all layers."""
         return sum(layer.ebops for layer in self.layers)
 
+    @property
+    def widest_data(self) -> Integers:
+        """The widest of each layer's data."""
+        return np.array([layer.data_widths.max(initial=0) for layer in self.layers])
+
     def outputs(self, inputs_ni: NDArray[np.float32]) -> NDArray[Any]:
         """Exact outputs [N, O], for any samples."""
         return [sums for _, sums in self.passes(inputs_ni)][-1]

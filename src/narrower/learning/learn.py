@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from narrower.learning.members import Member
 from narrower.learning.settings import LearnSettings
 from narrower.learning.state_file import StateFiles
 from narrower.learning.teacher import soft_targets
-from narrower.learning.training import Progress, Training
+from narrower.learning.training import Progress, Saved, Told, Training
 
 NEXT_SEED = 7919  # from one candidate's seed to the next one's
 
@@ -43,7 +44,7 @@ def learn(
 
     ``train`` alone teaches weights, widths and teacher, and gives the integer bits; ``validation`` alone
     chooses the members. Nothing else is looked at. In the directory ``keep``, where one is given, lies what a
-    training that was killed goes on from; at its end the files go.
+    training that was killed goes on from.
 
     Raises:
         CheckpointError: what lies there is damaged, or of another training.
@@ -51,15 +52,23 @@ def learn(
     return learn_shapes([sizes], train, validation, settings, progress, keep)
 
 
-def learn_shapes(
+def learn_shapes(  # noqa: PLR0913
     shapes: Sequence[Sequence[int]],
     train: Part,
     validation: Part,
     settings: LearnSettings,
     progress: Progress | None = None,
     keep: Path | None = None,
+    told: Told | None = None,
+    saving: Saved | None = None,
+    *,
+    ends_in_relu: bool = False,
 ) -> Learned:
     """The same with several choices of hidden sizes, which are trained at once and share one front.
+
+    ``told`` is called with each new member, in the order of their numbers; later ones may beat it. A training
+    that goes on tells again of those after its last state; ``saving`` is called before a state is written.
+    ``ends_in_relu``: the outputs are never negative, so that a ReLU behind them changes nothing.
 
     Raises:
         SettingsError: they differ in depth, inputs or outputs, or share a width with what they are filled
@@ -75,15 +84,17 @@ def learn_shapes(
         )
     each = [sizes for sizes in shapes for _ in range(settings.candidates)]
     seeds = [settings.seed + NEXT_SEED * number for number in range(len(each))]
-    files = None if keep is None else StateFiles(keep, (each, settings, _digest(train), _digest(validation)))
+    files = (
+        None
+        if keep is None
+        else StateFiles(keep, (each, settings, ends_in_relu, _digest(train), _digest(validation)))
+    )
     with torch.no_grad():
         targets, seconds = _targets(train, shapes[0][-1], settings, files)
-        training = Training(each, train, targets, validation, settings, seeds)
+        training = Training(each, train, targets, validation, settings, seeds, ends_in_relu=ends_in_relu)
         if files is not None:
             files.restore(training)
-        training.run(progress, None if files is None else files.save)
-    if files is not None:
-        files.remove()
+        training.run(progress, None if files is None else partial(files.save, before=saving), told)
     return Learned(tuple(training.members), seconds, training.train_seconds, training.score_seconds)
 
 

@@ -9,13 +9,17 @@ from narrower.learning.deployed import LearnedChain
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A deployed network, its exact cost, and how many validation samples it gets right."""
+    """A deployed network, its exact cost, and how many validation samples it gets right.
+
+    ``number`` counts the members of a training from 0, in the order in which they were found.
+    """
 
     chain: LearnedChain
     ebops: int
     correct: int  # of the validation part
     epoch: int
     candidate: int
+    number: int = 0
 
 
 class Members:

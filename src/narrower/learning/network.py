@@ -5,6 +5,7 @@ else: scales are folded into the coefficients, and half a step into the biases. 
 candidates, i what a layer reads, o its outputs, n samples.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,12 +40,13 @@ class Grouping:
 class LearnedNetwork:
     """Candidates [C] of equal sizes, each with its own numbers, all seeing the same samples."""
 
-    def __init__(self, layout: Layout, grouping: Grouping) -> None:
+    def __init__(self, layout: Layout, grouping: Grouping, allowed_bits: Sequence[int] = ()) -> None:
+        """``allowed_bits``: those that coefficients may have, without a sign; empty where all may be had."""
         self.layout, self.grouping = layout, grouping
         count = layout.coefficient_count
         self.width_count = count if grouping.coefficients is None else int(grouping.coefficients.max()) + 1
         self.fraction_count = layout.data_count if grouping.data is None else int(grouping.data.max()) + 1
-        self.rounded = RoundedCoefficients(count)
+        self.rounded = RoundedCoefficients(count, allowed_bits)
         self._read, self._written = layout.read_nodes, layout.written_nodes
         is_hidden_bias = layout.is_bias & (self._written < layout.data_count)
         self._half_steps = is_hidden_bias.float() * HALF_STEP
@@ -176,6 +178,15 @@ class LearnedNetwork:
         largest = inputs_in.abs().amax(1).clamp_min(2**NO_BITS)
         bits = largest.log2().floor() + 1 + (inputs_in.amin(1) < 0)
         self.layout.data(self.integer_bits_of_data)[0][:] = bits
+
+    def narrow_data(self, parameters: Parameters, most: int) -> None:
+        """Lower the fractions of data so that none has more than ``most`` bits."""
+        limits = most - self.integer_bits_of_data
+        groups, fractions = self.grouping.data, parameters.data_fractions
+        if groups is None:
+            torch.minimum(fractions, limits, out=fractions)
+        else:
+            fractions.scatter_reduce_(0, groups, limits, "amin")
 
     @property
     def data_bits(self) -> Tensor:

@@ -9,12 +9,26 @@ from torch import Tensor, nn
 from narrower.errors import NarrowerError
 from narrower.formats.fixed_each import FixedEach
 from narrower.formats.number_format import NumberFormat
-from narrower.learning.deployed import Integers, LearnedChain, LearnedLayer, bit_lengths
+from narrower.learning.deployed import Integers, LearnedChain, LearnedLayer, bit_lengths, odd_part
+from narrower.learning.hardware_widths import rounded_up
+from narrower.learning.settings import WeightGranularity
 from narrower.plan import LayerPlan, Plan
 
+SHARED_AXES: dict[str, tuple[int, ...]] = {"weight": (), "channel": (1,), "tensor": (0, 1)}  # of [O, I]
+LEAST_FRACTION = -128  # below all fractions
 
-def plan_of(chain: LearnedChain, names: Sequence[str]) -> Plan:
-    """The formats of each layer by its name: each weight's own bits and a sign, each of the data's width."""
+
+def plan_of(
+    chain: LearnedChain,
+    names: Sequence[str],
+    granularity: WeightGranularity = "weight",
+    allowed: Sequence[int] = (),
+) -> Plan:
+    """The formats of each layer by its name: the bits that weights need and a sign, and the data's widths.
+
+    The weights of a channel, or of a tensor, have one format where ``granularity`` says so. Where ``allowed``
+    lists widths, weights have the smallest of it that holds them.
+    """
     layers = {}
     for name, layer in zip(names, chain.layers, strict=True):
         data = FixedEach(
@@ -23,15 +37,30 @@ def plan_of(chain: LearnedChain, names: Sequence[str]) -> Plan:
             layer.data_signed.astype(np.int8),
             "wrap" if layer.data_wrap else "saturate",
         )
-        weight = _held_format(layer.weights.T, layer.weight_fractions.T)
+        weight = _held_format(layer.weights.T, layer.weight_fractions.T, SHARED_AXES[granularity], allowed)
         layers[name] = LayerPlan(data, weight, _held_format(layer.biases, layer.bias_fractions))
     return Plan.of(layers)
 
 
-def _held_format(steps: Integers, fractions: Integers) -> FixedEach:
-    """Of numbers that are rounded already: their bits, and a sign for those that are not zero."""
+def _held_format(
+    steps: Integers, fractions: Integers, shared: tuple[int, ...] = (), allowed: Sequence[int] = ()
+) -> FixedEach:
+    """Of numbers that are rounded already: their bits, and a sign for those that are not zero.
+
+    Entries along the ``shared`` axes have the format that holds them all.
+    """
     signs = steps != 0
-    widths = bit_lengths(steps) + signs
+    widths = bit_lengths(steps)
+    if shared:
+        is_used = signs.any(shared, keepdims=True)
+        finest = np.where(signs, fractions, LEAST_FRACTION).max(shared, keepdims=True)
+        widths = np.where(signs, widths + finest - fractions, 0).max(shared, keepdims=True)
+        widths, fractions, signs = np.broadcast_arrays(widths, np.where(is_used, finest, 0), is_used, steps)[
+            :3
+        ]
+    widths = widths + signs
+    if allowed:
+        widths = rounded_up(widths, allowed)
     return FixedEach(
         widths.astype(np.int8), fractions.astype(np.int8), signs.astype(np.int8), overflow="symmetric"
     )
@@ -58,11 +87,13 @@ def chain_of(state: Mapping[str, Tensor], plan: Plan, names: Sequence[str]) -> L
 def _layer_of(state: Mapping[str, Tensor], formats: LayerPlan, name: str) -> LearnedLayer:
     data = _learned(formats.data, name, "data")
     weight, bias = _learned(formats.weight, name, "weight"), _learned(formats.bias, name, "bias")
+    weights, weight_fractions = odd_part(*_steps(state[f"{name}.weight"], weight))
+    biases, bias_fractions = odd_part(*_steps(state[f"{name}.bias"], bias))
     return LearnedLayer(
-        weights=_steps(state[f"{name}.weight"], weight).T,
-        weight_fractions=weight.fracs.astype(np.int64).T,
-        biases=_steps(state[f"{name}.bias"], bias),
-        bias_fractions=bias.fracs.astype(np.int64),
+        weights=weights.T,
+        weight_fractions=weight_fractions.T,
+        biases=biases,
+        bias_fractions=bias_fractions,
         data_widths=data.widths.astype(np.int64),
         data_fractions=data.fracs.astype(np.int64),
         data_signed=data.signs != 0,
@@ -76,9 +107,10 @@ def _learned(number_format: NumberFormat, name: str, operand: str) -> FixedEach:
     return number_format
 
 
-def _steps(values: Tensor, number_format: FixedEach) -> Integers:
-    steps = np.ldexp(values.double().numpy(), number_format.fracs.astype(np.int64))
-    return np.asarray(steps.astype(np.int64))
+def _steps(values: Tensor, number_format: FixedEach) -> tuple[Integers, Integers]:
+    """Values in steps, and the fractions of these."""
+    fractions = number_format.fracs.astype(np.int64)
+    return np.ldexp(values.double().numpy(), fractions).astype(np.int64), fractions
 
 
 def as_model(chain: LearnedChain) -> tuple[nn.Module, list[str]]:

@@ -1,5 +1,6 @@
 """Coefficients in symmetric saturating fixed point whose widths are learned: values and gradients."""
 
+from collections.abc import Sequence
 from math import log
 
 import torch
@@ -14,10 +15,13 @@ class RoundedCoefficients:
     Bits count no sign; zero bits leave zero. Gradients pass the rounding straight through. Inside the range
     those of a rounded value y are 1 by x, ln 2 * (x - y) by the bits, and the negative of that by the integer
     bits (Sun et al., arXiv 2405.00645, eq. 10); where it saturates they are 0, ln 2 * 2**-f with y's sign,
-    and ln 2 * y. All arrays are reused by the next call.
+    and ln 2 * y. Where ``allowed`` lists bits, each has the nearest of
+    these. All arrays are reused by the next call.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, allowed: Sequence[int] = ()) -> None:
+        self._allowed = torch.tensor(sorted(allowed), dtype=torch.float32)
+        self._edges = (self._allowed[1:] + self._allowed[:-1]) / 2
         names = ("bits", "integers", "fractions", "_scale", "_scaled", "_clipped", "_limit", "_side", "_rest")
         self._arrays = {name: torch.empty(count) for name in names}
 
@@ -40,7 +44,10 @@ class RoundedCoefficients:
         """Round coefficients, after their bits."""
         at = self._arrays
         whole, limit, clipped = at["bits"], at["_limit"], at["_clipped"]
-        torch.round(bits, out=whole)
+        if len(self._allowed):
+            torch.index_select(self._allowed, 0, torch.bucketize(bits, self._edges), out=whole)
+        else:
+            torch.round(bits, out=whole)
         torch.round(integer_bits, out=at["fractions"]).neg_().add_(whole)
         torch.exp2(at["fractions"], out=at["_scale"])
         torch.mul(values, at["_scale"], out=at["_scaled"])

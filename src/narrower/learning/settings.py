@@ -1,12 +1,15 @@
 """How widths are learned."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from narrower.errors import SettingsError
 
 WeightGranularity = Literal["tensor", "channel", "weight"]
 DataGranularity = Literal["tensor", "element"]
+LEAST_WIDTH, MOST_WIDTH = 2, 16  # a sign and a bit; sums of wider products are not exact
+STEPS, SMALLEST_BATCH = 32, 32  # steps of an epoch, if batches are not too small then
+EPOCHS_OF_A_CYCLE = 10  # at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,9 @@ class LearnSettings:
     Networks are scored in the last ``scored_share`` of each cycle. ``soft_share`` of each target is what a
     float network, trained on other samples of the training part, says of the sample; the rest is its class.
     ``candidates`` of each shape are trained at once, with seeds of their own, and share one front.
-    ``overflow``: what becomes of data larger than any of the training part; logic that wraps is smaller.
+    No width of a weight, its sign included, or of data is above ``max_width``; where ``allowed`` lists
+    widths, all are of that list. ``overflow``: what becomes of data larger than any of the training part;
+    logic that wraps is smaller.
     """
 
     epochs: int = 1000
@@ -40,6 +45,7 @@ class LearnSettings:
     first_integer_bits: float = 2.0
     first_data_fraction: float = 6.0
     max_width: int = 16
+    allowed: tuple[int, ...] = ()
     overflow: Literal["saturate", "wrap"] = "saturate"
     candidates: int = 1
     most_members: int = 200
@@ -60,5 +66,30 @@ class LearnSettings:
                 f"last_factor: expected at least first_factor, {self.first_factor:g}, "
                 f"found {self.last_factor:g}"
             )
-        if not 1 <= self.max_width <= 16:  # noqa: PLR2004 - wider sums are not exact
-            raise SettingsError(f"max_width: expected 1 to 16 bits, found {self.max_width}")
+        if not LEAST_WIDTH <= self.max_width <= MOST_WIDTH:
+            raise SettingsError(
+                f"max_width: expected {LEAST_WIDTH} to {MOST_WIDTH} bits, found {self.max_width}"
+            )
+        if any(width != 0 and not LEAST_WIDTH <= width <= self.max_width for width in self.allowed):
+            raise SettingsError(
+                f"allowed: expected 0 and widths from {LEAST_WIDTH} to {self.max_width} bits (max_width), "
+                f"found {list(self.allowed)}"
+            )
+        if self.allowed and not any(self.allowed):
+            raise SettingsError("allowed: expected a width above 0; with 0 alone nothing is left")
+
+    @property
+    def allowed_bits(self) -> tuple[int, ...]:
+        """The widths that weights may have, without the sign; empty where all may be had."""
+        return tuple(sorted({max(width - 1, 0) for width in self.allowed}))
+
+    @classmethod
+    def suited(cls, epochs: int, samples: int, **others: Any) -> "LearnSettings":
+        """Settings for so many epochs over so many samples: small data have smaller batches.
+
+        ``others`` are fields by name.
+        """
+        usual = cls()
+        batch = max(SMALLEST_BATCH, min(usual.batch_size, samples // STEPS))
+        cycles = max(1, min(usual.cycles, epochs // EPOCHS_OF_A_CYCLE))
+        return cls(**{"epochs": epochs, "batch_size": batch, "cycles": cycles, **others})

@@ -22,7 +22,7 @@ def start(
     What a candidate is filled up with has neither weights nor bits, and so no gradient: it never learns.
     """
     parameters.values.zero_()
-    parameters.bits.fill_(min(settings.first_bits, settings.max_width))
+    parameters.bits.fill_(min(settings.first_bits, max(settings.allowed, default=settings.max_width) - 1))
     has_own_widths = settings.weight_granularity == "weight"
     bits = layout.coefficients(parameters.bits) if has_own_widths else []
     for candidate, (shape, seed) in enumerate(zip(shapes, seeds, strict=True)):

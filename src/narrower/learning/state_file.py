@@ -16,7 +16,7 @@ from narrower.errors import CheckpointError
 from narrower.files import replacing
 from narrower.learning.chain_file import arrays_of, chain_of_arrays
 from narrower.learning.members import Member
-from narrower.learning.training import Training
+from narrower.learning.training import Saved, Training
 
 KEY = "narrower.training"
 EVERY_SECONDS = 10.0  # of clock time between two files
@@ -35,15 +35,19 @@ class StateFiles:
         self._told = hashlib.sha256(repr(told).encode()).hexdigest()
         self._saved = time.monotonic()
 
-    def save(self, training: Training) -> None:
-        """Write the state if the time has come."""
-        if time.monotonic() - self._saved < EVERY_SECONDS:
+    def save(self, training: Training, before: Saved | None = None) -> None:
+        """Write the state if the time has come or the training has ended, after calling ``before``."""
+        has_ended = training.epoch == training.settings.epochs
+        if time.monotonic() - self._saved < EVERY_SECONDS and not has_ended:
             return
+        if before is not None:
+            before(training)
         facts = {
             "epoch": training.epoch,
+            "found": training.found,
             "train_seconds": training.train_seconds,
             "score_seconds": training.score_seconds,
-            "members": [(m.ebops, m.correct, m.epoch, m.candidate) for m in training.members],
+            "members": [(m.ebops, m.correct, m.epoch, m.candidate, m.number) for m in training.members],
         }
         tensors = {f"{STATE}{name}": tensor for name, tensor in training.state.items()}
         for number, member in enumerate(training.members):
@@ -64,12 +68,14 @@ class StateFiles:
         try:
             members = list(self._members(tensors, facts["members"]))
             state = {name.removeprefix(STATE): tensors[name] for name in tensors if name.startswith(STATE)}
-            training.restore(facts["epoch"], state, members)
+            training.restore(facts["epoch"], facts["found"], state, members)
             training.train_seconds, training.score_seconds = facts["train_seconds"], facts["score_seconds"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{self._state}: damaged: {error}") from error
 
-    def _members(self, tensors: dict[str, Tensor], rows: list[tuple[int, int, int, int]]) -> Iterator[Member]:
+    def _members(
+        self, tensors: dict[str, Tensor], rows: list[tuple[int, int, int, int, int]]
+    ) -> Iterator[Member]:
         for number, row in enumerate(rows):
             start = f"{MEMBER}{number}."
             arrays = {n.removeprefix(start): t.numpy() for n, t in tensors.items() if n.startswith(start)}
@@ -92,11 +98,6 @@ class StateFiles:
             return tensors[TARGETS], float(facts["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self._targets}: damaged: {error}") from error
-
-    def remove(self) -> None:
-        """Take the files away: the training has ended."""
-        for path in (self._state, self._targets):
-            path.unlink(missing_ok=True)
 
     def _write(self, path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         with replacing(path) as partial:

@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from narrower.data.parts import Part
+from narrower.learning.above_zero import above_zero
 from narrower.learning.adam import Adam
 from narrower.learning.freeze import freeze
+from narrower.learning.hardware_widths import with_hardware_widths
 from narrower.learning.layout import Layout
 from narrower.learning.members import Member, Members
 from narrower.learning.network import LearnedNetwork
 from narrower.learning.schedule import Schedule
 from narrower.learning.scoring import count_correct, quick_scores
-from narrower.learning.settings import LearnSettings
+from narrower.learning.settings import MOST_WIDTH, LearnSettings
 from narrower.learning.start import grouping, start
 
 LARGEST_DATA_EVERY = 4  # steps between two looks at the largest data
@@ -23,6 +25,7 @@ EXPONENTS = (-10.0, 12.0)  # range of integer bits and of fractions
 
 Progress = Callable[[int, Members], None]
 Saved = Callable[["Training"], None]
+Told = Callable[[Member], None]
 
 
 class Training:
@@ -36,6 +39,8 @@ class Training:
         validation: Part,
         settings: LearnSettings,
         seeds: Sequence[int],
+        *,
+        ends_in_relu: bool = False,
     ) -> None:
         """``targets_no``: shares of classes of the training samples; their classes are not looked at.
 
@@ -43,7 +48,7 @@ class Training:
         """
         self.settings, self._shapes = settings, shapes
         self.layout = Layout(len(seeds), tuple(max(sizes) for sizes in zip(*shapes, strict=True)))
-        self.network = LearnedNetwork(self.layout, grouping(self.layout, settings))
+        self.network = LearnedNetwork(self.layout, grouping(self.layout, settings), settings.allowed_bits)
         vector = torch.zeros(self.network.parameter_count)
         gradient = torch.zeros_like(vector)
         self._vector = vector
@@ -54,18 +59,29 @@ class Training:
         self._weights = Adam(vector[:count], gradient[:count])
         self._widths = Adam(vector[count:], gradient[count:])
         self.network.set_input_range(train.inputs.T)
+        self._most_width = max(settings.allowed, default=settings.max_width)
         self._train, self._validation = train, validation
         self._samples = torch.cat([train.inputs, targets_no], 1)
         self._batch_size = min(settings.batch_size, len(train))
         self._schedule = Schedule(settings, settings.epochs * (len(train) // self._batch_size))
         self._generator = torch.Generator().manual_seed(settings.seed)
         self.epoch = 0  # epochs that have passed
+        self.found = 0  # members so far, with those that others have beaten
+        self._told: Told | None = None
+        self._ends_in_relu = ends_in_relu
         self._wraps = settings.overflow == "wrap"
         self.members = Members(settings.most_members)
         self.train_seconds = self.score_seconds = 0.0
 
-    def run(self, progress: Progress | None = None, saved: Saved | None = None) -> None:
-        """The epochs that are left; ``saved`` is called after each, and its time is not counted."""
+    def run(
+        self, progress: Progress | None = None, saved: Saved | None = None, told: Told | None = None
+    ) -> None:
+        """The epochs that are left.
+
+        ``saved`` is called after each, and its time is not counted; ``told`` of each new member, which later
+        ones may beat.
+        """
+        self._told = told
         for epoch in range(self.epoch, self.settings.epochs):
             begin = time.process_time()
             self.train_epoch(epoch)
@@ -99,9 +115,9 @@ class Training:
             },
         }
 
-    def restore(self, epoch: int, state: Mapping[str, Tensor], members: Iterable[Member]) -> None:
+    def restore(self, epoch: int, found: int, state: Mapping[str, Tensor], members: Iterable[Member]) -> None:
         """Go on after so many epochs of a training of the same settings, with its ``state`` and members."""
-        self.epoch = epoch
+        self.epoch, self.found = epoch, found
         self.members.restore(members)
         for name, tensor in self.state.items():
             tensor.copy_(state[name])
@@ -130,9 +146,11 @@ class Training:
         rate = self._schedule.rate(step)
         self._weights.step(rate)
         self._widths.step(rate * self.settings.rate_of_bits)
-        self.parameters.bits.clamp_(0, self.settings.max_width)
+        self.parameters.bits.clamp_(0, self._most_width - 1)
         self.parameters.integer_bits.clamp_(*EXPONENTS)
         self.parameters.data_fractions.clamp_(*EXPONENTS)
+        if self._most_width < MOST_WIDTH:
+            network.narrow_data(self.parameters, self._most_width)
 
     def _score(self, epoch: int) -> None:
         """Deploy the candidates that no member is likely to beat."""
@@ -143,5 +161,12 @@ class Training:
             if self.members.would_keep(costs[candidate], correct[candidate]):
                 train, shape = self._train.inputs.numpy(), self._shapes[candidate]
                 chain = freeze(self.network, candidate, shape, train, wrap=self._wraps)
+                chain = with_hardware_widths(chain, train, self.settings)
+                if self._ends_in_relu:
+                    chain = above_zero(chain)
                 right = count_correct(chain, inputs.numpy(), targets.numpy())
-                self.members.add(Member(chain, chain.ebops, right, epoch, candidate))
+                member = Member(chain, chain.ebops, right, epoch, candidate, self.found)
+                if self.members.add(member):
+                    self.found += 1
+                    if self._told is not None:
+                        self._told(member)

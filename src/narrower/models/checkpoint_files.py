@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from narrower.errors import CheckpointError
+from narrower.models.stored_formats import without_formats
 
 # What can do harm when it is called. This list chooses the words of a refusal alone: whatever is not a tensor
 # is refused.
@@ -58,7 +59,7 @@ def metadata_of(path: Path) -> dict[str, str]:
 
 def _read_safetensors(path: Path) -> Any:
     try:
-        return load_file(path)
+        return without_formats(load_file(path))
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a safetensors file: {error}") from error
 

@@ -1,8 +1,9 @@
 """Load the weights of a model from a file, and write them without half-written files."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors.torch import save_file
@@ -87,8 +88,13 @@ def sizes_in(path: Path) -> Sizes | None:
     return None if text is None else sizes_from_text(text)
 
 
-def save_weights(model: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write the model's parameters and buffers as safetensors.
+def save_weights(
+    model: nn.Module,
+    path: Path,
+    metadata: dict[str, str] | None = None,
+    beside: Mapping[str, Tensor] = MappingProxyType({}),
+) -> None:
+    """Write the model's parameters and buffers, and other tensors ``beside`` them, as safetensors.
 
     Raises:
         OutputError: they cannot be written.
@@ -99,4 +105,4 @@ def save_weights(model: nn.Module, path: Path, metadata: dict[str, str] | None =
         for name, tensor in model.state_dict().items()
     }
     with replacing(path) as partial:
-        save_file(tensors, partial, {**structure_note(model), **(metadata or {})} or None)
+        save_file(tensors | dict(beside), partial, {**structure_note(model), **(metadata or {})} or None)

@@ -5,6 +5,7 @@ from importlib import import_module
 from narrower.preparation.preparation import Preparation, Subject
 from narrower.preparation.settings import (
     CandidateSettings,
+    LearnedSettings,
     PreparationSettings,
     RetrainedSettings,
     SharedSettings,
@@ -14,6 +15,7 @@ PREPARATIONS: dict[type, str] = {
     SharedSettings: "narrower.preparation.shared:Shared",
     RetrainedSettings: "narrower.preparation.retrained:Retrained",
     CandidateSettings: "narrower.preparation.resized:Resized",
+    LearnedSettings: "narrower.preparation.learned:Learned",
 }
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
+from narrower.learning.settings import LearnSettings, WeightGranularity
 from narrower.training.recipe import Recipe
 
 
@@ -84,3 +85,53 @@ class CandidateSettings:
     def needs_weights(self) -> bool:
         """Unless they are drawn anew."""
         return self.weights != "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedSettings:
+    """One training from random weights learns weights and widths and proposes the plans, with their weights.
+
+    What is None is as suits the data (``LearnSettings.suited``). ``candidates`` are trained at once, with
+    seeds of their own, and share one front.
+    """
+
+    epochs: int = 1000
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    granularity: WeightGranularity = "weight"
+    max_width: int = 16
+    allowed: tuple[int, ...] = ()
+    candidates: int = 1
+    seed: int = 0
+    shares_weights: ClassVar[bool] = False
+    seeds: ClassVar[int] = 1
+    trains_float32: ClassVar[bool] = False
+
+    @property
+    def needs_weights(self) -> bool:
+        """They are what the learned networks are compared with, and compute what enters the first layer."""
+        return True
+
+    @property
+    def words(self) -> str:
+        """How plans get their weights."""
+        several = f", {self.candidates} candidates at once" if self.candidates > 1 else ""
+        return (
+            f"learned with their widths, one for each {self.granularity}, in one training of "
+            f"{self.epochs:,} epochs{several}"
+        )
+
+    def of(self, samples: int) -> LearnSettings:
+        """All settings of the training, for so many samples."""
+        given = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        return LearnSettings.suited(
+            self.epochs,
+            samples,
+            weight_granularity=self.granularity,
+            data_granularity="tensor" if self.granularity == "tensor" else "element",
+            max_width=self.max_width,
+            allowed=self.allowed,
+            candidates=self.candidates,
+            seed=self.seed,
+            **{name: value for name, value in given.items() if value is not None},
+        )

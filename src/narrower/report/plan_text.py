@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
+from narrower.formats.stored_each import StoredEach
 from narrower.formats.text import parse_format
 from narrower.plan import OPERANDS
 from narrower.searching.objective import METRICS
@@ -19,7 +20,8 @@ def short_plan(plan: Mapping[str, Mapping[str, str | float]]) -> str:
 def short_layer(table: Mapping[str, str | float]) -> str:
     """The data/weight/bias widths of one layer in bits, and its multiplier of channels where it has one.
 
-    What is neither fixed point nor float32 has its text instead, and unsigned numbers a "u".
+    Where each entry has its own width, it is the mean. What else is neither fixed point nor float32 has its
+    text instead, and unsigned numbers a "u".
     """
     bits = "/".join(_short_format(str(table.get(operand, FLOAT32.text))) for operand in OPERANDS)
     if "width" not in table:
@@ -29,6 +31,8 @@ def short_layer(table: Mapping[str, str | float]) -> str:
 
 def _short_format(text: str) -> str:
     number_format = parse_format(text)
+    if isinstance(number_format, StoredEach):
+        return f"{number_format.mean_bits:.3g}"
     if isinstance(number_format, FixedPoint):
         return f"{'' if number_format.signed else 'u'}{number_format.bits:g}"
     return f"{number_format.bits:g}" if number_format == FLOAT32 else text

@@ -1,6 +1,6 @@
 """From what a user may choose for which layers to a space of plans."""
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from itertools import product
 from math import prod
@@ -27,6 +27,7 @@ NOTHING_TO_CHOOSE = {
     "resize": "no layer is resized: none that can change has a channel_multiplier other than 1",
     "quantize_and_resize": "no layer is quantized or resized",
 }
+LEARNED_SLOT = "learned"
 KEYS = {"data": "data_in", "weight": "weight", "bias": "bias"}
 
 
@@ -43,6 +44,8 @@ def build_space(
             is nothing to choose.
     """
     chosen = _choices_by_layer(network, settings)
+    if settings.is_learned:
+        return _learned_space(network, chosen)
     unsigned = unsigned_data(network, settings)
     slots: list[Slot] = []
     if channels is not None:
@@ -64,6 +67,18 @@ def unsigned_data(network: Network, settings: SpaceSettings) -> frozenset[str]:
     return unsigned_layers(network) if settings.sign == "auto" else frozenset()
 
 
+def _learned_space(network: Network, chosen: Mapping[str, LayerChoices]) -> Space:
+    """Nothing is left to choose: a training proposes the plans."""
+    left = [
+        layer for layer in network.multiplying_layers if layer not in chosen or not chosen[layer].is_learned
+    ]
+    if left:
+        raise SettingsError(
+            f"{SEED}: one training learns the widths of all layers; not named: {', '.join(left)}"
+        )
+    return Space((Slot(LEARNED_SLOT, (), ((),), {(): 0}),))
+
+
 def passed_over(network: Network, settings: SpaceSettings) -> dict[str, str]:
     """The keys of a space that match no layer, and why; where none matches, building it is an error."""
     return dict(_matches(network, settings).unmatched)
@@ -81,7 +96,7 @@ def fixed_widths(channels: Channels, settings: SpaceSettings) -> dict[str, str]:
 
 
 def _matches(network: Network, settings: SpaceSettings) -> Matches:
-    keys = {key: choices.families != (NOT_QUANTIZED,) for key, choices in settings.layers}
+    keys = {key: _has_formats(choices) for key, choices in settings.layers}
     return match_layers(network, settings.by, keys)
 
 
@@ -100,7 +115,11 @@ def _choices_by_layer(network: Network, settings: SpaceSettings) -> dict[str, La
 
 
 def _chooses(choices: LayerChoices) -> bool:
-    return choices.families != (NOT_QUANTIZED,) or choices.width.wants_change
+    return _has_formats(choices) or choices.width.wants_change
+
+
+def _has_formats(choices: LayerChoices) -> bool:
+    return choices.is_learned or choices.families != (NOT_QUANTIZED,)
 
 
 def _operand(

@@ -95,6 +95,10 @@ class Loop:
         """Smallest and largest value of every cost over the whole space."""
         return self._costs.ranges()
 
+    def plan(self, trial: Trial) -> Plan:
+        """The plan of a trial."""
+        return self._space.plan(self._space.options_at(trial.plan_index))
+
     def run(self, budget: Budget, progress: Progress) -> None:
         """Search until the budget is spent or nothing is left; Ctrl-C ends it with what there is."""
         self._recorded, self._recorded_left = self._store.trials(), self._store.count()

@@ -65,6 +65,7 @@ class LayerChoices:
     weight: OperandChoices = field(default_factory=OperandChoices)
     bias: OperandChoices = field(default_factory=OperandChoices)
     width: WidthChoices = field(default_factory=WidthChoices)
+    is_learned: bool = False  # a training chooses its widths
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ class SpaceSettings:
     rounding: str = "half_even"
     overflow: str = "saturate"
     sign: Literal["signed", "auto"] = "signed"
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether a training chooses the widths of layers."""
+        every = [choices for _, choices in self.layers]
+        return any(choices.is_learned for choices in (*every, self.default) if choices is not None)
 
     @property
     def resizes(self) -> bool:

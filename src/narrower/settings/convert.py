@@ -1,25 +1,35 @@
 """From the settings file's tables to the values that the program works with."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from narrower.errors import Mistakes, SettingsError
 from narrower.preparation.settings import (
     CandidateSettings,
+    LearnedSettings,
     PreparationSettings,
     RetrainedSettings,
     SharedSettings,
 )
+from narrower.searching.match_layers import SEED
 from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
 from narrower.searching.options import LatencyOptions, SearchOptions
+from narrower.settings.checks import shown
+from narrower.settings.convert_space import learned_configs
 from narrower.settings.schema import (
+    LEARNED,
     SPACE_KINDS,
+    LayerConfig,
     MetricSettings,
     RunSettings,
 )
 from narrower.settings.table import given_keys
 from narrower.settings.training_tables import RECIPE_KEYS, CandidateTraining, with_table
 from narrower.training.recipe import Recipe
+
+# What of [search.strategy.training] means something where widths are learned.
+OF_A_LEARNED_FRONT = ("n_epochs", "max_epochs", "batch_size", "learning_rate", "n_seeds")
 
 
 def preparation_settings(settings: RunSettings) -> PreparationSettings:
@@ -29,6 +39,13 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
         SettingsError: beginning with the key, where it contradicts the others.
     """
     strategy, where, mistakes = settings.search.strategy, "search.strategy.training", Mistakes()
+    if configs := learned_configs(settings):
+        return _learned_settings(settings, configs)
+    if strategy.setup.sampler == LEARNED:
+        raise SettingsError(
+            "search.strategy.setup.sampler: found 'learned', and no layer has learn = ['weight', 'data'] in "
+            "its config"
+        )
     if SPACE_KINDS[settings.search.search_space.name] == "quantize":
         if strategy.training is not None:
             raise SettingsError(
@@ -66,6 +83,59 @@ def _of_candidates(settings: RunSettings, given: CandidateTraining) -> Recipe:
         raise SettingsError("search.strategy.training.n_epochs: another name of max_epochs; give one of them")
     recipe = with_table(training_settings(settings), given)
     return recipe if given.n_epochs is None else replace(recipe, max_epochs=given.n_epochs)
+
+
+def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig]) -> LearnedSettings:
+    """How one training learns all widths.
+
+    Raises:
+        SettingsError: beginning with the keys that contradict each other.
+    """
+    strategy, mistakes = settings.search.strategy, Mistakes()
+    first, *others = configs.items()
+    for key, config in others:
+        mistakes.found += [
+            f"{SEED}.{key}.config.{name}: found {shown(getattr(config, name))}, and {first[0]} has "
+            f"{shown(getattr(first[1], name))}; one training has one {name} for all layers"
+            for name in ("granularity", "max_width", "allowed")
+            if getattr(config, name) != getattr(first[1], name)
+        ]
+    if strategy.setup.sampler != LEARNED:
+        mistakes.found.append(
+            f"search.strategy.setup.sampler: found {strategy.setup.sampler!r}; where widths are learned, the "
+            f"training proposes the plans; allowed: {LEARNED}"
+        )
+    mistakes.found += [
+        f"search.strategy.setup.{key}: means nothing where widths are learned; the training ends after "
+        "search.strategy.training.n_epochs"
+        for key in ("n_trials", "timeout", "batch")
+        if getattr(strategy.setup, key) is not None
+    ]
+    given = strategy.training or CandidateTraining()
+    mistakes.found += [
+        f"search.strategy.training.{key}: means nothing where widths are learned; allowed: "
+        + ", ".join(OF_A_LEARNED_FRONT)
+        for key in given_keys(given)
+        if key not in OF_A_LEARNED_FRONT
+    ]
+    if given.n_epochs is not None and given.max_epochs is not None:
+        mistakes.found.append("search.strategy.training.n_epochs: another name of max_epochs; give one")
+    mistakes.check()
+    config, usual = first[1], LearnedSettings()
+    with mistakes.about(f"{SEED}.{first[0]}.config"):
+        made = LearnedSettings(
+            epochs=given.n_epochs or given.max_epochs or usual.epochs,
+            batch_size=given.batch_size,
+            learning_rate=given.learning_rate,
+            granularity=config.granularity or usual.granularity,  # type: ignore[arg-type]
+            max_width=config.max_width or usual.max_width,
+            allowed=tuple(sorted(config.allowed or ())),
+            candidates=given.n_seeds,
+            seed=settings.seed,
+        )
+        made.of(1)  # what does not go together shows here
+    mistakes.check()
+    return made
 
 
 def objectives(settings: RunSettings) -> Objectives:

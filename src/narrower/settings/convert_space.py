@@ -26,6 +26,7 @@ _NAMES = {
 _STAY = ("input_only", "relu", "NA")  # layers with these names have no width of their own to choose
 _OPERANDS = ("data_in", "weight", "bias")  # as keys begin
 _FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.startswith(_OPERANDS))
+_LEARNED_KEYS = ("granularity", "max_width", "allowed")
 _WIDTH_KEYS = ("channel_multiplier", "parent_block_name", "in_features", "out_features")
 
 
@@ -57,7 +58,9 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
     for key, seed in space.seed.items():
         with mistakes.about():
             layers[key] = _layer_choices(key, seed.config, kind, is_strict=not _is_of_peer(settings))
+    _check_together(layers, mistakes)
     mistakes.check()
+    is_learned = any(choices.is_learned for choices in layers.values())
     default = layers.pop(DEFAULT, None)
     return SpaceSettings(
         space.setup.by,  # type: ignore[arg-type]
@@ -65,7 +68,7 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
         default,
         kind,
         space.setup.uniform,
-        space.setup.batch_norm == "fold",
+        is_learned or space.setup.batch_norm == "fold",
         _is_of_peer(settings),
         space.setup.rounding or "half_even",
         space.setup.overflow,
@@ -101,11 +104,53 @@ def seed_keys(settings: RunSettings) -> tuple[str, Mapping[str, bool]]:
     space = settings.search.search_space
     is_quantized = SPACE_KINDS[space.name] != "resize"
     keys = {
-        key: is_quantized and seed.config.name != ("NA",)
+        key: is_quantized and (seed.config.name != ("NA",) or seed.config.learn is not None)
         for key, seed in space.seed.items()
         if key != DEFAULT
     }
     return space.setup.by, keys
+
+
+def learned_configs(settings: RunSettings) -> dict[str, LayerConfig]:
+    """What is said of the layers whose widths a training chooses, by key."""
+    seeds = settings.search.search_space.seed
+    return {key: seed.config for key, seed in seeds.items() if seed.config.learn is not None}
+
+
+def _check_together(layers: Mapping[str, LayerChoices], mistakes: Mistakes) -> None:
+    """A training learns all layers at once, so that a search proposes none beside it."""
+    learned = [key for key, choices in layers.items() if choices.is_learned]
+    for key, choices in layers.items():
+        if learned and not choices.is_learned and choices.families != ("NA",):
+            mistakes.found.append(
+                f"{SEED}.{key}.config: its formats are searched, and those of {', '.join(learned)} are "
+                "learned; one training learns all layers; allowed: learn = ['weight', 'data'] for each"
+            )
+
+
+def _learned_choices(where: str, config: LayerConfig, kind: Kind) -> LayerChoices:
+    """Of a layer whose widths a training chooses.
+
+    Raises:
+        SettingsError: beginning with the keys that contradict that.
+    """
+    mistakes = Mistakes()
+    if kind != "quantize":
+        mistakes.found.append(
+            f"{where}.learn: means nothing in this kind of space; allowed: search_space.name = 'quantize'"
+        )
+    if set(config.learn or ()) != {"weight", "data"}:
+        mistakes.found.append(
+            f"{where}.learn: found {list(config.learn or ())}; what a weight costs are its bits times those "
+            "of its data, so that both are learned; allowed: ['weight', 'data']"
+        )
+    mistakes.found += [
+        f"{where}.{key}: means nothing beside learn; allowed with it: {', '.join(_LEARNED_KEYS)}"
+        for key in given_keys(config)
+        if key not in ("name", "learn", *_LEARNED_KEYS)
+    ]
+    mistakes.check()
+    return LayerChoices(is_learned=True)
 
 
 def _is_of_peer(settings: RunSettings) -> bool:
@@ -119,6 +164,13 @@ def _is_foreign(key: str, kind: Kind) -> bool:
 
 def _layer_choices(layer: str, config: LayerConfig, kind: Kind, *, is_strict: bool) -> LayerChoices:
     where, mistakes = f"{SEED}.{layer}.config", Mistakes()
+    if config.learn is not None:
+        return _learned_choices(where, config, kind)
+    mistakes.found += [
+        f"{where}.{key}: means nothing without learn = ['weight', 'data']"
+        for key in given_keys(config)
+        if key in _LEARNED_KEYS
+    ]
     names = config.name or (("output_only",) if kind == "resize" else ())
     if not names:
         mistakes.found.append(f"{where}.name: missing; allowed: ['integer'], ['NA'] or both")

@@ -7,6 +7,7 @@ from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from narrower.data.catalogue import data_set_name
 from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
+from narrower.learning.settings import LEAST_WIDTH, MOST_WIDTH
 from narrower.models.catalogue import model_name
 from narrower.searching import format_names
 from narrower.searching.objective import ARTEFACT_METRICS, METRICS
@@ -30,6 +31,13 @@ Features = Annotated[
     tuple[int, ...], PlainValidator(checks.list_of(checks.whole_number(1, 10**6), "[16, 32]"))
 ]
 Names = Annotated[tuple[str, ...], PlainValidator(checks.list_of(checks.text, "['seq_blocks_2']"))]
+Learned = Annotated[
+    tuple[str, ...],
+    PlainValidator(checks.list_of(checks.one_of(("weight", "data")), "['weight', 'data']")),
+]
+AllowedWidths = Annotated[
+    tuple[int, ...], PlainValidator(checks.list_of(checks.whole_number(0, MOST_WIDTH), "[0, 2, 4, 8]"))
+]
 NotZero = Annotated[
     float, PlainValidator(checks.number("a number above 0", lambda x: isfinite(x) and x != 0))
 ]
@@ -43,6 +51,8 @@ SPACE_KINDS: dict[str, Kind] = {
     "graph/quantize/channel_size_modifier": "resize",
     "quantize_and_resize": "quantize_and_resize",
 }
+GRANULARITIES = ("tensor", "channel", "weight")
+LEARNED = "learned"  # in the place of a sampler: a training proposes the plans
 ACCELERATORS = ("cpu", "gpu", "mps", "auto")
 DATA_LOADERS = {
     "val_dataloader": "validation",
@@ -87,6 +97,10 @@ class LayerConfig(Table):
     weight_exponent_bias: ExponentBiases = ("NA",)
     bias_exponent_width: ExponentWidths | None = None
     bias_exponent_bias: ExponentBiases = ("NA",)
+    learn: Learned | None = None
+    granularity: Annotated[str, PlainValidator(checks.one_of(GRANULARITIES))] | None = None
+    max_width: Annotated[int, PlainValidator(checks.whole_number(LEAST_WIDTH, MOST_WIDTH))] | None = None
+    allowed: AllowedWidths | None = None
 
 
 class LayerSeed(Table):
@@ -155,13 +169,17 @@ class HwRunner(Table):
     average_bitwidth: AverageBitwidth = AverageBitwidth()
 
 
+def _spelled(name: str) -> str | None:
+    return LEARNED if name.lower() == LEARNED else spelled_sampler(name)
+
+
 class StrategySetup(Table):
     """``[search.strategy.setup]``."""
 
     n_jobs: Annotated[int, PlainValidator(checks.whole_number(1, 64))] = 1
     n_trials: Count | None = None
     timeout: Positive | None = None
-    sampler: Annotated[str, PlainValidator(checks.spelled_as(tuple(SAMPLERS), spelled_sampler))]
+    sampler: Annotated[str, PlainValidator(checks.spelled_as((*SAMPLERS, LEARNED), _spelled))]
     sum_scaled_metrics: Switch = False
     direction: Direction | None = None
     batch: Count | None = None
@@ -170,7 +188,7 @@ class StrategySetup(Table):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.n_trials is None and self.sampler not in ENDING:
+        if self.n_trials is None and self.sampler not in (*ENDING, LEARNED):
             raise ValueError(f"n_trials is missing; the sampler {self.sampler!r} needs to know when to end")
         if self.drop_dominated and self.sampler not in ENUMERATIONS:
             raise ValueError(

@@ -17,9 +17,11 @@ from narrower.compare.score_book import ScoreBook, admitted, losses
 from narrower.compare.summary import pair_tests, summaries
 from narrower.compare.workers import run_entries
 from narrower.compare.yardstick import Yardstick, objective_names, objective_signs, yardstick
+from narrower.errors import SettingsError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.scores import all_failed
+from narrower.preparation.settings import LearnedSettings
 from narrower.searching.costs import broken
 from narrower.searching.samplers.sampler import Losses
 from narrower.store.provenance import environment
@@ -57,6 +59,11 @@ def compare_samplers(
         AllTrialsFailedError: no plan could be scored.
         SettingsError: there is nothing to compare.
     """
+    if isinstance(problem.preparation, LearnedSettings):
+        raise SettingsError(
+            "search.strategy.setup.sampler: where widths are learned, one training proposes all plans; there "
+            "are no samplers to compare"
+        )
     began = time.monotonic()
     space = problem.space
     wanted = min(trials or problem.options.trials or DEFAULT_TRIALS, space.size)

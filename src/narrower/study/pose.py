@@ -15,9 +15,15 @@ from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.graph.program import Program
+from narrower.learning.chain_of_network import chain_of_network
 from narrower.models.build import build_model
 from narrower.models.catalogue import model_note
-from narrower.preparation.settings import PreparationSettings, RetrainedSettings, SharedSettings
+from narrower.preparation.settings import (
+    LearnedSettings,
+    PreparationSettings,
+    RetrainedSettings,
+    SharedSettings,
+)
 from narrower.searching.build_space import build_space, fixed_widths, passed_over
 from narrower.searching.match_layers import SEED, match_layers, require_matches
 from narrower.searching.objective import Constraint, Objectives
@@ -140,6 +146,9 @@ class _Look:
         if self._preparation is not None and self._objectives is not None:
             with self._mistakes.about():
                 check_options(problem)
+        if isinstance(self._preparation, LearnedSettings) and self._traced is not None:
+            with self._mistakes.about(SEED):
+                chain_of_network(self._traced.program.network)
         if isinstance(self._preparation, RetrainedSettings) and self._traced is not None:
             with self._mistakes.about():
                 layers = (layer for slot in problem.space.slots for layer in slot.layers)

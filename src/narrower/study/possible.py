@@ -3,11 +3,13 @@
 from math import inf
 
 from narrower.errors import Mistakes, SettingsError
-from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.preparation.settings import LearnedSettings
+from narrower.searching.objective import ARTEFACT_METRICS, METRICS
 from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
 
 STRATEGY = "search.strategy"
+LEARNED_OBJECTIVES = {"accuracy": "maximize", "ebops": "minimize"}
 
 
 def check_possible(problem: Problem) -> None:
@@ -16,6 +18,8 @@ def check_possible(problem: Problem) -> None:
     Raises:
         SettingsError: beginning with the keys of the bounds.
     """
+    if _is_learned(problem):
+        return  # what its plans cost shows when they are found
     mistakes, ranges = Mistakes(), problem.costs.ranges()
     for constraint in problem.constraints:
         low, high = ranges.get(constraint.metric, (-inf, inf))
@@ -38,7 +42,9 @@ def check_options(problem: Problem) -> None:
         SettingsError: beginning with the keys.
     """
     mistakes = Mistakes()
-    for check in (_check_measurable, check_expressible, _check_bounded):
+    usual = (_check_measurable, check_expressible, _check_bounded)
+    checks = (_check_learned,) if _is_learned(problem) else usual
+    for check in checks:
         with mistakes.about():
             check(problem)
     mistakes.check()
@@ -75,3 +81,43 @@ def _check_bounded(problem: Problem) -> None:
             raise SettingsError(
                 f"{where} where {objective.metric} is to be {objective.direction}d; allowed: false"
             )
+
+
+def _is_learned(problem: Problem) -> bool:
+    return isinstance(problem.preparation, LearnedSettings)
+
+
+def _check_learned(problem: Problem) -> None:
+    """A training weighs the loss against ebops, and the validation part chooses its members."""
+    mistakes = Mistakes()
+    each = {o.metric: o.direction for o in problem.objectives.each}
+    for metric in each:
+        if metric not in LEARNED_OBJECTIVES:
+            mistakes.found.append(
+                f"{STRATEGY}.metrics.{metric}: no cost that widths are learned for; allowed: "
+                f"{', '.join(LEARNED_OBJECTIVES)} (other costs are shown of each member)"
+            )
+    for metric, direction in LEARNED_OBJECTIVES.items():
+        if each.get(metric) != direction and not set(each) - set(LEARNED_OBJECTIVES):
+            mistakes.found.append(
+                f"{STRATEGY}.metrics.{metric}: where widths are learned, the objectives are "
+                f"{' and '.join(f'{m} ({d})' for m, d in LEARNED_OBJECTIVES.items())}"
+            )
+    if problem.objectives.sum_direction is not None:
+        mistakes.found.append(
+            f"{STRATEGY}.setup.sum_scaled_metrics: where widths are learned, one training gives the front; "
+            "allowed: false"
+        )
+    known = {"accuracy", "ebops"} | {name for name, metric in METRICS.items() if metric.kind == "cost"}
+    for constraint in problem.constraints:
+        if constraint.metric not in known:
+            mistakes.found.append(
+                f"{STRATEGY}.constraints.{constraint.metric}: not known while widths are learned; allowed: "
+                f"{', '.join(sorted(known))}"
+            )
+    if problem.part_name != "validation":
+        mistakes.found.append(
+            f"{STRATEGY}.sw_runner.basic_evaluation.data_loader: the validation part chooses the members of "
+            "a training; allowed: val_dataloader"
+        )
+    mistakes.check()

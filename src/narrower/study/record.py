@@ -3,19 +3,20 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
+from narrower.front import Front
 from narrower.intervals import wilson_interval
 from narrower.plan import Plan, plan_to_dict
-from narrower.preparation.settings import CandidateSettings
+from narrower.preparation.settings import CandidateSettings, LearnedSettings
 from narrower.quality import Quality
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
-from narrower.searching.loop import Loop
+from narrower.searching.loop import Tally
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
@@ -33,9 +34,23 @@ CORRELATION_PLANS = 100
 WEIGHT_COSTS = ("bitops", "energy", "model_size", "average_bitwidth", "memory_density")
 
 
+class Outcome(Protocol):
+    """What a search leaves: the front with the numbers of its trials, and how it went."""
+
+    front: Front
+    tally: Tally
+
+    @property
+    def cost_ranges(self) -> Mapping[str, tuple[float, float]]:
+        """Smallest and largest value of every cost over the whole space."""
+
+    def plan(self, trial: Trial) -> Plan:
+        """The plan of a trial."""
+
+
 def build_record(
     problem: Problem,
-    loop: Loop,
+    loop: Outcome,
     store: TrialStore,
     evaluator: Evaluator,
     scorer: Scorer,
@@ -49,7 +64,8 @@ def build_record(
     """
     test = Evaluator(evaluator.program, problem.data.test, batch_size=evaluator.batch_size)
     trials = list(store.trials([int(number) for number in loop.front.numbers]))
-    plans = [_plan(problem, trial) for trial in trials]
+    plans = [loop.plan(trial) for trial in trials]
+    is_learned = isinstance(problem.preparation, LearnedSettings)
     losses: list[float | None] = [None] * len(plans)
     on_test: list[Quality | None] = [None] * len(plans)
     certain: list[bool | None] = [None] * len(plans)
@@ -59,7 +75,8 @@ def build_record(
         from narrower.study.members import Members  # Lightning takes seconds to import
 
         members_alone = Members(problem, scorer.preparation, evaluator.batch_size)
-        if loop.tally.stopped != "interrupted":  # who stops the search does not wait for more training
+        # Who stops the search does not wait for more training.
+        if is_learned or loop.tally.stopped != "interrupted":
             kept = [
                 members_alone.keep(plan, run.member(trial.number))
                 for trial, plan in zip(trials, plans, strict=True)
@@ -75,6 +92,10 @@ def build_record(
         trials, plans, losses, on_test, certain, kept, measured, strict=True
     ):
         metrics = {**artefacts.values, **trial.metrics}
+        was_apart = not is_learned
+        if is_learned and alone is not None:  # nothing was trained again
+            metrics["loss"] = alone.quality.loss or 0.0
+            was_apart = alone.quality.accuracy != metrics["accuracy"]
         if loss is not None:
             metrics["loss"] = loss
         members.append(
@@ -91,8 +112,8 @@ def build_record(
                 certain=is_certain,
                 layer_bitops=_layer_bitops(problem, plan),
                 layer_bytes=_layer_bytes(problem, plan),
-                alone_accuracy=alone.quality.accuracy if alone else None,
-                alone_spread=alone.quality.spread if alone else None,
+                alone_accuracy=alone.quality.accuracy if alone and was_apart else None,
+                alone_spread=alone.quality.spread if alone and was_apart else None,
                 weights=str(run.member(trial.number).relative_to(run.path)) if alone else None,
                 latency=artefacts.latency,
                 unmeasured=artefacts.reasons,
@@ -139,10 +160,6 @@ def _artefacts(
         (Artefacts(problem, alone.program) if alone else shared).measure(plan, wanted)
         for plan, alone in zip(plans, kept, strict=True)
     ]
-
-
-def _plan(problem: Problem, trial: Trial) -> Plan:
-    return problem.space.plan(problem.space.options_at(trial.plan_index))
 
 
 def _interval(accuracy: float, samples: int) -> tuple[float, float]:
@@ -214,16 +231,16 @@ def _float32(
 
 def _summary(
     problem: Problem,
-    loop: Loop,
+    loop: Outcome,
     store: TrialStore,
     evaluator: Evaluator,
     scorer: Scorer,
     seconds: float,
 ) -> Summary:
     tally = loop.tally
-    correlation, plans = _loss_accuracy_correlation(problem, store, evaluator)
+    correlation, plans = _loss_accuracy_correlation(problem, loop, store, evaluator)
     return Summary(
-        space_size=problem.space.size,
+        space_size=max(problem.space.size, tally.trials),  # what a training proposes is no space
         trials=tally.trials,
         exhausted=tally.exhausted,
         failed=tally.failed,
@@ -247,14 +264,14 @@ def _summary(
 
 
 def _loss_accuracy_correlation(
-    problem: Problem, store: TrialStore, evaluator: Evaluator
+    problem: Problem, loop: Outcome, store: TrialStore, evaluator: Evaluator
 ) -> tuple[float | None, int]:
     """Spearman's rank correlation of loss and accuracy over (at most 100 of) the trials."""
     chance = np.random.default_rng(problem.options.seed)
     numbers = np.sort(chance.permutation(store.count())[:CORRELATION_PLANS]).tolist()
     trials = [trial for trial in store.trials(numbers) if trial.state == "complete"]
     if problem.shares_weights:
-        qualities = evaluator.evaluate([_plan(problem, trial) for trial in trials], loss=True)
+        qualities = evaluator.evaluate([loop.plan(trial) for trial in trials], loss=True)
         pairs = [(q.loss, q.accuracy) for q in qualities if q.loss is not None]
     else:
         pairs = [(t.metrics["loss"], t.metrics["accuracy"]) for t in trials if "loss" in t.metrics]

@@ -23,7 +23,9 @@ from narrower.models.checkpoints import save_weights
 from narrower.models.finite import check_finite
 from narrower.plan import Plan
 from narrower.preparation.catalogue import build_preparation
+from narrower.preparation.learned import Learned
 from narrower.preparation.preparation import Preparation
+from narrower.preparation.settings import LearnedSettings
 from narrower.quality import Quality
 from narrower.report.record import RunRecord
 from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
@@ -37,8 +39,9 @@ from narrower.store.run_directory import RunDirectory, list_runs
 from narrower.store.run_files import MEMBERS_FACT, WEIGHTS_FACT, file_facts, member_facts
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
+from narrower.study.learned_search import learned_search
 from narrower.study.problem import Problem, Say
-from narrower.study.record import build_record
+from narrower.study.record import Outcome, build_record
 from narrower.study.scorer import Scorer
 
 THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
@@ -172,7 +175,11 @@ def run_search(
             scorer = build_scorer(problem, evaluator)
             if problem.preparation.seeds == 1:  # the spread is not taken over
                 scorer.adopt(_earlier(problem, run, batch_size, say))
-            loop = _search(problem, store, facts, scorer, early, show_progress)
+            loop: Outcome
+            if isinstance(scorer.preparation, Learned):
+                loop = learned_search(problem, run, store, scorer.preparation, show_progress)
+            else:
+                loop = _search(problem, store, facts, scorer, early, show_progress)
             record = build_record(problem, loop, store, evaluator, scorer, run, started)
             lost = sum(each.lost_workers for each in evaluators)
     finally:
@@ -185,7 +192,8 @@ def run_search(
 
 def build_scorer(problem: Problem, evaluator: Evaluator) -> Scorer:
     """What scores a problem's plans."""
-    measured = sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
+    is_learned = isinstance(problem.preparation, LearnedSettings)  # its training says what plans cost
+    measured = [] if is_learned else sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
     return Scorer(
         build_preparation(problem.preparation, problem.subject),
         evaluator,

@@ -1,0 +1,34 @@
+"""Bits where each entry of a tensor has a width of its own."""
+
+from collections import Counter
+from math import prod
+
+import numpy as np
+
+from narrower.formats.fixed_each import FixedEach
+from narrower.formats.number_format import NumberFormat
+
+
+def held_bits(number_format: NumberFormat, count: int) -> int:
+    """Bits that ``count`` numbers of a format take."""
+    if isinstance(number_format, FixedEach) and number_format.widths.size == count:
+        return int(number_format.widths.sum(dtype=np.int64))
+    return count * number_format.bits
+
+
+def width_pairs(data: NumberFormat, weight: NumberFormat) -> dict[tuple[int, int], int] | None:
+    """How many weights have which widths of data and of the weight; None where all have the same.
+
+    The data's widths have the shape of the last axes of the weight's: those of its inputs.
+    """
+    if not (isinstance(data, FixedEach) and isinstance(weight, FixedEach)):
+        return None
+    data_widths, weight_widths = np.broadcast_arrays(data.widths, weight.widths)
+    pairs = zip(data_widths.ravel().tolist(), weight_widths.ravel().tolist(), strict=True)
+    return dict(Counter(pairs))
+
+
+def pair_bitops(pairs: dict[tuple[int, int], int], macs: int) -> int:
+    """Bit operations of so many multiply-accumulates, as many for each weight."""
+    times = macs // sum(pairs.values())
+    return sum(prod(pair) * count for pair, count in pairs.items()) * times
