@@ -29,11 +29,12 @@ from torch.nn import functional as F
 
 import narrower
 from narrower.data.datasets import DataSet, load_data_set
+from narrower.data.parts import Part
 from narrower.graph.groups import find_channels
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
+from narrower.models.quality import model_quality
 from narrower.preparation.settings import CandidateSettings
-from narrower.tasks.scoring import score
 from narrower.training.batches import Batches
 from narrower.training.recipe import Recipe
 from narrower.training.together import train_together
@@ -42,6 +43,11 @@ from narrower.transform.resized import wanted_counts, with_counts
 MULTIPLIERS = (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)
 SAMPLED = 16
 ONE_EPOCH = Recipe(max_epochs=1, batch_size=256, learning_rate=1e-2, seed=0)
+
+
+def accuracy(model: nn.Module, part: Part) -> float:
+    """That of a model as it stands."""
+    return model_quality(model, part).metrics["accuracy"]
 
 
 def candidates(data: DataSet) -> list[nn.Module]:
@@ -104,9 +110,7 @@ def differences(models: Sequence[nn.Module], data: DataSet) -> dict[str, float]:
     for model, trained, first in zip(some, together.models, together.first_losses, strict=True):
         alone, first_alone = train_alone(model, data, ONE_EPOCH)
         losses.append(abs(first - first_alone))
-        accuracies.append(
-            abs(score(alone, data.validation)["accuracy"] - score(trained, data.validation)["accuracy"])
-        )
+        accuracies.append(abs(accuracy(alone, data.validation) - accuracy(trained, data.validation)))
     return {
         "largest_first_loss_difference": max(losses),
         "largest_accuracy_difference": max(accuracies),

@@ -101,6 +101,15 @@ class MissingExtraError(NarrowerError):
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'narrower[{extra}]'")
 
 
+@contextmanager
+def starting(where: str) -> Iterator[None]:
+    """Let mistakes in data begin with where they were found."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the closest known name, or an empty string."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

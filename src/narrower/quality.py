@@ -1,43 +1,31 @@
 """How well a plan did."""
 
-from dataclasses import dataclass, replace
-
-from narrower.intervals import wilson_interval
-
-CROSS_ENTROPY = "cross entropy"  # what the loss is, unless the model ends in something of its own
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Counts and loss of one plan on one set of samples; ``failure`` says why there are none.
+    """The metrics of one plan on one set of samples; ``failure`` says why there are none.
 
-    Where ``dropped_after`` is set, the plan was scored on so many samples only, and counts and loss are the
-    best that it could still reach.
+    ``sums`` are what the samples contributed to each of the task's metrics. Where ``dropped_after`` is set,
+    the plan was scored on so many samples only; its metrics are the best that it could still reach, and
+    ``bound`` says so.
     """
 
-    correct: int
     samples: int
-    loss: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    sums: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     failure: str | None = None
-    own: tuple[tuple[str, float], ...] = ()  # metrics of the user's own, by name
     dropped_after: int | None = None
-    spread: float | None = None  # standard deviation of the accuracy over the seeds of its training
+    bound: str | None = None
+    interval: tuple[float, float] | None = None  # 95 %, of the leading metric, where it was worked out
 
-    @property
-    def accuracy(self) -> float:
-        """Share of samples whose highest score is that of their class (micro average)."""
-        return self.correct / self.samples
-
-    def dropped(self, samples: int) -> "Quality":
-        """The same as a bound, known after so many samples."""
-        return replace(self, dropped_after=samples)
-
-    @property
-    def accuracy_interval(self) -> tuple[float, float]:
-        """95 % Wilson interval of the accuracy."""
-        return wilson_interval(self.correct, self.samples)
+    def with_metrics(self, metrics: Mapping[str, float]) -> "Quality":
+        """The same with further metrics."""
+        return replace(self, metrics={**self.metrics, **metrics})
 
 
 def failed(reason: str, samples: int) -> Quality:
     """The quality of a plan whose evaluation went wrong."""
-    return Quality(0, samples, None, reason)
+    return Quality(samples, failure=reason)

@@ -20,7 +20,8 @@ PLANS = [
 
 
 def quality(plan: Plan, loss: bool) -> Quality:
-    return Quality(plan.layer("a").weight.bits, 10, 0.5 if loss else None, own=(("m:f", 1.5),))
+    metrics = {"m:f": float(plan.layer("a").weight.bits)} | ({"loss": 0.5} if loss else {})
+    return Quality(10, metrics, {"hit": (3.0, 4.0)})
 
 
 class Scoring:
@@ -43,12 +44,12 @@ def started(score: Score, jobs: int) -> Processes:
 
 def test_the_answers_are_in_order_and_come_from_several_processes() -> None:
     def score(plans: Sequence[Plan], loss: bool) -> list[Quality]:
-        return [Quality(quality(plan, loss).correct, os.getpid()) for plan in plans]
+        return [Quality(os.getpid(), quality(plan, loss).metrics) for plan in plans]
 
     workers = started(score, 3)
     found = workers.score(PLANS, False)
     workers.close()
-    assert [one.correct for one in found] == [quality(plan, False).correct for plan in PLANS]
+    assert [one.metrics for one in found] == [quality(plan, False).metrics for plan in PLANS]
     assert len({one.samples for one in found}) == 3
     assert found[0].samples == PARENT
 
@@ -68,7 +69,7 @@ def test_a_share_whose_process_dies_is_scored_here() -> None:
 
 def test_a_worker_that_is_killed_is_replaced_and_counted() -> None:
     def score(plans: Sequence[Plan], loss: bool) -> list[Quality]:
-        return [Quality(quality(plan, loss).correct, os.getpid()) for plan in plans]
+        return [Quality(os.getpid(), quality(plan, loss).metrics) for plan in plans]
 
     workers = started(score, 3)
     before = {one.samples for one in workers.score(PLANS, False)}

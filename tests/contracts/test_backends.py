@@ -37,7 +37,8 @@ class Counting:
         bits = plan.layer("seq_blocks.2").weight.bits
         if bits == 5:
             return failed("five", 10)
-        return Quality(bits, 10, bits / 4 if loss else None, own=(("m:f", 1.5),))
+        metrics = {"m:f": 1.5, "hit": bits / 10} | ({"loss": bits / 4} if loss else {})
+        return Quality(10, metrics, {"hit": (float(bits),)})
 
 
 class Fragile(Counting):

@@ -290,7 +290,7 @@ def test_a_toy_family_needs_three_lines_and_no_other_file(thirds: Thirds) -> Non
     evaluator = Evaluator(program, part)
     assert torch.equal(evaluator.outputs(plan, part.inputs), expected)
     (scored,) = evaluator.evaluate([plan])
-    assert scored.accuracy == (expected.argmax(1) == part.targets).float().mean()
+    assert scored.metrics["accuracy"] == (expected.argmax(1) == part.targets).float().mean()
     model = to_onnx(program, plan)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (found,) = session.run(None, {session.get_inputs()[0].name: part.inputs.numpy()})

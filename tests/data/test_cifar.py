@@ -39,7 +39,7 @@ def test_records_become_standardised_images_with_the_archives_own_test_part(
 ) -> None:
     records = write(Path("there") / folder, files, labels, classes)
     data = load_data_set(name, path=Path("there") / folder)
-    assert len(data.class_names) == classes
+    assert len(data.output_names) == classes
     trained = records[:-1].reshape(-1, labels + 3072)
     assert (len(data.train), len(data.validation)) == (0.8 * len(trained), 0.2 * len(trained))
     np.testing.assert_array_equal(data.test.targets, records[-1][:, labels - 1])
@@ -132,4 +132,4 @@ def test_what_stands_in_for_absent_data_has_their_shape_and_takes_no_memory(name
         assert part.inputs.shape == (len(part.targets), *KNOWN[name].shape)
         assert part.inputs.untyped_storage().nbytes() < 20_000
     assert sum(map(len, data.parts.values())) == {"jsc": 830_000}.get(name, 60_000)
-    assert int(data.train.targets.max()) + 1 == len(data.class_names)
+    assert int(data.train.targets.max()) + 1 == len(data.output_names)

@@ -10,7 +10,7 @@ from torch import nn
 
 from narrower.data.datasets import DataSet, Part, load_data_set
 from narrower.errors import DataError
-from narrower.tasks.scoring import check_fit
+from narrower.models.fit import check_fit
 
 HEAD = """
 import numpy as np, torch
@@ -20,7 +20,7 @@ x, y = chance.normal(size=(90, 4)), np.arange(90) % 3
 def part(x=x, y=y): return Part(torch.as_tensor(x).float(), torch.as_tensor(y))
 def whole(**parts):
     given = {"train": part(), "validation": part(), "test": part()} | parts
-    return DataSet("own", **given, class_names=("a", "b", "c"))
+    return DataSet("own", **given, output_names=("a", "b", "c"))
 """
 
 
@@ -52,7 +52,7 @@ REFUSED = [
     ("whole(train=part(y=y * 5_000_000))", "found class 10,000,000"),
     ("(x, y - 1)", "found class -1"),
     ("whole(validation=part(y=y - 1))", "found class -1"),
-    ("whole(validation=part(y=y + 1))", "class 3 has no name; class_names has 3"),
+    ("whole(validation=part(y=y + 1))", "class 3 has no name; output_names has 3"),
     ("(x, y * 0 + 2)", "all 90 samples are of class 2"),
     ("((x, y * 0), (x, y), (x, y))", "part 'train': all 90 samples are of class 0"),
     ("whole(train=part(y=y * 0))", "part 'train': all 90 samples are of class 0"),

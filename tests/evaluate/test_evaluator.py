@@ -64,9 +64,9 @@ def test_outputs_equal_the_naive_ones_bit_for_bit(name: str, batch_size: int) ->
         batches = [naive_outputs(program, plan, batch) for batch in torch.split(inputs, batch_size)]
         expected = torch.cat(batches)
         assert torch.equal(evaluator.outputs(plan, inputs), expected)
-        assert quality.correct == int((expected.argmax(dim=1) == part.targets).sum())
+        assert quality.sums["accuracy"] == (int((expected.argmax(dim=1) == part.targets).sum()),)
         loss = F.cross_entropy(expected.double(), part.targets)
-        assert quality.loss == pytest.approx(float(loss), rel=1e-5)
+        assert quality.metrics["loss"] == pytest.approx(float(loss), rel=1e-5)
 
 
 @pytest.mark.parametrize("cache_bytes", [0, 2**13, 2**16, 2**30])
@@ -100,8 +100,8 @@ def test_neither_memory_nor_order_nor_company_changes_a_result(name: str, cache_
         found |= dict(zip(some, evaluator.evaluate([plans[i] for i in some], loss=True), strict=True))
     together = Evaluator(program, part, batch_size=16).evaluate(plans, loss=True)
     assert [found[i] for i in range(len(plans))] == together
-    assert [quality.correct for quality in together] == expected
-    assert evaluator.hits(plans).sum(dim=1).tolist() == expected
+    assert [quality.sums["accuracy"][0] for quality in together] == expected
+    assert evaluator.contributions(plans).sum(dim=1).tolist() == expected
 
 
 def random_chain(chance: random.Random) -> tuple[nn.Module, Tensor, Tensor]:
@@ -141,13 +141,13 @@ def test_chains_of_fixed_point_layers_equal_the_naive_way(seed: int) -> None:
     plans = [Plan.of({layer: chance.choice(choices[layer]) for layer in layers}) for _ in range(60)]
     evaluator = Evaluator(program, Part(samples, targets), batch_size=512)
     qualities = evaluator.evaluate(plans, loss=True)
-    hits = evaluator.hits(plans)
+    hits = evaluator.contributions(plans)
     for plan, quality, own_hits in zip(plans, qualities, hits, strict=True):
         outputs = torch.cat([naive_outputs(program, plan, batch) for batch in torch.split(samples, 512)])
         expected = outputs.argmax(dim=1) == targets
         assert torch.equal(own_hits, expected)
-        assert quality.correct == int(expected.sum())
-        assert quality.loss == pytest.approx(
+        assert quality.sums["accuracy"] == (int(expected.sum()),)
+        assert quality.metrics["loss"] == pytest.approx(
             float(F.cross_entropy(outputs.double(), targets)), rel=1e-5, abs=1e-6
         )
     alone = Evaluator(program, Part(samples, targets), batch_size=512)
@@ -187,7 +187,7 @@ def test_a_model_may_take_several_inputs() -> None:
     for plan, quality in zip(plans, Evaluator(program, part, batch_size=16).evaluate(plans), strict=True):
         batches = zip(torch.split(x, 16), torch.split(y, 16), strict=True)
         outputs = torch.cat([naive_outputs(program, plan, *batch) for batch in batches])
-        assert quality.correct == int((outputs.argmax(dim=1) == part.targets).sum())
+        assert quality.sums["accuracy"] == (int((outputs.argmax(dim=1) == part.targets).sum()),)
 
 
 class FakeQuantizedLinear(nn.Module):
@@ -223,7 +223,7 @@ def test_accuracy_equals_that_of_a_fake_quantized_module(
             module.set_submodule(name, FakeQuantizedLinear(module.get_submodule(name), layer))
         with torch.no_grad():
             correct = int((module(part.inputs).argmax(dim=1) == part.targets).sum())
-        assert abs(correct - quality.correct) <= 2
+        assert abs(correct - quality.sums["accuracy"][0]) <= 2
 
 
 def test_a_plan_that_fails_does_not_touch_the_others(jsc_toy_lowered: Program, jets: DataSet) -> None:
@@ -264,5 +264,5 @@ def test_a_single_class_is_always_right() -> None:
     part = Part(torch.randn(70, 3), torch.zeros(70, dtype=torch.int64))
     plan = Plan.of({layer: LayerPlan(*[FixedPoint(8, 4)] * 3) for layer in program.network.product_layers})
     evaluator = Evaluator(program, part, batch_size=64)
-    assert evaluator.evaluate([plan])[0].correct == 70
-    assert evaluator.hits([plan]).all()
+    assert evaluator.evaluate([plan])[0].sums["accuracy"] == (70,)
+    assert evaluator.contributions([plan]).all()

@@ -12,8 +12,9 @@ from narrower.evaluate.evaluator import Evaluator
 from narrower.formats.fixed import FixedPoint
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
+from narrower.models.fit import check_fit
+from narrower.models.quality import model_quality
 from narrower.plan import LayerPlan, Plan
-from narrower.tasks.scoring import check_fit, score
 from narrower.transform.quantized import quantized
 
 
@@ -54,7 +55,7 @@ def test_no_batch_and_no_plan_sees_what_another_wrote(kind: type[Writing]) -> No
         batches = [quantized(model, plan)(batch.clone()) for batch in torch.split(inputs, 16)]
         expected = torch.cat(batches)
         assert torch.equal(evaluator.outputs(plan, part.inputs), expected)
-        assert quality.correct == int((expected.argmax(dim=1) == part.targets).sum())
+        assert quality.sums["accuracy"] == (int((expected.argmax(dim=1) == part.targets).sum()),)
     assert torch.equal(part.inputs, inputs)
     assert program.content_hash == weights
 
@@ -66,6 +67,6 @@ def test_looking_at_a_model_leaves_the_samples_as_they_were() -> None:
     data = DataSet("own", part, part, part, tuple("abcde"))
     model = Writing().eval()
     check_fit(copy.deepcopy(model), data)
-    first, second = (score(copy.deepcopy(model), part) for _ in range(2))
+    first, second = (model_quality(copy.deepcopy(model), part) for _ in range(2))
     assert first == second
     assert torch.equal(part.inputs, inputs)

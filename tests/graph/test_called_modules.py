@@ -74,7 +74,7 @@ def test_plans_are_scored_as_calling_the_model_with_rounded_operands_does() -> N
         expected = torch.cat([reference(batch) for batch in torch.split(inputs, 16)]).detach()
         assert torch.equal(evaluator.outputs(plan, inputs), expected)
         (quality,) = evaluator.evaluate([plan], loss=True)
-        assert quality.correct == int((expected.argmax(dim=1) == part.targets).sum())
+        assert quality.sums["accuracy"] == (int((expected.argmax(dim=1) == part.targets).sum()),)
 
 
 def test_costs_and_fractions_are_those_of_the_traced_twin() -> None:

@@ -39,7 +39,7 @@ def test_the_engine_scores_what_is_deployed(seed: int, wrap: bool) -> None:
     assert (evaluator.outputs(plan, part.inputs).numpy() == chain.outputs(inputs)).all()
     (quality,) = evaluator.evaluate([plan])
     whole, _ = chain.whole_outputs(inputs)
-    assert quality.correct == int((whole.argmax(1) == targets.numpy()).sum())
+    assert quality.sums["accuracy"] == (int((whole.argmax(1) == targets.numpy()).sum()),)
 
 
 def test_a_plan_and_weights_are_the_network_again() -> None:

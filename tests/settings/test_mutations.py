@@ -91,7 +91,9 @@ def traced_once(trace: Callable[..., Program]) -> Callable[..., Program]:
 
 def check_mutations(count: int, seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     # the estimate of the time is the only slow part and not what is tested here
-    monkeypatch.setattr(Evaluator, "evaluate", lambda _self, plans, **_: [Quality(1, 2)] * len(plans))
+    monkeypatch.setattr(
+        Evaluator, "evaluate", lambda _self, plans, **_: [Quality(2, {"accuracy": 0.5})] * len(plans)
+    )
     monkeypatch.setattr(pose, "trace_or_call", traced_once(pose.trace_or_call))
     monkeypatch.setattr(pose, "load_data_set", cache(pose.load_data_set))
     monkeypatch.setattr(data, "load_data_set", cache(data.load_data_set))

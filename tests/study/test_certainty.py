@@ -107,7 +107,7 @@ def test_without_a_second_objective_there_is_nothing_to_be_certain_of(
 def test_a_plan_that_costs_the_same_is_no_rival() -> None:
     table = np.array([[0, 0.9, 10.0, 3.0], [1, 0.8, 10.0, 2.0], [2, 0.7, 8.0, 3.0], [3, 0.95, 11.0, 1.0]])
     member = Trial(0, 0, "complete", {"accuracy": 0.9, "a": 10.0, "b": 3.0}, None, 0.0, 0.0)
-    rivals = certainty._rivals(member, table, ["a", "b"], np.array([1, 1]))
+    rivals = certainty._rivals(member, table, ["a", "b"], np.array([1, 1]), 1)
     assert rivals == [1, 2]  # the most accurate first; 0 is the member itself, 3 costs more
 
 

@@ -14,12 +14,16 @@ from torch.nn import functional as F
 from narrower.data.parts import DataSet, Part
 from narrower.errors import SettingsError
 from narrower.models.checkpoints import load_weights
+from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.task import Ending
 from narrower.training.choosing import taught_and_choosing
 from narrower.training.core import Core
 from narrower.training.losses import Losses
 from narrower.training.one_model import is_of_lightning, train, train_weights
 from narrower.training.recipe import Recipe
 from narrower.training.with_lightning import train_with_lightning
+
+SCORES = CLASSIFICATION.loss(Ending())
 
 RECIPE = Recipe(max_epochs=3, batch_size=50, learning_rate=1e-2, seed=4)
 
@@ -66,7 +70,7 @@ def test_it_equals_a_plain_loop(blobs: DataSet) -> None:
 
 
 def test_it_equals_lightning(blobs: DataSet, tmp_path: Path) -> None:
-    epochs = train_with_lightning(small(), blobs, RECIPE, tmp_path, False, False, (), ())
+    epochs = train_with_lightning(small(), blobs, RECIPE, tmp_path, SCORES, False, (), ())
     assert epochs == RECIPE.max_epochs
     wanted = load_weights(small(), tmp_path / "checkpoints" / "best.ckpt")
     close(train_weights(small(), blobs.train, RECIPE), wanted)
@@ -152,7 +156,7 @@ def test_what_chooses_does_not_teach(blobs: DataSet) -> None:
             small(),
             taught_and_choosing(Part(blobs.train.inputs, targets), recipe)[0],
             recipe,
-            Losses(recipe, False),
+            Losses(recipe, SCORES),
         )
         torch.manual_seed(0)
         core.epoch()
@@ -164,7 +168,7 @@ def test_an_early_end_keeps_the_best_epoch(blobs: DataSet) -> None:
     recipe = replace(RECIPE, max_epochs=40, patience=3, learning_rate=0.3, schedule="constant")
     taught, choosing = taught_and_choosing(blobs.train, recipe)
     losses: list[float] = []
-    core = Core(small(), taught, recipe, Losses(recipe, False), choosing=choosing)
+    core = Core(small(), taught, recipe, Losses(recipe, SCORES), choosing=choosing)
     while not core.ended:
         core.epoch()
         assert choosing is not None

@@ -25,7 +25,7 @@ def digits() -> DataSet:
 
 def test_it_learns_and_writes_checkpoint_and_logs(tmp_path: Path, digits: DataSet) -> None:
     result = train(build_model("digits-mlp"), digits, SETTINGS, tmp_path, show_progress=False)
-    assert result.validation_accuracy > 0.8  # chance is 0.1
+    assert result.validation.metrics["accuracy"] > 0.8  # chance is 0.1
     assert result.best_checkpoint == tmp_path / "checkpoints" / "best.ckpt"
     assert (tmp_path / "logs" / "csv" / "metrics.csv").is_file()
     assert list((tmp_path / "logs" / "tensorboard").glob("events.out.tfevents.*"))
@@ -53,7 +53,7 @@ def test_a_loss_that_is_not_a_number_says_what_to_try(tmp_path: Path, digits: Da
 
 def test_a_batch_of_one_sample_is_refused_for_batch_norm(tmp_path: Path, jets: DataSet) -> None:
     small = DataSet(
-        "few", jets.train.first(8), jets.validation.first(8), jets.test.first(8), jets.class_names
+        "few", jets.train.first(8), jets.validation.first(8), jets.test.first(8), jets.output_names
     )
     with pytest.raises(SettingsError, match="batch_size"):
         train(build_model("jsc-toy"), small, replace(SETTINGS, batch_size=1), tmp_path, show_progress=False)

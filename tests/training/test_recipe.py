@@ -11,11 +11,15 @@ from torch.nn import functional as F
 
 from narrower.data.parts import Part
 from narrower.errors import SettingsError
+from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.task import Ending
 from narrower.training.core import Core
 from narrower.training.losses import Losses
 from narrower.training.one_model import train_weights
 from narrower.training.rates import Plateau, rate_share
 from narrower.training.recipe import Recipe
+
+SCORES = CLASSIFICATION.loss(Ending())
 
 STEPS = 20
 ONE_STEP = Recipe(
@@ -73,7 +77,7 @@ def test_plateau_halves_after_three_epochs_without_a_lower_loss() -> None:
 
 def after_one_step(recipe: Recipe, part: Part, **others: Any) -> dict[str, torch.Tensor]:
     model = small()
-    core = Core(model, part, recipe, Losses(recipe, False), **others)
+    core = Core(model, part, recipe, Losses(recipe, SCORES), **others)
     core.epoch()
     core.finish()
     return model.state_dict()
@@ -128,14 +132,14 @@ def test_distillation_pulls_towards_the_teachers_probabilities(part: Part) -> No
 def test_the_average_of_weights_is_that_of_every_step(part: Part) -> None:
     recipe = replace(ONE_STEP, max_epochs=4, average=0.5)
     plain, held = small(), []
-    core = Core(plain, part, replace(recipe, average=0.0), Losses(recipe, False))
+    core = Core(plain, part, replace(recipe, average=0.0), Losses(recipe, SCORES))
     average = core.weights[0].exact.clone()
     for step in range(1, 5):
         core.epoch()
         share = min(0.5, (1 + step) / (10 + step))
         average = share * average + (1 - share) * core.weights[0].exact
         held.append(core.weights[0].exact.clone())
-    averaged = Core(small(), part, recipe, Losses(recipe, False))
+    averaged = Core(small(), part, recipe, Losses(recipe, SCORES))
     while not averaged.ended:
         averaged.epoch()
     averaged.finish()
@@ -146,7 +150,7 @@ def test_the_average_of_weights_is_that_of_every_step(part: Part) -> None:
 def test_norms_keep_their_statistics_after_some_epochs(part: Part) -> None:
     recipe = replace(ONE_STEP, max_epochs=3, freeze_norms_after=1)
     model = small()
-    core = Core(model, part, recipe, Losses(recipe, False))
+    core = Core(model, part, recipe, Losses(recipe, SCORES))
     seen = []
     for _ in range(3):
         core.epoch()
@@ -159,7 +163,7 @@ def test_norms_keep_their_statistics_after_some_epochs(part: Part) -> None:
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "muon"])
 def test_every_optimizer_lowers_the_loss(optimizer: str, part: Part) -> None:
     recipe = Recipe(max_epochs=30, batch_size=30, learning_rate=0.02, optimizer=optimizer)
-    losses = Losses(recipe, False)
+    losses = Losses(recipe, SCORES)
     trained = train_weights(small(), part, recipe)
     with torch.no_grad():
         before, after = (
@@ -170,7 +174,7 @@ def test_every_optimizer_lowers_the_loss(optimizer: str, part: Part) -> None:
 
 def test_steps_end_a_training(part: Part) -> None:
     recipe = replace(ONE_STEP, batch_size=30, max_epochs=10, max_steps=4)
-    core = Core(small(), part, recipe, Losses(recipe, False))
+    core = Core(small(), part, recipe, Losses(recipe, SCORES))
     while not core.ended:
         core.epoch()
     assert (core.step, core.epochs) == (4, 2)

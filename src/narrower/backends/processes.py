@@ -153,4 +153,4 @@ def _work(connection: Connection, score: Score, parent: int, others: Iterable[Co
         except (EOFError, OSError):
             return
         qualities = score([Plan(tuple([entries[i] for i in row])) for row in rows], loss)
-        connection.send([(q.correct, q.samples, q.loss, q.failure, q.own) for q in qualities])
+        connection.send([(q.samples, q.metrics, q.sums, q.failure) for q in qualities])

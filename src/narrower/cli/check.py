@@ -44,7 +44,7 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
         if source is not None:
             problem = (users_weights if load else named_weights)(problem, source, say=note)
     say_ignored(loaded)
-    warn(*problem.ending.warnings(problem.model_name), *problem.notes, *([left_out] if left_out else []))
+    warn(*problem.ending_warnings, *problem.notes, *([left_out] if left_out else []))
     heading = f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples"
     if isinstance(problem.preparation, LearnedSettings):
         wanted = problem.preparation.of(len(problem.data.train))

@@ -109,6 +109,11 @@ def print_lines(lines: Iterable[str]) -> None:
         typer.echo(plain(line))
 
 
+def interval_text(bounds: tuple[float, float] | None) -> str:
+    """An interval as tables show it; nothing where it is not known."""
+    return "" if bounds is None else f"{bounds[0]:.4f} to {bounds[1]:.4f}"
+
+
 def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[object]],

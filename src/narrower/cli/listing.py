@@ -8,7 +8,7 @@ import typer
 from narrower.cli.console import print_json, print_table
 from narrower.data.catalogue import DATA_SETS
 from narrower.models.catalogue import MODELS
-from narrower.searching.objective import METRICS
+from narrower.searching.objective import listed_metrics
 from narrower.searching.samplers.catalogue import SAMPLERS
 
 Json = Annotated[bool, typer.Option("--json", help="Print the list as JSON.")]
@@ -45,7 +45,7 @@ def metrics(as_json: Json = False) -> None:
             "unit": metric.unit,
             "description": metric.description,
         }
-        for metric in METRICS.values()
+        for metric in listed_metrics().values()
     ]
     print_list(rows, as_json)
 

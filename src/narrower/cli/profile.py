@@ -53,7 +53,7 @@ def profile(
     from narrower.graph.called_modules import trace_or_call
     from narrower.models.build import build_model
     from narrower.models.checkpoints import load_weights
-    from narrower.tasks.scoring import check_fit
+    from narrower.models.fit import check_fit
 
     data = load_data_set(dataset, path=data_path)
     network = build_model(model, sizes=data.sizes)

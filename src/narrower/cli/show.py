@@ -9,7 +9,6 @@ import typer
 
 from narrower.cli.console import note, print_json, print_lines, print_table, tell, warn
 from narrower.errors import RunError, SettingsError
-from narrower.quality import CROSS_ENTROPY
 from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.markdown import front_markdown
 from narrower.report.plan_text import short_plan
@@ -20,6 +19,7 @@ from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
 from narrower.store.run_files import check_files
 from narrower.store.trials import TrialStore
+from narrower.tasks.classification.task import CROSS_ENTROPY
 
 SOFTWARE = ("loss", "accuracy")
 CERTAINTY = {True: "certain", False: "possible", None: None}
@@ -270,5 +270,5 @@ def _lines(values: Mapping[str, float], names: Iterable[str]) -> list[str]:
     return [f"{name} {value:,.12g}" for name, value in _rounded(values, names).items()]
 
 
-def _interval(bounds: tuple[float, float]) -> str:
-    return f"{bounds[0]:.4f}–{bounds[1]:.4f}"
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "–" if bounds is None else f"{bounds[0]:.4f}–{bounds[1]:.4f}"

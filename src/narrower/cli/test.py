@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import note, print_json, print_table, warn
+from narrower.cli.console import interval_text, note, print_json, print_table, warn
 from narrower.cli.numbers import MOST
 from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model
-from narrower.intervals import wilson_interval
 from narrower.models.catalogue import model_name
-from narrower.quality import CROSS_ENTROPY
 from narrower.settings.checks import names_between_commas
+from narrower.tasks.task import LOSS, Ending
 from narrower.training.record import unfinished_note
 
 Load = Annotated[
@@ -30,15 +29,16 @@ def test(
     class_order: ClassOrder = None,
     as_json: Json = False,
 ) -> None:
-    """Print accuracy and loss of MODEL with the weights of a file, on each part of DATASET."""
+    """Print the metrics of MODEL with the weights of a file, on each part of DATASET."""
     model = model_name(model)
     from narrower.data.datasets import load_data_set
     from narrower.models.build import build_model
     from narrower.models.checkpoints import load_weights
+    from narrower.models.class_order import check_class_order, class_order_problem, in_class_order
+    from narrower.models.ending import ending_of
     from narrower.models.finite import check_finite
-    from narrower.tasks.class_order import check_class_order, class_order_problem, in_class_order
-    from narrower.tasks.ending import ending_of
-    from narrower.tasks.scoring import check_fit, score
+    from narrower.models.fit import check_fit
+    from narrower.models.quality import model_quality
 
     data = load_data_set(dataset, path=data_path)
     if class_order is not None:
@@ -52,24 +52,22 @@ def test(
         check_class_order(network, data, str(load))
     elif doubt := class_order_problem(network, data):
         warn(f"{load}: {doubt}")
-    ending = ending_of(network, data.train.inputs)
-    warn(*ending.warnings(model))
+    trained_by = data.task.loss(ending_of(network, data.train.inputs))
+    if trained_by.warning is not None:
+        warn(f"{model} {trained_by.warning}")
+    metrics = [metric.name for metric in data.task.metrics]
     parts: dict[str, dict[str, object]] = {}
     rows: list[tuple[object, ...]] = []
     for name, part in data.parts.items():
-        quality = score(network, part, batch_size=batch_size)
-        accuracy, loss = quality["accuracy"], quality["loss"]
-        low, high = wilson_interval(round(accuracy * len(part)), len(part))
-        rows.append((name, len(part), accuracy, f"{low:.4f} to {high:.4f}", loss))
-        parts[name] = {
-            "samples": len(part),
-            "accuracy": accuracy,
-            "accuracy_interval": (low, high),
-            "loss": loss if isfinite(loss) else None,
-        }
+        quality = model_quality(network, part, batch_size=batch_size)
+        first, *others = quality.metrics.values()
+        rows.append((name, len(part), first, interval_text(quality.interval), *others))
+        values = {name: value if isfinite(value) else None for name, value in quality.metrics.items()}
+        parts[name] = {"samples": len(part), **values, f"{metrics[0]}_interval": quality.interval}
     if as_json:
-        named = {"model": model, "data_set": data.name, "load": str(load), "loss": ending.loss}
-        print_json({**named, "class_names": data.class_names, "parts": parts})
+        named = {"model": model, "data_set": data.name, "load": str(load), "loss": trained_by.name}
+        print_json({**named, data.task.words.names_key: data.output_names, "parts": parts})
         return
-    loss_name = "loss" if ending.loss == CROSS_ENTROPY else ending.loss
-    print_table(["part", "samples", "accuracy", "95 % interval", loss_name], rows)
+    usual = trained_by.name == data.task.loss(Ending()).name
+    names = [trained_by.name if name == LOSS and not usual else name for name in metrics]
+    print_table(["part", "samples", names[0], "95 % interval", *names[1:]], rows)

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from narrower.cli import recipe_options as options
-from narrower.cli.console import messages, note, print_json, print_table, tell, warn
+from narrower.cli.console import interval_text, messages, note, print_json, print_table, tell, warn
 from narrower.cli.recipe_options import DEFAULTS
 from narrower.errors import RunError
-from narrower.intervals import wilson_interval
 from narrower.models.catalogue import model_name
 from narrower.settings.checks import names_between_commas
 from narrower.store.run_directory import RUNS, RunDirectory, claimed, first_free
+from narrower.tasks.task import leading
 from narrower.training.recipe import Recipe
 from narrower.training.record import is_unfinished
 
@@ -106,9 +106,9 @@ def train(
     from narrower.data.datasets import load_data_set
     from narrower.models.build import build_model
     from narrower.models.checkpoints import load_weights
-    from narrower.tasks.class_order import check_class_order, in_class_order
-    from narrower.tasks.ending import ending_of
-    from narrower.tasks.scoring import check_fit
+    from narrower.models.class_order import check_class_order, in_class_order
+    from narrower.models.ending import ending_of
+    from narrower.models.fit import check_fit
 
     data = load_data_set(dataset, path=data_path)
     if class_order is not None:
@@ -119,8 +119,9 @@ def train(
     check_fit(network, data)
     if load is not None and class_order is None:
         check_class_order(network, data, str(load))
-    ending = ending_of(network, data.train.inputs)
-    warn(*ending.warnings(model))
+    loss = data.task.loss(ending_of(network, data.train.inputs))
+    if loss.warning is not None:
+        warn(f"{model} {loss.warning}")
     from narrower.training import one_model
 
     one_model.check_accelerator(accelerator)
@@ -140,37 +141,29 @@ def train(
             if run.checkpoint.is_file():
                 tell(f"stopped early; the weights so far: {run.checkpoint}")
             raise
-    accuracies = {
-        "validation": (result.validation_accuracy, len(data.validation)),
-        "test": (result.test_accuracy, len(data.test)),
-    }
-    intervals = {
-        name: wilson_interval(round(accuracy * count), count)
-        for name, (accuracy, count) in accuracies.items()
-    }
+    metric = leading(data.task).name
+    qualities = {"validation": result.validation, "test": result.test}
     if as_json:
         print_json(
             {
                 "model": model,
                 "data_set": data.name,
                 "best_checkpoint": str(result.best_checkpoint),
-                "validation_accuracy": result.validation_accuracy,
-                "validation_accuracy_interval": intervals["validation"],
-                "test_accuracy": result.test_accuracy,
-                "test_accuracy_interval": intervals["test"],
+                **{f"{part}_{metric}": quality.metrics[metric] for part, quality in qualities.items()},
+                **{f"{part}_{metric}_interval": quality.interval for part, quality in qualities.items()},
                 "epochs": result.epochs,
                 "seconds": result.seconds,
-                "loss": ending.loss,
-                "class_names": data.class_names,
+                "loss": loss.name,
+                data.task.words.names_key: data.output_names,
                 "settings": asdict(recipe),
             }
         )
         return
     rows = [
-        (name, count, accuracy, "{:.4f} to {:.4f}".format(*intervals[name]))
-        for name, (accuracy, count) in accuracies.items()
+        (part, quality.samples, quality.metrics[metric], interval_text(quality.interval))
+        for part, quality in qualities.items()
     ]
-    print_table(["part", "samples", "accuracy", "95 % interval"], rows)
+    print_table(["part", "samples", metric, "95 % interval"], rows)
     tell(f"{result.epochs} epochs in {result.seconds:.1f} s; weights: {result.best_checkpoint}")
 
 

@@ -60,10 +60,7 @@ class ScoreBook:
                 rows.append(None)
                 continue
             row = {name: values[position] for name, values in costs.items()}
-            row["accuracy"] = quality.accuracy
-            if quality.loss is not None:
-                row["loss"] = quality.loss
-            rows.append(row | dict(quality.own))
+            rows.append(row | dict(quality.metrics))
         return rows
 
 

@@ -13,7 +13,7 @@ class Known:
     """What is known of a public data set without its file; ``counts`` of training, validation and test."""
 
     shape: tuple[int, ...]
-    class_names: tuple[str, ...]
+    output_names: tuple[str, ...]
     counts: tuple[int, int, int]
     feature_names: tuple[str, ...] = ()
 
@@ -32,7 +32,7 @@ def stand_in(name: str) -> DataSet:
     parts = [
         Part(
             torch.zeros(1, *known.shape).expand(count, *known.shape),
-            torch.arange(count) % len(known.class_names),
+            torch.arange(count) % len(known.output_names),
         )
         for count in known.counts
     ]
@@ -41,7 +41,7 @@ def stand_in(name: str) -> DataSet:
         parts[0],
         parts[1],
         parts[2],
-        known.class_names,
+        known.output_names,
         known.feature_names,
         content_hash="absent",
         stands_in=True,

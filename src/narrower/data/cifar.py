@@ -32,7 +32,7 @@ class Images:
     targets: NDArray[np.int64]
     test_pixels: Pixels
     test_targets: NDArray[np.int64]
-    class_names: tuple[str, ...]
+    output_names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Archive:
     train: tuple[str, ...]
     test: str
     labels: int
-    class_names: tuple[str, ...]
+    output_names: tuple[str, ...]
     pickled: tuple[str, ...]  # files of the archive for Python, which are not read
 
 
@@ -54,7 +54,7 @@ CIFAR10 = Archive(
     train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
     test="test_batch.bin",
     labels=1,
-    class_names=CLASSES_OF_TEN,
+    output_names=CLASSES_OF_TEN,
     pickled=("data_batch_1", "test_batch", "batches.meta", "cifar-10-batches-py", "cifar-10-python.tar.gz"),
 )
 CIFAR100 = Archive(
@@ -63,7 +63,7 @@ CIFAR100 = Archive(
     train=("train.bin",),
     test="test.bin",
     labels=2,  # the coarse class of twenty, then the fine one
-    class_names=CLASSES_OF_A_HUNDRED,
+    output_names=CLASSES_OF_A_HUNDRED,
     pickled=("train", "test", "meta", "cifar-100-python", "cifar-100-python.tar.gz"),
 )
 
@@ -97,7 +97,7 @@ def _read(name: str, archive: Archive, path: Path | None) -> Images:
         np.concatenate([targets for _, targets in parts]),
         test_pixels,
         test_targets,
-        archive.class_names,
+        archive.output_names,
     )
 
 
@@ -137,6 +137,6 @@ def _records(path: Path, archive: Archive) -> tuple[Pixels, NDArray[np.int64]]:
         )
     records = content.reshape(-1, length)
     targets = records[:, archive.labels - 1].astype(np.int64)
-    if targets.max() >= len(archive.class_names):
-        raise DataError(f"{path}: damaged: class {targets.max()} of {len(archive.class_names)}")
+    if targets.max() >= len(archive.output_names):
+        raise DataError(f"{path}: damaged: class {targets.max()} of {len(archive.output_names)}")
     return records[:, archive.labels :].reshape(-1, *SHAPE), targets

@@ -68,9 +68,9 @@ def split_table(name: str, table: Table, seed: int) -> DataSet:
         Part(torch.from_numpy(values), torch.from_numpy(table.targets[i]))
         for values, i in zip(inputs, indices, strict=True)
     )
-    return DataSet(name, train, validation, test, table.class_names, table.feature_names)
+    return DataSet(name, train, validation, test, table.output_names, table.feature_names)
 
 
 def _as_it_is(name: str, tables: tuple[Table, Table, Table]) -> DataSet:
     parts = [Part(torch.from_numpy(table.inputs), torch.from_numpy(table.targets)) for table in tables]
-    return DataSet(name, parts[0], parts[1], parts[2], tables[0].class_names, tables[0].feature_names)
+    return DataSet(name, parts[0], parts[1], parts[2], tables[0].output_names, tables[0].feature_names)

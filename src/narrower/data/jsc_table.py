@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from narrower.data.jsc_files import Columns, read_columns
 from narrower.data.openml import PUBLIC_FILE, openml_columns
-from narrower.data.samples import check_several
+from narrower.data.samples import check_targets
 from narrower.data.sources import Table
 from narrower.errors import DataError
+from narrower.tasks.classification.task import CLASSIFICATION
 
 CLASSES = ("g", "q", "t", "w", "z")
 # As on OpenML; the HDF5 form puts "j_" before each.
@@ -97,7 +98,7 @@ def _from_columns(columns: Columns, where: str) -> Table:
     targets = _classes(columns, where)
     if len(targets) != len(inputs):
         raise DataError(f"{where}: {len(inputs)} rows of features, but {len(targets)} classes")
-    check_several(where, targets)
+    check_targets(where, targets, CLASSIFICATION, teaches=True)
     return Table(inputs, targets, CLASSES, FEATURES)
 
 

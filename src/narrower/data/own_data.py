@@ -8,15 +8,16 @@ import torch
 from numpy.typing import NDArray
 
 from narrower.data.parts import DataSet, Part
-from narrower.data.samples import check_data_set, check_several, checked_pair
+from narrower.data.samples import check_data_set, check_targets, checked_pair
 from narrower.data.sources import Table
 from narrower.data.splitting import standardised
 from narrower.errors import DataError
 from narrower.own_code.failures import own_code
 from narrower.own_code.imported import import_object
+from narrower.tasks.classification.task import CLASSIFICATION
 
 PART_NAMES = ("train", "validation", "test")
-PAIR = 2  # inputs and classes
+PAIR = 2  # inputs and targets
 ACCEPTED = (
     "expected (inputs, classes), which are split for you, three such pairs (a tuple, or a dict with the keys "
     f"{', '.join(PART_NAMES)}), or a DataSet"
@@ -50,8 +51,7 @@ def own_data_set(reference: str) -> DataSet | Table:
             f"{where} returned two pairs, as of (train, test), where three, or one, are taken; {ACCEPTED}"
         )
     inputs, targets = _checked(where, made)
-    check_several(where, targets)
-    names = tuple(str(index) for index in range(int(targets.max()) + 1))
+    names = check_targets(where, targets, CLASSIFICATION, teaches=True)
     return Table(inputs, targets, names, _feature_names(inputs))
 
 
@@ -76,18 +76,17 @@ def _from_three(reference: str, where: str, pairs: Sequence[Any]) -> DataSet:
     kinds = [(*inputs.shape[1:], str(inputs.dtype)) for inputs, _ in checked]
     if len(set(kinds)) > 1:
         raise DataError(f"{where}: the samples of the three parts differ in shape or type: {kinds}")
-    check_several(f"{where}, part 'train'", checked[0][1])
+    check_targets(f"{where}, part 'train'", checked[0][1], CLASSIFICATION, teaches=True)
     inputs = standardised([inputs for inputs, _ in checked])
     parts = [
         Part(torch.from_numpy(values), torch.from_numpy(targets))
         for values, (_, targets) in zip(inputs, checked, strict=True)
     ]
-    classes = 1 + max(int(targets.max()) for _, targets in checked)
-    names = tuple(str(index) for index in range(classes))
+    names = check_targets(where, np.concatenate([targets for _, targets in checked]), CLASSIFICATION)
     return DataSet(reference, parts[0], parts[1], parts[2], names, _feature_names(checked[0][0]))
 
 
-def _checked(where: str, pair: object) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _checked(where: str, pair: object) -> tuple[NDArray[Any], NDArray[Any]]:
     if isinstance(pair, Part):
         if pair.more:
             raise DataError(f"{where}: a Part of several arguments is taken within a DataSet only")
@@ -97,12 +96,13 @@ def _checked(where: str, pair: object) -> tuple[NDArray[Any], NDArray[np.int64]]
             f"{type(pair).__name__} of {len(pair)}" if isinstance(pair, tuple | list) else type(pair).__name__
         )
         raise DataError(f"{where} returned {found}; {ACCEPTED}")
-    return checked_pair(where, *pair)
+    inputs, targets = pair
+    return checked_pair(where, inputs, targets, CLASSIFICATION)
 
 
 def _checked_data_set(where: str, data: DataSet) -> DataSet:
     check_data_set(where, data)
-    check_several(f"{where}, part 'train'", data.train.targets.numpy())
+    check_targets(f"{where}, part 'train'", data.train.targets.numpy(), data.task, teaches=True)
     for name, part in data.parts.items():
         for values in part.arguments:
             if values.is_floating_point() and not torch.isfinite(values).all():

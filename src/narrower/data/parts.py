@@ -1,4 +1,4 @@
-"""What a data set is: three disjoint parts of samples and their classes."""
+"""What a data set is: three disjoint parts of samples and their targets."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from narrower.data.sizes import Sizes
+from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class Part:
-    """Samples and their classes: inputs [N, ...], targets [N] int64.
+    """Samples and their targets: inputs [N, ...], targets [N, ...], whose meaning is up to the task.
 
     ``more`` holds the further arguments [N, ...] of a model that takes several.
     """
@@ -19,6 +21,7 @@ class Part:
     inputs: Tensor
     targets: Tensor
     more: tuple[Tensor, ...] = ()
+    task: Task = CLASSIFICATION
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -44,24 +47,26 @@ class Part:
     def to(self, device: torch.device) -> "Part":
         """The same samples on a device."""
         more = tuple(other.to(device) for other in self.more)
-        return Part(self.inputs.to(device), self.targets.to(device), more)
+        return Part(self.inputs.to(device), self.targets.to(device), more, self.task)
 
     def _of(self, some: slice | Tensor) -> "Part":
-        return Part(self.inputs[some], self.targets[some], tuple(other[some] for other in self.more))
+        more = tuple(other[some] for other in self.more)
+        return Part(self.inputs[some], self.targets[some], more, self.task)
 
 
 @dataclass(frozen=True)
 class DataSet:
     """Three disjoint parts of one kind of samples; ``feature_names`` is empty for images.
 
-    With ``stands_in`` the samples are zeros, in the place of data that are not here.
+    ``output_names`` say what the outputs of a model stand for: of a classification, the classes. With
+    ``stands_in`` the samples are zeros, in the place of data that are not here.
     """
 
     name: str
     train: Part
     validation: Part
     test: Part
-    class_names: tuple[str, ...]
+    output_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
     content_hash: str = ""  # computed where it is not given
     stands_in: bool = False
@@ -71,9 +76,14 @@ class DataSet:
             object.__setattr__(self, "content_hash", _content_hash(self))
 
     @property
+    def task(self) -> Task:
+        """What outputs and targets mean."""
+        return self.train.task
+
+    @property
     def sizes(self) -> Sizes:
         """What a model for these samples must take and give."""
-        return Sizes(tuple(self.train.inputs.shape[1:]), len(self.class_names))
+        return Sizes(tuple(self.train.inputs.shape[1:]), len(self.output_names))
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -83,7 +93,7 @@ class DataSet:
 
 def _content_hash(data: DataSet) -> str:
     """SHA-256 of the names, shapes, types and bytes of all parts; the name of the data set is left out."""
-    digest = hashlib.sha256(repr((data.class_names, data.feature_names)).encode())
+    digest = hashlib.sha256(repr((data.output_names, data.feature_names)).encode())
     for name, part in data.parts.items():
         more = ((f"argument {number}", other) for number, other in enumerate(part.more, start=2))
         for kind, tensor in (("inputs", part.inputs), ("targets", part.targets), *more):

@@ -22,7 +22,7 @@ def split_images(name: str, images: Images, seed: int) -> DataSet:
         Part(_looked_up(images.pixels[train], table), torch.from_numpy(images.targets[train])),
         Part(_looked_up(images.pixels[validation], table), torch.from_numpy(images.targets[validation])),
         Part(_looked_up(images.test_pixels, table), torch.from_numpy(images.test_targets)),
-        images.class_names,
+        images.output_names,
     )
 
 

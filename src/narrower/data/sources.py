@@ -18,7 +18,7 @@ class Table:
 
     inputs: NDArray[Any]
     targets: NDArray[np.int64]
-    class_names: tuple[str, ...]
+    output_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
 
 
@@ -70,4 +70,4 @@ def digits32(_path: Path | None = None) -> Table:
 
     small = digits()
     large = torch.nn.functional.interpolate(torch.from_numpy(small.inputs), size=(32, 32), mode="bilinear")
-    return Table(large.expand(-1, 3, -1, -1).contiguous().numpy(), small.targets, small.class_names)
+    return Table(large.expand(-1, 3, -1, -1).contiguous().numpy(), small.targets, small.output_names)

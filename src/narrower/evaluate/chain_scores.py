@@ -1,8 +1,6 @@
-"""Score the plans of a chain: samples in columns, sorted by class, and siblings in one product.
+"""Score the plans of a chain: samples in columns, sorted as the task likes them, siblings in one product.
 
-A sample is right when the score of its class is above those of all earlier classes and not below those of
-later ones: what ``argmax`` says, without its cost. All sums are exact (see ``chain``), so that the order in
-which they are formed cannot change a bit.
+All sums are exact (see ``chain``), so that the order in which they are formed cannot change a bit.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,90 +11,72 @@ from torch import Tensor
 
 from narrower.evaluate.chain import Chain, Option
 from narrower.evaluate.chain_tree import Branch, Group, grow
-from narrower.evaluate.cross_entropy import STEPS_OF_ONE, loss_steps
 from narrower.quantizers.quantize import quantize_to_steps
+from narrower.tasks.columns import Arrangement, Columns
 
-LARGEST_CHUNK = 512  # samples in one product
 BLOCK_BYTES = 2**20  # values that a product's siblings give for samples visited together: a core's own cache
 FEWEST_USED = 0.25  # share of the columns that hold a sample
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What enters a chain: ``values`` [chunks, K, B]; all samples of a chunk are of one class.
-
-    Columns that hold no sample are NaN, which no comparison calls right. ``order`` [chunks * B] is the
-    sample in each column, -1 where there is none.
-    """
+    """What enters a chain: ``values`` [chunks, K, width], NaN in columns that hold no sample."""
 
     values: Tensor
-    classes: tuple[int, ...]
-    order: Tensor
+    arrangement: Arrangement
 
 
-def arrange(values: Tensor, targets: Tensor) -> Samples | None:
-    """Sort samples [N, K] by class; None where the chunks would be mostly empty."""
-    found, counts = torch.unique(targets, return_counts=True)
-    most = int(counts.max())
-    pieces = -(-most // LARGEST_CHUNK)
-    chunk = -(-most // (16 * pieces)) * 16
-    order, classes = [], []
-    for label, count in zip(found.tolist(), counts.tolist(), strict=True):
-        chunks = -(-count // chunk)
-        padded = torch.full((chunks * chunk,), -1)
-        padded[:count] = torch.nonzero(targets == label).flatten()
-        order.append(padded)
-        classes.extend([label] * chunks)
-    positions = torch.cat(order)
-    if len(values) < FEWEST_USED * len(positions):
+def arrange(values: Tensor, targets: Tensor, columns: Columns) -> Samples | None:
+    """Sort samples [N, K]; None where the chunks would be mostly empty."""
+    found = columns.arrange(targets)
+    if len(values) < FEWEST_USED * len(found.order):
         return None
-    columns = values[positions.clamp(min=0)]
-    columns[positions < 0] = torch.nan
-    chunked = columns.view(len(classes), chunk, -1).transpose(1, 2).contiguous()
-    return Samples(chunked, tuple(classes), positions)
+    placed = values[found.order.clamp(min=0)]
+    placed[found.order < 0] = torch.nan
+    chunked = placed.view(len(found.kinds), found.width, -1).transpose(1, 2).contiguous()
+    return Samples(chunked, found)
 
 
 class ChainScores:
-    """Right and wrong of many plans of one chain on one arrangement of samples."""
+    """What a task says of many plans of one chain on one arrangement of samples."""
 
-    def __init__(self, chain: Chain, samples: Samples) -> None:
-        self._chain, self._samples = chain, samples
+    def __init__(self, chain: Chain, samples: Samples, columns: Columns) -> None:
+        self._chain, self._samples, self._columns = chain, samples, columns
         chunk = samples.values.shape[2]
         most = max(len(stage.weight) for stage in chain.stages)
         self._widest = [max(1, BLOCK_BYTES // (4 * chunk * len(stage.weight))) for stage in chain.stages]
         self._most = most
 
-    def counts(
-        self, plans: Sequence[tuple[Option, ...]], *, loss: bool
-    ) -> tuple[list[int], list[float] | None]:
-        """For each plan, how many samples it gets right, and with ``loss`` the sum of the cross entropies."""
-        correct = torch.zeros(len(plans), dtype=torch.int64)
-        losses = torch.zeros(len(plans), dtype=torch.float64) if loss else None
+    def sums(self, plans: Sequence[tuple[Option, ...]], *, loss: bool) -> list[tuple[float, ...]]:
+        """For each plan, what all samples contribute to each wanted metric."""
+        totals: list[Tensor] = []
 
-        def count(group: Group, right: Tensor, _first: int, outputs: Tensor, label: int) -> None:
-            found = right.view(torch.uint8).sum((1, 3), dtype=torch.int32)
-            correct[group.plans] += found.flatten()
-            if losses is not None:
-                found_losses = loss_steps(outputs, outputs[:, :, :, label], dim=3)
-                losses[group.plans] += found_losses.nansum((1, 3), dtype=torch.float64).flatten()
+        def add(group: Group, _first: int, outputs: Tensor, kind: int) -> None:
+            found = self._columns.sums(outputs, kind, loss=loss)
+            if not totals:
+                totals.extend(torch.zeros(len(plans), dtype=torch.float64) for _ in found)
+            for total, part in zip(totals, found, strict=True):
+                total[group.plans] += part.flatten()
 
-        self._visit(plans, count)
-        return correct.tolist(), None if losses is None else losses.div_(STEPS_OF_ONE).tolist()
+        self._visit(plans, add)
+        return list(zip(*(total.tolist() for total in totals), strict=True))
 
-    def hits(self, plans: Sequence[tuple[Option, ...]]) -> Tensor:
-        """Whether each plan gets each sample right: truth values [plans, N] in the samples' own order."""
-        chunks, _, width = self._samples.values.shape
-        columns = torch.zeros(len(plans), chunks, width, dtype=torch.bool)
+    def contributions(self, plans: Sequence[tuple[Option, ...]]) -> Tensor:
+        """What each sample contributes to the leading metric: [plans, N] in the samples' own order."""
+        found = self._samples.arrangement
+        columns: list[Tensor] = []
 
-        def keep(group: Group, right: Tensor, first: int, _outputs: Tensor, _label: int) -> None:
-            columns[group.plans, first : first + right.shape[1]] = right.transpose(1, 2).flatten(0, 1)
+        def keep(group: Group, first: int, outputs: Tensor, kind: int) -> None:
+            own = self._columns.contributions(outputs, kind)
+            if not columns:
+                columns.append(torch.zeros(len(plans), len(found.kinds), found.width, dtype=own.dtype))
+            columns[0][group.plans, first : first + own.shape[1]] = own.transpose(1, 2).flatten(0, 1)
 
         self._visit(plans, keep)
-        order = self._samples.order
-        is_sample = order >= 0
-        hits = torch.zeros(len(plans), int(is_sample.sum()), dtype=torch.bool)
-        hits[:, order[is_sample]] = columns.flatten(1)[:, is_sample]
-        return hits
+        is_sample = found.order >= 0
+        contributions = columns[0].new_zeros(len(plans), int(is_sample.sum()))
+        contributions[:, found.order[is_sample]] = columns[0].flatten(1)[:, is_sample]
+        return contributions
 
     def _visit(self, plans: Sequence[tuple[Option, ...]], sink: Callable[..., None]) -> None:
         if not plans:
@@ -105,20 +85,18 @@ class ChainScores:
         siblings = max((len(g.formats) * g.count for g in tree), default=1)
         chunk = self._samples.values.shape[2]
         together = max(1, BLOCK_BYTES // (4 * chunk * self._most * siblings))
-        chunks = len(self._samples.classes)
-        for start in range(0, chunks, together):
+        kinds = self._samples.arrangement.kinds
+        for start in range(0, len(kinds), together):
             block = self._samples.values[start : start + together]
-            _Visit(self._chain, self._samples.classes[start : start + together], start, sink).branch(
-                0, block, tree
-            )
+            _Visit(self._chain, kinds[start : start + together], start, sink).branch(0, block, tree)
 
 
 class _Visit:
     """One block of chunks on its way through the tree."""
 
-    def __init__(self, chain: Chain, classes: Sequence[int], first: int, sink: Callable[..., None]) -> None:
+    def __init__(self, chain: Chain, kinds: Sequence[int], first: int, sink: Callable[..., None]) -> None:
         self._stages, self._sink = chain.stages, sink
-        self._runs = _runs(classes)
+        self._runs = _runs(kinds)
         self._first = first
         self._inputs: dict[int, Tensor] = {}
         self._outputs: dict[int, Tensor] = {}
@@ -162,36 +140,16 @@ class _Visit:
         return self._outputs[depth][:size]
 
     def _score(self, group: Group, outputs: Tensor) -> None:
-        for label, start, stop in self._runs:
-            some = outputs[:, start:stop]
-            own = some[:, :, :, label]
-            later = some[:, :, :, label + 1 :]
-            if label == 0:
-                right = own >= _largest(later if later.shape[3] else some)
-            else:
-                right = own > _largest(some[:, :, :, :label])
-                if later.shape[3]:
-                    right.logical_and_(own >= _largest(later))
-            self._sink(group, right, self._first + start, some, label)
+        for kind, start, stop in self._runs:
+            self._sink(group, self._first + start, outputs[:, start:stop], kind)
 
 
-def _largest(scores: Tensor) -> Tensor:
-    """Largest of the classes in dimension 3."""
-    most = scores[:, :, :, 0]
-    if scores.shape[3] == 1:
-        return most
-    most = torch.maximum(most, scores[:, :, :, 1])
-    for other in range(2, scores.shape[3]):
-        torch.maximum(most, scores[:, :, :, other], out=most)
-    return most
-
-
-def _runs(classes: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Neighbouring chunks of one class: the class, the first chunk, the chunk after the last."""
+def _runs(kinds: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Neighbouring chunks of one kind: the kind, the first chunk, the chunk after the last."""
     runs = []
     start = 0
-    for stop in range(1, len(classes) + 1):
-        if stop == len(classes) or classes[stop] != classes[start]:
-            runs.append((classes[start], start, stop))
+    for stop in range(1, len(kinds) + 1):
+        if stop == len(kinds) or kinds[stop] != kinds[start]:
+            runs.append((kinds[start], start, stop))
             start = stop
     return runs

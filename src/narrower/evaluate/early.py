@@ -6,7 +6,8 @@ from itertools import pairwise
 from narrower.data.parts import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.plan import Plan
-from narrower.quality import Quality
+from narrower.quality import Quality, failed
+from narrower.tasks.quality import added, best_reachable, quality_of
 
 # Takes the position of a plan and its bounds, the best values that its metrics can still reach.
 CanMatter = Callable[[int, Mapping[str, float]], bool]
@@ -29,42 +30,32 @@ class EarlyScores:
 
     def __init__(self, evaluators: Sequence[Evaluator]) -> None:
         self._evaluators = evaluators
+        self._task = evaluators[0].part.task
         self._samples = sum(len(evaluator.part) for evaluator in evaluators)
 
     def evaluate(self, plans: Sequence[Plan], can_matter: CanMatter, *, loss: bool) -> list[Quality]:
-        """Score ``plans``; of those that are dropped, ``correct`` and ``loss`` are bounds."""
+        """Score ``plans``; of those that are dropped, the metrics are bounds."""
         done: dict[int, Quality] = {}
-        going = {position: Quality(0, 0, 0.0 if loss else None) for position in range(len(plans))}
+        going = {position: Quality(0) for position in range(len(plans))}
         for evaluator in self._evaluators:
             found = evaluator.evaluate([plans[position] for position in going], loss=loss)
             for position, quality in zip(list(going), found, strict=True):
-                total = _sum(going[position], quality)
-                bound = self._bound(total)
+                total = self._together(going[position], quality)
                 is_last = total.samples == self._samples
                 if total.failure is not None or is_last:
-                    done[position] = bound
-                elif not can_matter(position, _metrics(bound)):
-                    done[position] = bound.dropped(total.samples)
-                else:
-                    going[position] = total
+                    done[position] = total
+                    del going[position]
                     continue
-                del going[position]
+                bound = best_reachable(self._task, total, self._samples)
+                if can_matter(position, bound.metrics):
+                    going[position] = total
+                else:
+                    done[position] = bound
+                    del going[position]
         return [done[position] for position in range(len(plans))]
 
-    def _bound(self, seen: Quality) -> Quality:
-        """The best that a plan can reach whose first samples gave this."""
-        left = self._samples - seen.samples
-        mean = None if seen.loss is None else seen.loss * seen.samples / self._samples
-        return Quality(seen.correct + left, self._samples, mean, seen.failure)
-
-
-def _sum(before: Quality, more: Quality) -> Quality:
-    samples = before.samples + more.samples
-    loss = None
-    if before.loss is not None and more.loss is not None:
-        loss = (before.loss * before.samples + more.loss * more.samples) / samples
-    return Quality(before.correct + more.correct, samples, loss, more.failure)
-
-
-def _metrics(bound: Quality) -> dict[str, float]:
-    return {"accuracy": bound.accuracy} | ({} if bound.loss is None else {"loss": bound.loss})
+    def _together(self, before: Quality, more: Quality) -> Quality:
+        if more.failure is not None:
+            return failed(more.failure, self._samples)
+        metrics = [metric for metric in self._task.metrics if metric.name in more.sums]
+        return quality_of(self._task, added(metrics, before.sums, more.sums), before.samples + more.samples)

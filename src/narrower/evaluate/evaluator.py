@@ -12,6 +12,7 @@ from narrower.evaluate.program_engine import ProgramEngine
 from narrower.graph.program import Program
 from narrower.plan import Plan
 from narrower.quality import Quality
+from narrower.tasks.task import LOSS
 
 CACHE_BYTES = 2**30
 MOST_RESULTS = 2**14  # that are remembered
@@ -20,7 +21,7 @@ MOST_RESULTS = 2**14  # that are remembered
 class Evaluator:
     """Scores plans of one model on one set of samples; no plan is evaluated twice while it is remembered.
 
-    ``program`` is the lowered program. Outputs and accuracies equal those of running it alone for each plan,
+    ``program`` is the lowered program. Outputs and metrics equal those of running it alone for each plan,
     bit for bit, at the same batch size and number of threads; where there is no graph, those of calling the
     model with rounded operands. ``cache_bytes`` bound what a process holds for other plans. Where plans are
     scored is up to ``backend``, which is started and closed by using the evaluator as a context manager;
@@ -64,7 +65,7 @@ class Evaluator:
         return 0 if self._backend is None else self._backend.lost
 
     def evaluate(self, plans: Sequence[Plan], *, loss: bool = False) -> list[Quality]:
-        """Score ``plans`` in their order; with ``loss`` the cross entropy is computed as well.
+        """Score ``plans`` in their order; with ``loss`` the loss is computed as well.
 
         A plan whose evaluation raises or gives NaN has a ``failure``; the others are not touched by it.
         """
@@ -87,14 +88,14 @@ class Evaluator:
         """Use results of an earlier search with the same model, samples, batch size and threads."""
         self._earlier = results
 
-    def hits(self, plans: Sequence[Plan]) -> Tensor:
-        """Whether each plan gets each sample right: truth values [plans, N]."""
+    def contributions(self, plans: Sequence[Plan]) -> Tensor:
+        """What each sample contributes to the leading metric of the task: [plans, N], or [plans, N, K]."""
         different = list(dict.fromkeys(plans))
         positions = {plan: position for position, plan in enumerate(different)}
-        return self._engine.hits(different)[[positions[plan] for plan in plans]]
+        return self._engine.contributions(different)[[positions[plan] for plan in plans]]
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
+        """The outputs of one plan for any samples: the model's argument, or its arguments."""
         return self._engine.outputs(plan, inputs)
 
     def _known(self, plan: Plan, loss: bool) -> Quality | None:
@@ -103,7 +104,7 @@ class Evaluator:
             self._results.move_to_end((plan, loss))
             return known
         earlier = self._earlier.get(plan)
-        if earlier is None or (loss and earlier.loss is None):
+        if earlier is None or (loss and LOSS not in earlier.metrics):
             return None
         self.adopted += 1
         self._results[plan, loss] = earlier

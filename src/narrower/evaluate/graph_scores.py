@@ -54,7 +54,7 @@ class GraphScores(Scores):
         return list(dict.fromkeys(layer for layer, _ in self.steps.slots))
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
+        """The outputs of one plan for any samples: the model's argument, or its arguments."""
         formats = self._formats(plan)
         arguments = (inputs,) if isinstance(inputs, Tensor) else inputs
         return self._all(self.steps.output, arguments, formats)

@@ -37,7 +37,7 @@ class ModuleScores(Scores):
         return self._layers
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
+        """The outputs of one plan for any samples: the model's argument, or its arguments."""
         arguments = (inputs,) if isinstance(inputs, Tensor) else inputs
         batches = zip(*(torch.split(argument, self._batch_size) for argument in arguments), strict=True)
         return torch.cat([self._run(plan, batch) for batch in batches])

@@ -18,6 +18,9 @@ from narrower.evaluate.steps import compile_steps
 from narrower.graph.program import Program
 from narrower.plan import Plan
 from narrower.quality import Quality
+from narrower.tasks.columns import columns_of
+from narrower.tasks.quality import quality_of
+from narrower.tasks.task import wanted_metrics
 
 PLANS_IN_A_TREE = 8192
 
@@ -45,32 +48,36 @@ class ProgramEngine:
         """Arrange the samples for the chain."""
         _ = self._chain
 
-    def hits(self, plans: Sequence[Plan]) -> Tensor:
-        """Whether each plan gets each sample right: truth values [plans, N]."""
-        hits = torch.zeros(len(plans), len(self._part), dtype=torch.bool)
+    def contributions(self, plans: Sequence[Plan]) -> Tensor:
+        """What each sample contributes to the leading metric: [plans, N], or [plans, N, K]."""
         exact, others = self._sorted_out(plans)
+        parts: list[tuple[list[int], Tensor]] = []
         if self._chain is not None and exact:
-            hits[list(exact)] = self._chain[1].hits(list(exact.values()))
-        if others:
-            hits[others] = self._scores.hits([plans[position] for position in others])
-        return hits
+            parts.append((list(exact), self._chain[1].contributions(list(exact.values()))))
+        if others or not parts:
+            parts.append((others, self._scores.contributions([plans[position] for position in others])))
+        found = parts[0][1].new_zeros(len(plans), *parts[0][1].shape[1:])
+        for positions, own in parts:
+            found[positions] = own
+        return found
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
+        """The outputs of one plan for any samples: the model's argument, or its arguments."""
         return self._scores.outputs(plan, inputs)
 
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
         """The quality of each plan; one that goes wrong has a ``failure``."""
         qualities: dict[int, Quality] = {}
         exact, others = ({}, list(range(len(plans)))) if self._own else self._sorted_out(plans)
-        positions, samples = list(exact), len(self._part)
+        positions, samples, task = list(exact), len(self._part), self._part.task
+        names = [metric.name for metric in wanted_metrics(task, loss=loss)]
         for start in range(0, len(positions), PLANS_IN_A_TREE):
             some = positions[start : start + PLANS_IN_A_TREE]
             assert self._chain is not None
-            correct, losses = self._chain[1].counts([exact[position] for position in some], loss=loss)
-            for number, position in enumerate(some):
-                mean = None if losses is None else losses[number] / samples
-                qualities[position] = Quality(correct[number], samples, mean)
+            sums = self._chain[1].sums([exact[position] for position in some], loss=loss)
+            for position, of_plan in zip(some, sums, strict=True):
+                by_name = {name: (value,) for name, value in zip(names, of_plan, strict=True)}
+                qualities[position] = quality_of(task, by_name, samples)
         scored = self._scores.score([plans[position] for position in others], loss=loss, own=self._own)
         qualities.update(zip(others, scored, strict=True))
         return [qualities[position] for position in range(len(plans))]
@@ -89,15 +96,20 @@ class ProgramEngine:
 
     @cached_property
     def _chain(self) -> tuple[Chain, ChainScores] | None:
-        """Where the program is a chain of linear layers: the fast way through it."""
-        if not isinstance(self._scores, GraphScores) or (chain := find_chain(self._scores.steps)) is None:
+        """Where the program is a chain of linear layers and the task can score columns: the fast way."""
+        columns = columns_of(self._part.task)
+        if (
+            columns is None
+            or not isinstance(self._scores, GraphScores)
+            or (chain := find_chain(self._scores.steps)) is None
+        ):
             return None
         with torch.inference_mode():
             entering = self._scores.unrounded(chain.start)
             if entering.dim() != 2 or not is_finite(entering):  # noqa: PLR2004
                 return None
-            samples = arrange(entering, self._part.targets)
-        return None if samples is None else (chain, ChainScores(chain, samples))
+            samples = arrange(entering, self._part.targets, columns)
+        return None if samples is None else (chain, ChainScores(chain, samples, columns))
 
 
 def _scores(program: Program, part: Part, batch_size: int, cache_bytes: int) -> Scores:

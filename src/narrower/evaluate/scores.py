@@ -8,11 +8,12 @@ from torch import Tensor
 
 from narrower.data.parts import Part
 from narrower.errors import AllTrialsFailedError
-from narrower.evaluate.cross_entropy import summed_cross_entropy
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.own_code.failures import OwnCodeError, described, is_of_own_code
 from narrower.plan import Plan
 from narrower.quality import Quality, failed
+from narrower.tasks.quality import added, quality_of
+from narrower.tasks.task import Sums, leading, wanted_metrics
 
 PLANS_TOGETHER = 2048
 HELD_OUTPUT_BYTES = 2**27  # outputs that are held at a time for metrics of all samples together
@@ -34,7 +35,7 @@ class Scores(ABC):
 
     @abstractmethod
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """The scores [N, classes] of one plan for any samples: the model's argument, or its arguments."""
+        """The outputs of one plan for any samples: the model's argument, or its arguments."""
 
     @abstractmethod
     def _visit(self, plans: Sequence[Plan], sink: Sink) -> list[str | None]:
@@ -51,15 +52,22 @@ class Scores(ABC):
             for quality in self._score(plans[start : start + together], loss, own)
         ]
 
-    def hits(self, plans: Sequence[Plan]) -> Tensor:
-        """Whether each plan gets each sample right: truth values [plans, N]; a plan that fails gets none."""
-        hits = torch.zeros(len(plans), len(self._part), dtype=torch.bool)
+    def contributions(self, plans: Sequence[Plan]) -> Tensor:
+        """What each sample contributes to the leading metric: [plans, N], or [plans, N, K].
+
+        Of a plan that fails they are zeros.
+        """
+        metric = leading(self._part.task)
+        found: list[Tensor] = []
 
         def keep(position: int, first: int, outputs: Tensor, targets: Tensor) -> None:
-            hits[position, first : first + len(targets)] = outputs.argmax(dim=1) == targets
+            own = metric.contributions(outputs, targets)
+            if not found:
+                found.append(own.new_zeros(len(plans), len(self._part), *own.shape[1:]))
+            found[0][position, first : first + len(targets)] = own
 
         self._visit(plans, keep)
-        return hits
+        return found[0] if found else torch.zeros(len(plans), len(self._part), dtype=torch.bool)
 
     def _output_bytes(self) -> int:
         outputs = self.outputs(Plan(), self._part.first(1).arguments)
@@ -67,31 +75,30 @@ class Scores(ABC):
 
     def _score(self, plans: Sequence[Plan], loss: bool, own: Mapping[str, OwnMetric]) -> list[Quality]:
         samples = len(self._part)
-        correct, losses = [0] * len(plans), [0.0] * len(plans)
+        task = self._part.task
+        metrics = wanted_metrics(task, loss=loss)
+        sums: list[dict[str, Sums]] = [{} for _ in plans]
         outputs_of: list[list[Tensor]] = [[] for _ in plans]
 
         def count(position: int, _first: int, outputs: Tensor, targets: Tensor) -> None:
-            correct[position] += int((outputs.argmax(dim=1) == targets).sum())
+            of_batch = {metric.name: metric.sums(outputs, targets) for metric in metrics}
+            sums[position] = added(metrics, sums[position], of_batch)
             if own:
                 outputs_of[position].append(outputs.clone())
-            if loss:
-                losses[position] += summed_cross_entropy(outputs, targets)
 
         failures = self._visit(plans, count)
         qualities = []
         for position in range(len(plans)):
-            values: tuple[tuple[str, float], ...] = ()
+            values: dict[str, float] = {}
             failure = failures[position]
             if own and failure is None:
                 try:
                     together = torch.cat(outputs_of[position])
-                    values = tuple(
-                        (name, metric(together, self._part.targets)) for name, metric in own.items()
-                    )
+                    values = {name: metric(together, self._part.targets) for name, metric in own.items()}
                 except Exception as error:
                     failure = described(error)
             qualities.append(
-                Quality(correct[position], samples, losses[position] / samples if loss else None, own=values)
+                quality_of(task, sums[position], samples).with_metrics(values)
                 if failure is None
                 else failed(failure, samples)
             )

@@ -113,7 +113,7 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
         bytes_on_disk=_bytes_on_disk(delivery.path),
         computed_bytes=NetworkCost(case.program.network).of(subject.plan.formats)["model_size"],
         notes=delivery.notes,
-        class_names=subject.data.class_names,
+        class_names=subject.data.output_names,
     )
     write_json(directory / f"{delivery.path.name}.manifest.json", manifest.to_dict())
     if not wishes.allow_mismatch:

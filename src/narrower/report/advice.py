@@ -8,8 +8,9 @@ from narrower.intervals import wilson_interval
 from narrower.report.pick import pick_accuracy_drop, pick_knee
 from narrower.report.plan_text import count, metric_name, metric_value, percent, points
 from narrower.report.record import Member, RunRecord
-from narrower.report.trial_table import TrialTable, is_quality
+from narrower.report.trial_table import TrialTable
 from narrower.report.uniform import UniformTrial
+from narrower.searching.objective import is_quality
 
 DROP = 0.01  # the accuracy that may be lost: one percentage point
 KNEE = (
@@ -210,5 +211,5 @@ def _coverage(record: RunRecord) -> str:
     )
 
 
-def _range(bounds: tuple[float, float]) -> str:
-    return f"{100 * bounds[0]:.1f}–{percent(bounds[1])}"
+def _range(bounds: tuple[float, float] | None) -> str:
+    return "not known" if bounds is None else f"{100 * bounds[0]:.1f}–{percent(bounds[1])}"

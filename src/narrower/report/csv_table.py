@@ -46,7 +46,7 @@ def front_csv(record: RunRecord) -> Iterator[str]:
                 member.number,
                 member.plan_index,
                 *(member.metrics.get(name) for name in metrics),
-                *member.accuracy_interval,
+                *(member.accuracy_interval or (None, None)),
                 member.test_accuracy,
                 *(member.test_interval or (None, None)),
                 member.equals,

@@ -11,9 +11,9 @@ from narrower.report.hypervolume_curve import HypervolumeCurve, hypervolume_curv
 from narrower.report.read_record import read_record
 from narrower.report.record import Member, RunRecord
 from narrower.report.sensitivity import Sensitivity, sensitivity
-from narrower.report.trial_table import TrialTable, is_quality, losses, read_trials, reference_values
+from narrower.report.trial_table import TrialTable, losses, read_trials, reference_values
 from narrower.report.uniform import UniformTrial, uniform_trials
-from narrower.searching.objective import METRICS
+from narrower.searching.objective import is_quality, listed_metrics
 from narrower.searching.recorded_space import Feature, PlanTables
 from narrower.store.run_directory import RunDirectory
 
@@ -73,7 +73,7 @@ class Findings:
     def is_larger_better(self, metric: str) -> bool:
         """By the direction that the search was given, else by the nature of the metric."""
         given = {o["metric"]: o["direction"] for o in self.record.objectives}
-        return (given[metric] if metric in given else METRICS[metric].direction) == "maximize"
+        return (given[metric] if metric in given else listed_metrics()[metric].direction) == "maximize"
 
     @cached_property
     def members(self) -> tuple[Member, ...]:

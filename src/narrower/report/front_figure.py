@@ -8,7 +8,7 @@ from narrower.report.findings import Findings
 from narrower.report.page import Figure, plot_text, plot_texts, rounded
 from narrower.report.plan_text import SHARES, metric_name, metric_value, percent, short_layer
 from narrower.report.record import Member
-from narrower.searching.objective import METRICS
+from narrower.searching.objective import unit_of
 
 FEW = 200  # trials that are drawn larger than in a cloud of them
 WIDE_RANGE = 30  # axes that span more than this factor are logarithmic
@@ -139,12 +139,16 @@ def _front_on_test(findings: Findings, cost: str) -> dict[str, Any] | None:
     }
 
 
-def _interval_bars(intervals: Sequence[tuple[tuple[float, float], float]], colour: str) -> dict[str, Any]:
+def _interval_bars(
+    intervals: Sequence[tuple[tuple[float, float] | None, float]], colour: str
+) -> dict[str, Any]:
+    """Bars from value to ends; of an interval that is not known there is none."""
+    ends = [(interval or (value, value), value) for interval, value in intervals]
     return {
         "type": "data",
         "symmetric": False,
-        "array": [high - value for (_, high), value in intervals],
-        "arrayminus": [value - low for (low, _), value in intervals],
+        "array": [high - value for (_, high), value in ends],
+        "arrayminus": [value - low for (low, _), value in ends],
         "thickness": 1.2,
         "width": 3,
         "color": colour,
@@ -220,10 +224,9 @@ def _label(
 
 def _member_text(findings: Findings, member: Member) -> str:
     lines = [f"<b>trial {member.number:,}</b>, on the front"]
-    low, high = member.accuracy_interval
-    lines.append(
-        f"accuracy {percent(member.metrics['accuracy'])} ({100 * low:.1f}–{percent(high)} with 95 %)"
-    )
+    low, high = member.accuracy_interval or (None, None)
+    reach = "" if low is None or high is None else f" ({100 * low:.1f}–{percent(high)} with 95 %)"
+    lines.append(f"accuracy {percent(member.metrics['accuracy'])}{reach}")
     if member.test_accuracy is not None:
         lines.append(f"on the test part {percent(member.test_accuracy)}")
     lines += [
@@ -238,7 +241,7 @@ def _member_text(findings: Findings, member: Member) -> str:
 
 
 def _axis_title(metric: str) -> str:
-    unit = METRICS[metric].unit if metric in METRICS else ""
+    unit = unit_of(metric)
     return plot_text(f"{metric_name(metric)}, {unit}" if unit else metric_name(metric))
 
 

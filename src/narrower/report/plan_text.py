@@ -7,7 +7,7 @@ from narrower.formats.float32 import FLOAT32
 from narrower.formats.stored_each import StoredEach
 from narrower.formats.text import parse_format
 from narrower.plan import OPERANDS
-from narrower.searching.objective import METRICS
+from narrower.searching.objective import unit_of
 
 SHARES = ("accuracy",)  # shown in percent
 
@@ -47,7 +47,7 @@ def metric_value(metric: str, value: float) -> str:
     """A value as people read it: 65.3 %, 12,928, 7.31 bits, 11.3 us."""
     if metric in SHARES:
         return percent(value)
-    unit = METRICS[metric].unit if metric in METRICS else ""
+    unit = unit_of(metric)
     number = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1e5 else f"{value:.4g}"  # noqa: PLR2004
     return f"{number} {unit}" if unit in ("bytes", "bits", "us") else number
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from narrower.files import replacing
 from narrower.report.findings import Findings
 from narrower.report.plan_text import SHARES, metric_name
-from narrower.searching.objective import METRICS
+from narrower.searching.objective import unit_of
 
 WIDTH_INCHES, DOTS_PER_INCH = 8.0, 150
 BLUE, ORANGE, GREEN, VIOLET, GREY = "#0b62c4", "#c2550c", "#0e7c66", "#7a3fb0", "#9aa1ab"
@@ -179,7 +179,7 @@ def _figure(height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
 
 
 def _title(metric: str) -> str:
-    unit = METRICS[metric].unit if metric in METRICS else ""
+    unit = unit_of(metric)
     return _plain(f"{metric_name(metric)}, {unit}" if unit else metric_name(metric))
 
 

@@ -46,7 +46,7 @@ class Member:
     plan: dict[str, dict[str, str | float]]
     metrics: dict[str, float]
     scaled: dict[str, float]
-    accuracy_interval: tuple[float, float]
+    accuracy_interval: tuple[float, float] | None
     test_accuracy: float | None
     test_interval: tuple[float, float] | None
     equals: int

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.report.record import RunRecord
-from narrower.searching.objective import METRICS, Constraint, first_broken
+from narrower.searching.objective import Constraint, first_broken
 from narrower.searching.recorded_space import OptionArray, RecordedSpace, recorded_space
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
@@ -99,11 +99,6 @@ def reference_values(record: RunRecord, table: TrialTable) -> dict[str, float]:
         worst = (np.nanmin if objective["direction"] == "maximize" else np.nanmax) if len(column) else None
         values[name] = known[name] if name in known else float(worst(column)) if worst else float("nan")
     return values
-
-
-def is_quality(metric: str) -> bool:
-    """Whether a metric is measured on data; metrics of the user's own are."""
-    return metric not in METRICS or METRICS[metric].is_quality
 
 
 def _sign(direction: str) -> int:

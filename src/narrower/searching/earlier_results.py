@@ -10,9 +10,10 @@ from narrower.quality import Quality
 from narrower.searching.space import Fragment, Space, merged
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
+from narrower.tasks.quality import check_share
+from narrower.tasks.task import Task
 
 SPACE_FACT = "space slots"
-ROUNDING = 1e-9  # of an accuracy
 
 
 def describe_space(space: Space) -> list[list[dict[str, dict[str, str | float]]]]:
@@ -23,6 +24,7 @@ def describe_space(space: Space) -> list[list[dict[str, dict[str, str | float]]]
 def earlier_results(
     runs: Iterable[RunDirectory],
     conditions: Mapping[str, object],
+    task: Task,
     metrics: Iterable[str],
     say: Callable[[str], object],
 ) -> dict[Plan, Quality]:
@@ -37,7 +39,7 @@ def earlier_results(
             with TrialStore.open(run.trials, read_only=True) as store:
                 facts = store.facts()
                 if all(facts.get(name) == value for name, value in conditions.items()):
-                    found.update(dict(_results(store, facts, tuple(metrics))))
+                    found.update(dict(_results(store, facts, task, tuple(metrics))))
         except NarrowerError as error:
             say(f"an earlier run is passed over: {error}")
         except (ValueError, KeyError) as error:
@@ -46,7 +48,7 @@ def earlier_results(
 
 
 def _results(
-    store: TrialStore, facts: Mapping[str, object], metrics: tuple[str, ...]
+    store: TrialStore, facts: Mapping[str, object], task: Task, metrics: tuple[str, ...]
 ) -> Iterable[tuple[Plan, Quality]]:
     slots: Any = facts.get(SPACE_FACT)
     samples: Any = facts.get("sample count")
@@ -56,15 +58,16 @@ def _results(
     for trial in store.trials():
         if trial.state != "complete" or any(name not in trial.metrics for name in metrics):
             continue
-        index, correct = trial.plan_index, round(trial.metrics["accuracy"] * samples)
+        index = trial.plan_index
         if not 0 <= index < prod(map(len, options)):
             raise ValueError(f"there is no plan {index}")
-        accuracy = trial.metrics["accuracy"]
-        if not (0 <= accuracy <= 1 and abs(correct / samples - accuracy) < ROUNDING):
-            raise ValueError(f"{accuracy} of trial {trial.number} is no share of {samples} samples")
+        for metric in task.metrics:
+            if metric.name in trial.metrics:
+                check_share(metric, trial.metrics[metric.name], samples, f"of trial {trial.number}")
         fragments: list[Fragment] = []
         for slot in reversed(options):
             index, digit = divmod(index, len(slot))
             fragments.append(slot[digit])
-        own = tuple((name, trial.metrics[name]) for name in metrics if ":" in name)
-        yield Plan(merged(fragments)), Quality(correct, samples, trial.metrics.get("loss"), own=own)
+        names = [*(metric.name for metric in task.metrics), *(name for name in metrics if ":" in name)]
+        found = {name: trial.metrics[name] for name in names if name in trial.metrics}
+        yield Plan(merged(fragments)), Quality(samples, found)

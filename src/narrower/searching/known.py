@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from narrower.cost.network_cost import FALLS_WITH_TOTAL
 from narrower.errors import SettingsError
 from narrower.searching.costs import SpaceCosts, broken
-from narrower.searching.objective import METRICS, Constraint, Objectives
+from narrower.searching.objective import Constraint, Objectives, is_cost
 from narrower.searching.space import Options
 
 
@@ -22,9 +22,7 @@ class Known:
         self, costs: SpaceCosts, objectives: Objectives, constraints: Sequence[Constraint] = ()
     ) -> None:
         self._costs, self._objectives, self._constraints = costs, objectives, tuple(constraints)
-        self._qualities = [
-            o.metric for o in objectives.each if o.metric not in METRICS or METRICS[o.metric].kind != "cost"
-        ]
+        self._qualities = [o.metric for o in objectives.each if not is_cost(o.metric)]
         each = [o.metric in self._qualities for o in objectives.each]
         self.is_measured = np.array(each if objectives.sum_direction is None else [any(each)])
 

@@ -200,16 +200,11 @@ class Loop:
                 self.tally.failed += 1
                 self.tally.first_failure = self.tally.first_failure or quality.failure
             elif quality.dropped_after is not None:
-                state, reason = "dominated", _bound(quality)
+                state, reason = "dominated", quality.bound
                 self.tally.dominated += 1
                 self.tally.saved_samples += quality.samples - quality.dropped_after
             else:
-                metrics["accuracy"] = quality.accuracy
-                if quality.loss is not None:
-                    metrics["loss"] = quality.loss
-                metrics.update(quality.own)
-                if quality.spread is not None:
-                    metrics["accuracy_spread"] = quality.spread
+                metrics.update(quality.metrics)
             rows.append(self._row(first + position, indices[position], metrics, state, reason, share, now))
             losses.append(self._losses(metrics, reason))
         self.tally.trials += len(losses)
@@ -309,8 +304,3 @@ class Loop:
             return []
         costs = self._costs.of([self._space.options_at(index) for index in indices])
         return [reason is None for reason in broken(self._constraints, costs, len(indices))]
-
-
-def _bound(quality: Quality) -> str:
-    loss = "" if quality.loss is None else f", loss at least {quality.loss:.4f}"
-    return f"accuracy at most {quality.accuracy:.4f}{loss}: known after {quality.dropped_after:,} samples"

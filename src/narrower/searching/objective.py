@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-Direction = Literal["maximize", "minimize"]
+from narrower.tasks.catalogue import task_metrics
+from narrower.tasks.task import Direction
+
 # Measured on data; computed from network and plan; measured on what a plan is exported to.
 Kind = Literal["quality", "cost", "artefact"]
 
@@ -27,11 +29,9 @@ class Metric:
         return self.kind == "quality"
 
 
-METRICS: dict[str, Metric] = {
+COSTS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "share of samples whose highest score is their class", "maximize", "quality"),
-        Metric("loss", "mean cross entropy", "minimize", "quality", "nats"),
         Metric("average_bitwidth", "mean width of the products' weights", "minimize", "cost", "bits"),
         Metric("memory_density", "32 over the average bit width", "maximize", "cost"),
         Metric("bitops", "multiply-accumulates x weight bits x data bits", "minimize", "cost", "per sample"),
@@ -44,7 +44,39 @@ METRICS: dict[str, Metric] = {
         Metric("ebops", "data bits x bits that each weight needs", "minimize", "artefact"),
     )
 }
-ARTEFACT_METRICS = tuple(name for name, metric in METRICS.items() if metric.kind == "artefact")
+ARTEFACT_METRICS = tuple(name for name, metric in COSTS.items() if metric.kind == "artefact")
+
+
+def listed_metrics() -> dict[str, Metric]:
+    """Every metric that there is, by name: those of tasks first."""
+    qualities = {
+        name: Metric(name, metric.description, metric.direction, "quality", metric.unit)
+        for name, metric in task_metrics().items()
+    }
+    return qualities | COSTS
+
+
+def listed_metric(name: str) -> Metric | None:
+    """What is listed of a metric; None for one of the user's own."""
+    return listed_metrics().get(name)
+
+
+def unit_of(name: str) -> str:
+    """The unit of a metric; empty where it has none, or it is not known."""
+    metric = listed_metric(name)
+    return "" if metric is None else metric.unit
+
+
+def is_quality(name: str) -> bool:
+    """Whether a metric is measured on data; metrics of the user's own are."""
+    metric = listed_metric(name)
+    return metric is None or metric.is_quality
+
+
+def is_cost(name: str) -> bool:
+    """Whether a metric is computed from network and plan alone."""
+    metric = listed_metric(name)
+    return metric is not None and metric.kind == "cost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from narrower.preparation.settings import (
     SharedSettings,
 )
 from narrower.searching.match_layers import SEED
-from narrower.searching.objective import METRICS, Constraint, Direction, Objective, Objectives
+from narrower.searching.objective import Constraint, Objective, Objectives, listed_metrics
 from narrower.searching.options import LatencyOptions, SearchOptions
 from narrower.settings.checks import shown
 from narrower.settings.convert_space import learned_configs
@@ -26,6 +26,7 @@ from narrower.settings.schema import (
 )
 from narrower.settings.table import given_keys
 from narrower.settings.training_tables import RECIPE_KEYS, CandidateTraining, with_table
+from narrower.tasks.task import Direction
 from narrower.training.recipe import Recipe
 
 # What of [search.strategy.training] means something where widths are learned.
@@ -154,7 +155,7 @@ def objectives(settings: RunSettings) -> Objectives:
 
 def _objective(name: str, metric: MetricSettings, total: Direction | None) -> Objective:
     """A metric whose direction is not that of the sum is subtracted; a negative scale says the same."""
-    direction = _direction(metric.direction) or METRICS[name].direction
+    direction = _direction(metric.direction) or listed_metrics()[name].direction
     if metric.scale < 0:
         where = f"search.strategy.metrics.{name}.scale: found {metric.scale:g}"
         if total is None:

@@ -10,12 +10,13 @@ from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.learning.settings import LEAST_WIDTH, MOST_WIDTH
 from narrower.models.catalogue import model_name
 from narrower.searching import format_names
-from narrower.searching.objective import ARTEFACT_METRICS, METRICS
+from narrower.searching.objective import ARTEFACT_METRICS, listed_metric, listed_metrics
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import SIGNS, Kind
 from narrower.settings import checks, not_here
 from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text
 from narrower.settings.training_tables import CandidateTraining, RecipeTable
+from narrower.tasks.catalogue import task_metrics
 
 SeedNumber = Annotated[int, PlainValidator(checks.whole_number(0, 2**31 - 1))]
 Widths = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.width, "[4, 8]"))]
@@ -227,12 +228,11 @@ class Bound(Table):
         return self
 
 
-_listed_metric = checks.one_of((*METRICS, "package.module:function"), not_here.METRICS)
-
-
 def _metric_name(value: Any) -> str:
-    is_own = isinstance(value, str) and ":" in value
-    return checks.text(value) if is_own else _listed_metric(value)
+    if isinstance(value, str) and ":" in value:
+        return checks.text(value)
+    allowed = (*listed_metrics(), "package.module:function")
+    return checks.one_of(allowed, not_here.METRICS)(value)
 
 
 MetricName = Annotated[str, PlainValidator(_metric_name)]
@@ -265,17 +265,18 @@ class Strategy(Table):
     @classmethod
     def _directed(cls, metrics: dict[str, MetricSettings]) -> dict[str, MetricSettings]:
         for name, metric in metrics.items():
-            if name not in METRICS and metric.direction is None:
+            if listed_metric(name) is None and metric.direction is None:
                 raise ValueError(f"{name}.direction is missing; allowed: maximize, minimize")
         return metrics
 
     @field_validator("constraints")
     @classmethod
     def _shares(cls, constraints: dict[str, Bound]) -> dict[str, Bound]:
-        bound = constraints.get("accuracy", Bound(min=0.0))
-        for name, value in (("min", bound.min), ("max", bound.max)):
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"accuracy.{name}: found {value:g}; allowed: a share from 0 to 1")
+        for metric, bound in constraints.items():
+            listed = task_metrics().get(metric)
+            for name, value in (("min", bound.min), ("max", bound.max)):
+                if listed is not None and listed.is_share and value is not None and not 0 <= value <= 1:
+                    raise ValueError(f"{metric}.{name}: found {value:g}; allowed: a share from 0 to 1")
         return constraints
 
 

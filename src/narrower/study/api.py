@@ -15,6 +15,8 @@ from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.graph.called_modules import trace_or_call
 from narrower.models.build import build_model
+from narrower.models.class_order import check_class_order, in_class_order
+from narrower.models.fit import check_fit
 from narrower.plan import OPERANDS
 from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
 from narrower.report.record import RunRecord
@@ -22,11 +24,11 @@ from narrower.searching.build_space import build_space
 from narrower.searching.format_names import ABSENT, NOT_QUANTIZED
 from narrower.searching.objective import (
     ARTEFACT_METRICS,
-    METRICS,
     Constraint,
-    Direction,
     Objective,
     Objectives,
+    listed_metric,
+    listed_metrics,
 )
 from narrower.searching.options import SearchOptions
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, canonical_sampler, default_sampler
@@ -45,8 +47,7 @@ from narrower.study.limits import check_counted
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, first_samples, with_model
 from narrower.study.search import run_search, start_run
-from narrower.tasks.class_order import check_class_order, in_class_order
-from narrower.tasks.scoring import check_fit
+from narrower.tasks.task import Direction
 from narrower.transform.tried_channels import tried_channels
 
 
@@ -240,9 +241,9 @@ def _pose(  # noqa: PLR0913, PLR0917
 
 def _own_metrics(metrics: Sequence[str]) -> dict[str, OwnMetric]:
     for metric in metrics:
-        if metric not in METRICS and ":" not in metric:
+        if listed_metric(metric) is None and ":" not in metric:
             raise SettingsError(
-                f"unknown metric {metric!r}; allowed: {', '.join(METRICS)}, package.module:function"
+                f"unknown metric {metric!r}; allowed: {', '.join(listed_metrics())}, package.module:function"
             )
     return {metric: own_metric(metric) for metric in metrics if ":" in metric}
 
@@ -251,7 +252,9 @@ def _objectives(wanted: Sequence[str] | Mapping[str, str]) -> Objectives:
     directions: dict[str, Any] = dict(wanted) if isinstance(wanted, Mapping) else dict.fromkeys(wanted)
     each = []
     for metric, given in directions.items():
-        direction: Direction | None = given or (METRICS[metric].direction if metric in METRICS else None)
+        direction: Direction | None = given or (
+            listed.direction if (listed := listed_metric(metric)) else None
+        )
         if direction not in ("maximize", "minimize"):
             raise SettingsError(f"objective {metric!r}: say 'maximize' or 'minimize', not {direction!r}")
         each.append(Objective(metric, direction))

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.paired import is_more_accurate
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.problem import Problem
+from narrower.tasks.paired import is_better
+from narrower.tasks.task import leading
 
-RIVALS = 5  # plans that a member of the front is compared with: the most accurate of those that cost less
+RIVALS = 5  # plans that a member of the front is compared with: the best of those that cost less
 MEMBERS_TOGETHER = 64
 
 Table = NDArray[np.float64]
@@ -20,35 +21,39 @@ Table = NDArray[np.float64]
 def are_certain(
     problem: Problem, store: TrialStore, members: Sequence[Trial], evaluator: Evaluator
 ) -> list[bool | None]:
-    """Whether each member is more accurate, at 95 %, than every plan that is better in all else.
+    """Whether each member leads, at 95 %, every plan that is better in all else: in the leading metric.
 
-    None where accuracy is not one of several objectives.
+    None where that metric is not one of several objectives.
     """
-    each = problem.objectives.each
-    others = [o for o in each if o.metric != "accuracy"]
+    metric, each = leading(problem.data.task), problem.objectives.each
+    others = [o for o in each if o.metric != metric.name]
     if len(others) in (0, len(each)) or problem.objectives.sum_direction is not None:
         return [None] * len(members)
     signs = np.array([o.sign for o in others])
-    table = store.table(["accuracy", *(o.metric for o in others)])
+    table = store.table([metric.name, *(o.metric for o in others)])
     certain: list[bool | None] = []
     for start in range(0, len(members), MEMBERS_TOGETHER):
         some = members[start : start + MEMBERS_TOGETHER]
-        rivals = [_rivals(member, table, [o.metric for o in others], signs) for member in some]
+        rivals = [_rivals(member, table, [o.metric for o in others], signs, metric.sign) for member in some]
         numbers = sorted({member.number for member in some}.union(*rivals))
         plans = [
             problem.space.plan(problem.space.options_at(trial.plan_index)) for trial in store.trials(numbers)
         ]
-        hits = dict(zip(numbers, evaluator.hits(plans).numpy(), strict=True))
+        found = dict(zip(numbers, evaluator.contributions(plans).numpy(), strict=True))
         certain += [
-            all(is_more_accurate(hits[member.number], hits[rival]) for rival in own)
+            all(is_better(metric, found[member.number], found[rival]) for rival in own)
             for member, own in zip(some, rivals, strict=True)
         ]
     return certain
 
 
-def _rivals(member: Trial, table: Table, costs: Sequence[str], signs: NDArray[np.int64]) -> list[int]:
+def _rivals(
+    member: Trial, table: Table, costs: Sequence[str], signs: NDArray[np.int64], sign: int
+) -> list[int]:
     own = np.array([member.metrics[name] for name in costs]) * signs
     others = table[:, 2:] * signs
     rows = table[(others <= own).all(axis=1) & (others < own).any(axis=1)]
-    strongest: list[int] = rows[np.argsort(-rows[:, 1], kind="stable")[:RIVALS], 0].astype(int).tolist()
+    strongest: list[int] = (
+        rows[np.argsort(-sign * rows[:, 1], kind="stable")[:RIVALS], 0].astype(int).tolist()
+    )
     return strongest

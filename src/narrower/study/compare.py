@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from math import log
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from narrower.store.provenance import environment
 from narrower.study.problem import Problem
 from narrower.study.record import worst_costs
 from narrower.study.search import build_scorer, conditions
+from narrower.tasks.task import chances
 
 DEFAULT_TRIALS = 300
 ENUMERATION_LIMIT = 10_000  # plans up to which a space is enumerated for its exact front
@@ -164,8 +164,7 @@ def _reference(
     Of a space that is not enumerated the dearest plan is the worst cost that ranges and bounds allow. What
     has no such value by its nature (a metric of the user's own) counts from the worst known plan on.
     """
-    classes = len(problem.data.class_names)
-    values = {"accuracy": 1 / classes, "loss": log(classes)}
+    values = chances(problem.data.task, len(problem.data.output_names))
     if not is_exact:
         values |= worst_costs(problem, contest.costs.ranges())
     return {

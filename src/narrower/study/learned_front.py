@@ -117,7 +117,7 @@ def learn_front(
         )
     if any(size < 1 for size in hidden):
         raise SettingsError(f"hidden layers: expected whole numbers from 1, found {list(hidden)}")
-    sizes = (data.train.inputs.shape[1], *hidden, len(data.class_names))
+    sizes = (data.train.inputs.shape[1], *hidden, len(data.output_names))
     path = None if data_path is None else str(data_path.resolve())
     asked = Asked(data.name, path, data.content_hash, tuple(hidden), settings)
     write_json(directory / ASKED, asdict(asked))

@@ -21,6 +21,7 @@ from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialRow, TrialStore
 from narrower.study.problem import Problem
+from narrower.tasks.task import leading
 
 STATE = "state"  # directory of a run where a training lies that has not ended
 
@@ -87,7 +88,7 @@ class _TrialBook:
         """Take in a network that was found, or found again after a kill."""
         metrics = {
             **self._problem.cost.of(plan),
-            "accuracy": member.correct / len(self._problem.part),
+            leading(self._problem.data.task).name: member.correct / len(self._problem.part),
             "ebops": float(member.ebops),
         }
         table = plan_to_dict(plan)

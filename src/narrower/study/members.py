@@ -5,6 +5,7 @@ from pathlib import Path
 
 from narrower.data.parts import Part
 from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.intervals import with_intervals
 from narrower.export.compressed import save_compressed
 from narrower.graph.program import Program
 from narrower.plan import Plan
@@ -12,6 +13,7 @@ from narrower.preparation.preparation import Preparation
 from narrower.quality import Quality
 from narrower.study.problem import Problem
 from narrower.study.scorer import combined
+from narrower.tasks.quality import rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,15 @@ class Members:
         programs = [candidate.program for candidate in prepared.candidates]
         qualities = [self._score(program, plan, self._problem.part) for program in programs]
         on_test = [self._score(program, plan, self._problem.data.test) for program in programs]
-        best = max(range(len(programs)), key=lambda seed: qualities[seed].correct)
+        task = self._problem.data.task
+        best = max(range(len(programs)), key=lambda seed: rank(task, qualities[seed]))
         if path is not None:
             examples = self._problem.subject.examples
             save_compressed(prepared.candidates[best].model, self._problem.model_name, plan, path, examples)
         # Of several seeds the best is delivered, so that it is the one that counts on the test part.
-        return Kept(combined(prepared, qualities), on_test[best], path, programs[best])
+        return Kept(combined(task, prepared, qualities), on_test[best], path, programs[best])
 
     def _score(self, program: Program, plan: Plan, part: Part) -> Quality:
         evaluator = Evaluator(program, part, batch_size=self._batch_size)
-        (quality,) = evaluator.evaluate([plan.formats], loss=True)
+        (quality,) = with_intervals(evaluator, [plan.formats], loss=True)
         return quality

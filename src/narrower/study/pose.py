@@ -18,6 +18,8 @@ from narrower.graph.program import Program
 from narrower.learning.chain_of_network import chain_of_network
 from narrower.models.build import build_model
 from narrower.models.catalogue import model_note
+from narrower.models.class_order import in_class_order
+from narrower.models.fit import check_fit
 from narrower.preparation.settings import (
     LearnedSettings,
     PreparationSettings,
@@ -37,8 +39,6 @@ from narrower.study.expressible import export_notes
 from narrower.study.limits import check_trainable
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, Say, any_fraction, deployed, first_samples
-from narrower.tasks.class_order import in_class_order
-from narrower.tasks.scoring import check_fit
 from narrower.transform.tried_channels import tried_channels
 
 SPACE = "search.search_space"

@@ -4,12 +4,12 @@ from math import inf
 
 from narrower.errors import Mistakes, SettingsError
 from narrower.preparation.settings import LearnedSettings
-from narrower.searching.objective import ARTEFACT_METRICS, METRICS
+from narrower.searching.objective import ARTEFACT_METRICS, COSTS
 from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
+from narrower.tasks.task import Direction, leading
 
 STRATEGY = "search.strategy"
-LEARNED_OBJECTIVES = {"accuracy": "maximize", "ebops": "minimize"}
 
 
 def check_possible(problem: Problem) -> None:
@@ -74,10 +74,13 @@ def _check_bounded(problem: Problem) -> None:
     if problem.own_metrics or measured:
         what = ", ".join(sorted(measured)) or "metrics of your own"
         raise SettingsError(f"{where} for {what}; allowed: false")
-    # What is left to see can only raise an accuracy and a loss: in these directions that is no best case.
+    bounded = {metric.name: metric for metric in problem.data.task.metrics}
     for objective in problem.objectives.each:
-        opposed = {"accuracy": "minimize", "loss": "maximize"}.get(objective.metric)
-        if objective.direction == opposed:
+        metric = bounded.get(objective.metric)
+        if metric is not None and metric.best is None:
+            raise SettingsError(f"{where} for {metric.name}; allowed: false")
+        # What samples that are still to be seen give at best is no bound where the worst is looked for.
+        if metric is not None and objective.direction != metric.direction:
             raise SettingsError(
                 f"{where} where {objective.metric} is to be {objective.direction}d; allowed: false"
             )
@@ -87,28 +90,35 @@ def _is_learned(problem: Problem) -> bool:
     return isinstance(problem.preparation, LearnedSettings)
 
 
+def _learned_objectives(problem: Problem) -> dict[str, Direction]:
+    """What a training of learned widths looks at."""
+    metric = leading(problem.data.task)
+    return {metric.name: metric.direction, "ebops": "minimize"}
+
+
 def _check_learned(problem: Problem) -> None:
     """A training weighs the loss against ebops, and the validation part chooses its members."""
     mistakes = Mistakes()
-    each = {o.metric: o.direction for o in problem.objectives.each}
+    best, each = _learned_objectives(problem), {o.metric: o.direction for o in problem.objectives.each}
     for metric in each:
-        if metric not in LEARNED_OBJECTIVES:
+        if metric not in best:
             mistakes.found.append(
                 f"{STRATEGY}.metrics.{metric}: no cost that widths are learned for; allowed: "
-                f"{', '.join(LEARNED_OBJECTIVES)} (other costs are shown of each member)"
+                f"{', '.join(best)} (other costs are shown of each member)"
             )
-    for metric, direction in LEARNED_OBJECTIVES.items():
-        if each.get(metric) != direction and not set(each) - set(LEARNED_OBJECTIVES):
+    for metric, direction in best.items():
+        if each.get(metric) != direction and not set(each) - set(best):
             mistakes.found.append(
                 f"{STRATEGY}.metrics.{metric}: where widths are learned, the objectives are "
-                f"{' and '.join(f'{m} ({d})' for m, d in LEARNED_OBJECTIVES.items())}"
+                f"{' and '.join(f'{m} ({d})' for m, d in best.items())}"
             )
     if problem.objectives.sum_direction is not None:
         mistakes.found.append(
             f"{STRATEGY}.setup.sum_scaled_metrics: where widths are learned, one training gives the front; "
             "allowed: false"
         )
-    known = {"accuracy", "ebops"} | {name for name, metric in METRICS.items() if metric.kind == "cost"}
+    costs = {name for name, metric in COSTS.items() if metric.kind == "cost"}
+    known = {*best, *costs}
     for constraint in problem.constraints:
         if constraint.metric not in known:
             mistakes.found.append(

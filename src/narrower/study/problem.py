@@ -19,6 +19,8 @@ from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program, with_weights
 from narrower.models.checkpoints import load_weights
+from narrower.models.class_order import check_class_order, class_order_problem
+from narrower.models.ending import ending_of
 from narrower.preparation.preparation import Subject
 from narrower.preparation.settings import PreparationSettings, SharedSettings
 from narrower.searching.build_space import build_space, unsigned_data
@@ -29,8 +31,7 @@ from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings.load import about
 from narrower.study.machine import WAYS_OUT, is_file
-from narrower.tasks.class_order import check_class_order, class_order_problem
-from narrower.tasks.ending import Ending, ending_of
+from narrower.tasks.task import Loss
 from narrower.training.record import unfinished_note
 from narrower.transform.resized import wanted_counts
 
@@ -118,9 +119,14 @@ class Problem:
         return self.subject.network(widths)
 
     @cached_property
-    def ending(self) -> Ending:
-        """What the model ends in, and so what its loss is."""
-        return ending_of(self.model, self.data.train.inputs, self.program.network)
+    def loss(self) -> Loss:
+        """What training lowers, which what the model ends in decides."""
+        return self.data.task.loss(ending_of(self.model, self.data.train.inputs, self.program.network))
+
+    @property
+    def ending_warnings(self) -> list[str]:
+        """What is wrong with what the model ends in; at most one sentence."""
+        return [f"{self.model_name} {self.loss.warning}"] if self.loss.warning else []
 
     @property
     def seen_metrics(self) -> set[str]:

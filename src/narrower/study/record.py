@@ -10,8 +10,8 @@ import numpy as np
 from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.intervals import with_intervals
 from narrower.front import Front
-from narrower.intervals import wilson_interval
 from narrower.plan import Plan, plan_to_dict
 from narrower.preparation.settings import CandidateSettings, LearnedSettings
 from narrower.quality import Quality
@@ -26,6 +26,8 @@ from narrower.study.certainty import are_certain
 from narrower.study.problem import Problem
 from narrower.study.rank_correlation import rank_correlation
 from narrower.study.scorer import Scorer
+from narrower.tasks.intervals import share_interval
+from narrower.tasks.task import LOSS, SampleMetric, leading, spread_name
 
 if TYPE_CHECKING:
     from narrower.study.members import Kept, Members
@@ -66,7 +68,8 @@ def build_record(
     trials = list(store.trials([int(number) for number in loop.front.numbers]))
     plans = [loop.plan(trial) for trial in trials]
     is_learned = isinstance(problem.preparation, LearnedSettings)
-    losses: list[float | None] = [None] * len(plans)
+    metric = leading(problem.data.task)
+    scored: list[Quality | None] = [None] * len(plans)
     on_test: list[Quality | None] = [None] * len(plans)
     certain: list[bool | None] = [None] * len(plans)
     kept: list[Kept | None] = [None] * len(plans)
@@ -83,21 +86,21 @@ def build_record(
             ]
             on_test = [member.test if member else None for member in kept]
     else:
-        losses = [quality.loss for quality in evaluator.evaluate(plans, loss=True)]
-        on_test = [*test.evaluate(plans)]
+        scored = [*with_intervals(evaluator, plans, loss=True)]
+        on_test = [*with_intervals(test, plans)]
         certain = are_certain(problem, store, trials, evaluator)
     measured = _artefacts(problem, plans, evaluator, kept, loop.tally.stopped)
     members = []
-    for trial, plan, loss, test_quality, is_certain, alone, artefacts in zip(
-        trials, plans, losses, on_test, certain, kept, measured, strict=True
+    for trial, plan, quality, test_quality, is_certain, alone, artefacts in zip(
+        trials, plans, scored, on_test, certain, kept, measured, strict=True
     ):
         metrics = {**artefacts.values, **trial.metrics}
         was_apart = not is_learned
         if is_learned and alone is not None:  # nothing was trained again
-            metrics["loss"] = alone.quality.loss or 0.0
-            was_apart = alone.quality.accuracy != metrics["accuracy"]
-        if loss is not None:
-            metrics["loss"] = loss
+            metrics[LOSS] = alone.quality.metrics[LOSS]
+            was_apart = alone.quality.metrics[metric.name] != metrics[metric.name]
+        if quality is not None and LOSS in quality.metrics:
+            metrics[LOSS] = quality.metrics[LOSS]
         members.append(
             Member(
                 number=trial.number,
@@ -105,15 +108,19 @@ def build_record(
                 plan=plan_to_dict(plan),
                 metrics=metrics,
                 scaled=problem.objectives.scaled(metrics),
-                accuracy_interval=_interval(metrics["accuracy"], len(problem.part)),
-                test_accuracy=test_quality.accuracy if test_quality else None,
-                test_interval=test_quality.accuracy_interval if test_quality else None,
+                accuracy_interval=_own_interval(
+                    metric, trial, alone.quality if alone else quality, len(problem.part)
+                ),
+                test_accuracy=test_quality.metrics[metric.name] if test_quality else None,
+                test_interval=test_quality.interval if test_quality else None,
                 equals=loop.front.equals[trial.number],
                 certain=is_certain,
                 layer_bitops=_layer_bitops(problem, plan),
                 layer_bytes=_layer_bytes(problem, plan),
-                alone_accuracy=alone.quality.accuracy if alone and was_apart else None,
-                alone_spread=alone.quality.spread if alone and was_apart else None,
+                alone_accuracy=alone.quality.metrics[metric.name] if alone and was_apart else None,
+                alone_spread=alone.quality.metrics.get(spread_name(problem.data.task))
+                if alone and was_apart
+                else None,
                 weights=str(run.member(trial.number).relative_to(run.path)) if alone else None,
                 latency=artefacts.latency,
                 unmeasured=artefacts.reasons,
@@ -123,7 +130,7 @@ def build_record(
     return RunRecord(
         model=problem.model_name,
         data_set=problem.data.name,
-        classes=len(problem.data.class_names),
+        classes=len(problem.data.output_names),
         sampler=problem.options.sampler,
         samples=len(problem.part),
         part=problem.part_name,
@@ -135,8 +142,8 @@ def build_record(
         members=tuple(members),
         summary=_summary(problem, loop, store, evaluator, scorer, time.monotonic() - started),
         warnings=tuple(unseen_widths(problem)),
-        class_names=problem.data.class_names,
-        loss=problem.ending.loss,
+        class_names=problem.data.output_names,
+        loss=problem.loss.name,
         layers=_layers(problem),
         sum_direction=problem.objectives.sum_direction,
         constraints=tuple(asdict(constraint) for constraint in problem.constraints),
@@ -162,8 +169,13 @@ def _artefacts(
     ]
 
 
-def _interval(accuracy: float, samples: int) -> tuple[float, float]:
-    return wilson_interval(round(accuracy * samples), samples)
+def _own_interval(
+    metric: SampleMetric, trial: Trial, scored: Quality | None, samples: int
+) -> tuple[float, float] | None:
+    """The interval of what a trial was scored with; None where its weights are gone."""
+    if metric.is_share:
+        return share_interval(trial.metrics[metric.name], samples)
+    return scored.interval if scored is not None else None
 
 
 def _layers(problem: Problem) -> tuple[LayerCost, ...]:
@@ -225,8 +237,13 @@ def _float32(
     else:
         (quality,) = evaluator.evaluate([Plan()], loss=True)
         (on_test,) = test.evaluate([Plan()])
-    values = {"accuracy": quality.accuracy, "test_accuracy": on_test.accuracy, **problem.cost.of(Plan())}
-    return values if quality.loss is None else {**values, "loss": quality.loss}
+    name = leading(problem.data.task).name
+    values = {
+        name: quality.metrics[name],
+        f"test_{name}": on_test.metrics[name],
+        **problem.cost.of(Plan()),
+    }
+    return values if LOSS not in quality.metrics else {**values, LOSS: quality.metrics[LOSS]}
 
 
 def _summary(
@@ -238,7 +255,7 @@ def _summary(
     seconds: float,
 ) -> Summary:
     tally = loop.tally
-    correlation, plans = _loss_accuracy_correlation(problem, loop, store, evaluator)
+    correlation, plans = _correlation(problem, loop, store, evaluator)
     return Summary(
         space_size=max(problem.space.size, tally.trials),  # what a training proposes is no space
         trials=tally.trials,
@@ -263,19 +280,21 @@ def _summary(
     )
 
 
-def _loss_accuracy_correlation(
+def _correlation(
     problem: Problem, loop: Outcome, store: TrialStore, evaluator: Evaluator
 ) -> tuple[float | None, int]:
-    """Spearman's rank correlation of loss and accuracy over (at most 100 of) the trials."""
+    """Spearman's rank correlation of the loss and the leading metric over (at most 100 of) the trials."""
+    name = leading(problem.data.task).name
     chance = np.random.default_rng(problem.options.seed)
     numbers = np.sort(chance.permutation(store.count())[:CORRELATION_PLANS]).tolist()
     trials = [trial for trial in store.trials(numbers) if trial.state == "complete"]
     if problem.shares_weights:
         qualities = evaluator.evaluate([loop.plan(trial) for trial in trials], loss=True)
-        pairs = [(q.loss, q.accuracy) for q in qualities if q.loss is not None]
+        found = [quality.metrics for quality in qualities]
     else:
-        pairs = [(t.metrics["loss"], t.metrics["accuracy"]) for t in trials if "loss" in t.metrics]
-    if len({loss for loss, _ in pairs}) < 3 or len({accuracy for _, accuracy in pairs}) < 2:  # noqa: PLR2004
+        found = [trial.metrics for trial in trials]
+    pairs = [(metrics[LOSS], metrics[name]) for metrics in found if LOSS in metrics]
+    if len({loss for loss, _ in pairs}) < 3 or len({value for _, value in pairs}) < 2:  # noqa: PLR2004
         return None, len(pairs)  # there are no ranks to compare
     return rank_correlation(*zip(*pairs, strict=True)), len(pairs)
 
@@ -289,7 +308,7 @@ def unseen_widths(problem: Problem) -> list[str]:
         "channel_multiplier": {"macs", "flops", "bitops", "energy", "model_size"},
     }
     return (
-        problem.ending.warnings(problem.model_name)
+        problem.ending_warnings
         + _untraced(problem)
         + _extrapolated(problem)
         + _useless_growth(problem)

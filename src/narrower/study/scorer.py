@@ -1,7 +1,6 @@
 """From plans to their qualities: give each its weights, evaluate it, combine seeds, measure its artefact."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +10,8 @@ from narrower.plan import Plan
 from narrower.preparation.preparation import Preparation, Prepared
 from narrower.quality import Quality, failed
 from narrower.study.artefacts import Artefacts
+from narrower.tasks.quality import rank
+from narrower.tasks.task import Task, leading, spread_name
 
 
 class Scorer:
@@ -65,7 +66,7 @@ class Scorer:
         if prepared.failure is not None:
             return [failed(prepared.failure, len(self._evaluator.part))] * len(prepared.plans)
         formats = [plan.formats for plan in prepared.plans]
-        by_seed = []
+        by_seed, task = [], self._evaluator.part.task
         for candidate in prepared.candidates:
             if candidate.program is self._evaluator.program:
                 by_seed.append(self._evaluator.evaluate(formats, loss=self._loss))
@@ -77,7 +78,7 @@ class Scorer:
                 own_metrics=self._own_metrics,
             )
             by_seed.append(evaluator.evaluate(formats, loss=True))
-        return [combined(prepared, qualities) for qualities in zip(*by_seed, strict=True)]
+        return [combined(task, prepared, qualities) for qualities in zip(*by_seed, strict=True)]
 
     def _with_artefact(self, plan: Plan, quality: Quality) -> Quality:
         if self._artefacts is None or quality.failure is not None:
@@ -86,27 +87,26 @@ class Scorer:
         if measured.reasons:
             name, reason = next(iter(measured.reasons.items()))
             return failed(f"{name}: {reason}", quality.samples)
-        return replace(quality, own=(*quality.own, *measured.values.items()))
+        return quality.with_metrics(measured.values)
 
 
-def combined(prepared: Prepared, qualities: Sequence[Quality]) -> Quality:
+def combined(task: Task, prepared: Prepared, qualities: Sequence[Quality]) -> Quality:
     """The quality over several seeds: the mean or the best, with how far they lie apart."""
     failures = [quality.failure for quality in qualities if quality.failure is not None]
     if failures:
         return failed(failures[0], qualities[0].samples)
     if len(qualities) == 1:
         return qualities[0]
-    spread = float(np.std([quality.accuracy for quality in qualities], ddof=1))
-    best = max(qualities, key=lambda quality: quality.correct)
+    name, metric = spread_name(task), leading(task)
+    spread = float(np.std([quality.metrics[metric.name] for quality in qualities], ddof=1))
     if prepared.keep == "best":
-        return replace(best, spread=spread)
-    losses = [quality.loss for quality in qualities if quality.loss is not None]
-    return Quality(
-        sum(quality.correct for quality in qualities),
-        sum(quality.samples for quality in qualities),
-        float(np.mean(losses)) if losses else None,
-        own=tuple(
-            (name, float(np.mean([dict(quality.own)[name] for quality in qualities]))) for name, _ in best.own
-        ),
-        spread=spread,
-    )
+        return max(qualities, key=lambda quality: rank(task, quality)).with_metrics({name: spread})
+    samples = sum(quality.samples for quality in qualities)
+    values = {
+        each: float(np.mean([quality.metrics[each] for quality in qualities]))
+        for each in qualities[0].metrics
+    }
+    if metric.is_share:  # exactly
+        hits = sum(round(quality.metrics[metric.name] * quality.samples) for quality in qualities)
+        values[metric.name] = hits / samples
+    return Quality(samples, {**values, name: spread})

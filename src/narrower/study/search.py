@@ -31,7 +31,7 @@ from narrower.report.record import RunRecord
 from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
 from narrower.searching.known import Known
 from narrower.searching.loop import Budget, Loop, Progress
-from narrower.searching.objective import ARTEFACT_METRICS, METRICS
+from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_quality
 from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.store.provenance import changed_versions, environment
@@ -43,6 +43,7 @@ from narrower.study.learned_search import learned_search
 from narrower.study.problem import Problem, Say
 from narrower.study.record import Outcome, build_record
 from narrower.study.scorer import Scorer
+from narrower.tasks.task import LOSS, leading, spread_name
 
 THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
 BATCH_FACT = "proposals at a time"
@@ -68,12 +69,13 @@ def start_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
     batch_size = fitting_batch_size(problem.subject.lowered, len(problem.part))
     write_text(run.settings, settings)
     save_weights(problem.model, run.weights, arguments_note(problem.subject.examples))
-    costs = [name for name, metric in METRICS.items() if metric.kind == "cost"]
+    costs = [name for name, metric in COSTS.items() if metric.kind == "cost"]
     artefacts = sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
-    spread = ["accuracy_spread"] if problem.preparation.seeds > 1 else []
+    task = problem.data.task
+    spread = [spread_name(task)] if problem.preparation.seeds > 1 else []
     return TrialStore.create(
         run.trials,
-        ["accuracy", "loss", *problem.own_metrics, *spread, *artefacts, *costs],
+        [*(metric.name for metric in task.metrics), *problem.own_metrics, *spread, *artefacts, *costs],
         {
             **fingerprint(problem),
             **conditions(problem, batch_size, THREADS),
@@ -197,7 +199,7 @@ def build_scorer(problem: Problem, evaluator: Evaluator) -> Scorer:
     return Scorer(
         build_preparation(problem.preparation, problem.subject),
         evaluator,
-        loss="loss" in problem.seen_metrics,
+        loss=LOSS in problem.seen_metrics,
         own_metrics=problem.own_metrics,
         artefacts=Artefacts(problem, evaluator.program) if measured else None,
         measured=measured,
@@ -227,10 +229,11 @@ def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int) 
 
 def _earlier(problem: Problem, run: RunDirectory, batch_size: int, say: Say) -> dict[Plan, Quality]:
     """What the runs beside this one measured under the same conditions."""
-    quality = [name for name in problem.seen_metrics if name in ("accuracy", "loss") or ":" in name]
+    quality = [name for name in problem.seen_metrics if is_quality(name)]
+    task = problem.data.task
     others = [other for other in list_runs(run.path.parent) if other.path.resolve() != run.path.resolve()]
     same = conditions(problem, batch_size, torch.get_num_threads())
-    return earlier_results(others, same, {"accuracy", *quality, *problem.own_metrics}, say)
+    return earlier_results(others, same, task, {leading(task).name, *quality, *problem.own_metrics}, say)
 
 
 def _search(
@@ -242,7 +245,7 @@ def _search(
     show_progress: ShowProgress,
 ) -> Loop:
     options = problem.options
-    loss = "loss" in problem.seen_metrics
+    loss = LOSS in problem.seen_metrics
     together = _proposals(problem, scorer.preparation)
     wanted = problem.wanted_trials
     costs = problem.costs

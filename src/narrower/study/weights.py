@@ -4,6 +4,7 @@ from narrower.settings import convert
 from narrower.settings.schema import RunSettings
 from narrower.store.run_directory import RunDirectory
 from narrower.study.problem import Problem, Say, given_weights, users_weights
+from narrower.tasks.task import leading
 from narrower.training.one_model import train
 from narrower.training.record import is_unfinished
 
@@ -27,5 +28,6 @@ def initial_weights(
         f"learning rate {training.learning_rate:g})"
     )
     result = train(problem.model, problem.data, training, run.path, show_progress=show_progress)
-    say(f"trained: validation accuracy {result.validation_accuracy:.4f}, {result.best_checkpoint}")
+    metric = leading(problem.data.task).name
+    say(f"trained: validation {metric} {result.validation.metrics[metric]:.4f}, {result.best_checkpoint}")
     return given_weights(problem, result.best_checkpoint)

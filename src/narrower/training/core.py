@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError, SettingsError
 from narrower.models.evaluation_mode import evaluation_mode
+from narrower.tasks.quality import added
+from narrower.tasks.task import Sums, leading
 from narrower.training.batches import Batches
 from narrower.training.flat import FlatWeights, clip, flat_weights
 from narrower.training.losses import Losses, outputs_of
@@ -32,7 +34,8 @@ class Figures:
 
     epoch: int  # from 1
     step: int
-    accuracy: float
+    metric: str  # the leading one of the task
+    value: float
     loss: float
 
 
@@ -146,15 +149,17 @@ class Core:
         return _Delivered(self.weights, self._average)
 
     def figures(self, part: Part) -> Figures:
-        """Accuracy and loss of the model as it is on some samples."""
-        correct, loss = 0, 0.0
+        """The leading metric and the loss of the model as it is on some samples."""
+        metric, loss = leading(part.task), 0.0
+        sums: dict[str, Sums] = {}
         with evaluation_mode(self.model), torch.inference_mode():
             for start in range(0, len(part), EVALUATION_BATCH):
                 some = part.between(start, start + EVALUATION_BATCH)
                 outputs = self.model(some.inputs.clone())  # it may write into its argument
-                correct += int((outputs.argmax(dim=1) == some.targets).sum())
+                sums = added([metric], sums, {metric.name: metric.sums(outputs, some.targets)})
                 loss += float(self._losses.plain(outputs, some.targets)) * len(some)
-        return Figures(self.epochs, self.step, correct / len(part), loss / len(part))
+        value = metric.value(sums[metric.name], len(part))
+        return Figures(self.epochs, self.step, metric.name, value, loss / len(part))
 
     def finish(self) -> None:
         """Give the model the weights that are kept, in memory of their own."""

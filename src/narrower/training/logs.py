@@ -10,13 +10,15 @@ from typing import IO, Any
 from narrower.files import explaining
 from narrower.training.core import Figures
 
-COLUMNS = ("epoch", "loss", "step", "validation_accuracy", "validation_loss")
-
 
 class Logs:
-    """Written to at the end of each epoch; ``append`` goes on with what lies there."""
+    """Written to at the end of each epoch; ``append`` goes on with what lies there.
 
-    def __init__(self, directory: Path, every: int, *, append: bool) -> None:
+    ``metric`` is the one of the validation part that is shown.
+    """
+
+    def __init__(self, directory: Path, metric: str, every: int, *, append: bool) -> None:
+        self._columns = ("epoch", "loss", "step", f"validation_{metric}", "validation_loss")
         self._directory, self._every, self._append = directory, every, append
         self._rows: list[dict[str, float]] = []
         self._open = ExitStack()
@@ -30,7 +32,7 @@ class Logs:
             mode = "w" if is_new else "a"
             self._file = self._open.enter_context(path.open(mode, newline="", encoding="utf-8"))
             if is_new:
-                self._file.write(",".join(COLUMNS) + "\n")
+                self._file.write(",".join(self._columns) + "\n")
             if find_spec("tensorboard") is not None:
                 events = self._directory / "logs" / "tensorboard"
                 events.mkdir(parents=True, exist_ok=True)
@@ -57,12 +59,12 @@ class Logs:
             {
                 "epoch": figures.epoch - 1,
                 "step": figures.step - 1,
-                "validation_accuracy": figures.accuracy,
+                f"validation_{figures.metric}": figures.value,
                 "validation_loss": figures.loss,
             }
         )
         with explaining(self._directory):
-            csv.DictWriter(self._file, COLUMNS, lineterminator="\n").writerows(self._rows)
+            csv.DictWriter(self._file, self._columns, lineterminator="\n").writerows(self._rows)
             self._file.flush()
             if self._events is not None:
                 _write_events(self._events, self._rows)

@@ -1,13 +1,14 @@
-"""The loss of a batch by a recipe: of the classes, and of what the float model gave for the same samples."""
+"""The loss of a batch by a recipe: the task's own, and what the float model gave for the same samples."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from narrower.data.parts import Part
+from narrower.errors import SettingsError
 from narrower.models.evaluation_mode import evaluation_mode
+from narrower.tasks.task import Loss
 from narrower.training.recipe import Recipe
 
 SAMPLES_AT_ONCE = 4096
@@ -15,37 +16,39 @@ SAMPLES_AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The losses of a classifier, whose outputs may be logarithms of probabilities."""
+    """The losses that a recipe makes of a task's.
+
+    Raises:
+        SettingsError: the recipe asks for what the task does not have.
+    """
 
     recipe: Recipe
-    are_log_probabilities: bool
+    loss: Loss
+
+    def __post_init__(self) -> None:
+        for name, there in (("label_smoothing", self.loss.smoothed), ("distillation", self.loss.taught)):
+            if getattr(self.recipe, name) and there is None:
+                raise SettingsError(f"{name}: there is none for the {self.loss.name}; allowed: 0")
 
     def of_batch(self, outputs: Tensor, targets: Tensor, teacher: Tensor | None) -> Tensor:
         """What a step lowers; ``teacher`` are the float model's outputs."""
         recipe = self.recipe
+        own = self._of_targets(outputs, targets)
         if teacher is None:
-            return self._of_classes(outputs, targets, recipe.label_smoothing)
-        # Hinton et al. (2015): the square of the temperature keeps the size of the gradient.
-        taught = F.kl_div(
-            F.log_softmax(outputs / recipe.temperature, dim=1),
-            F.log_softmax(teacher / recipe.temperature, dim=1),
-            reduction="batchmean",
-            log_target=True,
-        )
-        share = recipe.distillation
-        return (1 - share) * self._of_classes(outputs, targets, recipe.label_smoothing) + (
-            share * recipe.temperature**2 * taught
-        )
+            return own
+        assert self.loss.taught is not None
+        taught = self.loss.taught(outputs, teacher, recipe.temperature).mean()
+        return (1 - recipe.distillation) * own + recipe.distillation * taught
 
     def plain(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Without smoothing or teacher: what is shown and compared."""
-        return self._of_classes(outputs, targets, 0.0)
+        return self.loss.of_samples(outputs, targets).mean()
 
-    def _of_classes(self, outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-        if not self.are_log_probabilities:
-            return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
-        right = F.nll_loss(outputs, targets)
-        return right if not smoothing else (1 - smoothing) * right - smoothing * outputs.mean()
+    def _of_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if not self.recipe.label_smoothing:
+            return self.plain(outputs, targets)
+        assert self.loss.smoothed is not None
+        return self.loss.smoothed(outputs, targets, self.recipe.label_smoothing).mean()
 
 
 def outputs_of(model: nn.Module, part: Part) -> Tensor:

@@ -15,10 +15,12 @@ from narrower.data.parts import DataSet, Part
 from narrower.errors import NarrowerError, SettingsError, nearest
 from narrower.graph.own_copy import own_copy
 from narrower.models.checkpoints import load_weights
+from narrower.models.ending import ending_of_outputs
 from narrower.models.finite import check_finite
-from narrower.quality import CROSS_ENTROPY
-from narrower.tasks.ending import ends_in_log_softmax
-from narrower.tasks.scoring import check_fit, score
+from narrower.models.fit import check_fit
+from narrower.models.quality import model_quality
+from narrower.quality import Quality
+from narrower.tasks.task import leading
 from narrower.training.accelerator import accelerators, device_of
 from narrower.training.choosing import taught_and_choosing
 from narrower.training.core import Core
@@ -37,8 +39,8 @@ class TrainingResult:
     """Where the weights lie, and how well they do."""
 
     best_checkpoint: Path
-    validation_accuracy: float
-    test_accuracy: float
+    validation: Quality
+    test: Quality
     epochs: int
     seconds: float
 
@@ -74,10 +76,16 @@ def train(
     check_accelerator(recipe.accelerator)
     check_teacher(recipe, teacher)
     started = time.monotonic()
-    are_log_probabilities = ends_in_log_softmax(model, data.train.inputs)
-    loss = "negative log likelihood" if are_log_probabilities else CROSS_ENTROPY
+    loss = data.task.loss(ending_of_outputs(model, data.train.inputs))
     record = TrainingRecord(
-        False, recipe.max_epochs, asdict(recipe), data.name, data.class_names, loss, recipe.kept
+        False,
+        recipe.max_epochs,
+        asdict(recipe),
+        data.name,
+        data.task.words,
+        data.output_names,
+        loss.name,
+        recipe.kept,
     )
     saved = Saved(directory, _identity(model, data, recipe))
     best = directory / BEST
@@ -88,11 +96,9 @@ def train(
     if is_of_lightning(model) or callbacks or loggers:
         from narrower.training.with_lightning import train_with_lightning
 
-        epochs = train_with_lightning(
-            model, data, recipe, directory, are_log_probabilities, show_progress, callbacks, loggers
-        )
+        epochs = train_with_lightning(model, data, recipe, directory, loss, show_progress, callbacks, loggers)
     else:
-        losses = Losses(recipe, are_log_probabilities)
+        losses = Losses(recipe, loss)
         epochs = _train(own_copy(model), data, losses, directory, saved, show_progress, teacher)
     replace(record, ended=True).write(directory)
     saved.forget()
@@ -101,8 +107,8 @@ def train(
         check_finite(trained, data.parts[name], f"the {name} part")
     return TrainingResult(
         best_checkpoint=best,
-        validation_accuracy=score(trained, data.validation)["accuracy"],
-        test_accuracy=score(trained, data.test)["accuracy"],
+        validation=model_quality(trained, data.validation),
+        test=model_quality(trained, data.test),
         epochs=epochs,
         seconds=time.monotonic() - started,
     )
@@ -119,7 +125,7 @@ def train_weights(
     check_accelerator(recipe.accelerator)
     check_teacher(recipe, teacher)
     copied = own_copy(model)
-    losses = Losses(recipe, ends_in_log_softmax(model, part.inputs))
+    losses = Losses(recipe, part.task.loss(ending_of_outputs(model, part.inputs)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         core = _core(copied, part, losses, teacher)
@@ -189,7 +195,7 @@ def _train(
     validation = data.validation.to(device_of(recipe.accelerator))
     with (
         torch.random.fork_rng(devices=[]),
-        Logs(directory, recipe.log_every_n_steps, append=saved.can_go_on) as logs,
+        Logs(directory, leading(data.task).name, recipe.log_every_n_steps, append=saved.can_go_on) as logs,
         TrainingProgress(recipe.max_epochs, shown=show_progress) as progress,
     ):
         torch.manual_seed(recipe.seed)

@@ -48,5 +48,5 @@ class TrainingProgress:
     def epoch(self, figures: Figures) -> None:
         """Say how well the model does on the validation part."""
         epoch = f"epoch {figures.epoch} of {self._epochs}"
-        text = f"{epoch}, validation accuracy {figures.accuracy:.4f}"
+        text = f"{epoch}, validation {figures.metric} {figures.value:.4f}"
         self._bar.update(self._task, completed=figures.step, description=text)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from narrower.files import write_json
+from narrower.tasks.task import Words
 
 NAME = "training.json"
 
@@ -18,13 +19,17 @@ class TrainingRecord:
     epochs: int  # that were asked for
     settings: dict[str, Any]
     data_set: str
-    class_names: tuple[str, ...]
+    task: Words
+    output_names: tuple[str, ...]
     loss: str
     kept: str = "last epoch"  # which weights: no samples choose an epoch
 
     def write(self, directory: Path) -> None:
         """Write it; the file appears complete or not at all."""
-        write_json(directory / NAME, asdict(self))
+        held = asdict(self)
+        del held["task"]
+        held[self.task.names_key] = held.pop("output_names")
+        write_json(directory / NAME, held)
 
 
 def is_unfinished(directory: Path) -> bool:

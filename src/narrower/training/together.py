@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError
 from narrower.graph.own_copy import own_copy
+from narrower.tasks.columns import stacked_losses
 from narrower.training.batches import Batches
 from narrower.training.recipe import Recipe
 
@@ -147,6 +148,7 @@ def _train(
     batches = Batches(part, settings.batch_size, settings.seed)
     steps = max(1, settings.max_epochs * len(batches))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    losses_of = stacked_losses(part.task)
     order = torch.tensor(members).argsort()
     counts = [stop - start for start, stop in endings]
     first: Tensor | None = None
@@ -159,7 +161,7 @@ def _train(
                 _through(ending, part_cni)[..., :classes]
                 for ending, part_cni in zip(endings.values(), parts, strict=True)
             ]
-            losses_c = _losses(torch.cat(outputs), targets)[order]
+            losses_c = losses_of(torch.cat(outputs), targets)[order]
             finite_c &= torch.isfinite(losses_c)
             first = losses_c.detach() if first is None else first
             optimizer.zero_grad(set_to_none=False)  # parameters hold views of this gradient
@@ -404,10 +406,3 @@ def _stack_batch_norm(
             layer.num_batches_tracked += steps  # type: ignore[assignment, operator] # a tensor: _is_supported
 
     return _Stacked((weight.trained.requires_grad_(), bias.trained.requires_grad_()), forward, write_back)
-
-
-def _losses(outputs_cno: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross entropy of each candidate, [C]; classes outside, which is faster for few of them."""
-    logits_ocn = outputs_cno.permute(2, 0, 1).contiguous()
-    right_cn = F.log_softmax(logits_ocn, dim=0).gather(0, targets.expand(1, *logits_ocn.shape[1:]))[0]
-    return -right_cn.mean(dim=1)

@@ -24,7 +24,8 @@ from narrower.data.parts import DataSet
 from narrower.errors import NarrowerError, OutputError, SettingsError
 from narrower.files import FREE_SOME, explaining, is_no_space
 from narrower.graph.own_copy import own_copy
-from narrower.tasks.ending import loss_of_outputs
+from narrower.tasks.quality import added, quality_of
+from narrower.tasks.task import Loss, Sums, Task, leading
 from narrower.training.batches import Batches
 from narrower.training.recipe import Recipe
 
@@ -37,7 +38,7 @@ def train_with_lightning(
     data: DataSet,
     recipe: Recipe,
     directory: Path,
-    are_log_probabilities: bool,
+    loss: Loss,
     show_progress: bool,
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
@@ -56,7 +57,7 @@ def train_with_lightning(
             f"{', '.join(others)}: not for modules, callbacks or loggers of Lightning; "
             f"allowed there: {', '.join(DONE_HERE)}"
         )
-    classifier = _Classifier(own_copy(model).train(), recipe, are_log_probabilities)
+    trained = _Trained(own_copy(model).train(), recipe, data.task, loss)
     checkpoint = ModelCheckpoint(
         directory / "checkpoints",
         filename="best",  # of those after each epoch the last: its step is the smallest
@@ -64,13 +65,13 @@ def train_with_lightning(
     )
     every = [checkpoint, *callbacks]
     if show_progress:
-        every.append(_ProgressBar())
+        every.append(_ProgressBar(leading(data.task).name))
     with _quiet_lightning(), _interruptible(), _logs_of_threads(directory), torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         trainer = _trainer(recipe, directory, every, loggers)
         try:
             trainer.fit(
-                classifier,
+                trained,
                 Batches(data.train, recipe.batch_size, recipe.seed),
                 Batches(data.validation, EVALUATION_BATCH, None),
             )
@@ -102,17 +103,18 @@ def _trainer(
     )
 
 
-class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning is not typed here
-    def __init__(self, model: nn.Module, settings: Recipe, are_log_probabilities: bool) -> None:
+class _Trained(lightning.LightningModule):  # type: ignore[misc] # Lightning is not typed here
+    def __init__(self, model: nn.Module, settings: Recipe, task: Task, loss: Loss) -> None:
         super().__init__()
         self.model = model
-        self.are_log_probabilities = are_log_probabilities
         self.settings = settings
-        self._validated: list[tuple[int, int, float]] = []  # correct, samples, summed loss of each batch
+        self._task, self._loss = task, loss
+        self._sums: dict[str, Sums] = {}
+        self._validated: list[tuple[int, float]] = []  # samples and summed loss of each batch
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         inputs, targets = batch
-        loss = self._loss(self.model(inputs), targets)
+        loss = self._loss.of_samples(self.model(inputs), targets).mean()
         if not torch.isfinite(loss):
             raise NarrowerError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; try a learning rate below "
@@ -124,17 +126,18 @@ class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning 
     def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
         inputs, targets = batch
         outputs = self.model(inputs)
-        correct = int((outputs.argmax(dim=1) == targets).sum())
-        loss = float(self._loss(outputs, targets)) * len(targets)
-        self._validated.append((correct, len(targets), loss))
-
-    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return loss_of_outputs(outputs, targets, are_log_probabilities=self.are_log_probabilities)
+        metric = leading(self._task)
+        self._sums = added([metric], self._sums, {metric.name: metric.sums(outputs, targets)})
+        loss = float(self._loss.of_samples(outputs, targets).mean()) * len(targets)
+        self._validated.append((len(targets), loss))
 
     def on_validation_epoch_end(self) -> None:
-        correct, samples, loss = (sum(column) for column in zip(*self._validated, strict=True))
+        samples, loss = (sum(column) for column in zip(*self._validated, strict=True))
+        name = leading(self._task).name
+        value = quality_of(self._task, self._sums, samples).metrics[name]
         self._validated.clear()
-        self.log("validation_accuracy", correct / samples)
+        self._sums.clear()
+        self.log(f"validation_{name}", value)
         self.log("validation_loss", loss / samples)
 
     def configure_optimizers(self) -> Any:
@@ -147,7 +150,8 @@ class _Classifier(lightning.LightningModule):  # type: ignore[misc] # Lightning 
 class _ProgressBar(Callback):  # type: ignore[misc] # Lightning is not typed here
     """One bar on stderr for the whole training. Lightning's own reconfigures rich for the whole program."""
 
-    def __init__(self) -> None:
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
         console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("training"),
@@ -168,10 +172,10 @@ class _ProgressBar(Callback):  # type: ignore[misc] # Lightning is not typed her
         self._progress.advance(self._task)
 
     def on_validation_epoch_end(self, trainer: Any, *_: Any) -> None:
-        if "validation_accuracy" in trainer.callback_metrics:
+        if f"validation_{self._metric}" in trainer.callback_metrics:
             epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            accuracy = float(trainer.callback_metrics["validation_accuracy"])
-            self._progress.update(self._task, description=f"{epoch}, validation accuracy {accuracy:.4f}")
+            value = float(trainer.callback_metrics[f"validation_{self._metric}"])
+            self._progress.update(self._task, description=f"{epoch}, validation {self._metric} {value:.4f}")
 
     def on_train_end(self, *_: Any) -> None:
         self._progress.stop()

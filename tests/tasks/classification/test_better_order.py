@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from narrower.tasks.better_order import fits_as_it_is
+from narrower.tasks.classification.better_order import fits_as_it_is
 
 
 @pytest.mark.parametrize(("classes", "outputs"), [(2, 2), (4, 4), (3, 5), (5, 5)])

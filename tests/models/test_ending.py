@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.data.datasets import DataSet
-from narrower.tasks.ending import ending_of
+from narrower.models.ending import ending_of
+from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.training.one_model import train
 from narrower.training.recipe import Recipe
 from tests.conftest import RunNarrower
@@ -108,18 +109,22 @@ def test_the_ending_is_found_without_a_graph(end: Function | nn.Module, kind: st
     assert ending_of(Ends(end, untraceable=True), INPUTS).kind == expected
 
 
+def warning_of(model: nn.Module) -> str:
+    return CLASSIFICATION.loss(ending_of(model, INPUTS)).warning or ""
+
+
 def test_a_softmax_over_samples_is_called_that() -> None:
-    (warning,) = ending_of(Ends(nn.Softmax(dim=0)), INPUTS).warnings("mine:model")
+    warning = warning_of(Ends(nn.Softmax(dim=0)))
     assert "softmax over samples (layer 'end'" in warning
 
 
 def test_warnings_name_the_layer_and_what_to_change() -> None:
     model = nn.Sequential(nn.Linear(6, 4), nn.Softmax(dim=1))
-    (warning,) = ending_of(model, INPUTS).warnings("mine:model")
-    assert "mine:model ends in softmax (layer '1'" in warning
+    warning = warning_of(model)
+    assert "ends in softmax (layer '1'" in warning
     assert "cross entropy of softmax applied twice" in warning
     assert "return the scores before it, or log_softmax" in warning
-    assert ending_of(nn.Sequential(nn.Linear(6, 4), nn.LogSoftmax(dim=1)), INPUTS).warnings("x") == []
+    assert warning_of(nn.Sequential(nn.Linear(6, 4), nn.LogSoftmax(dim=1))) == ""
 
 
 def test_log_softmax_is_trained_with_the_negative_log_likelihood(tmp_path: Path, jets: DataSet) -> None:
@@ -127,7 +132,7 @@ def test_log_softmax_is_trained_with_the_negative_log_likelihood(tmp_path: Path,
     torch.manual_seed(1)
     model = nn.Sequential(nn.Linear(16, 5), nn.LogSoftmax(dim=1))
     small = DataSet(
-        "s", jets.train.first(64), jets.validation.first(64), jets.test.first(8), jets.class_names
+        "s", jets.train.first(64), jets.validation.first(64), jets.test.first(8), jets.output_names
     )
     settings = Recipe(max_epochs=1, batch_size=64, log_every_n_steps=1)
     train(model, small, settings, tmp_path, show_progress=False)

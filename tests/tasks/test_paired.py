@@ -5,7 +5,11 @@ from math import comb
 import numpy as np
 import pytest
 
-from narrower.evaluate.paired import is_more_accurate
+from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.paired import is_better
+from narrower.tasks.task import leading
+
+ACCURACY = leading(CLASSIFICATION)
 
 
 def hits(own: int, rival: int, both: int = 30, neither: int = 20) -> tuple[np.ndarray, np.ndarray]:
@@ -25,8 +29,8 @@ def two_sided(own: int, rival: int) -> float:
 @pytest.mark.parametrize(("own", "rival"), [(6, 0), (5, 0), (10, 2), (9, 2), (40, 20), (33, 20), (120, 90)])
 def test_only_samples_that_one_gets_right_decide(own: int, rival: int) -> None:
     first, second = hits(own, rival)
-    assert is_more_accurate(first, second) == (two_sided(own, rival) < 0.05)
-    assert not is_more_accurate(second, first)
+    assert is_better(ACCURACY, first, second) == (two_sided(own, rival) < 0.05)
+    assert not is_better(ACCURACY, second, first)
 
 
 def test_both_outcomes_occur_above() -> None:
@@ -36,4 +40,4 @@ def test_both_outcomes_occur_above() -> None:
 
 def test_equal_plans_are_not_more_accurate() -> None:
     first, _ = hits(7, 7)
-    assert not is_more_accurate(first, first)
+    assert not is_better(ACCURACY, first, first)

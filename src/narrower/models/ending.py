@@ -1,56 +1,19 @@
-"""What a classifier gives, and so what its loss is: scores, probabilities or logarithms of them."""
+"""What a model ends in, and so what its outputs are: scores, probabilities or logarithms of them."""
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from narrower.errors import ModelError
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.ending import last_function
 from narrower.graph.network import Network
 from narrower.models.evaluation_mode import evaluation_mode
-from narrower.quality import CROSS_ENTROPY
+from narrower.tasks.task import Ending
 
-Kind = Literal["scores", "softmax", "log_softmax", "sigmoid", "softmax over samples"]
-
-LOSSES: dict[Kind, str] = {
-    "scores": CROSS_ENTROPY,
-    "log_softmax": "negative log likelihood",
-    "softmax": "cross entropy of softmax applied twice",
-    "sigmoid": "cross entropy of softmax after sigmoid",
-    "softmax over samples": "cross entropy of softmax after a softmax over samples",
-}
 TRIED_SAMPLES = 64
 TOLERANCE = 1e-4  # of the sum of probabilities in float32
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What a model ends in, and where: a layer, and a line of the user's where it is known."""
-
-    kind: Kind = "scores"
-    where: str = ""
-
-    @property
-    def loss(self) -> str:
-        """The loss that is trained and shown, by its name."""
-        return LOSSES[self.kind]
-
-    def warnings(self, model_name: str) -> list[str]:
-        """What is wrong with this ending, and what to change; at most one sentence."""
-        if self.kind in ("scores", "log_softmax"):
-            return []
-        said = (
-            f"{model_name} ends in {self.kind}{self.where}, and the loss takes softmax of its outputs: it is "
-            f"the {self.loss}, trains worse and stays far from 0"
-        )
-        if self.kind == "softmax over samples":
-            return [f"{said}; outputs depend on the other samples of a batch: return the scores before it"]
-        return [f"{said}; return the scores before it, or log_softmax (accuracy is the same)"]
 
 
 def ending_of(model: nn.Module, inputs: Tensor, network: Network | None = None) -> Ending:
@@ -70,18 +33,13 @@ def ending_of(model: nn.Module, inputs: Tensor, network: Network | None = None) 
         kind, operator = found
         places = [f"layer {operator.layer!r}" if operator.layer else "", operator.source or ""]
         where = ", ".join(place for place in places if place)
-        return Ending(kind, f" ({where})" if where else "")  # type: ignore[arg-type]
+        return Ending(kind, f" ({where})" if where else "")
     return Ending(_kind_of(outputs))
 
 
-def ends_in_log_softmax(model: nn.Module, inputs: Tensor) -> bool:
-    """Whether the outputs are logarithms of probabilities that sum to one."""
-    return _kind_of(_outputs(model, inputs)) == "log_softmax"
-
-
-def loss_of_outputs(outputs: Tensor, targets: Tensor, *, are_log_probabilities: bool) -> Tensor:
-    """The mean loss of a batch."""
-    return F.nll_loss(outputs, targets) if are_log_probabilities else F.cross_entropy(outputs, targets)
+def ending_of_outputs(model: nn.Module, inputs: Tensor) -> Ending:
+    """What outputs for ``inputs`` tell of what a model ends in, without its graph."""
+    return Ending(_kind_of(_outputs(model, inputs)))
 
 
 def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -104,7 +62,7 @@ def _may_be(outputs: Tensor, kind: str) -> bool:
     return _kind_of(outputs) == kind
 
 
-def _kind_of(outputs: Tensor) -> Kind:
+def _kind_of(outputs: Tensor) -> str:
     if outputs.dim() != 2 or outputs.shape[1] < 2 or not torch.isfinite(outputs).all():  # noqa: PLR2004
         return "scores"
     if bool((outputs >= 0).all()) and bool(((outputs.sum(dim=1) - 1).abs() < TOLERANCE).all()):

@@ -11,17 +11,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import narrower
-from narrower.data.datasets import DataSet, load_data_set, split_table
+from narrower.data.datasets import DataSet, Part, load_data_set, split_table
 from narrower.data.sources import Table
 from narrower.errors import CheckpointError, SettingsError
 from narrower.models.build import build_model
 from narrower.models.checkpoints import load_weights
-from narrower.tasks.class_order import check_class_order, class_order_problem, in_class_order
-from narrower.tasks.scoring import score
+from narrower.models.class_order import check_class_order, class_order_problem, in_class_order
+from narrower.models.quality import model_quality
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
 
 MASE = ("g", "q", "w", "z", "t")  # the jets' own order is g, q, t, w, z
+
+
+def accuracy(model: nn.Module, part: Part) -> float:
+    return model_quality(model, part).metrics["accuracy"]
 
 
 def reordered(trained: Path, path: Path, order: tuple[str, ...], names: tuple[str, ...]) -> Path:
@@ -37,7 +41,7 @@ def reordered(trained: Path, path: Path, order: tuple[str, ...], names: tuple[st
 
 @pytest.fixture
 def mase(trained: Path, jets: DataSet, tmp_path: Path) -> Path:
-    return reordered(trained, tmp_path / "mase.pt", MASE, jets.class_names)
+    return reordered(trained, tmp_path / "mase.pt", MASE, jets.output_names)
 
 
 def test_the_order_that_fits_is_named_and_gives_the_same_accuracy(
@@ -49,10 +53,10 @@ def test_the_order_that_fits_is_named_and_gives_the_same_accuracy(
     assert 'class_order = ["g", "q", "w", "z", "t"] in the settings file' in str(refused.value)
     own = in_class_order(jets, MASE)
     check_class_order(model, own, str(mase))
-    expected = score(load_weights(build_model("jsc-toy"), trained), jets.test)["accuracy"]
-    assert score(model, own.test)["accuracy"] == expected > score(model, jets.test)["accuracy"] + 0.2
+    expected = accuracy(load_weights(build_model("jsc-toy"), trained), jets.test)
+    assert accuracy(model, own.test) == expected > accuracy(model, jets.test) + 0.2
     assert own.content_hash != jets.content_hash
-    assert in_class_order(own, jets.class_names).content_hash == jets.content_hash
+    assert in_class_order(own, jets.output_names).content_hash == jets.content_hash
 
 
 def blobs(classes: int, apart: float, seed: int) -> DataSet:
@@ -65,7 +69,7 @@ def blobs(classes: int, apart: float, seed: int) -> DataSet:
 
 def network(data: DataSet, seed: int, hidden: int = 16) -> nn.Module:
     torch.manual_seed(seed)
-    inputs, outputs = data.train.inputs.shape[1], len(data.class_names)
+    inputs, outputs = data.train.inputs.shape[1], len(data.output_names)
     if hidden == 0:
         return nn.Sequential(nn.Linear(inputs, outputs))
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
@@ -74,7 +78,7 @@ def network(data: DataSet, seed: int, hidden: int = 16) -> nn.Module:
 def fitted(model: nn.Module, data: DataSet, loss: str = "cross entropy", steps: int = 150) -> nn.Module:
     optimizer = torch.optim.Adam(model.parameters(), 0.02)
     inputs, targets = data.train.inputs, data.train.targets
-    classes = len(data.class_names)
+    classes = len(data.output_names)
     for _ in range(steps):
         outputs: Tensor = model(inputs)
         if loss == "squares":
@@ -94,17 +98,17 @@ def fitted(model: nn.Module, data: DataSet, loss: str = "cross entropy", steps: 
 def test_models_that_were_trained_with_another_order_are_found(classes: int, loss: str) -> None:
     for seed in range(3):
         data = blobs(classes, 2.0, seed)
-        shifted = in_class_order(data, (*data.class_names[1:], data.class_names[0]))
+        shifted = in_class_order(data, (*data.output_names[1:], data.output_names[0]))
         model = fitted(network(data, seed), shifted, loss)
         assert class_order_problem(model, shifted) is None
         said = class_order_problem(model, data)
         assert said is not None
-        assert said.endswith(f"--class-order {','.join(shifted.class_names)}")
+        assert said.endswith(f"--class-order {','.join(shifted.output_names)}")
 
 
 def test_two_classes_of_many_that_are_exchanged_are_found() -> None:
     data = blobs(12, 2.5, 0)
-    order = list(data.class_names)
+    order = list(data.output_names)
     order[3], order[8] = order[8], order[3]
     said = class_order_problem(fitted(network(data, 0, 64), in_class_order(data, order)), data)
     assert said is not None
@@ -113,7 +117,7 @@ def test_two_classes_of_many_that_are_exchanged_are_found() -> None:
 
 def test_probabilities_and_large_scores_are_judged_as_well() -> None:
     data = blobs(4, 2.0, 0)
-    shifted = in_class_order(data, (*data.class_names[1:], data.class_names[0]))
+    shifted = in_class_order(data, (*data.output_names[1:], data.output_names[0]))
     model = fitted(network(data, 0), shifted)
     assert class_order_problem(nn.Sequential(model, nn.Softmax(dim=1)), data) is not None
     with torch.no_grad():
@@ -124,8 +128,8 @@ def test_probabilities_and_large_scores_are_judged_as_well() -> None:
 
 def test_an_output_that_stands_for_no_class_is_a_dash() -> None:
     data = blobs(3, 2.0, 0)
-    with_background = in_class_order(data, ("-", *data.class_names))
-    assert with_background.class_names == ("-", "c0", "c1", "c2")
+    with_background = in_class_order(data, ("-", *data.output_names))
+    assert with_background.output_names == ("-", "c0", "c1", "c2")
     model = fitted(network(with_background, 0), with_background)
     said = class_order_problem(model, data)
     assert said is not None

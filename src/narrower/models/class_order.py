@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from narrower.data.parts import DataSet, Part
 from narrower.errors import CheckpointError, SettingsError, nearest
 from narrower.models.evaluation_mode import evaluation_mode
-from narrower.tasks.better_order import BetterOrder, better_order, fits_as_it_is
+from narrower.tasks.classification.better_order import BetterOrder, better_order, fits_as_it_is
 
 NO_CLASS = "-"  # in an order: an output that stands for no class of the data
 LEAST_SAMPLES, MOST_SAMPLES, SAMPLES_OF_A_CLASS = 1024, 4096, 20
@@ -27,23 +27,23 @@ def in_class_order(data: DataSet, order: Sequence[str]) -> DataSet:
     Raises:
         SettingsError: beginning with the key, where it is no order of these classes.
     """
-    known = ", ".join(data.class_names)
+    known = ", ".join(data.output_names)
     for position, name in enumerate(order):
-        if name != NO_CLASS and name not in data.class_names:
+        if name != NO_CLASS and name not in data.output_names:
             raise SettingsError(
-                f"class_order: found {name!r}{nearest(name, data.class_names)}; the classes of data set "
+                f"class_order: found {name!r}{nearest(name, data.output_names)}; the classes of data set "
                 f"{data.name!r} are {known}"
             )
         if name != NO_CLASS and name in order[:position]:
             raise SettingsError(f"class_order: {name!r} is named twice; the classes are {known}")
-    if missing := [name for name in data.class_names if name not in order]:
+    if missing := [name for name in data.output_names if name not in order]:
         raise SettingsError(f"class_order: {', '.join(missing)} missing; the classes are {known}")
-    if tuple(order) == data.class_names:
+    if tuple(order) == data.output_names:
         return data
-    places = torch.tensor([list(order).index(name) for name in data.class_names])
+    places = torch.tensor([list(order).index(name) for name in data.output_names])
     train, validation, test = (replace(part, targets=places[part.targets]) for part in data.parts.values())
     return replace(
-        data, train=train, validation=validation, test=test, class_names=tuple(order), content_hash=""
+        data, train=train, validation=validation, test=test, output_names=tuple(order), content_hash=""
     )
 
 
@@ -61,7 +61,7 @@ def check_class_order(model: nn.Module, data: DataSet, source: str) -> None:
 
 def class_order_problem(model: nn.Module, data: DataSet) -> str | None:
     """What to say of a model whose classes seem to be in another order than the data's; None of others."""
-    classes = len(data.class_names)
+    classes = len(data.output_names)
     part = _spread(data.train, min(MOST_SAMPLES, max(LEAST_SAMPLES, SAMPLES_OF_A_CLASS * classes)))
     first = _outputs(model, part.first(BATCH))
     if first is None or fits_as_it_is(first, part.first(BATCH).targets, classes):
@@ -73,13 +73,13 @@ def class_order_problem(model: nn.Module, data: DataSet) -> str | None:
 
 def _said(better: BetterOrder, data: DataSet, outputs: int) -> str:
     order = [NO_CLASS] * outputs
-    for name, output in zip(data.class_names, better.output_of_class, strict=True):
+    for name, output in zip(data.output_names, better.output_of_class, strict=True):
         order[output] = name
     as_it_is, as_found = better.right_as_it_is / better.samples, better.right / better.samples
     return (
         f"its classes seem to be in another order than those of data set {data.name!r}: of "
         f"{better.samples:,} training samples it gets {as_it_is:.1%} right in the order "
-        f"{', '.join(data.class_names)}, and {as_found:.1%} in the order {', '.join(order)}. Say which one "
+        f"{', '.join(data.output_names)}, and {as_found:.1%} in the order {', '.join(order)}. Say which one "
         f"is its own: class_order = {json.dumps(order, ensure_ascii=False)} in the settings file, or "
         f"--class-order {','.join(order)}"
     )

@@ -1,12 +1,14 @@
 """Cross entropy with samples in columns, which takes a fraction of the time of rows."""
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STEPS_OF_ONE = 2.0**20  # losses are whole multiples of 2**-20: sums of them are exact in any order
 
 
-def loss_steps(scores: Tensor, own: Tensor, dim: int) -> Tensor:
+def loss_steps(scores: "Tensor", own: "Tensor", dim: int) -> "Tensor":
     """The cross entropy of each sample in steps of 2**-20.
 
     ``scores`` [..., classes, ...] has the classes in ``dim``; ``own`` holds the scores of the samples' own
@@ -19,8 +21,8 @@ def loss_steps(scores: Tensor, own: Tensor, dim: int) -> Tensor:
     return total.add_(behind).mul_(STEPS_OF_ONE).round_()
 
 
-def summed_cross_entropy(outputs: Tensor, targets: Tensor) -> float:
-    """Sum over samples of the cross entropy of outputs [N, classes] with targets [N]."""
+def cross_entropies(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+    """The cross entropy [N] of each sample of outputs [N, classes] with targets [N]."""
     columns = outputs.t().contiguous()
     own = columns.gather(0, targets[None])[0]
-    return float(loss_steps(columns, own, 0).sum(dtype=torch.float64)) / STEPS_OF_ONE
+    return loss_steps(columns, own, 0).double() / STEPS_OF_ONE

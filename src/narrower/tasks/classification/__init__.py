@@ -1,0 +1,1 @@
+"""Classification: one score for each class, and the highest counts."""

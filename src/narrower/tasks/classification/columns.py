@@ -1,0 +1,69 @@
+"""Right and wrong, and cross entropy, of samples that lie in columns sorted by class.
+
+A sample is right when the score of its class is above those of all earlier classes and not below those of
+later ones: what ``argmax`` says, without its cost.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from narrower.tasks.classification.cross_entropy import STEPS_OF_ONE, loss_steps
+from narrower.tasks.columns import Arrangement
+
+LARGEST_CHUNK = 512  # samples in one product
+
+
+class ClassColumns:
+    """All samples of a chunk are of one class."""
+
+    def arrange(self, targets: Tensor) -> Arrangement:
+        """Samples by class, each class in chunks of the same width."""
+        found, counts = torch.unique(targets, return_counts=True)
+        most = int(counts.max())
+        pieces = -(-most // LARGEST_CHUNK)
+        width = -(-most // (16 * pieces)) * 16
+        order, classes = [], []
+        for label, count in zip(found.tolist(), counts.tolist(), strict=True):
+            chunks = -(-count // width)
+            padded = torch.full((chunks * width,), -1)
+            padded[:count] = torch.nonzero(targets == label).flatten()
+            order.append(padded)
+            classes.extend([label] * chunks)
+        return Arrangement(torch.cat(order), tuple(classes), width)
+
+    def contributions(self, outputs: Tensor, kind: int) -> Tensor:
+        """Whether each sample is right."""
+        own = outputs[:, :, :, kind]
+        later = outputs[:, :, :, kind + 1 :]
+        if kind == 0:
+            return own >= _largest(later if later.shape[3] else outputs)
+        right = own > _largest(outputs[:, :, :, :kind])
+        if later.shape[3]:
+            right.logical_and_(own >= _largest(later))
+        return right
+
+    def sums(self, outputs: Tensor, kind: int, *, loss: bool) -> tuple[Tensor, ...]:
+        """How many samples are right, and with ``loss`` the sum of the cross entropies."""
+        right = self.contributions(outputs, kind).view(torch.uint8).sum((1, 3), dtype=torch.int32)
+        if not loss:
+            return (right,)
+        steps = loss_steps(outputs, outputs[:, :, :, kind], dim=3)
+        return right, steps.nansum((1, 3), dtype=torch.float64).div_(STEPS_OF_ONE)
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross entropy of each candidate; classes outside, which is faster for few of them."""
+        logits_ocn = outputs.permute(2, 0, 1).contiguous()
+        right_cn = F.log_softmax(logits_ocn, dim=0).gather(0, targets.expand(1, *logits_ocn.shape[1:]))[0]
+        return -right_cn.mean(dim=1)
+
+
+def _largest(scores: Tensor) -> Tensor:
+    """Largest of the classes in dimension 3."""
+    most = scores[:, :, :, 0]
+    if scores.shape[3] == 1:
+        return most
+    most = torch.maximum(most, scores[:, :, :, 1])
+    for other in range(2, scores.shape[3]):
+        torch.maximum(most, scores[:, :, :, other], out=most)
+    return most

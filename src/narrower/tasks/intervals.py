@@ -1,0 +1,46 @@
+"""How sure a measured metric is."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrower.intervals import wilson_interval
+from narrower.tasks.task import SampleMetric
+
+DRAWS = 1000
+DRAWS_TOGETHER = 50  # so that memory stays small where there are many samples
+CONFIDENCE = 0.95
+
+
+def interval(metric: SampleMetric, contributions: NDArray[Any]) -> tuple[float, float]:
+    """95 % interval of a metric, from what each sample contributes: [N] or [N, K].
+
+    Wilson's for shares; else the percentiles of a bootstrap over samples.
+    """
+    if metric.is_share:
+        return wilson_interval(int(contributions.sum()), len(contributions))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(resampled(metric, contributions), (tail, 1 - tail)).tolist()
+    return low, high
+
+
+def share_interval(share: float, samples: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of so many samples."""
+    return wilson_interval(round(share * samples), samples)
+
+
+def resampled(metric: SampleMetric, contributions: NDArray[Any]) -> NDArray[np.float64]:
+    """The metric of as many samples, drawn anew with repetition, a thousand times.
+
+    The same draws for everything that has as many samples, so that differences are those of pairs.
+    """
+    columns = np.asarray(contributions, dtype=np.float64).reshape(len(contributions), -1)
+    count = len(columns)
+    chance = np.random.default_rng(count)
+    even = np.full(count, 1 / count)
+    values = []
+    for _ in range(DRAWS // DRAWS_TOGETHER):
+        times = chance.multinomial(count, even, size=DRAWS_TOGETHER)
+        values += [metric.value(tuple(sums), count) for sums in (times @ columns).tolist()]
+    return np.array(values)
