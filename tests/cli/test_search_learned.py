@@ -131,10 +131,12 @@ def test_members_are_trials_and_every_command_takes_them(run_narrower: RunNarrow
     write_text(Path("plan.toml"), out)
     code, _, err = run_narrower("transform", "--config", "plan.toml", "--output", "tagger.safetensors")
     assert code == 0, err
-    code, _, err = run_narrower(
-        "export", "runs/small", "--trial", number, "--to", "safetensors", "--samples", 1000
-    )
-    assert code == 0, err
+    for kind in ("safetensors", "onnx"):
+        code, out, err = run_narrower(
+            "export", "runs/small", "--trial", number, "--to", kind, "--samples", 1000
+        )
+        assert code == 0, err
+        assert "every element must be equal: passed" in out
     inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
     import learned_blobs
 

@@ -61,34 +61,20 @@ def export(
     """
     directory, target = RunDirectory(run), output or run / "exports" / f"trial-{trial}"
     check_output_directory(target)
-    if (run / LEARNED).is_file():
-        _export_member(run, trial, to, target, samples)
-        return
-    (subject,) = run_subjects(directory, [trial])
     from narrower.export.deliver import Wishes, export_plan
 
-    manifest = export_plan(
-        subject,
-        to,
-        target,
-        Wishes(samples, batch_size, "size" if small else "speed", allow_mismatch),
-    )
+    wishes = Wishes(samples, batch_size, "size" if small else "speed", allow_mismatch)
+    if (run / LEARNED).is_file():
+        from narrower.study.learned_artefact import export_member
+
+        manifest = export_member(run, trial, to, target, wishes)
+    else:
+        (subject,) = run_subjects(directory, [trial])
+        manifest = export_plan(subject, to, target, wishes)
     if as_json:
         print_json(manifest.to_dict())
     else:
         _print_manifest(manifest)
-
-
-def _export_member(run: Path, number: int, to: str, target: Path, samples: int | None) -> None:
-    if to != "verilog":
-        raise SettingsError(f"--to: found {to!r}; members of a learned front are exported as verilog so far")
-    from narrower.export.gate_samples import MOST
-    from narrower.study.learned_artefact import export_member
-
-    luts, checks = export_member(run, number, target, samples=samples or MOST)
-    for check in checks:
-        _print_check(check)
-    answer(f"every element must be equal: passed; {luts:,.0f} look-up tables (da4ml): {target}")
 
 
 def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "list[Subject]":

@@ -15,6 +15,7 @@ from narrower.data.datasets import DataSet, Part
 from narrower.errors import ExportError, unknown_name
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
+from narrower.export.chain_of_program import learned_chain
 from narrower.export.compressed import load_compressed, save_packed
 from narrower.export.exactness import inexact_operators
 from narrower.export.execute import run_onnx, run_qonnx
@@ -27,6 +28,8 @@ from narrower.files import check_output_directory, explaining, write_bytes, writ
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.learning.deployed import LearnedChain
+from narrower.learning.entering import entering
 from narrower.plan import Plan, plan_to_dict
 
 Kind = Literal["onnx", "qonnx", "safetensors", "verilog"]
@@ -184,11 +187,33 @@ def _verilog(case: Case, directory: Path) -> Delivery:
 
     target = directory / "verilog"
     check_output_directory(target)
+    learned = learned_chain(case.program, case.subject.plan.formats)
+    if learned is not None:
+        with explaining(target):
+            return _learned_verilog(case, learned, target)
     with explaining(target):
         path, checks, notes = deliver_verilog(
             case.program, case.subject.plan.formats, case.inputs, case.outputs, target
         )
     return Delivery(path, checks, None, notes, is_exact=True)
+
+
+def _learned_verilog(case: Case, chain: LearnedChain, target: Path) -> Delivery:
+    """Logic and whole numbers are compared, and these with our own outputs."""
+    from narrower.export.learned_logic import deliver_learned_verilog, learned_luts
+
+    inputs = entering(case.program, [case.inputs]).numpy()
+    checks = deliver_learned_verilog(chain, inputs, target)
+    whole, fraction = chain.whole_outputs(inputs)
+    scores = np.ldexp(whole.astype(np.float64), -fraction).astype(np.float32)
+    own = compare(scores, case.outputs, "whole numbers", "against our own scores")
+    used = int((chain.layers[0].data_widths > 0).sum())
+    notes = (
+        f"{learned_luts(chain):,.0f} look-up tables (da4ml)",
+        f"the {used} inputs are whole numbers, each in steps of its own; the outputs are in steps of "
+        f"2**-{fraction}",
+    )
+    return Delivery(target, (*checks, own), None, notes, is_exact=True)
 
 
 def _bytes_on_disk(path: Path) -> int:

@@ -1,5 +1,6 @@
 """Which operators of a plan give the same bits everywhere, whatever the order of their sums."""
 
+import numpy as np
 import torch
 from torch import Tensor, fx
 
@@ -12,11 +13,13 @@ from narrower.export.operators.moves import MOVES
 from narrower.export.operators.resampling import REARRANGING
 from narrower.export.operators.translation import argument
 from narrower.export.operators.windows import WINDOWS
+from narrower.formats.fixed_each import FixedEach
 from narrower.graph.constants import constant_nodes
 from narrower.graph.describe import base_name, is_size, kind_of, parameter_behind
 from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
 from narrower.plan import LayerPlan, Plan
+from narrower.quantizers.quantize import quantize
 
 # One correctly rounded operation for each element (IEEE 754), or none at all.
 ELEMENTWISE = frozenset(
@@ -28,6 +31,7 @@ ELEMENTWISE = frozenset(
 )  # fmt: skip
 LARGEST = frozenset({"amax", "amin", "max", "min", "argmax", "argmin"})
 CHOOSING = LARGEST | {name for name in WINDOWS if "max_pool" in name}
+MOST_FRACTION = 256
 EXACT = frozenset().union(ELEMENTWISE, CHOOSING, MOVES, INDEXING, FILLING, CHOICES, REARRANGING)
 
 
@@ -62,6 +66,8 @@ def _is_exact(node: fx.Node) -> bool:
 
 
 def _product(program: Program, node: fx.Node, layer: LayerPlan) -> str | None:
+    if isinstance(layer.data, FixedEach) and isinstance(layer.weight, FixedEach):
+        return _each_product(program, node, layer.data, layer.weight)
     if layer.data.grid is None:
         return f"its data is {layer.data.text}"
     sources = [source for source in node.args[:2] if isinstance(source, fx.Node)]
@@ -80,6 +86,23 @@ def _product(program: Program, node: fx.Node, layer: LayerPlan) -> str | None:
         steps = int(_sums(node, integers).max()) * largest
     if steps > EXACT_INTEGER:
         return f"its sums may reach {steps:,} steps, float32 holds {EXACT_INTEGER:,}"
+    return None
+
+
+def _each_product(program: Program, node: fx.Node, data: FixedEach, weight: FixedEach) -> str | None:
+    """A linear layer whose entries have steps of their own: its sums in the finest of them."""
+    source = node.args[1]
+    assert isinstance(source, fx.Node)
+    values = _weight(program, source)
+    assert values is not None
+    rounded = quantize(values.float(), weight).double().numpy()
+    fractions = weight.fracs.astype(np.int64) + data.fracs
+    finest = int(np.where(rounded != 0, fractions, -MOST_FRACTION).max())
+    low, high = data.integer_ranges
+    reach = np.ldexp(np.maximum(-low, high).astype(np.float64), finest - data.fracs.astype(np.int64))
+    steps = float((np.abs(rounded) @ reach).max())
+    if steps > EXACT_INTEGER:
+        return f"its sums may reach {steps:,.0f} steps, float32 holds {EXACT_INTEGER:,}"
     return None
 
 

@@ -5,8 +5,10 @@ from torch import Tensor
 
 from narrower.export.formats.catalogue import expression_of
 from narrower.export.formats.expression import QuantNode
+from narrower.export.formats.fixed_each import on_one_grid, quantized_each
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.rounding import Form, Kernel
+from narrower.formats.fixed_each import FixedEach
 from narrower.formats.number_format import NumberFormat
 from narrower.plan import LayerPlan
 from narrower.quantizers.quantize import quantize
@@ -26,8 +28,12 @@ class QuantRounding:
         del form
         key = (value, number_format)
         if key not in self._rounded:
-            node = expression_of(number_format, "qonnx").qonnx(number_format)
-            self._rounded[key] = value if node is None else self._quant(value, node)
+            expression = expression_of(number_format, "qonnx")
+            if isinstance(number_format, FixedEach):
+                self._rounded[key] = quantized_each(self._builder, value, number_format)
+            else:
+                node = expression.qonnx(number_format)
+                self._rounded[key] = value if node is None else self._quant(value, node)
         return self._rounded[key]
 
     def _quant(self, value: str, node: QuantNode) -> str:
@@ -62,6 +68,7 @@ class QuantRounding:
 
         Where it joins biases with batch norms, hls4ml 1.3 reads the constant and not the node's output.
         """
+        values, number_format = on_one_grid(values, number_format)
         rounded = quantize(values.detach().float(), number_format)
         constant, grid = self._builder.constant(rounded.numpy(), label), number_format.grid
         if grid is None or (grid.signed and grid.width == 1):

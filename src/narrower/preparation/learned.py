@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
-import torch
-from torch import fx, nn
+from torch import nn
 
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError
-from narrower.evaluate.naive import Naive
 from narrower.graph.lower import lower
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
 from narrower.learning.chain_of_network import ChainOfLayers, chain_of_network
 from narrower.learning.deployed import LearnedChain
+from narrower.learning.entering import entering
 from narrower.learning.learn import learn_shapes
 from narrower.learning.members import Member
 from narrower.learning.plan_form import plan_of, state_of
@@ -23,8 +21,6 @@ from narrower.learning.training import Saved
 from narrower.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import LearnedSettings
-
-SAMPLES_AT_ONCE = 4096
 
 Proposed = Callable[[Member, Plan], None]
 
@@ -136,19 +132,4 @@ class Learned:
 
     def _entering(self, part: Part) -> Part:
         """What enters the first learned layer, of each sample."""
-        batches = zip(*(torch.split(each, SAMPLES_AT_ONCE) for each in part.arguments), strict=True)
-        values = [self._before.outputs(Plan(), *batch) for batch in batches]
-        return Part(torch.cat(values), part.targets)
-
-    @cached_property
-    def _before(self) -> Naive:
-        """The deployed form of what lies before the first learned layer."""
-        program = self._subject.lowered.copy()
-        graph = program.graph
-        product = next(node for node in graph.nodes if node.meta.get("layer") == self.chain.layers[0])
-        source, output = product.args[0], next(iter(graph.find_nodes(op="output")))
-        assert isinstance(source, fx.Node)
-        graph.erase_node(output)
-        graph.output(source)
-        graph.eliminate_dead_code()
-        return Naive(replace(program, graph=graph))
+        return Part(entering(self._subject.lowered, part.arguments), part.targets)

@@ -3,9 +3,11 @@
 from narrower.errors import ExportError
 from narrower.export.formats.expression import Artefact, Expression
 from narrower.export.formats.fixed import FixedExpression
+from narrower.export.formats.fixed_each import FixedEachExpression
 from narrower.export.formats.float32 import Float32Expression
 from narrower.export.formats.minifloat import MinifloatExpression
 from narrower.formats.fixed import FixedPoint
+from narrower.formats.fixed_each import FixedEach
 from narrower.formats.float32 import Float32
 from narrower.formats.grid import Grid
 from narrower.formats.minifloat import Minifloat
@@ -15,6 +17,7 @@ EXPRESSIONS: dict[type, Expression] = {
     Float32: Float32Expression(),
     FixedPoint: FixedExpression(),
     Minifloat: MinifloatExpression(),
+    FixedEach: FixedEachExpression(),
 }
 
 

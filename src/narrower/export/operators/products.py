@@ -7,6 +7,7 @@ from torch import Tensor, fx
 from narrower.evaluate.steps import rounded_operand
 from narrower.export.convolutions import is_positive
 from narrower.export.formats.catalogue import linear_grid
+from narrower.export.formats.fixed_each import with_weight_on_one_grid
 from narrower.export.integers import container, whole_numbers
 from narrower.export.operators.translation import Rule, Translation, argument, each, sizes_of
 from narrower.export.pair_sums import pairs_saturate
@@ -20,7 +21,8 @@ def _linear(t: Translation, node: fx.Node) -> str:
     name = node.meta["layer"]
     layer = t.layer(name)
     if t.is_constant(weight):
-        return _weighted(t, name, x, t.tensor(weight).t(), layer)
+        matrix, layer = with_weight_on_one_grid(t.tensor(weight), layer)
+        return _weighted(t, name, x, matrix.t(), layer)
     columns = t.emit("Transpose", t.name(weight), perm=[1, 0])
     return t.emit("MatMul", *_of_data(t, name, (t.name(x), columns), layer))
 
