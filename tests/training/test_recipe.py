@@ -167,7 +167,7 @@ def test_every_optimizer_lowers_the_loss(optimizer: str, part: Part) -> None:
     trained = train_weights(small(), part, recipe)
     with torch.no_grad():
         before, after = (
-            float(losses.plain(model(part.inputs), part.targets)) for model in (small().eval(), trained)
+            float(losses.of_plain(model(part.inputs), part.targets)) for model in (small().eval(), trained)
         )
     assert after < 0.95 * before
 

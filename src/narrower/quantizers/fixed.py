@@ -25,13 +25,18 @@ class FixedQuantizer:
         torch.mul(x, 2.0**number_format.frac, out=out)
         _to_steps(out, number_format)
 
+    def round_and_mask(self, x: Tensor, number_format: FixedPoint) -> tuple[Tensor, Tensor]:
+        """Both of ``round`` and ``passes_gradient`` in fewer operations, where nothing wraps."""
+        scaled = x.mul(2.0**number_format.frac)
+        ROUNDINGS[number_format.rounding](scaled)
+        bounded = scaled.clamp(*number_format.integer_range)
+        inside = bounded.eq(scaled)
+        return bounded.mul_(number_format.step), inside
+
     def passes_gradient(self, x: Tensor, number_format: FixedPoint) -> Tensor:
         if number_format.overflow == "wrap":
             return torch.ones_like(x, dtype=torch.bool)
-        low, high = number_format.integer_range
-        before, after = (0.0, 1.0) if number_format.rounding == "floor" else (0.5, 0.5)
-        scaled = x * 2.0**number_format.frac
-        return (scaled >= low - before) & (scaled <= high + after)
+        return self.round_and_mask(x, number_format)[1]
 
 
 def _to_steps(scaled: Tensor, number_format: FixedPoint) -> None:

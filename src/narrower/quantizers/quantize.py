@@ -5,9 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import Float32
 from narrower.formats.number_format import NumberFormat
 from narrower.quantizers.catalogue import QUANTIZERS
+from narrower.quantizers.fixed import FixedQuantizer
+
+_FIXED = FixedQuantizer()
 
 
 def quantize(x: Tensor, number_format: NumberFormat) -> Tensor:
@@ -36,8 +40,15 @@ def quantize_straight_through(x: Tensor, number_format: NumberFormat) -> Tensor:
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, number_format: NumberFormat) -> Tensor:
-        ctx.save_for_backward(QUANTIZERS[type(number_format)].passes_gradient(x, number_format))
-        return quantize(x, number_format)
+        if not ctx.needs_input_grad[0]:
+            return quantize(x, number_format)
+        if isinstance(number_format, FixedPoint) and number_format.overflow != "wrap":
+            rounded, inside = _FIXED.round_and_mask(x, number_format)
+        else:
+            rounded = quantize(x, number_format)
+            inside = QUANTIZERS[type(number_format)].passes_gradient(x, number_format)
+        ctx.save_for_backward(inside)
+        return rounded
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

@@ -4,13 +4,13 @@ The order of samples is that of ``Batches`` with the recipe's seed, so that whoe
 sees the same batches.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError, SettingsError
@@ -18,11 +18,14 @@ from narrower.models.evaluation_mode import evaluation_mode
 from narrower.tasks.quality import added
 from narrower.tasks.task import Sums, leading
 from narrower.training.batches import Batches
+from narrower.training.best import Best
 from narrower.training.flat import FlatWeights, clip, flat_weights
-from narrower.training.losses import Losses, outputs_of
+from narrower.training.losses import Losses, outputs_of, repeated
 from narrower.training.optimizers import build_optimizers, set_rate
 from narrower.training.rates import Plateau, rate_share
 from narrower.training.recipe import Recipe
+from narrower.training.rounding import Formats, round_data, round_parameters
+from narrower.training.stack import Stack
 
 EVALUATION_BATCH = 4096
 NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -45,8 +48,9 @@ StepSeen = Callable[[int, float], None]  # is told the number of a step, from 1,
 class Core:
     """One model in training, in place; ``epoch`` after ``epoch`` until ``ended``, then ``finish``.
 
-    ``part`` teaches. ``choosing`` are the samples that choose, where the recipe chooses; ``teacher`` is the
-    float model, where it distils. The random numbers that layers draw are those of the global generator.
+    The model may be a ``Stack`` of several. ``part`` teaches. ``choosing`` are the samples that choose, where
+    the recipe chooses; ``teacher`` is the float model, where it distils; with ``formats`` the model is
+    trained rounded as they say. The random numbers that layers draw are those of the global generator.
     """
 
     def __init__(
@@ -58,12 +62,21 @@ class Core:
         *,
         choosing: Part | None = None,
         teacher: nn.Module | None = None,
+        formats: Formats | None = None,
     ) -> None:
         self.model, self.recipe, self._losses = model, recipe, losses
         self._part, self._choosing = part, choosing
-        self.weights = flat_weights(model, recipe)
+        self.weights = flat_weights(model, recipe, is_stacked=isinstance(model, Stack))
         if not self.weights:
             raise NarrowerError(f"{type(model).__name__} cannot be trained: it has no parameters that learn")
+        self._hooks: list[RemovableHandle] = []
+        if isinstance(model, Stack):
+            model.round_parameters(self.weights)
+        if formats is not None:
+            round_parameters(self.weights, dict(model.named_parameters()), formats.parameters)
+            self._hooks = round_data(model, formats.data)
+        self._candidates = len(model) if isinstance(model, Stack) else None
+        self.finite = torch.ones(self._candidates or 1, dtype=torch.bool)  # which candidates' losses were
         self._optimizers = build_optimizers(self.weights, recipe)
         self._batches = Batches(part, recipe.batch_size, recipe.seed)
         self.steps = len(self._batches) * recipe.max_epochs
@@ -71,15 +84,14 @@ class Core:
             self.steps = min(self.steps, recipe.max_steps)
         self.step = self.epochs = 0
         self._plateau = Plateau()
-        self._best: tuple[int, float, dict[str, Tensor]] | None = None
+        self._best = Best(recipe.patience, self._candidates)
         self._average = [each.exact.clone() for each in self.weights] if recipe.average else []
         self._taught = None if teacher is None else outputs_of(teacher, part)
 
     @property
     def ended(self) -> bool:
         """Whether there is no further epoch: all steps are done, or the loss does not fall any more."""
-        waited = 0 if self._best is None else self.epochs - self._best[0]
-        return self.step >= self.steps or bool(self.recipe.patience and waited >= self.recipe.patience)
+        return self.step >= self.steps or self._best.ended(self.epochs)
 
     def epoch(self, seen: StepSeen | None = None) -> None:
         """One pass over the samples, or up to the last step.
@@ -115,17 +127,12 @@ class Core:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise SettingsError(f"batch_size: batch norm cannot train on {len(batch)} sample") from error
-        lost = loss.item()
-        if not lost - lost == 0:
-            raise NarrowerError(
-                f"the loss became {lost} in epoch {self.epochs + 1}; try a learning rate below "
-                f"{recipe.learning_rate:g}"
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
+        lost = self._checked(loss)
+        loss.sum().backward()  # type: ignore[no-untyped-call]
         for each in weights:
             each.after_backward()
         if recipe.clip_norm:
-            clip(weights, recipe.clip_norm)
+            clip(weights, recipe.clip_norm, self._candidates)
         share = rate_share(recipe, self.step, self.steps) * self._plateau.share
         set_rate(self._optimizers, recipe.learning_rate * share)
         for optimizer in self._optimizers:
@@ -134,32 +141,68 @@ class Core:
         for average, each in zip(self._average, weights, strict=False):
             # Early on, few steps are averaged: the first weights are soon forgotten.
             average.lerp_(each.exact, 1 - min(recipe.average, (1 + self.step) / (10 + self.step)))
+        return lost
+
+    def _checked(self, loss: Tensor) -> float:
+        """The loss, or the mean of those of several candidates; of these, some may be no number."""
+        if self._candidates is not None:
+            self.finite &= torch.isfinite(loss.detach()).cpu()
+            return float(loss.detach().mean())
+        lost = loss.item()
+        if lost - lost != 0:  # NaN and infinity
+            raise NarrowerError(
+                f"the loss became {lost} in epoch {self.epochs + 1}; try a learning rate below "
+                f"{self.recipe.learning_rate:g}"
+            )
         return float(lost)
 
     def _choose(self, choosing: Part) -> None:
         with self.delivered():
-            figures = self.figures(choosing)
-            state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        self._plateau.see(figures.loss)
-        if self.recipe.patience and (self._best is None or figures.loss < self._best[1]):
-            self._best = (self.epochs, figures.loss, state)
+            losses = self.losses_on(choosing)
+            state = self.exact_state()
+        self._plateau.see(float(losses.mean()))
+        if self.recipe.patience:
+            self._best.see(self.epochs, losses, state)
+
+    def exact_state(self) -> dict[str, Tensor]:
+        """A copy of the state dict, with parameters as they are before they are rounded."""
+        state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        for each in self.weights:
+            for leaf in each.leaves:
+                exact = each.exact[leaf.part].view(leaf.parameter.shape)
+                state[names[id(leaf.parameter)]] = exact.clone()
+        return state
 
     def delivered(self) -> "_Delivered":
         """Within this, the model has the weights that would be kept if the training ended now."""
         return _Delivered(self.weights, self._average)
 
     def figures(self, part: Part) -> Figures:
-        """The leading metric and the loss of the model as it is on some samples."""
-        metric, loss = leading(part.task), 0.0
+        """The leading metric and the loss on some samples; of several candidates over all of them."""
+        metric = leading(part.task)
         sums: dict[str, Sums] = {}
+        losses, repeats = [], self._candidates or 1
         with evaluation_mode(self.model), torch.inference_mode():
-            for start in range(0, len(part), EVALUATION_BATCH):
-                some = part.between(start, start + EVALUATION_BATCH)
+            for some in _batches(part):
                 outputs = self.model(some.inputs.clone())  # it may write into its argument
-                sums = added([metric], sums, {metric.name: metric.sums(outputs, some.targets)})
-                loss += float(self._losses.plain(outputs, some.targets)) * len(some)
-        value = metric.value(sums[metric.name], len(part))
-        return Figures(self.epochs, self.step, metric.name, value, loss / len(part))
+                losses.append(self._losses.of_plain(outputs, some.targets) * len(some))
+                if self._candidates is not None:
+                    outputs = outputs.flatten(0, 1)
+                targets = repeated(some.targets, repeats)
+                sums = added([metric], sums, {metric.name: metric.sums(outputs, targets)})
+        value = metric.value(sums[metric.name], len(part) * repeats)
+        loss = float(torch.stack(losses).double().sum()) / len(part) / repeats
+        return Figures(self.epochs, self.step, metric.name, value, loss)
+
+    def losses_on(self, part: Part) -> Tensor:
+        """The loss of each candidate, or of the one model, on some samples: [C] in double."""
+        with evaluation_mode(self.model), torch.inference_mode():
+            losses = [
+                self._losses.of_plain(self.model(some.inputs.clone()), some.targets).double() * len(some)
+                for some in _batches(part)
+            ]
+        return torch.stack(losses).sum(dim=0).view(-1).cpu() / len(part)
 
     def finish(self) -> None:
         """Give the model the weights that are kept, in memory of their own."""
@@ -167,12 +210,15 @@ class Core:
             each.exact.copy_(average)
         for each in self.weights:
             each.leave()
-        if self._best is not None:
-            self.model.load_state_dict(self._best[2])
+        for hook in self._hooks:
+            hook.remove()
+        if self._best.state is not None:
+            self.model.load_state_dict(self._best.state)
+        if isinstance(self.model, Stack):
+            self.model.write_back()
 
     def state(self) -> dict[str, Any]:
         """Everything that a training needs to go on as if it had not stopped."""
-        best = self._best
         return {
             "step": self.step,
             "epochs": self.epochs,
@@ -181,7 +227,7 @@ class Core:
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "average": [average.clone() for average in self._average],
             "plateau": [self._plateau.share, self._plateau.best, self._plateau.epochs_since],
-            "best": None if best is None else list(best),
+            "best": self._best.to_dict(),
             "order": self._batches.state(),
             "chance": torch.get_rng_state(),
         }
@@ -200,9 +246,14 @@ class Core:
         for optimizer, held in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(held)
         self._plateau.share, self._plateau.best, self._plateau.epochs_since = state["plateau"]
-        self._best = None if state["best"] is None else tuple(state["best"])
+        self._best.go_on_from(state["best"])
         self._batches.go_on_from(state["order"])
         torch.set_rng_state(state["chance"])
+
+
+def _batches(part: Part) -> Iterator[Part]:
+    for start in range(0, len(part), EVALUATION_BATCH):
+        yield part.between(start, start + EVALUATION_BATCH)
 
 
 class _Delivered:
@@ -224,10 +275,3 @@ class _Delivered:
             held = each.exact.clone()
             each.exact.copy_(average)
             average.copy_(held)
-
-
-def fit(core: Core, *, until: float | None = None) -> None:
-    """Train to the end, or until a moment of the monotonic clock."""
-    while not core.ended and (until is None or time.monotonic() < until):
-        core.epoch()
-    core.finish()

@@ -100,23 +100,26 @@ def _as_one(parameters: Sequence[Tensor]) -> tuple[list[Leaf], Tensor]:
     return leaves, torch.cat([p.detach().flatten() for p in parameters])
 
 
-def flat_weights(model: nn.Module, recipe: Recipe) -> list[FlatWeights]:
+def flat_weights(model: nn.Module, recipe: Recipe, *, is_stacked: bool = False) -> list[FlatWeights]:
     """The parameters of a model that learn, each once: a vector for each type of numbers."""
     by_type: dict[torch.dtype, list[Tensor]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
             by_type.setdefault(parameter.dtype, []).append(parameter)
+    of_vectors = 2 if is_stacked else 1  # dimensions of biases and the numbers of norms
     is_muon = recipe.optimizer == "muon"
     return [
-        # Biases and the numbers of norms are vectors.
-        FlatWeights(some, [recipe.decay_all or p.dim() > 1 for p in some], matrices_apart=is_muon)
+        FlatWeights(some, [recipe.decay_all or p.dim() > of_vectors for p in some], matrices_apart=is_muon)
         for some in by_type.values()
     ]
 
 
-def clip(weights: Sequence[FlatWeights], largest: float) -> None:
-    """Bound the norm of all gradients together."""
-    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(w.gradient) for w in weights]))
-    share = (largest / (norm + 1e-6)).clamp(max=1.0)
-    for each in weights:
-        each.gradient.mul_(share)
+def clip(weights: Sequence[FlatWeights], largest: float, candidates: int | None = None) -> None:
+    """Bound the norm of all gradients together; of several candidates, whose parameters are stacked, each."""
+    gradients = [
+        each.gradient[leaf.part].view(candidates or 1, -1) for each in weights for leaf in each.leaves
+    ]
+    squares = torch.stack([gradient.square().sum(dim=1) for gradient in gradients])
+    shares = (largest / (squares.sum(dim=0).sqrt() + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(shares[:, None])

@@ -1,17 +1,25 @@
 """The loss of a batch by a recipe: the task's own, and what the float model gave for the same samples."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from narrower.data.parts import Part
 from narrower.errors import SettingsError
 from narrower.models.evaluation_mode import evaluation_mode
-from narrower.tasks.task import Loss
+from narrower.tasks.classification.task import cross_entropy
+from narrower.tasks.task import Loss, OfSamples
 from narrower.training.recipe import Recipe
 
 SAMPLES_AT_ONCE = 4096
+STACKED = 3  # dimensions of the outputs of several candidates
+
+
+# The same in one operation of PyTorch's, where there is one: a loss is taken in each step.
+_IN_ONE: dict[OfSamples, OfSamples] = {cross_entropy: partial(F.cross_entropy, reduction="none")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +39,47 @@ class Losses:
                 raise SettingsError(f"{name}: there is none for the {self.loss.name}; allowed: 0")
 
     def of_batch(self, outputs: Tensor, targets: Tensor, teacher: Tensor | None) -> Tensor:
-        """What a step lowers; ``teacher`` are the float model's outputs."""
+        """What a step lowers; ``teacher`` are the float model's outputs.
+
+        Of several candidates, with one dimension more in front, a loss for each.
+        """
+        if outputs.dim() == STACKED:
+            return self._of_each(outputs, targets, teacher)
+        return self._of_samples(outputs, targets, teacher).mean()
+
+    def of_plain(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Without smoothing or teacher: what is shown and compared; of several candidates for each."""
+        if outputs.dim() != STACKED:
+            return self._own(outputs, targets).mean()
+        losses = self._own(outputs.flatten(0, 1), repeated(targets, len(outputs)))
+        return losses.view(len(outputs), -1).mean(dim=1)
+
+    def _own(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return _IN_ONE.get(self.loss.of_samples, self.loss.of_samples)(outputs, targets)
+
+    def _of_each(self, outputs_cno: Tensor, targets: Tensor, teacher: Tensor | None) -> Tensor:
+        count = len(outputs_cno)
+        every = None if teacher is None else repeated(teacher, count)
+        losses = self._of_samples(outputs_cno.flatten(0, 1), repeated(targets, count), every)
+        return losses.view(count, -1).mean(dim=1)
+
+    def _of_samples(self, outputs: Tensor, targets: Tensor, teacher: Tensor | None) -> Tensor:
         recipe = self.recipe
-        own = self._of_targets(outputs, targets)
+        if recipe.label_smoothing:
+            assert self.loss.smoothed is not None
+            own = self.loss.smoothed(outputs, targets, recipe.label_smoothing)
+        else:
+            own = self._own(outputs, targets)
         if teacher is None:
             return own
         assert self.loss.taught is not None
-        taught = self.loss.taught(outputs, teacher, recipe.temperature).mean()
+        taught = self.loss.taught(outputs, teacher, recipe.temperature)
         return (1 - recipe.distillation) * own + recipe.distillation * taught
 
-    def plain(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Without smoothing or teacher: what is shown and compared."""
-        return self.loss.of_samples(outputs, targets).mean()
 
-    def _of_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if not self.recipe.label_smoothing:
-            return self.plain(outputs, targets)
-        assert self.loss.smoothed is not None
-        return self.loss.smoothed(outputs, targets, self.recipe.label_smoothing).mean()
+def repeated(values_n: Tensor, count: int) -> Tensor:
+    """The same values [N, ...] for each of several candidates, one after the other."""
+    return values_n.expand(count, *values_n.shape).flatten(0, 1)
 
 
 def outputs_of(model: nn.Module, part: Part) -> Tensor:

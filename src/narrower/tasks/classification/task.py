@@ -30,7 +30,8 @@ def is_right(outputs: "Tensor", targets: "Tensor") -> "Tensor":
     return outputs.argmax(dim=1) == targets
 
 
-def _cross_entropy(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+def cross_entropy(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+    """The negative logarithm of what softmax gives the class of each sample."""
     return _negative_log_likelihood(outputs.log_softmax(dim=1), targets)
 
 
@@ -83,7 +84,7 @@ class Classification:
         if ending.kind == "log_softmax":
             return Loss(name, _negative_log_likelihood, None, _smoothed_likelihood, _divergence)
         if ending.kind not in LOSSES:
-            return Loss(name, _cross_entropy, None, _smoothed_cross_entropy, _divergence)
+            return Loss(name, cross_entropy, None, _smoothed_cross_entropy, _divergence)
         said = (
             f"ends in {ending.kind}{ending.where}, and the loss takes softmax of its outputs: it is the "
             f"{name}, trains worse and stays far from 0"
@@ -91,7 +92,7 @@ class Classification:
         way_out = "return the scores before it, or log_softmax (accuracy is the same)"
         if ending.kind == "softmax over samples":
             way_out = "outputs depend on the other samples of a batch: return the scores before it"
-        return Loss(name, _cross_entropy, f"{said}; {way_out}", _smoothed_cross_entropy, _divergence)
+        return Loss(name, cross_entropy, f"{said}; {way_out}", _smoothed_cross_entropy, _divergence)
 
     def check(
         self,

@@ -1,0 +1,135 @@
+"""Train in number formats: parameters are rounded as one vector before each step, data where they are read.
+
+Gradients pass straight through (Bengio et al., 2013). The sequential form, one model and one plan, is the
+definition; a stack of candidates (``stack.py``) uses the same two pieces with formats as tensors.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from narrower.errors import ModelError, unknown_name
+from narrower.formats.float32 import FLOAT32
+from narrower.formats.number_format import NumberFormat
+from narrower.plan import Plan
+from narrower.quantizers.catalogue import QUANTIZERS
+from narrower.quantizers.quantize import quantize, quantize_straight_through
+from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_fixed
+from narrower.training.flat import FlatWeights, Leaf
+from narrower.transform.quantized import PRODUCTS
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """What of a model is rounded: data by the layer that reads them, parameters by their names."""
+
+    data: Mapping[str, NumberFormat]
+    parameters: Mapping[str, NumberFormat]
+
+
+def formats_of(model: nn.Module, plan: Plan) -> Formats:
+    """The formats of a plan for a model.
+
+    Raises:
+        UnknownNameError: the plan names a layer that the model does not have.
+        ModelError: the layer is no linear or convolution module, the plan changes its width, or layers that
+            share a parameter round it differently.
+    """
+    modules = dict(model.named_modules())
+    data: dict[str, NumberFormat] = {}
+    parameters: dict[str, NumberFormat] = {}
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    for name, layer in plan.layers:
+        if name not in modules:
+            raise unknown_name("layer", name, [n for n, m in modules.items() if isinstance(m, PRODUCTS)])
+        module = modules[name]
+        if not isinstance(module, PRODUCTS):
+            raise ModelError(
+                f"{name}: a {type(module).__name__} computes its products inside; only linear and "
+                "convolution layers can be rounded in a module"
+            )
+        if layer.width != 1.0:
+            raise ModelError(f"{name}: resize the model before its formats are put in")
+        if layer.data != FLOAT32:
+            data[name] = layer.data
+        for operand, number_format in (("weight", layer.weight), ("bias", layer.bias)):
+            parameter = getattr(module, operand)
+            if parameter is None or number_format == FLOAT32:
+                continue
+            if id(parameter) not in names:
+                raise ModelError(f"{name}: its {operand} is computed from other parameters")
+            if parameters.setdefault(names[id(parameter)], number_format) != number_format:
+                raise ModelError(f"{name}: its {operand} is shared with a layer of another format")
+    return Formats(data, parameters)
+
+
+def round_data(model: nn.Module, formats: Mapping[str, NumberFormat]) -> list[RemovableHandle]:
+    """Let layers, given by name, round what they read; the hooks that do it are returned."""
+    return [
+        model.get_submodule(name).register_forward_pre_hook(_rounds(number_format))
+        for name, number_format in formats.items()
+    ]
+
+
+def _rounds(number_format: NumberFormat) -> Callable[[nn.Module, Any], Any]:
+    def hook(_module: nn.Module, inputs: Any) -> Any:
+        return (quantize_straight_through(inputs[0], number_format), *inputs[1:])
+
+    return hook
+
+
+def round_parameters(
+    weights: Sequence[FlatWeights], parameters: Mapping[str, Tensor], formats: Mapping[str, NumberFormat]
+) -> None:
+    """Let a model in training see its parameters, given by name, rounded."""
+    by_parameter = {id(parameters[name]): number_format for name, number_format in formats.items()}
+    for each in weights:
+        chosen = [by_parameter.get(id(leaf.parameter), FLOAT32) for leaf in each.leaves]
+        if any(number_format != FLOAT32 for number_format in chosen):
+            each.round_with(_rounding(each, chosen))
+
+
+def _rounding(weights: FlatWeights, formats: Sequence[NumberFormat]) -> "VectorRounding | LeafRounding":
+    tensors = fixed_tensors(formats)
+    if tensors is None:
+        return LeafRounding(list(zip(weights.leaves, formats, strict=True)), weights.exact)
+    lengths = torch.tensor([leaf.parameter.numel() for leaf in weights.leaves])
+    device = weights.exact.device
+    return VectorRounding(tensors.each(lambda tensor: tensor.repeat_interleave(lengths).to(device)))
+
+
+class VectorRounding:
+    """Fixed point: a whole vector at once, each entry in its own format."""
+
+    def __init__(self, formats: FixedTensors) -> None:
+        self._formats = formats
+        self._inside = torch.empty_like(formats.factor, dtype=torch.bool)
+
+    def write(self, exact: Tensor, rounded: Tensor) -> None:
+        round_fixed(exact, self._formats, rounded, self._inside)
+
+    def mask(self, gradient: Tensor) -> None:
+        gradient.mul_(self._inside)
+
+
+class LeafRounding:
+    """Any family: parameter by parameter."""
+
+    def __init__(self, leaves: Sequence[tuple[Leaf, NumberFormat]], exact: Tensor) -> None:
+        self._leaves = leaves
+        self._inside = torch.ones_like(exact, dtype=torch.bool)
+
+    def write(self, exact: Tensor, rounded: Tensor) -> None:
+        for leaf, number_format in self._leaves:
+            held = exact[leaf.part].view(leaf.parameter.shape)  # formats may differ from entry to entry
+            rounded[leaf.part] = quantize(held, number_format).flatten()
+            if number_format != FLOAT32:
+                passes = QUANTIZERS[type(number_format)].passes_gradient(held, number_format)
+                self._inside[leaf.part] = passes.flatten()
+
+    def mask(self, gradient: Tensor) -> None:
+        gradient.mul_(self._inside)

@@ -1,0 +1,147 @@
+"""Candidates of one architecture as one module: each has weights and formats of its own, all see one batch.
+
+``torch.func`` turns any model into a function of its parameters, and ``vmap`` runs it for all candidates with
+one batched product for each layer. The parameters are tensors [C, ...], so that a vector of them is trained
+as that of one model is. Whatever a candidate's neighbours are, its sums are its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from narrower.formats.float32 import FLOAT32
+from narrower.graph.own_copy import own_copy
+from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_straight_through
+from narrower.training.flat import FlatWeights
+from narrower.training.rounding import Formats, VectorRounding
+
+
+class Stack(nn.Module):
+    """Copies of models of one kind, stacked; ``write_back`` gives each model what its candidate learnt."""
+
+    _template: nn.Module
+
+    def __init__(self, models: Sequence[nn.Module], formats: Sequence[Formats]) -> None:
+        super().__init__()
+        self._models, self._formats = list(models), list(formats)
+        template = own_copy(models[0])
+        object.__setattr__(self, "_template", template)  # its parameters are not those that are trained
+        self._names = {name: f"p{n}" for n, name in enumerate(dict(template.named_parameters()))}
+        self._buffer_names = {name: f"b{n}" for n, name in enumerate(dict(template.named_buffers()))}
+        for name, held in self._names.items():
+            own = [model.get_parameter(name) for model in models]
+            stacked = torch.stack([parameter.detach() for parameter in own])
+            setattr(self, held, nn.Parameter(stacked, requires_grad=own[0].requires_grad))
+        for name, held in self._buffer_names.items():
+            self.register_buffer(held, torch.stack([model.get_buffer(name) for model in models]))
+        self._data = {name: _tensors(formats, name) for name in sorted({n for f in formats for n in f.data})}
+        self._now: dict[str, FixedTensors] = {}
+        for name in self._data:
+            template.get_submodule(name).register_forward_pre_hook(self._rounds(name))
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def modules(self) -> Iterator[nn.Module]:  # type: ignore[override]
+        """Also those of the model that all candidates are copies of: their modes are everybody's."""
+        yield self
+        yield from self._template.modules()
+
+    def train(self, mode: bool = True) -> Self:
+        self._template.train(mode)
+        return super().train(mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The outputs [C, N, O] of all candidates for the same samples."""
+        parameters = {name: getattr(self, held) for name, held in self._names.items()}
+        buffers = {name: getattr(self, held) for name, held in self._buffer_names.items()}
+        call = torch.vmap(self._one, in_dims=(0, 0, 0, None), randomness="different")
+        formats = {name: each.tensors for name, each in self._data.items()}
+        outputs: Tensor = call(parameters, buffers, formats, x)
+        return outputs
+
+    def _one(
+        self,
+        parameters: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        formats: Mapping[str, tuple[Tensor, ...]],
+        x: Tensor,
+    ) -> Any:
+        """One candidate, or all of them where ``vmap`` calls."""
+        self._now = {name: self._data[name].with_tensors(held) for name, held in formats.items()}
+        return torch.func.functional_call(self._template, {**parameters, **buffers}, (x,))
+
+    def _rounds(self, name: str) -> Any:
+        def hook(_module: nn.Module, inputs: Any) -> Any:
+            return (round_straight_through(inputs[0], self._now[name]), *inputs[1:])
+
+        return hook
+
+    def round_parameters(self, weights: Sequence[FlatWeights]) -> None:
+        """Let each candidate see its parameters rounded in its own formats."""
+        names = {id(getattr(self, held)): name for name, held in self._names.items()}
+        wanted = sorted({name for each in self._formats for name in each.parameters})
+        for each in weights:
+            parts, is_rounded = [], False
+            for leaf in each.leaves:
+                name = names[id(leaf.parameter)]
+                is_rounded |= name in wanted
+                length = leaf.parameter.numel() // len(self)
+                formats = _parameter_tensors(self._formats, name)
+                parts.append(formats.each(lambda t, length=length: t.repeat_interleave(length)))
+            if is_rounded:
+                each.round_with(VectorRounding(_joined(parts)))
+
+    def write_back(self) -> None:
+        """Give each model the weights and buffers of its candidate."""
+        with torch.no_grad():
+            for number, model in enumerate(self._models):
+                for name, held in self._names.items():
+                    model.get_parameter(name).copy_(getattr(self, held)[number])
+                for name, held in self._buffer_names.items():
+                    model.get_buffer(name).copy_(getattr(self, held)[number])
+
+
+def can_stack(models: Sequence[nn.Module], formats: Sequence[Formats]) -> bool:
+    """Whether the formats can be told apart by tensors alone; otherwise train one candidate at a time."""
+    data = {name for each in formats for name in each.data}
+    parameters = {name for each in formats for name in each.parameters}
+    found = [fixed_tensors([each.data.get(name, FLOAT32) for each in formats]) for name in data]
+    found += [fixed_tensors([each.parameters.get(name, FLOAT32) for each in formats]) for name in parameters]
+    of_weights = {each.rounding for each in found[len(data) :] if each is not None}
+    shapes = [{name: t.shape for name, t in model.state_dict().items()} for model in models]
+    return (
+        all(each is not None for each in found)
+        and len(of_weights) <= 1
+        and all(s == shapes[0] for s in shapes)
+    )
+
+
+def _tensors(formats: Sequence[Formats], layer: str) -> FixedTensors:
+    found = fixed_tensors([each.data.get(layer, FLOAT32) for each in formats])
+    assert found is not None, "can_stack"
+    return found
+
+
+def _parameter_tensors(formats: Sequence[Formats], name: str) -> FixedTensors:
+    found = fixed_tensors([each.parameters.get(name, FLOAT32) for each in formats])
+    assert found is not None, "can_stack"
+    return found
+
+
+def _joined(parts: Sequence[FixedTensors]) -> FixedTensors:
+    """The formats of several stretches of a vector, one after the other."""
+    exact = None
+    if any(part.exact is not None for part in parts):
+        exact = torch.cat(
+            [torch.zeros_like(p.factor, dtype=torch.bool) if p.exact is None else p.exact for p in parts]
+        )
+    return FixedTensors(
+        torch.cat([part.factor for part in parts]),
+        torch.cat([part.low for part in parts]),
+        torch.cat([part.high for part in parts]),
+        exact,
+        next((p.rounding for p in parts if p.exact is None or not p.exact.all()), "half_even"),
+    )
