@@ -177,7 +177,7 @@ def test_a_new_preparation_is_one_class_and_one_line(
     space = {"0": {"data": [8], "weight": [4, 8]}}
     found = narrower.search(subject.model, blobs, space, ["accuracy", "bitops"], candidates=HalvedSettings())
     assert found.record.summary.training == "halved"
-    assert all(member.alone_accuracy == member.metrics["accuracy"] for member in found.record.members)
+    assert all(member.alone_value == member.metrics["accuracy"] for member in found.record.members)
 
 
 class _This:

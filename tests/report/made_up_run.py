@@ -109,8 +109,8 @@ def write_run(
                 plan=plan,
                 metrics=metrics,
                 scaled={"accuracy": own[0], "bitops": own[1]},
-                accuracy_interval=(own[0] - 0.02, own[0] + 0.02),
-                test_accuracy=own[0] - 0.003,
+                interval=(own[0] - 0.02, own[0] + 0.02),
+                test_value=own[0] - 0.003,
                 test_interval=(own[0] - 0.023, own[0] + 0.017),
                 equals=points.count(own) - 1,
                 certain=True,
@@ -123,7 +123,7 @@ def write_run(
     record = RunRecord(
         model=model,
         data_set="numbers",
-        classes=4,
+        outputs=4,
         sampler="brute_force" if tried is None else "random",
         samples=1000,
         part="validation",
@@ -155,7 +155,7 @@ def write_run(
             seconds=1.5,
             evaluation_seconds=1.0,
             first_failure=next(iter(failed.values()), None),
-            loss_accuracy_rank_correlation=None,
+            loss_rank_correlation=None,
             correlation_plans=0,
         ),
         warnings=(),
@@ -172,5 +172,5 @@ def write_run(
 
 def without_weights(record: RunRecord) -> RunRecord:
     """As of a search that trained each candidate: no weights were kept, so there are no test accuracies."""
-    members = tuple(replace(m, test_accuracy=None, test_interval=None, certain=None) for m in record.members)
+    members = tuple(replace(m, test_value=None, test_interval=None, certain=None) for m in record.members)
     return replace(record, members=members)

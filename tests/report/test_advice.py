@@ -66,7 +66,7 @@ def test_the_knee_gives_away_least_of_the_scaled_objectives(tmp_path: Path) -> N
 
 def test_a_loss_on_the_test_part_beyond_one_point_is_said(tmp_path: Path) -> None:
     def worse_on_test(record: RunRecord) -> RunRecord:
-        members = tuple(replace(member, test_accuracy=0.86) for member in record.members)
+        members = tuple(replace(member, test_value=0.86) for member in record.members)
         return replace(record, members=members)
 
     text = advice(tmp_path, change=worse_on_test).sentences[0]
@@ -84,10 +84,7 @@ def test_the_rival_with_the_same_widths_in_every_layer_is_named(tmp_path: Path) 
 
     text = " ".join(advice(tmp_path, accuracy=accuracy).sentences)
     everywhere_8 = bitops({"stem": (8, 8), "head": (8, 8)})
-    assert (
-        f"the cheapest that is as accurate has 89.9 % at bitops {everywhere_8:,.0f} (data 8, weight 8)"
-        in text
-    )
+    assert f"the cheapest that is as good has 89.9 % at bitops {everywhere_8:,.0f} (data 8, weight 8)" in text
 
 
 def test_of_a_cost_to_be_maximised_the_cheapest_rival_has_most(tmp_path: Path) -> None:
@@ -97,7 +94,7 @@ def test_of_a_cost_to_be_maximised_the_cheapest_rival_has_most(tmp_path: Path) -
 
     text = " ".join(advice(tmp_path, accuracy=lambda _: 0.9, tried=[35, 0, 14], change=by_size).sentences)
     # the uniform plans have weights of 8, 2 and 8 bits: 2 layers of 100 weights
-    assert "the cheapest that is as accurate has 90.0 % at model size 200 bytes" in text
+    assert "the cheapest that is as good has 90.0 % at model size 200 bytes" in text
 
 
 def test_a_front_without_a_uniform_rival_says_how_far_the_best_gets(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_intervals_of_the_front_are_those_of_the_record(tmp_path: Path) -> None:
         front["y"], front["error_y"]["array"], front["error_y"]["arrayminus"], strict=True
     ):
         (member,) = [m for m in findings.record.members if m.metrics["accuracy"] == y]
-        assert (y - down, y + up) == pytest.approx(member.accuracy_interval)
+        assert (y - down, y + up) == pytest.approx(member.interval)
 
 
 def test_the_heat_map_shows_the_bits_of_every_member(tmp_path: Path) -> None:

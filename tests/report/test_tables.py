@@ -15,7 +15,7 @@ def test_the_front_as_csv_reads_back_as_the_record(tmp_path: Path) -> None:
     assert [int(row["number"]) for row in rows] == [member.number for member in record.members]
     for row, member in zip(rows, record.members, strict=True):
         assert float(row["accuracy"]) == member.metrics["accuracy"]
-        assert (float(row["accuracy_low"]), float(row["accuracy_high"])) == member.accuracy_interval
+        assert (float(row["accuracy_low"]), float(row["accuracy_high"])) == member.interval
         assert row["stem.weight"] == member.plan["stem"]["weight"]
         assert row["head.data"] == member.plan["head"]["data"]
 

@@ -10,11 +10,16 @@ import typer
 from narrower.cli.console import note, print_json, print_lines, tell
 from narrower.cli.numbers import number_within
 from narrower.errors import SettingsError
-from narrower.report.pick import Pick, pick_accuracy_drop, pick_knee, pick_within
+from narrower.report.pick import Pick, pick_drop, pick_knee, pick_within
 from narrower.report.record import RunRecord
 from narrower.report.whole_run import read_whole_run
 from narrower.store.run_directory import RunDirectory
 from narrower.store.run_files import file_hash
+from narrower.tasks.catalogue import TASKS
+from narrower.tasks.task import leading
+
+# By the metric that leads, too.
+DROPS = ("--drop", *(f"--{leading(task).name}-drop" for task in TASKS.values()))
 
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 Most = Annotated[
@@ -23,28 +28,26 @@ Most = Annotated[
 Drop = Annotated[
     float | None,
     typer.Option(
-        "--accuracy-drop",
+        *DROPS,
         parser=number_within(-1, 1),
         metavar="FLOAT",
-        help="Accuracy that may be lost; 0.01 is one point.",
+        help="What may be lost of float32's quality: 0.01 is one point of a share, or one percent.",
     ),
 ]
 Knee = Annotated[bool, typer.Option("--knee", help="Where the front bends most.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def pick(
-    run: Run, most: Most = None, accuracy_drop: Drop = None, knee: Knee = False, as_json: Json = False
-) -> None:
+def pick(run: Run, most: Most = None, drop: Drop = None, knee: Knee = False, as_json: Json = False) -> None:
     """Pick one plan of a run's front and print it as TOML for 'narrower transform'."""
-    if sum((bool(most), accuracy_drop is not None, knee)) != 1:
-        raise SettingsError("give one of --max METRIC=LIMIT, --accuracy-drop DROP and --knee")
+    if sum((bool(most), drop is not None, knee)) != 1:
+        raise SettingsError("give one of --max METRIC=LIMIT, --drop DROP and --knee")
     directory = RunDirectory(run)
     record = read_whole_run(directory, note)
     if most:
         chosen = pick_within(record, _limits(most))
-    elif accuracy_drop is not None:
-        chosen = pick_accuracy_drop(record, accuracy_drop)
+    elif drop is not None:
+        chosen = pick_drop(record, drop)
     else:
         chosen = pick_knee(record)
     if as_json:

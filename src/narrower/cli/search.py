@@ -22,6 +22,7 @@ from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.run_log import RunLog
 from narrower.study.read import read_settings
+from narrower.tasks.catalogue import task_metrics
 from narrower.training.record import is_unfinished
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def search(
             rounding=rounding,
             overflow=overflow,
             sign=sign,
-            objectives=objective or ["accuracy", "bitops"],
+            objectives=objective or [next(iter(task_metrics())), "bitops"],
             bounds=constraint or [],
             setup=setup | {"sampler": sampler or default_sampler(trials)},
             samples=samples,

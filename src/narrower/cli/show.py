@@ -19,9 +19,9 @@ from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
 from narrower.store.run_files import check_files
 from narrower.store.trials import TrialStore
-from narrower.tasks.classification.task import CROSS_ENTROPY
+from narrower.tasks.catalogue import TASKS
+from narrower.tasks.task import LOSS, Ending
 
-SOFTWARE = ("loss", "accuracy")
 CERTAINTY = {True: "certain", False: "possible", None: None}
 MOST_STACKED = 8  # layers of a plan that are listed one below the other
 MOST_NAMED = 3  # layers that are listed one by one
@@ -89,14 +89,15 @@ def _listed_run(run: RunDirectory) -> tuple[str | None, ...]:
 
 def print_record(record: RunRecord, run: RunDirectory) -> None:
     """Print the result table and the summary."""
+    metric = record.metric.name
     print_table(
         (
             "number",
             "software_metrics",
             "hardware_metrics",
             "scaled_metrics",
-            "accuracy, 95 %",
-            "test accuracy, 95 %",
+            f"{metric}, 95 %",
+            f"test {metric}, 95 %",
             *(("trained alone",) if has_own_weights(record) else ()),
             "member",
             "plan",
@@ -119,14 +120,14 @@ def _plans(number: int) -> str:
 def summary_lines(record: RunRecord) -> list[str]:
     """How the search went, in sentences."""
     summary = record.summary
-    floats = record.float32
+    floats, metric = record.float32, record.metric.name
     lines = [
         f"{record.sampler}: {summary.completeness} plans in {summary.seconds:.1f} s, "
         f"scored on {record.samples:,} samples of the {record.part} part",
-        f"float32: accuracy {floats['accuracy']:.4f}, test accuracy {floats['test_accuracy']:.4f}, "
+        f"float32: {metric} {record.float32_value:.4f}, test {metric} {record.float32_test_value:.4f}, "
         f"bitops {floats['bitops']:,.0f}, {floats['model_size']:,.0f} bytes",
     ]
-    if record.loss not in (None, CROSS_ENTROPY):
+    if record.loss not in (None, TASKS[record.task].loss(Ending()).name):
         lines.append(f"loss: {record.loss}")
     if summary.note is not None:
         lines.append(f"{record.sampler}: {summary.note}")
@@ -136,9 +137,9 @@ def summary_lines(record: RunRecord) -> list[str]:
             lines.append("the front's members were not trained again: the search was stopped before")
     if summary.stopped in ("timeout", "interrupted"):
         lines.append(f"stopped early: {summary.stopped}; go on with narrower search --resume")
-    if summary.loss_accuracy_rank_correlation is not None:
+    if summary.loss_rank_correlation is not None:
         lines.append(
-            f"rank correlation of loss and accuracy: {summary.loss_accuracy_rank_correlation:.3f} "
+            f"rank correlation of loss and {metric}: {summary.loss_rank_correlation:.3f} "
             f"(Spearman, {summary.correlation_plans} plans)"
         )
     if summary.replayed:
@@ -207,13 +208,13 @@ def _listed(names: Sequence[str]) -> str:
 def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
     return (
         member.number,
-        str(_rounded(member.metrics, SOFTWARE)),
+        str(_rounded(member.metrics, _software(record))),
         str(_rounded(member.metrics, _hardware(record))),
         str(_rounded(member.scaled, member.scaled)),
-        _interval(member.accuracy_interval),
+        _interval(member.interval),
         None
-        if member.test_accuracy is None or member.test_interval is None
-        else f"{member.test_accuracy:.4f} ({_interval(member.test_interval)})",
+        if member.test_value is None or member.test_interval is None
+        else f"{member.test_value:.4f} ({_interval(member.test_interval)})",
         *((_alone(member),) if has_own_weights(record) else ()),
         CERTAINTY[member.certain],
         short_plan(member.plan),
@@ -223,29 +224,37 @@ def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
 def _stacked_row(record: RunRecord, member: Member) -> tuple[str, ...]:
     """The same in fewer columns: one metric, or one layer, in a line."""
     software = [
-        f"accuracy {member.metrics['accuracy']:.4f}",
-        f" {_interval(member.accuracy_interval)}",
+        f"{record.metric.name} {record.value(member):.4f}",
+        f" {_interval(member.interval)}",
     ]
-    if member.test_accuracy is not None and member.test_interval is not None:
-        software += [f"test {member.test_accuracy:.4f}", f" {_interval(member.test_interval)}"]
+    if member.test_value is not None and member.test_interval is not None:
+        software += [f"test {member.test_value:.4f}", f" {_interval(member.test_interval)}"]
     if (alone := _alone(member)) is not None:
         software.append(f"alone {alone}")
     layers = short_plan(member.plan).replace("; ", "\n" if len(member.plan) <= MOST_STACKED else "; ")
     certainty = CERTAINTY[member.certain]
     return (
         f"{member.number:,}",
-        "\n".join([*software, *_lines(member.metrics, [n for n in SOFTWARE if n != "accuracy"])]),
+        "\n".join(
+            [*software, *_lines(member.metrics, [n for n in _software(record) if n != record.metric.name])]
+        ),
         "\n".join(_lines(member.metrics, _hardware(record))),
         "\n".join(_lines(member.scaled, member.scaled)),
         layers if certainty is None else f"{layers}\nmember: {certainty}",
     )
 
 
+def _software(record: RunRecord) -> list[str]:
+    """The metrics of the task, the loss first."""
+    names = [metric.name for metric in TASKS[record.task].metrics]
+    return sorted(names, key=lambda name: name != LOSS)
+
+
 def _hardware(record: RunRecord) -> list[str]:
     """The objectives that are not measured on data, and what is told of every run."""
     named = [objective["metric"] for objective in record.objectives]
     every = dict.fromkeys([*named, "average_bitwidth", "memory_density", *ARTEFACT_METRICS])
-    return [name for name in every if name not in SOFTWARE]
+    return [name for name in every if name not in _software(record)]
 
 
 def has_own_weights(record: RunRecord) -> bool:
@@ -254,10 +263,10 @@ def has_own_weights(record: RunRecord) -> bool:
 
 
 def _alone(member: Member) -> str | None:
-    if member.alone_accuracy is None:
+    if member.alone_value is None:
         return None
     spread = "" if member.alone_spread is None else f" ± {member.alone_spread:.4f}"
-    return f"{member.alone_accuracy:.4f}{spread}"
+    return f"{member.alone_value:.4f}{spread}"
 
 
 def _rounded(values: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:

@@ -27,7 +27,7 @@ def check_finite(model: nn.Module, part: Part, what: str) -> None:
     if first is not None:
         raise ModelError(
             f"{type(model).__name__} gives NaN or infinity for {bad:,} of {len(part):,} samples of {what}: "
-            f"no accuracy means anything; {_first_layer(model, first)}"
+            f"no metric means anything; {_first_layer(model, first)}"
         )
 
 

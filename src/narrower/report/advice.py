@@ -4,15 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from narrower.errors import RunError
-from narrower.intervals import wilson_interval
-from narrower.report.pick import pick_accuracy_drop, pick_knee
-from narrower.report.plan_text import count, metric_name, metric_value, percent, points
+from narrower.report.pick import pick_drop, pick_knee
+from narrower.report.plan_text import (
+    count,
+    difference_text,
+    interval_text,
+    is_share,
+    metric_name,
+    metric_value,
+)
 from narrower.report.record import Member, RunRecord
 from narrower.report.trial_table import TrialTable
 from narrower.report.uniform import UniformTrial
 from narrower.searching.objective import is_quality
+from narrower.tasks.intervals import share_interval
+from narrower.tasks.task import test_name
 
-DROP = 0.01  # the accuracy that may be lost: one percentage point
+DROP = 0.01  # what may be lost: one percentage point of a share, one percent of everything else
 KNEE = (
     "of all plans on it, it gives away the least in all objectives together, each scaled to its range on it"
 )
@@ -29,7 +37,7 @@ class Advice:
 
 
 def advise(record: RunRecord, table: TrialTable, uniform: tuple[UniformTrial, ...]) -> Advice:
-    """Advise the cheapest plan within one point of float32, failing that the most accurate, and the knee."""
+    """Advise the cheapest plan that is about as good as float32, failing that the best, and the knee."""
     if not record.members:
         return Advice(
             "No plan to take",
@@ -39,28 +47,25 @@ def advise(record: RunRecord, table: TrialTable, uniform: tuple[UniformTrial, ..
         )
     costs = _costs(record)
     knee = pick_knee(record).member if len(record.members) > 2 else None  # noqa: PLR2004 - two have no bend
-    best = max(record.members, key=lambda member: member.metrics["accuracy"])
+    best = min(record.members, key=lambda member: record.lost(record.value(member)))
     if len(record.members) == 1 or not costs:
         chosen = record.members[0] if len(record.members) == 1 else knee or best
         reason = f"It is {_only(record, is_knee=chosen is knee)}."
     else:
         try:
-            chosen, reason = pick_accuracy_drop(record, DROP).member, _within(record, costs[0])
+            chosen, reason = pick_drop(record, DROP).member, _within(record, costs[0])
         except RunError:
             chosen = best
-            lost = points(record.float32["accuracy"] - best.metrics["accuracy"])
-            reason = (
-                "No plan stays within 1 percentage point of float32's accuracy; this one, the most accurate, "
-                f"loses {lost}."
-            )
+            lost = difference_text(record.metric.name, record.lost(record.value(best)))
+            reason = f"No plan stays within {_near(record)}; this one, the best, loses {lost}."
     sentences = (
         f"{reason} {_achieves(record, chosen, costs)}",
-        _knee_sentence(chosen, knee, costs),
+        _knee_sentence(record, chosen, knee, costs),
         _uniform_sentence(record, chosen, table, uniform),
         _trust(record, chosen),
     )
     return Advice(
-        f"Take trial {chosen.number:,}: {', '.join(_values(('accuracy', *costs), chosen.metrics))}",
+        f"Take trial {chosen.number:,}: {', '.join(_values((record.metric.name, *costs), chosen.metrics))}",
         tuple(sentence for sentence in sentences if sentence),
         chosen,
         knee,
@@ -81,29 +86,39 @@ def _only(record: RunRecord, *, is_knee: bool) -> str:
         return "the plan with the best sum of the scaled objectives"
     if len(record.members) == 1:
         return "the only plan on the front: no other is better in any objective"
-    return f"the knee of the front: {KNEE}" if is_knee else "the most accurate plan of the front"
+    return (
+        f"the knee of the front: {KNEE}"
+        if is_knee
+        else f"the plan of the front with the best {metric_name(record.metric.name)}"
+    )
 
 
 def _within(record: RunRecord, cost: str) -> str:
-    floats = record.float32["accuracy"]
-    near = sum(member.metrics["accuracy"] >= floats - DROP for member in record.members)
+    near = sum(record.lost(record.value(member)) <= record.allowed(DROP) for member in record.members)
     if near == 1:
-        return "It is the only plan of the front that stays within 1 percentage point of float32's accuracy."
+        return f"It is the only plan of the front that stays within {_near(record)}."
     best = "largest" if _directions(record)[cost] == "maximize" else "smallest"
     return (
-        f"Of the {near} plans of the front that stay within 1 percentage point of float32's accuracy, it "
-        f"has the {best} {metric_name(cost)}."
+        f"Of the {near} plans of the front that stay within {_near(record)}, it has the {best} "
+        f"{metric_name(cost)}."
     )
+
+
+def _near(record: RunRecord) -> str:
+    amount = "1 percentage point" if record.metric.is_share else "1 %"
+    return f"{amount} of float32's {metric_name(record.metric.name)}"
 
 
 def _achieves(record: RunRecord, member: Member, costs: tuple[str, ...]) -> str:
-    """Accuracy and costs beside float32's."""
-    floats, own = record.float32["accuracy"], member.metrics["accuracy"]
-    low, high = wilson_interval(round(floats * record.samples), record.samples)
+    """Quality and costs beside float32's."""
+    name, floats = record.metric.name, record.float32_value
     text = (
-        f"Its accuracy is {percent(own)} (95 % interval {_range(member.accuracy_interval)}) against "
-        f"{percent(floats)} ({_range((low, high))}) in float32"
+        f"Its {metric_name(name)} is {metric_value(name, record.value(member))} (95 % interval "
+        f"{interval_text(name, member.interval)}) against {metric_value(name, floats)}"
     )
+    if record.metric.is_share:
+        text += f" ({interval_text(name, share_interval(floats, record.samples))})"
+    text += " in float32"
     for cost in costs:
         text += f", its {metric_name(cost)} {metric_value(cost, member.metrics[cost])}"
         if cost in record.float32:
@@ -119,32 +134,39 @@ def _ratio(before: float, after: float) -> str:
 
 
 def _on_test(record: RunRecord, member: Member) -> str:
-    if member.test_accuracy is None or member.test_interval is None:
-        return "Its accuracy on the test part is not known: the weights of trained candidates are not kept."
-    floats = record.float32["test_accuracy"]
-    lost = floats - member.test_accuracy
-    text = (
-        f"On the test part, on which no choice was made, it has {percent(member.test_accuracy)} "
-        f"({_range(member.test_interval)}) against {percent(floats)}"
-    )
-    if lost > DROP >= record.float32["accuracy"] - member.metrics["accuracy"]:
+    name = record.metric.name
+    if member.test_value is None or member.test_interval is None:
         return (
-            f"{text}: there it loses {points(lost)}, more than 1 point, for the best of many plans is also "
-            "the luckiest."
+            f"Its {metric_name(name)} on the test part is not known: the weights of trained candidates are "
+            "not kept."
+        )
+    floats, allowed = record.float32_test_value, record.allowed(DROP)
+    lost = record.metric.sign * (floats - member.test_value)
+    text = (
+        f"On the test part, on which no choice was made, it has {metric_value(name, member.test_value)} "
+        f"({interval_text(name, member.test_interval)}) against {metric_value(name, floats)}"
+    )
+    if lost > allowed >= record.lost(record.value(member)):
+        return (
+            f"{text}: there it loses {difference_text(name, lost)}, more than "
+            f"{'1 point' if is_share(name) else '1 %'}, for the best of many plans is also the luckiest."
         )
     return f"{text}."
 
 
-def _knee_sentence(chosen: Member, knee: Member | None, costs: tuple[str, ...]) -> str:
+def _knee_sentence(record: RunRecord, chosen: Member, knee: Member | None, costs: tuple[str, ...]) -> str:
     if knee is None or not costs:
         return ""
     if knee is chosen:
         return f"It is also the knee of the front: {KNEE}."
-    lost = chosen.metrics["accuracy"] - knee.metrics["accuracy"]
-    difference = f"{points(abs(lost))} {'less' if lost > 0 else 'more'} than trial {chosen.number:,}"
+    name = record.metric.name
+    less = record.value(chosen) - record.value(knee)
+    difference = (
+        f"{difference_text(name, abs(less))} {'less' if less > 0 else 'more'} than trial {chosen.number:,}"
+    )
     return (
         f"Where that is too dear, consider the knee of the front, trial {knee.number:,}: "
-        f"{_listed(costs, knee.metrics)} at {percent(knee.metrics['accuracy'])}, {difference}. "
+        f"{_listed(costs, knee.metrics)} at {metric_value(name, record.value(knee))}, {difference}. "
         f"The knee: {KNEE}."
     )
 
@@ -155,26 +177,25 @@ def _uniform_sentence(
     costs = _costs(record)
     if not costs or not uniform:
         return ""
-    accuracy, first = table.metrics["accuracy"], table.metrics[costs[0]]
-    as_good = [trial for trial in uniform if accuracy[trial.row] >= chosen.metrics["accuracy"]]
+    name, sign = record.metric.name, record.metric.sign
+    quality, first = sign * table.metrics[name], table.metrics[costs[0]]
+    as_good = [trial for trial in uniform if quality[trial.row] >= sign * record.value(chosen)]
     if as_good:
         cheapest = max if _directions(record)[costs[0]] == "maximize" else min
         rival = cheapest(as_good, key=lambda trial: first[trial.row])
     else:
-        rival = max(uniform, key=lambda trial: accuracy[trial.row])
+        rival = max(uniform, key=lambda trial: quality[trial.row])
     if int(table.numbers[rival.row]) == chosen.number:
         return f"Trial {chosen.number:,} has the same widths in every layer ({rival.label})."
     dear = _listed(costs, {cost: float(table.metrics[cost][rival.row]) for cost in costs})
-    reached = f"{percent(accuracy[rival.row])} at {dear} ({rival.label})"
-    lost = points(chosen.metrics["accuracy"] - accuracy[rival.row])
+    reached = f"{metric_value(name, sign * quality[rival.row])} at {dear} ({rival.label})"
+    lost = difference_text(name, abs(sign * record.value(chosen) - quality[rival.row]))
     if not as_good:
         return (
-            "No plan with the same widths in every layer that was tried is as accurate: the best of "
-            f"{len(uniform):,} has {reached}, {lost} less."
+            "No plan with the same widths in every layer that was tried is as good: the best of "
+            f"{len(uniform):,} has {reached}, {lost} {'less' if sign > 0 else 'more'}."
         )
-    return (
-        f"Of the plans with the same widths in every layer, the cheapest that is as accurate has {reached}."
-    )
+    return f"Of the plans with the same widths in every layer, the cheapest that is as good has {reached}."
 
 
 def _listed(costs: tuple[str, ...], metrics: Mapping[str, float]) -> str:
@@ -189,8 +210,8 @@ def _trust(record: RunRecord, chosen: Member) -> str:
     text = _coverage(record)
     if chosen.certain is False:
         text += (
-            f" Chance alone may have put trial {chosen.number:,} on the front: it is not more accurate, at "
-            "95 % by McNemar's test, than every cheaper plan."
+            f" Chance alone may have put trial {chosen.number:,} on the front: it is not better, at 95 % "
+            f"by {test_name(record.metric)}, than every cheaper plan."
         )
     if chosen.equals:
         others = "one other plan has" if chosen.equals == 1 else f"{chosen.equals:,} other plans have"
@@ -209,7 +230,3 @@ def _coverage(record: RunRecord) -> str:
         f"Only {summary.trials:,} of {count(summary.space_size)} plans were tried (on {samples}): there may "
         f"be better ones.{'' if summary.note is None else f' By the sampler: {summary.note}.'}"
     )
-
-
-def _range(bounds: tuple[float, float] | None) -> str:
-    return "not known" if bounds is None else f"{100 * bounds[0]:.1f}–{percent(bounds[1])}"

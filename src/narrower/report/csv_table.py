@@ -15,6 +15,7 @@ Cell = str | int | float | bool | None
 
 def front_csv(record: RunRecord) -> Iterator[str]:
     """Lines of the front, the header first; an empty cell is not known."""
+    leading = record.metric.name
     metrics = list(dict.fromkeys(name for member in record.members for name in member.metrics))
     columns = list(
         dict.fromkeys(
@@ -30,11 +31,11 @@ def front_csv(record: RunRecord) -> Iterator[str]:
             "number",
             "plan_index",
             *metrics,
-            "accuracy_low",
-            "accuracy_high",
-            "test_accuracy",
-            "test_accuracy_low",
-            "test_accuracy_high",
+            f"{leading}_low",
+            f"{leading}_high",
+            f"test_{leading}",
+            f"test_{leading}_low",
+            f"test_{leading}_high",
             "equals",
             "certain",
             *(f"{layer}.{aspect}" for layer, aspect in columns),
@@ -46,8 +47,8 @@ def front_csv(record: RunRecord) -> Iterator[str]:
                 member.number,
                 member.plan_index,
                 *(member.metrics.get(name) for name in metrics),
-                *(member.accuracy_interval or (None, None)),
-                member.test_accuracy,
+                *(member.interval or (None, None)),
+                member.test_value,
                 *(member.test_interval or (None, None)),
                 member.equals,
                 member.certain,

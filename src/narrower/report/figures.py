@@ -7,6 +7,7 @@ from typing import Any
 
 from narrower.report.findings import Findings
 from narrower.report.page import Figure, plot_text, plot_texts, rounded
+from narrower.report.plan_text import effect_scale, is_share, metric_name
 from narrower.report.sensitivity import Effect
 
 MOST_EFFECTS = 40
@@ -117,10 +118,12 @@ def hypervolume_figures(findings: Findings) -> tuple[Figure, ...]:
 
 
 def sensitivity_figure(findings: Findings) -> Figure | None:
-    """One row for each choice: the mean change of the accuracy at each level."""
+    """One row for each choice: the mean change of the leading metric at each level."""
     effects = findings.sensitivity.effects[:MOST_EFFECTS][::-1]
     if not effects:
         return None
+    metric = findings.record.metric.name
+    scale, unit = effect_scale(metric)
     names = plot_texts([effect.feature.name for effect in effects])
     sizes = sorted({label for effect in effects for label in effect.labels}, key=_number_first)
     traces: list[dict[str, Any]] = [
@@ -130,7 +133,7 @@ def sensitivity_figure(findings: Findings) -> Figure | None:
             "x": [
                 value
                 for effect in effects
-                for value in (100 * min(effect.effects), 100 * max(effect.effects), None)
+                for value in (scale * min(effect.effects), scale * max(effect.effects), None)
             ],
             "y": [value for name in names for value in (name, name, None)],
             "line": {"color": "var(--line)", "width": 3},
@@ -139,15 +142,15 @@ def sensitivity_figure(findings: Findings) -> Figure | None:
         }
     ]
     traces += [
-        _level_trace(effects, names, label, *LEVEL_MARKERS[position % len(LEVEL_MARKERS)])
+        _level_trace(metric, effects, names, label, *LEVEL_MARKERS[position % len(LEVEL_MARKERS)])
         for position, label in enumerate(sizes)
     ]
     return Figure(
-        "mean change of the accuracy by choice",
+        f"mean change of the {metric_name(metric)} by choice",
         tuple(traces),
         {
             "xaxis": {
-                "title": {"text": "accuracy, percentage points"},
+                "title": {"text": f"{metric_name(metric)}, {unit}" if unit else metric_name(metric)},
                 "zeroline": True,
             },
             "yaxis": {"type": "category", "categoryarray": names, "categoryorder": "array"},
@@ -164,8 +167,11 @@ def sensitivity_figure(findings: Findings) -> Figure | None:
 
 
 def _level_trace(
-    effects: Sequence[Effect], names: Sequence[str], label: str, symbol: str, colour: str
+    metric: str, effects: Sequence[Effect], names: Sequence[str], label: str, symbol: str, colour: str
 ) -> dict[str, Any]:
+    scale, unit = effect_scale(metric)
+    form, digits = ("+.2f", 3) if is_share(metric) else ("+.3~g", 9)
+    amount = "points" if is_share(metric) else unit
     found = [
         (
             name,
@@ -180,11 +186,11 @@ def _level_trace(
         "type": "scatter",
         "mode": "markers",
         "name": plot_text(label),
-        "x": [round(100 * value, 3) for _, value, _, _ in found],
+        "x": [round(scale * value, digits) for _, value, _, _ in found],
         "y": [name for name, _, _, _ in found],
         "text": [f"{plot_text(label)} instead of {plot_text(largest)}" for _, _, _, largest in found],
         "customdata": [trials for _, _, trials, _ in found],
-        "hovertemplate": "%{y}: %{text}<br>%{x:+.2f} points on average<br>"
+        "hovertemplate": f"%{{y}}: %{{text}}<br>%{{x:{form}}} {amount} on average<br>"
         "%{customdata:,} trials<extra></extra>",
         "marker": {
             "size": 11,

@@ -40,7 +40,7 @@ class Findings:
 
     @cached_property
     def sensitivity(self) -> Sensitivity:
-        return sensitivity(self.table)
+        return sensitivity(self.table, self.record.metric.name)
 
     @cached_property
     def reference(self) -> dict[str, float]:
@@ -61,7 +61,9 @@ class Findings:
     @cached_property
     def quality(self) -> str:
         """The metric on the vertical axis: the first objective that is measured on data."""
-        return next((o["metric"] for o in self.record.objectives if is_quality(o["metric"])), "accuracy")
+        return next(
+            (o["metric"] for o in self.record.objectives if is_quality(o["metric"])), self.record.metric.name
+        )
 
     @cached_property
     def costs(self) -> tuple[str, ...]:
@@ -77,7 +79,7 @@ class Findings:
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
-        """The front from the least accurate (cheapest) member to the most accurate."""
+        """The front from the worst (cheapest) member to the best."""
         sign = 1 if self.is_larger_better(self.quality) else -1
         return tuple(sorted(self.record.members, key=lambda member: sign * member.metrics[self.quality]))
 

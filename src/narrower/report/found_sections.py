@@ -10,6 +10,7 @@ from narrower.report.page import Fold, Section, Table
 from narrower.report.plan_text import metric_name, metric_value, short_plan, with_interval
 from narrower.report.record import Member
 from narrower.searching.objective import Constraint
+from narrower.tasks.task import test_name
 
 MOST_LAYERS_IN_A_ROW = 6  # longer plans do not fit into a cell
 CERTAINTY = {True: "certain", False: "possible", None: "–"}
@@ -77,9 +78,10 @@ def front_section(findings: Findings) -> Section:
 
 def _front_notes(findings: Findings) -> Iterator[str]:
     yield "Each blue point is a plan that no other plan beats."
-    if findings.quality == "accuracy":
+    leading = findings.record.metric.name
+    if findings.quality == leading:
         yield (
-            "Bars are 95 % intervals of the accuracy on the "
+            f"Bars are 95 % intervals of the {metric_name(leading)} on the "
             f"{findings.record.samples:,} samples that the search scored on."
         )
     if findings.uniform:
@@ -126,13 +128,14 @@ def _bound(constraint: Constraint) -> str:
 
 def _front_table(findings: Findings) -> Table:
     record = findings.record
-    names = [o["metric"] for o in record.objectives if o["metric"] != "accuracy"]
+    leading = record.metric.name
+    names = [o["metric"] for o in record.objectives if o["metric"] != leading]
     members = findings.members[::-1]
     chosen, with_plans = findings.advice.chosen, _plans_fit(findings)
     return Table(
         (
             "trial",
-            "accuracy (95 %)",
+            f"{metric_name(leading)} (95 %)",
             "on the test part (95 %)",
             *(metric_name(name) for name in names),
             "member",
@@ -141,8 +144,8 @@ def _front_table(findings: Findings) -> Table:
         tuple(
             (
                 f"{member.number:,}",
-                with_interval(member.metrics["accuracy"], member.accuracy_interval),
-                with_interval(member.test_accuracy, member.test_interval),
+                with_interval(leading, record.value(member), member.interval),
+                with_interval(leading, member.test_value, member.test_interval),
                 *(metric_value(name, member.metrics[name]) for name in names),
                 CERTAINTY[member.certain],
                 *([short_plan(findings.plan(member))] if with_plans else []),
@@ -153,8 +156,8 @@ def _front_table(findings: Findings) -> Table:
         frozenset(
             row for row, member in enumerate(members) if chosen is not None and member.number == chosen.number
         ),
-        "“certain”: more accurate, at 95 % by McNemar's test, than the plans that are better in all else; "
-        "“possible”: chance alone may have put it here.",
+        f"“certain”: better, at 95 % by {test_name(record.metric)}, than the plans that are better in all "
+        "else; “possible”: chance alone may have put it here.",
     )
 
 
@@ -166,7 +169,7 @@ def widths_section(findings: Findings) -> Section | None:
     return Section(
         "Widths by layer",
         (
-            "One column for each plan of the front, from the least accurate to the most accurate; darker (in "
+            "One column for each plan of the front, from the worst to the best; darker (in "
             "the dark theme brighter) is wider. Layers that stay narrow in every column are those that need "
             "the fewest bits.",
         ),

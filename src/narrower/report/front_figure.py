@@ -6,7 +6,7 @@ from typing import Any
 
 from narrower.report.findings import Findings
 from narrower.report.page import Figure, plot_text, plot_texts, rounded
-from narrower.report.plan_text import SHARES, metric_name, metric_value, percent, short_layer
+from narrower.report.plan_text import interval_text, is_share, metric_name, metric_value, short_layer
 from narrower.report.record import Member
 from narrower.searching.objective import unit_of
 
@@ -37,7 +37,7 @@ def front_figure(findings: Findings, cost: str) -> Figure:
             "xaxis": {"title": {"text": _axis_title(cost)}, "type": "log" if is_wide else "linear"},
             "yaxis": {
                 "title": {"text": _axis_title(quality)},
-                "tickformat": ".0%" if quality in SHARES else "",
+                "tickformat": ".0%" if is_share(quality) else "",
             },
             "annotations": [_label(findings, cost, is_wide, *mark) for mark in marked],
         },
@@ -94,12 +94,12 @@ def _uniform_trials(findings: Findings, cost: str) -> dict[str, Any] | None:
 def _front(findings: Findings, cost: str, members: Sequence[Member]) -> dict[str, Any] | None:
     if not members:
         return None
-    quality = findings.quality
+    quality, leading = findings.quality, findings.record.metric.name
     ordered = sorted(members, key=lambda member: member.metrics[cost])
     trace: dict[str, Any] = {
         "type": "scatter",
         "mode": "markers",
-        "name": "front (95 % interval)" if quality == "accuracy" else "front",
+        "name": "front (95 % interval)" if quality == leading else "front",
         "x": [member.metrics[cost] for member in ordered],
         "y": [member.metrics[quality] for member in ordered],
         "text": [_member_text(findings, member) for member in ordered],
@@ -110,20 +110,19 @@ def _front(findings: Findings, cost: str, members: Sequence[Member]) -> dict[str
         shape = "vh" if findings.is_larger_better(cost) else "hv"
         trace["mode"] = "lines+markers"
         trace["line"] = {"shape": shape, "color": "var(--accent)", "width": 1.5}
-    if quality == "accuracy":
-        trace["error_y"] = _interval_bars(
-            [(m.accuracy_interval, m.metrics["accuracy"]) for m in ordered], "var(--accent)"
-        )
+    if quality == leading:
+        bars = [(member.interval, findings.record.value(member)) for member in ordered]
+        trace["error_y"] = _interval_bars(bars, "var(--accent)")
     return trace
 
 
 def _front_on_test(findings: Findings, cost: str) -> dict[str, Any] | None:
     tested = [
-        (member, member.test_accuracy, member.test_interval)
+        (member, member.test_value, member.test_interval)
         for member in findings.members
-        if member.test_accuracy is not None and member.test_interval is not None
+        if member.test_value is not None and member.test_interval is not None
     ]
-    if findings.quality != "accuracy" or not tested:
+    if findings.quality != findings.record.metric.name or not tested:
         return None
     return {
         "type": "scatter",
@@ -131,10 +130,10 @@ def _front_on_test(findings: Findings, cost: str) -> dict[str, Any] | None:
         "name": "front on the test part (click)",
         "visible": "legendonly",
         "x": [member.metrics[cost] for member, _, _ in tested],
-        "y": [accuracy for _, accuracy, _ in tested],
+        "y": [value for _, value, _ in tested],
         "text": [_member_text(findings, member) for member, _, _ in tested],
         "hovertemplate": "%{text}<extra></extra>",
-        "error_y": _interval_bars([(interval, accuracy) for _, accuracy, interval in tested], "var(--good)"),
+        "error_y": _interval_bars([(interval, value) for _, value, interval in tested], "var(--good)"),
         "marker": {"size": 9, "symbol": "diamond-open", "color": "var(--good)"},
     }
 
@@ -224,15 +223,15 @@ def _label(
 
 def _member_text(findings: Findings, member: Member) -> str:
     lines = [f"<b>trial {member.number:,}</b>, on the front"]
-    low, high = member.accuracy_interval or (None, None)
-    reach = "" if low is None or high is None else f" ({100 * low:.1f}–{percent(high)} with 95 %)"
-    lines.append(f"accuracy {percent(member.metrics['accuracy'])}{reach}")
-    if member.test_accuracy is not None:
-        lines.append(f"on the test part {percent(member.test_accuracy)}")
+    leading, value = findings.record.metric.name, findings.record.value(member)
+    reach = f" ({interval_text(leading, member.interval)} with 95 %)" if member.interval else ""
+    lines.append(f"{plot_text(metric_name(leading))} {metric_value(leading, value)}{reach}")
+    if member.test_value is not None:
+        lines.append(f"on the test part {metric_value(leading, member.test_value)}")
     lines += [
         f"{plot_text(metric_name(o['metric']))} {metric_value(o['metric'], member.metrics[o['metric']])}"
         for o in findings.record.objectives
-        if o["metric"] != "accuracy"
+        if o["metric"] != leading
     ]
     layers = [f"{plot_text(layer)} {short_layer(table)}" for layer, table in findings.plan(member).items()]
     per_line = -(-len(layers) // 14)
@@ -246,4 +245,4 @@ def _axis_title(metric: str) -> str:
 
 
 def _hover(metric: str, axis: str) -> str:
-    return f"{plot_text(metric_name(metric))} %{{{axis}:{'.1%' if metric in SHARES else ',.5~g'}}}"
+    return f"{plot_text(metric_name(metric))} %{{{axis}:{'.1%' if is_share(metric) else ',.5~g'}}}"

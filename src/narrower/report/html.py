@@ -6,7 +6,7 @@ from narrower.files import write_text
 from narrower.report.findings import Findings
 from narrower.report.found_sections import front_section, plan_section, widths_section
 from narrower.report.page import Fold, Page, Section, Table, render_page
-from narrower.report.plan_text import count, metric_name, percent
+from narrower.report.plan_text import count, metric_name, metric_value
 from narrower.report.record import RunRecord
 from narrower.report.why_sections import hypervolume_section, layers_section, sensitivity_section
 
@@ -53,11 +53,11 @@ def run_page(findings: Findings) -> Page:
 
 def _facts(findings: Findings) -> tuple[tuple[str, str], ...]:
     record = findings.record
-    summary, floats = record.summary, record.float32
+    summary, leading = record.summary, record.metric.name
     return (
         ("plans tried", f"{summary.trials:,} of {count(summary.space_size)}"),
         ("on the front", f"{len(record.members):,}"),
-        ("accuracy in float32", percent(floats["accuracy"])),
+        (f"{metric_name(leading)} in float32", metric_value(leading, record.float32_value)),
         ("scored on", f"{record.samples:,} {record.part} samples"),
         ("sampler", f"{record.sampler}, seed {record.seed}"),
         ("time", f"{summary.seconds:,.1f} s"),

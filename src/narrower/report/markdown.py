@@ -8,11 +8,12 @@ from narrower.report.record import RunRecord
 
 def front_markdown(record: RunRecord) -> Iterator[str]:
     """Lines of a table in the form of GitHub; user text is escaped."""
-    names = [o["metric"] for o in record.objectives if o["metric"] != "accuracy"]
+    leading = record.metric.name
+    names = [o["metric"] for o in record.objectives if o["metric"] != leading]
     columns = [
         "trial",
-        "accuracy (95 %)",
-        "test accuracy (95 %)",
+        f"{metric_name(leading)} (95 %)",
+        f"test {metric_name(leading)} (95 %)",
         *(metric_name(name) for name in names),
         "data/weight/bias bits",
     ]
@@ -22,8 +23,8 @@ def front_markdown(record: RunRecord) -> Iterator[str]:
         yield _line(
             [
                 str(member.number),
-                with_interval(member.metrics["accuracy"], member.accuracy_interval),
-                with_interval(member.test_accuracy, member.test_interval),
+                with_interval(leading, record.value(member), member.interval),
+                with_interval(leading, member.test_value, member.test_interval),
                 *(metric_value(name, member.metrics[name]) for name in names),
                 short_plan(member.plan),
             ]

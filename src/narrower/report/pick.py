@@ -7,6 +7,7 @@ import numpy as np
 
 from narrower.errors import RunError, SettingsError
 from narrower.report.record import Member, RunRecord
+from narrower.searching.objective import is_quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Pick:
 
 
 def pick_within(record: RunRecord, limits: Mapping[str, float]) -> Pick:
-    """The most accurate member whose metrics are at most ``limits``.
+    """The best member, in the leading metric, whose metrics are at most ``limits``.
 
     Raises:
         SettingsError: a metric that the run did not record.
@@ -34,32 +35,35 @@ def pick_within(record: RunRecord, limits: Mapping[str, float]) -> Pick:
         name = next(iter(limits))
         least = min(member.metrics[name] for member in members)
         raise RunError(f"no member of the front has {said}; the smallest {name} on it is {least:g}")
-    best = max(within, key=lambda m: (m.metrics["accuracy"], -m.number))
-    return Pick(best, f"the most accurate of the {len(within)} of {len(members)} members with {said}")
+    best = min(within, key=lambda m: (record.lost(record.value(m)), m.number))
+    name = record.metric.name
+    return Pick(best, f"the best {name} of the {len(within)} of {len(members)} members with {said}")
 
 
-def pick_accuracy_drop(record: RunRecord, drop: float) -> Pick:
-    """The cheapest member that loses at most ``drop`` of float32's accuracy; 0.01 is one percentage point.
+def pick_drop(record: RunRecord, drop: float) -> Pick:
+    """The cheapest member that loses at most ``drop`` of float32's leading metric.
+
+    0.01 is one percentage point of a share, and one percent of the value of everything else.
 
     Raises:
         RunError: every member loses more, or there is no cost among the objectives.
     """
-    members, float32 = _members(record), record.float32["accuracy"]
-    cost = _cost(record)
-    within = [m for m in members if m.metrics["accuracy"] >= float32 - drop]
+    members, float32, name = _members(record), record.float32_value, record.metric.name
+    cost, allowed = _cost(record), record.allowed(drop)
+    within = [m for m in members if record.lost(record.value(m)) <= allowed]
     if not within:
-        best = max(m.metrics["accuracy"] for m in members)
+        best = min((record.value(m) for m in members), key=record.lost)
         raise RunError(
-            f"every member loses more than {drop:g} of float32's accuracy {float32:.4f}; "
+            f"every member loses more than {allowed:g} of float32's {name} {float32:.4f}; "
             f"the best has {best:.4f}"
         )
     sign = -1 if cost["direction"] == "maximize" else 1
     cheapest = min(within, key=lambda m: (sign * m.metrics[cost["metric"]], m.number))
-    lost = float32 - cheapest.metrics["accuracy"]
+    lost = record.lost(record.value(cheapest))
     return Pick(
         cheapest,
         f"the {'largest' if sign < 0 else 'smallest'} {cost['metric']} of the {len(within)} "
-        f"of {len(members)} members that lose at most {drop:g} of float32's accuracy "
+        f"of {len(members)} members that lose at most {allowed:g} of float32's {name} "
         f"{float32:.4f}; it loses {lost:.4f}",
     )
 
@@ -94,6 +98,6 @@ def _members(record: RunRecord) -> tuple[Member, ...]:
 
 def _cost(record: RunRecord) -> dict[str, str]:
     for objective in record.objectives:
-        if objective["metric"] not in ("accuracy", "loss") and ":" not in objective["metric"]:
+        if not is_quality(objective["metric"]):
             return objective
     raise RunError("the run has no cost among its objectives; pick with --max")

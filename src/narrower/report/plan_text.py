@@ -8,8 +8,13 @@ from narrower.formats.stored_each import StoredEach
 from narrower.formats.text import parse_format
 from narrower.plan import OPERANDS
 from narrower.searching.objective import unit_of
+from narrower.tasks.catalogue import task_metrics
 
-SHARES = ("accuracy",)  # shown in percent
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is shown in percent."""
+    listed = task_metrics().get(metric)
+    return listed is not None and listed.is_share
 
 
 def short_plan(plan: Mapping[str, Mapping[str, str | float]]) -> str:
@@ -45,7 +50,7 @@ def metric_name(metric: str) -> str:
 
 def metric_value(metric: str, value: float) -> str:
     """A value as people read it: 65.3 %, 12,928, 7.31 bits, 11.3 us."""
-    if metric in SHARES:
+    if is_share(metric):
         return percent(value)
     unit = unit_of(metric)
     number = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1e5 else f"{value:.4g}"  # noqa: PLR2004
@@ -56,16 +61,32 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def with_interval(share: float | None, interval: tuple[float, float] | None) -> str:
-    """A share and its interval in percent: 65.3 % (64.3–66.3); a dash where it is not known."""
-    if share is None or interval is None:
+def with_interval(metric: str, value: float | None, interval: tuple[float, float] | None) -> str:
+    """A value and its interval: 65.3 % (64.3–66.3), 0.512 (0.49–0.53); a dash where it is not known."""
+    if value is None or interval is None:
         return "–"
-    return f"{percent(share)} ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})"
+    low, high = interval
+    if is_share(metric):
+        return f"{percent(value)} ({100 * low:.1f}–{100 * high:.1f})"
+    return f"{metric_value(metric, value)} ({low:.3g}–{high:.3g})"
 
 
-def points(difference: float) -> str:
-    """A difference of accuracies in percentage points."""
-    return f"{100 * difference:.2f} points"
+def interval_text(metric: str, interval: tuple[float, float] | None) -> str:
+    """An interval: 64.3–66.3 %, 0.49–0.53."""
+    if interval is None:
+        return "not known"
+    low, high = interval
+    return f"{100 * low:.1f}–{percent(high)}" if is_share(metric) else f"{low:.3g}–{high:.3g}"
+
+
+def effect_scale(metric: str) -> tuple[float, str]:
+    """What differences of a metric are multiplied with in figures, and the unit that they then have."""
+    return (100.0, "percentage points") if is_share(metric) else (1.0, unit_of(metric))
+
+
+def difference_text(metric: str, difference: float) -> str:
+    """A difference between values of a metric: of shares in percentage points."""
+    return f"{100 * difference:.2f} points" if is_share(metric) else metric_value(metric, difference)
 
 
 def count(number: int) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from narrower.files import replacing
 from narrower.report.findings import Findings
-from narrower.report.plan_text import SHARES, metric_name
+from narrower.report.plan_text import effect_scale, is_share, metric_name
 from narrower.searching.objective import unit_of
 
 WIDTH_INCHES, DOTS_PER_INCH = 8.0, 150
@@ -60,8 +60,8 @@ def _front(findings: Findings, cost: str) -> Figure:
         at = np.array([member.metrics[cost] for member in members])
         values = np.array([member.metrics[quality] for member in members])
         axes.plot(at, values, "o", color=BLUE, label="front")
-        if quality == "accuracy":
-            bounds = np.array([member.accuracy_interval for member in members])
+        if quality == findings.record.metric.name:
+            bounds = np.array([member.interval or (np.nan, np.nan) for member in members])
             axes.errorbar(
                 at,
                 values,
@@ -78,7 +78,7 @@ def _front(findings: Findings, cost: str) -> Figure:
     if quality in findings.record.float32:
         axes.axhline(findings.record.float32[quality], ls="--", color="#5f6670", lw=1, label="float32")
     axes.set(xlabel=_title(cost), ylabel=_title(quality))
-    if quality in SHARES:
+    if is_share(quality):
         axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(fontsize=8, loc="best")
     return figure
@@ -99,7 +99,7 @@ def _widths(findings: Findings) -> Figure | None:
     axes.set_xticks(
         range(len(members)), [f"{member.number:,}" for member in members], rotation=60, fontsize=8
     )
-    axes.set_xlabel("trial (least accurate first)")
+    axes.set_xlabel("trial (worst first)")
     axes.grid(visible=False)
     bright = (logarithms.min() + logarithms.max()) / 2
     if len(members) <= 20:  # noqa: PLR2004 - more numbers do not fit
@@ -114,9 +114,11 @@ def _sensitivity(findings: Findings) -> Figure | None:
     effects = findings.sensitivity.effects[:MOST_EFFECTS][::-1]
     if not effects:
         return None
+    metric = findings.record.metric.name
+    scale, unit = effect_scale(metric)
     figure, (axes,) = _figure(1.2 + 0.28 * len(effects))
     for row, effect in enumerate(effects):
-        values = 100 * np.array(effect.effects)
+        values = scale * np.array(effect.effects)
         axes.plot([values.min(), values.max()], [row, row], color="#dfe1e4", lw=2, zorder=1)
         axes.plot(values, [row] * len(values), "o", color=BLUE, ms=5)
         for value, label in zip(values, effect.labels, strict=True):
@@ -124,7 +126,8 @@ def _sensitivity(findings: Findings) -> Figure | None:
                 _plain(label), (value, row), (0, 5), textcoords="offset points", ha="center", fontsize=7
             )
     axes.set_yticks(range(len(effects)), [_plain(effect.feature.name) for effect in effects], fontsize=8)
-    axes.set_xlabel("percentage points of accuracy against the largest value, on average")
+    amount = f"{unit} of {metric_name(metric)}" if unit else metric_name(metric)
+    axes.set_xlabel(f"{amount} against the largest value, on average")
     return figure
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from narrower.errors import RunError
+from narrower.errors import RunError, UnknownNameError
 from narrower.report.record import Member, RunRecord
+from narrower.report.task_keys import without_task_keys
 from narrower.searching.objective import Constraint, Objective
 from narrower.store.run_directory import RunDirectory
 
-# What every record says of the model in float32 and of a member's quality.
-OF_FLOAT32 = ("accuracy", "test_accuracy", "macs", "flops", "bitops", "model_size")
+COSTS_OF_FLOAT32 = ("macs", "flops", "bitops", "model_size")  # what every record says
 NO_RECORD = "not the record of a search, or a damaged one"
 
 
@@ -55,6 +55,7 @@ def read_record(run: RunDirectory) -> RunRecord:
         value = json.loads(run.front.read_bytes())
         if isinstance(value, dict):
             value.pop("completeness", None)  # words that follow from the numbers
+            value = without_task_keys(value)
         record = TypeAdapter(RunRecord).validate_json(json.dumps(value))
         _check_entries(record)
     except OSError as error:
@@ -63,7 +64,7 @@ def read_record(run: RunDirectory) -> RunRecord:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RunError(f"{run.front}: {NO_RECORD}: {where}: {first['msg']}") from error
-    except (ValueError, TypeError, RecursionError) as error:
+    except (UnknownNameError, ValueError, TypeError, RecursionError) as error:
         raise RunError(f"{run.front}: {NO_RECORD}: {error}") from error
     return record
 
@@ -76,15 +77,16 @@ def _check_entries(record: RunRecord) -> None:
     """
     _check_all(Objective, record.objectives, "objectives")
     _check_all(Constraint, record.constraints or (), "constraints")
-    if record.classes < 1 or record.samples < 1:
-        raise ValueError(f"classes {record.classes}, samples {record.samples}: expected 1 or more")
+    if record.outputs < 1 or record.samples < 1:
+        raise ValueError(f"outputs {record.outputs}, samples {record.samples}: expected 1 or more")
+    metric = record.metric.name
     named = [objective["metric"] for objective in record.objectives]
     if not named:
         raise ValueError("objectives: there is none")
-    _check_names(record.float32, OF_FLOAT32, "float32")
+    _check_names(record.float32, (metric, f"test_{metric}", *COSTS_OF_FLOAT32), "float32")
     for member in record.members:
         where = f"members: number {member.number}"
-        _check_names(member.metrics, ("accuracy", *named), f"{where}: metrics")
+        _check_names(member.metrics, (metric, *named), f"{where}: metrics")
         if member.weights not in (None, f"models/trial-{member.number}.safetensors"):
             raise ValueError(f"{where}: weights: found {member.weights!r}")
         _check_latency(member, where)

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
+from narrower.report.task_keys import with_task_keys
+from narrower.tasks.catalogue import TASKS
+from narrower.tasks.task import SampleMetric, leading
+
 # For reading a record back: what it does not know is a mistake, and so is what is no number.
 STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
@@ -27,14 +31,14 @@ class LayerCost:
 class Member:
     """One plan of the front.
 
-    ``metrics`` are those of the samples that the search scored on, ``accuracy_interval`` their 95 % Wilson
-    interval; ``test_accuracy`` is that of the test part, which no choice was made on. ``equals`` counts the
-    other trials with the same objectives. ``certain`` says whether the member is more accurate, at 95 % by
-    McNemar's test, than the plans that are better in everything else; None where that has no meaning.
+    ``metrics`` are those of the samples that the search scored on, ``interval`` is the 95 % interval of
+    the leading one; ``test_value`` is its value on the test part, which no choice was made on. ``equals``
+    counts the other trials with the same objectives. ``certain`` says whether the member is better, at 95 %,
+    than the plans that are better in everything else; None where that has no meaning.
     ``layer_bitops`` and ``layer_bytes`` are the shares of the layers under the plan; None where they were not
     recorded. Where candidates have weights of their own, the member was trained again alone:
-    ``alone_accuracy`` is what it reached on the samples of the search, ``alone_spread`` its deviation
-    over seeds, and ``weights`` the file in the run that holds it; ``test_accuracy`` is that of this file.
+    ``alone_value`` is what it reached on the samples of the search, ``alone_spread`` its deviation
+    over seeds, and ``weights`` the file in the run that holds it; ``test_value`` is that of this file.
     ``latency`` holds the details where it was measured on the member's artefact; ``unmeasured`` says of other
     metrics that were to be measured there why they could not be.
     """
@@ -46,14 +50,14 @@ class Member:
     plan: dict[str, dict[str, str | float]]
     metrics: dict[str, float]
     scaled: dict[str, float]
-    accuracy_interval: tuple[float, float] | None
-    test_accuracy: float | None
+    interval: tuple[float, float] | None
+    test_value: float | None
     test_interval: tuple[float, float] | None
     equals: int
     certain: bool | None
     layer_bitops: dict[str, int] | None = None
     layer_bytes: dict[str, float] | None = None
-    alone_accuracy: float | None = None
+    alone_value: float | None = None
     alone_spread: float | None = None
     weights: str | None = None
     latency: Mapping[str, Any] | None = None
@@ -79,7 +83,7 @@ class Summary:
     seconds: float
     evaluation_seconds: float
     first_failure: str | None
-    loss_accuracy_rank_correlation: float | None
+    loss_rank_correlation: float | None
     correlation_plans: int
     dominated: int = 0
     saved_share: float = 0.0  # of the evaluation, by dropping dominated plans
@@ -112,7 +116,7 @@ class RunRecord:
 
     model: str
     data_set: str
-    classes: int
+    outputs: int
     sampler: str
     samples: int
     part: str
@@ -126,9 +130,37 @@ class RunRecord:
     sum_direction: Literal["maximize", "minimize"] | None = None
     constraints: tuple[dict[str, Any], ...] | None = None
     worst_costs: dict[str, float] | None = None
-    class_names: tuple[str, ...] | None = None  # in the order of the model's outputs
+    output_names: tuple[str, ...] | None = None  # what the model's outputs stand for
     loss: str | None = None  # what the loss is: "cross entropy", "negative log likelihood", ...
+    task: str = "classification"  # records of earlier versions are of nothing else
+
+    @property
+    def metric(self) -> SampleMetric:
+        """The metric that plans are told apart by."""
+        return leading(TASKS[self.task])
+
+    @property
+    def float32_value(self) -> float:
+        """The leading metric of the model in float32."""
+        return self.float32[self.metric.name]
+
+    @property
+    def float32_test_value(self) -> float:
+        """The same on the test part."""
+        return self.float32[f"test_{self.metric.name}"]
+
+    def value(self, member: Member) -> float:
+        """The leading metric of a member."""
+        return member.metrics[self.metric.name]
+
+    def lost(self, value: float) -> float:
+        """How much worse a value of the leading metric is than that of the model in float32."""
+        return self.metric.sign * (self.float32_value - value)
+
+    def allowed(self, drop: float) -> float:
+        """How much may be lost: of shares so much, of everything else such a part of float32's value."""
+        return drop if self.metric.is_share else drop * abs(self.float32_value)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return asdict(self) | {"completeness": self.summary.completeness}
+        """The JSON form, whose keys are those of the task."""
+        return with_task_keys(asdict(self), self.task) | {"completeness": self.summary.completeness}

@@ -1,4 +1,4 @@
-"""How much each choice changes the accuracy on average, from the trials."""
+"""How much each choice changes the quality on average, from the trials."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ Levels = NDArray[np.int64]  # [trials], the level of one choice
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the levels of a feature do to the accuracy, compared with its largest level (whose effect is 0).
+    """What the levels of a feature do to the leading metric, against its largest level, whose effect is 0.
 
-    ``labels``, ``effects`` (differences of accuracy) and ``trials`` have one entry for each level that was
+    ``labels``, ``effects`` (differences of it) and ``trials`` have one entry for each level that was
     tried.
     """
 
@@ -44,14 +44,14 @@ class Sensitivity:
     explained: float | None
 
 
-def sensitivity(table: TrialTable) -> Sensitivity:
-    """Fit accuracy = constant + one effect for each level of each choice, by least squares.
+def sensitivity(table: TrialTable, metric: str) -> Sensitivity:
+    """Fit a metric = constant + one effect for each level of each choice, by least squares.
 
     Where every combination was tried, the effects are differences between plain means (Montgomery, Design and
     Analysis of Experiments, chapter 5); elsewhere they are adjusted for what else was chosen.
     """
-    known = np.isfinite(table.metrics["accuracy"])
-    accuracy, options = table.metrics["accuracy"][known], table.options[known]
+    known = np.isfinite(table.metrics[metric])
+    values, options = table.metrics[metric][known], table.options[known]
     features, level_of = [], []
     for feature in table.space.features:
         levels = np.array(feature.level_of)[options[:, feature.slot]]
@@ -60,15 +60,15 @@ def sensitivity(table: TrialTable) -> Sensitivity:
             level_of.append(levels)
     if not features:
         return Sensitivity((), None)
-    fitted, explained = _least_squares(accuracy, level_of)
+    fitted, explained = _least_squares(values, level_of)
     effects = [
-        _effect(feature, levels, accuracy, fitted[position] if fitted else None)
+        _effect(feature, levels, values, fitted[position] if fitted else None)
         for position, (feature, levels) in enumerate(zip(features, level_of, strict=True))
     ]
     return Sensitivity(tuple(sorted(effects, key=lambda effect: -effect.spread)), explained)
 
 
-def _least_squares(accuracy: Column, level_of: Sequence[Levels]) -> tuple[list[list[float]], float | None]:
+def _least_squares(values: Column, level_of: Sequence[Levels]) -> tuple[list[list[float]], float | None]:
     """The effects of the levels but the largest, for each choice, and the share of the variance explained.
 
     Nothing where they are not determined.
@@ -79,19 +79,19 @@ def _least_squares(accuracy: Column, level_of: Sequence[Levels]) -> tuple[list[l
         for levels, found in zip(level_of, present, strict=True)
         for level in found[:-1]
     ]
-    design = np.stack([np.ones(len(accuracy)), *columns], axis=1)
-    solution, _, rank, _ = np.linalg.lstsq(design, accuracy)
-    variance = float(((accuracy - accuracy.mean()) ** 2).sum())
+    design = np.stack([np.ones(len(values)), *columns], axis=1)
+    solution, _, rank, _ = np.linalg.lstsq(design, values)
+    variance = float(((values - values.mean()) ** 2).sum())
     if rank < design.shape[1] or variance == 0:
         return [], None
     stops = np.cumsum([1, *(len(found) - 1 for found in present)])
     effects = [solution[start:stop].tolist() for start, stop in pairwise(stops)]
-    return effects, 1 - float(((accuracy - design @ solution) ** 2).sum()) / variance
+    return effects, 1 - float(((values - design @ solution) ** 2).sum()) / variance
 
 
-def _effect(feature: Feature, levels: Levels, accuracy: Column, fitted: list[float] | None) -> Effect:
+def _effect(feature: Feature, levels: Levels, values: Column, fitted: list[float] | None) -> Effect:
     present = np.unique(levels)
-    means = [float(accuracy[levels == level].mean()) for level in present]
+    means = [float(values[levels == level].mean()) for level in present]
     return Effect(
         feature,
         tuple(feature.labels[level] for level in present),

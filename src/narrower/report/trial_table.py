@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,8 @@ from narrower.searching.objective import Constraint, first_broken
 from narrower.searching.recorded_space import OptionArray, RecordedSpace, recorded_space
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
+from narrower.tasks.catalogue import TASKS
+from narrower.tasks.task import chances
 
 Column = NDArray[np.float64]
 
@@ -87,11 +88,11 @@ def losses(record: RunRecord, table: TrialTable) -> NDArray[np.float64]:
 
 
 def reference_values(record: RunRecord, table: TrialTable) -> dict[str, float]:
-    """For each objective the value from which on a plan counts: chance accuracy, and the dearest plan.
+    """For each objective the value from which on a plan counts: that of chance, and the dearest plan.
 
     For what has no such value by its nature (a metric of the user's own) it is the worst of the trials.
     """
-    known = {"accuracy": 1 / record.classes, "loss": log(record.classes), **(record.worst_costs or {})}
+    known = {**chances(TASKS[record.task], record.outputs), **(record.worst_costs or {})}
     values = {}
     for objective in record.objectives:
         name = objective["metric"]

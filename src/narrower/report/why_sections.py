@@ -1,17 +1,18 @@
-"""Why the front is what it is: what the accuracy depends on, what layers cost, how the front grew."""
+"""Why the front is what it is: what the quality depends on, what layers cost, how the front grew."""
 
 from narrower.report.figures import hypervolume_figures, layer_figures, sensitivity_figure
 from narrower.report.findings import Findings
 from narrower.report.page import Section, Table
-from narrower.report.plan_text import metric_name, metric_value, percent, points
+from narrower.report.plan_text import difference_text, metric_name, metric_value, percent
 
 
 def sensitivity_section(findings: Findings) -> Section | None:
-    """What the accuracy depends on."""
+    """What the leading metric depends on."""
     figure = sensitivity_figure(findings)
     if figure is None:
         return None
-    found = findings.sensitivity
+    found, metric = findings.sensitivity, findings.record.metric
+    name = metric_name(metric.name)
     if found.explained is None:
         how = (
             "Differences between plain means over the trials: these trials do not tell the choices apart, so "
@@ -20,18 +21,19 @@ def sensitivity_section(findings: Findings) -> Section | None:
     else:
         how = (
             "From a least-squares fit with one effect for each value of each choice over all trials; these "
-            f"effects explain {percent(found.explained)} of the variance of the accuracy, the rest is their "
+            f"effects explain {percent(found.explained)} of the variance of the {name}, the rest is their "
             "interplay."
         )
     first = found.effects[0]
-    worst = min(range(len(first.effects)), key=lambda level: first.effects[level])
-    lead = f"The accuracy depends most on {first.feature.name}"
-    if first.effects[worst] < 0:
+    lost = [-metric.sign * effect for effect in first.effects]
+    worst = max(range(len(lost)), key=lost.__getitem__)
+    lead = f"The {name} depends most on {first.feature.name}"
+    if lost[worst] > 0:
         lead += (
             f": {first.labels[worst]} instead of {first.labels[-1]} costs "
-            f"{points(-first.effects[worst])} on average"
+            f"{difference_text(metric.name, lost[worst])} on average"
         )
-    return Section("What the accuracy depends on", (f"{lead}.", how), (figure,))
+    return Section(f"What the {name} depends on", (f"{lead}.", how), (figure,))
 
 
 def layers_section(findings: Findings) -> Section:

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from narrower.settings.explain import Key, place_of
 from narrower.settings.schema import RunSettings
+from narrower.tasks.catalogue import task_metrics
 
 MOST_ROUNDS = 20
 # What stands in where something that is needed is missing or wrong. Nothing that it leads to is ever said.
@@ -14,7 +15,7 @@ STAND_INS: dict[str, Any] = {
     "dataset": "jets",
     "name": "quantize",
     "sampler": "brute_force",
-    "metrics": {"accuracy": {}},
+    "metrics": {next(iter(task_metrics())): {}},
 }
 
 

@@ -59,13 +59,14 @@ class SearchResult:
 
     @property
     def front(self) -> list[dict[str, Any]]:
-        """The members: number, metrics, accuracy interval, test accuracy and plan."""
+        """The members: number, metrics, interval and test value of the leading one, and plan."""
+        leading = self.record.metric.name
         return [
             {
                 "number": member.number,
                 **member.metrics,
-                "accuracy_interval": member.accuracy_interval,
-                "test_accuracy": member.test_accuracy,
+                f"{leading}_interval": member.interval,
+                f"test_{leading}": member.test_value,
                 "certain": member.certain,
                 "plan": member.plan,
             }

@@ -108,16 +108,14 @@ def build_record(
                 plan=plan_to_dict(plan),
                 metrics=metrics,
                 scaled=problem.objectives.scaled(metrics),
-                accuracy_interval=_own_interval(
-                    metric, trial, alone.quality if alone else quality, len(problem.part)
-                ),
-                test_accuracy=test_quality.metrics[metric.name] if test_quality else None,
+                interval=_own_interval(metric, trial, alone.quality if alone else quality, len(problem.part)),
+                test_value=test_quality.metrics[metric.name] if test_quality else None,
                 test_interval=test_quality.interval if test_quality else None,
                 equals=loop.front.equals[trial.number],
                 certain=is_certain,
                 layer_bitops=_layer_bitops(problem, plan),
                 layer_bytes=_layer_bytes(problem, plan),
-                alone_accuracy=alone.quality.metrics[metric.name] if alone and was_apart else None,
+                alone_value=alone.quality.metrics[metric.name] if alone and was_apart else None,
                 alone_spread=alone.quality.metrics.get(spread_name(problem.data.task))
                 if alone and was_apart
                 else None,
@@ -130,7 +128,7 @@ def build_record(
     return RunRecord(
         model=problem.model_name,
         data_set=problem.data.name,
-        classes=len(problem.data.output_names),
+        outputs=len(problem.data.output_names),
         sampler=problem.options.sampler,
         samples=len(problem.part),
         part=problem.part_name,
@@ -142,8 +140,9 @@ def build_record(
         members=tuple(members),
         summary=_summary(problem, loop, store, evaluator, scorer, time.monotonic() - started),
         warnings=tuple(unseen_widths(problem)),
-        class_names=problem.data.output_names,
+        output_names=problem.data.output_names,
         loss=problem.loss.name,
+        task=problem.data.task.words.name,
         layers=_layers(problem),
         sum_direction=problem.objectives.sum_direction,
         constraints=tuple(asdict(constraint) for constraint in problem.constraints),
@@ -270,7 +269,7 @@ def _summary(
         seconds=seconds,
         evaluation_seconds=tally.evaluation_seconds,
         first_failure=tally.first_failure,
-        loss_accuracy_rank_correlation=correlation,
+        loss_rank_correlation=correlation,
         correlation_plans=plans,
         dominated=tally.dominated,
         saved_share=tally.saved_samples / max(1, tally.trials * len(problem.part)),

@@ -141,6 +141,11 @@ def chances(task: Task, outputs: int) -> dict[str, float]:
     return {metric.name: metric.chance(outputs) for metric in task.metrics if metric.chance is not None}
 
 
+def test_name(metric: SampleMetric) -> str:
+    """By which test two plans are compared on the same samples."""
+    return "McNemar's test" if metric.is_share else "a paired bootstrap"
+
+
 def spread_name(task: Task) -> str:
     """What the deviation of the leading metric over several trainings is called."""
     return f"{leading(task).name}_spread"

@@ -28,7 +28,7 @@ class Sensitivity:
         if len(known.is_measured) != 2 or known.is_measured.sum() != 1:  # noqa: PLR2004
             raise SettingsError(
                 "the sampler 'sensitivity' needs two objectives side by side, one that is measured "
-                "(accuracy, loss) and one cost; 'guided' takes any number"
+                "on data and one cost; 'guided' takes any number"
             )
         self._space, self._known = space, known
         self._measured = int(np.flatnonzero(known.is_measured)[0])
