@@ -119,9 +119,7 @@ def _constraints(bounds: Sequence[str]) -> dict[str, dict[str, float]]:
         except ValueError:
             value = None
         if match is None or value is None or not isfinite(value):
-            raise SettingsError(
-                f"--constraint: found {text!r}; allowed: 'bitops<=5000' or 'loss>=0.1'"
-            )
+            raise SettingsError(f"--constraint: found {text!r}; allowed: 'bitops<=5000' or 'loss>=0.1'")
         bounds_of_metric, end = found.setdefault(match["metric"], {}), ENDS[match["sign"]]
         if end in bounds_of_metric:
             raise SettingsError(
