@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.backends.settings import BackendSettings
 from narrower.cli.progress import search_progress
 from narrower.data.datasets import load_data_set
 from narrower.data.parts import Part
@@ -300,7 +301,7 @@ def measure_memory() -> None:
 
 def jobs_row(repeats: int) -> Row:
     problem = jsc_problem(166_000)
-    both = replace(problem, options=replace(problem.options, jobs=2))
+    both = replace(problem, options=replace(problem.options, backend=BackendSettings(jobs=2)))
     cores = len(os.sched_getaffinity(0))
     return interleaved(
         lambda: whole_search(problem),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from narrower.backends.processes import MOST_REPLACED, Processes, Score
+from narrower.backends.settings import BackendSettings
 from narrower.formats.fixed import FixedPoint
 from narrower.plan import LayerPlan, Plan
 from narrower.quality import Quality
@@ -37,7 +38,7 @@ class Scoring:
 
 
 def started(score: Score, jobs: int) -> Processes:
-    processes = Processes(jobs)
+    processes = Processes(BackendSettings(jobs=jobs), print)
     processes.start(Scoring(score))
     return processes
 

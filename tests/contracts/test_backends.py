@@ -3,11 +3,13 @@
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from narrower.backends import backend as backends
-from narrower.backends.backend import BACKENDS, Backend, Engine, build_backend
+from narrower.backends.backend import BACKENDS, Backend, Engine, Say, build_backend
+from narrower.backends.settings import BackendSettings
 from narrower.data.datasets import DataSet
 from narrower.evaluate.evaluator import Evaluator
 from narrower.formats.fixed import FixedPoint
@@ -20,6 +22,8 @@ PLANS = [
     for width in range(2, 9)
     for data in (FixedPoint(4, 2), FixedPoint(6, 3), FixedPoint(8, 4))
 ]
+
+PROBE = 4  # plans of which it is fair that a worker scores them before it is given any
 
 
 class Counting:
@@ -42,20 +46,35 @@ class Counting:
 
 
 class Fragile(Counting):
-    """Ends every process but the first."""
+    """Ends the first processes, but this one, in which it is to score the list of plans."""
 
-    def __init__(self) -> None:
-        self.parent = os.getpid()
+    def __init__(self, folder: Path) -> None:
+        self.parent, self.folder = os.getpid(), folder
 
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
-        if os.getpid() != self.parent:
+        ended = len(list(self.folder.iterdir()))
+        if os.getpid() != self.parent and len(plans) > PROBE and ended < 2:
+            (self.folder / str(os.getpid())).touch()
             os._exit(1)
         return super().score(plans, loss)
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One Ray cluster for all tests here."""
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture(params=sorted(BACKENDS))
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    built = build_backend(request.param, 3)
+    if request.param == "ray":
+        pytest.importorskip("ray")
+        request.getfixturevalue("cluster")
+    built = build_backend(BackendSettings(request.param, jobs=3, max_workers=2), print)
     yield built
     built.close()
 
@@ -77,11 +96,12 @@ def test_it_can_be_started_again(backend: Backend) -> None:
     backend.close()
 
 
-def test_lost_workers_lose_no_plan(backend: Backend) -> None:
-    engine = Fragile()
+def test_lost_workers_lose_no_plan(backend: Backend, tmp_path: Path) -> None:
+    engine = Fragile(tmp_path)
     backend.start(engine)
     for _ in range(2):
         assert backend.score(PLANS, True) == [engine.quality(plan, True) for plan in PLANS]
+    assert backend.lost == len(list(tmp_path.iterdir()))
 
 
 def test_qualities_of_a_network_do_not_depend_on_the_place(
@@ -98,7 +118,7 @@ class OneThread:
 
     lost = 0
 
-    def __init__(self, _jobs: int) -> None:
+    def __init__(self, _settings: BackendSettings, _say: Say) -> None:
         self.used = 0
 
     def start(self, engine: Engine) -> None:
@@ -121,7 +141,7 @@ def test_a_new_backend_is_one_class_and_one_line(
 ) -> None:
     monkeypatch.setitem(BACKENDS, "one_thread", "this test:OneThread")
     monkeypatch.setattr(backends, "import_module", lambda _name: type("This", (), {"OneThread": OneThread}))
-    built = build_backend("one_thread", 2)
+    built = build_backend(BackendSettings("one_thread"), print)
     assert isinstance(built, OneThread)
     part = jets.validation.first(500)
     with Evaluator(jsc_toy_lowered, part, backend=built) as evaluator:

@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Protocol, runtime_checkable
 
+from narrower.backends.settings import BackendSettings
 from narrower.plan import Plan
 from narrower.quality import Quality
+
+Say = Callable[[str], None]
 
 
 class Engine(Protocol):
@@ -45,11 +48,13 @@ class Backend(Protocol):
 BACKENDS: dict[str, str] = {
     "this_process": "narrower.backends.this_process:ThisProcess",
     "processes": "narrower.backends.processes:Processes",
+    "ray": "narrower.backends.ray_cluster:RayCluster",
 }
 
 
-def build_backend(name: str, jobs: int) -> Backend:
-    """The backend of that name with so many processes."""
+def build_backend(settings: BackendSettings, say: Say) -> Backend:
+    """The backend that the settings name; it tells ``say`` what its user should know of the workers."""
+    name = settings.name or ("this_process" if settings.jobs == 1 else "processes")
     module, class_name = BACKENDS[name].split(":")
-    build: Callable[[int], Backend] = getattr(import_module(module), class_name)
-    return build(jobs)
+    build: Callable[[BackendSettings, Say], Backend] = getattr(import_module(module), class_name)
+    return build(settings, say)

@@ -6,12 +6,13 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from narrower.backends.backend import Engine
-from narrower.plan import UNCHANGED, LayerPlan, Plan
+from narrower.backends.backend import Engine, Say
+from narrower.backends.settings import BackendSettings
+from narrower.backends.shares import shared_order, shares
+from narrower.plan import LayerPlan, Plan
 from narrower.quality import Quality
 
 Score = Callable[[Sequence[Plan], bool], list[Quality]]
@@ -29,9 +30,9 @@ class Processes:
     what ended it (often that memory is short) may end them all.
     """
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, settings: BackendSettings, _say: Say) -> None:
         self.lost = 0
-        self._jobs = jobs
+        self._jobs = jobs = settings.jobs or settings.processes
         self._to_replace = 0
         self._may_replace = MOST_REPLACED * (jobs - 1)
         self._engine: Engine | None = None
@@ -46,7 +47,7 @@ class Processes:
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
         """Score plans: those that agree in their first layers together, an equal share in each process."""
         assert self._engine is not None, "start comes first"
-        order = _shared_order(plans, self._engine.layers)
+        order = shared_order(plans, self._engine.layers)
         qualities = self._score([plans[position] for position in order], loss)
         found = dict(zip(order, qualities, strict=True))
         return [found[position] for position in range(len(plans))]
@@ -87,12 +88,12 @@ class Processes:
     def _score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
         assert self._engine is not None
         self._replace_lost(self._engine)
-        shares = _shares(plans, 1 + len(self._workers))
+        portions = shares(plans, 1 + len(self._workers))
         busy = []
         try:
-            for share, worker in zip(shares[1:], list(self._workers), strict=True):
+            for share, worker in zip(portions[1:], list(self._workers), strict=True):
                 busy.append((share, worker, bool(share) and self._send(worker, share, loss)))
-            qualities = self._engine.score(shares[0], loss)
+            qualities = self._engine.score(portions[0], loss)
             for share, worker, is_sent in busy:
                 answer = self._receive(worker) if is_sent else None
                 qualities += self._engine.score(share, loss) if answer is None else answer
@@ -116,22 +117,6 @@ class Processes:
             self._lose(worker)
             return None
         return [Quality(*row) for row in answer]
-
-
-def _shared_order(plans: Sequence[Plan], layers: Sequence[str]) -> list[int]:
-    """Positions of plans, with those that agree in their first layers next to each other."""
-    ranks: dict[LayerPlan, int] = {}
-
-    def key(position: int) -> tuple[int, ...]:
-        chosen = dict(plans[position].layers)
-        return tuple([ranks.setdefault(chosen.get(layer, UNCHANGED), len(ranks)) for layer in layers])
-
-    return sorted(range(len(plans)), key=key)
-
-
-def _shares(plans: Sequence[Plan], count: int) -> list[Sequence[Plan]]:
-    edges = [round(number * len(plans) / count) for number in range(count + 1)]
-    return [plans[start:stop] for start, stop in pairwise(edges)]
 
 
 def _packed(plans: Sequence[Plan], loss: bool) -> Message:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from narrower.backends.backend import Engine
+from narrower.backends.backend import Engine, Say
+from narrower.backends.settings import BackendSettings
 from narrower.plan import Plan
 from narrower.quality import Quality
 
@@ -12,7 +13,7 @@ class ThisProcess:
 
     lost = 0
 
-    def __init__(self, _jobs: int = 1) -> None:
+    def __init__(self, _settings: BackendSettings, _say: Say) -> None:
         self._engine: Engine | None = None
 
     def start(self, engine: Engine) -> None:

@@ -18,6 +18,7 @@ from narrower.cli.groups import groups
 from narrower.cli.latency import latency
 from narrower.cli.learn import learn
 from narrower.cli.listing import datasets, metrics, models, samplers
+from narrower.cli.merge import merge
 from narrower.cli.pick import pick
 from narrower.cli.profile import profile
 from narrower.cli.report import report
@@ -58,6 +59,7 @@ for command in (
     test,
     check,
     search,
+    merge,
     compare,
     show,
     runs,

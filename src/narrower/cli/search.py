@@ -1,12 +1,15 @@
 """``narrower search``: the Pareto front of quality against cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrower.backends.settings import BackendSettings
+from narrower.cli.backend_options import Address, BackendName, Jobs, with_backend_options
 from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.sizes import byte_count
@@ -72,11 +75,12 @@ Timeout = Annotated[
         help="Seconds after which the search ends.",
     ),
 ]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, max=64, help="Processes; the results are the same.")
-]
 DropDominated = Annotated[
     bool | None, typer.Option("--drop-dominated", help="Drop plans early that can no longer reach the front.")
+]
+Part = Annotated[
+    str | None,
+    typer.Option("--part", metavar="K/N", help="A share of the plans; 'narrower merge' joins them."),
 ]
 AllowUncounted = Annotated[
     bool | None,
@@ -117,6 +121,7 @@ OF_A_NEW_RUN = (
     "trials",
     "timeout",
     "drop_dominated",
+    "part",
     "allow_uncounted",
     "samples",
     "seed",
@@ -148,8 +153,11 @@ def search(
     trials: Trials = None,
     timeout: Timeout = None,
     drop_dominated: DropDominated = None,
+    part: Part = None,
     allow_uncounted: AllowUncounted = None,
     jobs: Jobs = None,
+    backend: BackendName = None,
+    address: Address = None,
     cache_memory: CacheMemory = "1GiB",
     samples: Samples = None,
     seed: Seed = None,
@@ -159,8 +167,9 @@ def search(
 ) -> int:
     """Search the plans of a settings file, or of --model and --dataset, and print the front.
 
-    With a file, --data-path, --class-order, --sampler, --trials, --timeout, --drop-dominated,
-    --allow-uncounted, --jobs, --samples, --seed and --project take the place of what it says.
+    With a file, --data-path, --class-order, --sampler, --trials, --timeout, --drop-dominated, --part,
+    --allow-uncounted, --jobs, --backend, --address, --samples, --seed and --project take the place of
+    what it says.
 
     Writes a run below runs/. Ctrl-C ends the search and writes the front of what was tried.
     """
@@ -184,6 +193,7 @@ def search(
         "n_trials": trials,
         "timeout": timeout,
         "drop_dominated": drop_dominated,
+        "part": part,
         "allow_uncounted": allow_uncounted,
     }
     if file is not None:
@@ -223,7 +233,8 @@ def search(
             },
         )
         loaded = LoadedSettings(settings, ())
-    return _run(loaded, file, run, load, train, as_json, jobs, cache_bytes)
+    scored = partial(with_backend_options, jobs=jobs, name=backend, address=address)
+    return _run(loaded, file, run, load, train, as_json, scored, cache_bytes)
 
 
 def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
@@ -241,7 +252,7 @@ def _run(
     load: Path | None,
     may_train: bool,
     as_json: bool,
-    jobs: int | None,
+    backend: Callable[[BackendSettings], BackendSettings],
     cache_bytes: int,
 ) -> int:
     from narrower.cli.progress import search_progress
@@ -249,6 +260,7 @@ def _run(
     from narrower.settings.convert import weights_file
     from narrower.study.machine import on_this_machine
     from narrower.study.pose import pose
+    from narrower.study.possible import check_backend
     from narrower.study.problem import given_weights, named_weights, users_weights
     from narrower.study.record import unseen_widths
     from narrower.study.search import run_search
@@ -261,8 +273,9 @@ def _run(
         _say_what_is_missing(problem, is_new=run is None)
         if source is not None:
             problem = (users_weights if load else named_weights)(problem, source, say=note)
-    if jobs is not None:
-        problem = replace(problem, options=replace(problem.options, jobs=jobs))
+    options = problem.options
+    problem = replace(problem, options=replace(options, backend=backend(options.backend)))
+    check_backend(problem)
     name = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"
     needs_training = run is None and source is None and problem.preparation.needs_weights
     must_be_there = needs_training and not may_train

@@ -1,6 +1,7 @@
 """Score plans of one lowered program in this process: the chain where there is one, else the graph."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -14,8 +15,9 @@ from narrower.evaluate.graph_scores import GraphScores
 from narrower.evaluate.module_scores import ModuleScores
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.evaluate.scores import Scores, is_finite
-from narrower.evaluate.steps import compile_steps
-from narrower.graph.program import Program
+from narrower.evaluate.steps import Steps, compile_steps
+from narrower.graph.network import Network
+from narrower.graph.program import Program, Untraced
 from narrower.plan import Plan
 from narrower.quality import Quality
 from narrower.tasks.columns import columns_of
@@ -23,6 +25,18 @@ from narrower.tasks.quality import quality_of
 from narrower.tasks.task import wanted_metrics
 
 PLANS_IN_A_TREE = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What an engine is made from: the steps of a program, or the modules of a model without a graph."""
+
+    source: Steps | tuple[Network, Untraced]
+    part: Part
+    batch_size: int
+    own_metrics: Mapping[str, OwnMetric]
+    cache_bytes: int
+    largest_value: int
 
 
 class ProgramEngine:
@@ -36,8 +50,25 @@ class ProgramEngine:
         own_metrics: Mapping[str, OwnMetric],
         cache_bytes: int,
     ) -> None:
-        self._part, self._own = part, own_metrics
-        self._scores = _scores(program, part, batch_size, cache_bytes)
+        source = program.untraced and (program.network, program.untraced)
+        self.__setstate__(
+            _State(
+                source or compile_steps(program),
+                part,
+                batch_size,
+                own_metrics,
+                cache_bytes,
+                largest_value(program),
+            )
+        )
+
+    def __getstate__(self) -> "_State":
+        """What another process needs to score the same."""
+        return self._state
+
+    def __setstate__(self, state: "_State") -> None:
+        self._state, self._part, self._own = state, state.part, state.own_metrics
+        self._scores = _scores(state)
 
     @property
     def layers(self) -> Sequence[str]:
@@ -112,8 +143,8 @@ class ProgramEngine:
         return None if samples is None else (chain, ChainScores(chain, samples, columns))
 
 
-def _scores(program: Program, part: Part, batch_size: int, cache_bytes: int) -> Scores:
-    if program.untraced is not None:
-        return ModuleScores(program.network, program.untraced, part, batch_size, cache_bytes)
-    value_bytes = 4 * largest_value(program)
-    return GraphScores(compile_steps(program), part, batch_size, cache_bytes, value_bytes)
+def _scores(state: _State) -> Scores:
+    if isinstance(state.source, Steps):
+        value_bytes = 4 * state.largest_value
+        return GraphScores(state.source, state.part, state.batch_size, state.cache_bytes, value_bytes)
+    return ModuleScores(*state.source, state.part, state.batch_size, state.cache_bytes)

@@ -1,6 +1,8 @@
 """How a search goes about it: which sampler, how long, with what chance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from narrower.backends.settings import BackendSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +19,11 @@ class SearchOptions:
     """Everything about a search besides what is searched.
 
     ``trials`` counts distinct evaluated plans, None meaning all; ``batch`` is the number of proposals asked
-    for at a time, None meaning what suits the sampler; ``jobs`` is the number of processes. With
+    for at a time, None meaning what suits the sampler; ``backend`` says where plans are scored. With
     ``drop_dominated``, a plan is dropped as soon as it can no longer reach the front. ``measure_front`` names
     metrics that are measured on the artefacts of the front's members when the search has ended. Without
     ``allow_uncounted``, a network is not searched where plans reach too little of its work.
+    ``part`` (3, 8) tries the third of eight shares of the plans that the sampler would propose.
     """
 
     sampler: str = "brute_force"
@@ -28,8 +31,9 @@ class SearchOptions:
     timeout_seconds: float | None = None
     batch: int | None = None
     seed: int = 0
-    jobs: int = 1
+    backend: BackendSettings = field(default_factory=BackendSettings)
     drop_dominated: bool = False
     measure_front: tuple[str, ...] = ()
     latency: LatencyOptions = LatencyOptions()
     allow_uncounted: bool = False
+    part: tuple[int, int] | None = None

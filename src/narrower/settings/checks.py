@@ -1,7 +1,8 @@
 """What a single value in a settings file may be, and what is said when it is something else."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from narrower.errors import NarrowerError, nearest
 from narrower.formats.fixed import FRACTIONS, WIDTHS
@@ -13,6 +14,7 @@ NOTHING: Mapping[str, str] = {}
 LARGEST_SHOWN = 10**60
 LARGEST_NUMBER = 10**300  # larger ones are no floats, or soon are not
 LARGEST_COUNT = 10**9
+MOST_JOBS = 64
 LONGEST_NAME = 200  # bytes; file systems take 255, and a number may follow
 FAMILIES = {**SPELLED, NOT_QUANTIZED: NOT_QUANTIZED}  # number formats by every spelling
 SCOPES = ("output_only", "both", "input_only")  # what of a layer is resized; inputs follow in any case
@@ -43,6 +45,29 @@ def whole_number(low: int, high: int | None = None) -> Callable[[Any], int]:
         return value
 
     return check
+
+
+def jobs(value: Any) -> int | Literal["auto"]:
+    """A number of processes, or "auto": as many as there are cores."""
+    try:
+        return "auto" if value == "auto" else whole_number(1, MOST_JOBS)(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 'auto'") from None
+
+
+def part(value: Any) -> str:
+    """Which share of a search: "3/8"."""
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value) if isinstance(value, str) else None
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ValueError(f"found {shown(value)}; allowed: '1/8' to '8/8', or other parts of another number")
+    return match[0]
+
+
+def ray_address(value: Any) -> str:
+    """Where a Ray cluster is."""
+    if isinstance(value, str) and (value in ("local", "auto") or value.startswith("ray://")):
+        return value
+    raise ValueError(f"found {shown(value)}; allowed: local, auto, ray://host:port")
 
 
 def number(allowed: str, admits: Callable[[float], bool]) -> Callable[[Any], float]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from narrower.backends.settings import BackendSettings
 from narrower.errors import Mistakes, SettingsError
 from narrower.preparation.settings import (
     CandidateSettings,
@@ -217,20 +218,35 @@ def constraints(settings: RunSettings) -> tuple[Constraint, ...]:
     return tuple(found)
 
 
+def _part(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    part, parts = map(int, text.split("/"))
+    return part, parts
+
+
 def search_options(settings: RunSettings) -> SearchOptions:
     """How to go about the search."""
     setup, hardware = settings.search.strategy.setup, settings.search.strategy.hw_runner
+    backend = settings.search.strategy.backend
     return SearchOptions(
         sampler=setup.sampler,
         trials=setup.n_trials,
         timeout_seconds=setup.timeout,
         batch=setup.batch,
         seed=settings.seed,
-        jobs=setup.n_jobs,
+        backend=BackendSettings(
+            backend.name,
+            None if setup.n_jobs == "auto" else setup.n_jobs,
+            backend.address,
+            backend.max_workers,
+            backend.accept_other_bits,
+        ),
         drop_dominated=setup.drop_dominated,
         measure_front=hardware.measure_front or (),
         latency=LatencyOptions(hardware.latency.batch_size, hardware.latency.threads, hardware.latency.limit),
         allow_uncounted=setup.allow_uncounted,
+        part=_part(setup.part),
     )
 
 

@@ -79,6 +79,13 @@ def with_options(
     return _validated(tables)
 
 
+def whole(settings: RunSettings) -> RunSettings:
+    """Settings of one part of a search as those of the whole."""
+    tables = settings.model_dump(exclude_none=True, warnings=False)
+    tables["search"]["strategy"]["setup"].pop("part", None)
+    return _validated(tables)
+
+
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {
         name: str(value) if isinstance(value, Path) else value

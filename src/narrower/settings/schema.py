@@ -1,10 +1,11 @@
 """The settings file: every key that has a meaning, and what it may hold."""
 
 from math import isfinite
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PlainValidator, field_validator, model_validator
 
+from narrower.backends.backend import BACKENDS
 from narrower.data.catalogue import data_set_name
 from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.learning.settings import LEAST_WIDTH, MOST_WIDTH
@@ -14,7 +15,7 @@ from narrower.searching.objective import ARTEFACT_METRICS, listed_metric, listed
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import SIGNS, Kind
 from narrower.settings import checks, not_here
-from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text
+from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text, given_keys
 from narrower.settings.training_tables import CandidateTraining, RecipeTable
 from narrower.tasks.catalogue import task_metrics
 
@@ -177,7 +178,7 @@ def _spelled(name: str) -> str | None:
 class StrategySetup(Table):
     """``[search.strategy.setup]``."""
 
-    n_jobs: Annotated[int, PlainValidator(checks.whole_number(1, 64))] = 1
+    n_jobs: Annotated[int | Literal["auto"], PlainValidator(checks.jobs)] = 1
     n_trials: Count | None = None
     timeout: Positive | None = None
     sampler: Annotated[str, PlainValidator(checks.spelled_as((*SAMPLERS, LEARNED), _spelled))]
@@ -186,6 +187,7 @@ class StrategySetup(Table):
     batch: Count | None = None
     drop_dominated: Switch = False
     allow_uncounted: Switch = False
+    part: Annotated[str, PlainValidator(checks.part)] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -196,8 +198,29 @@ class StrategySetup(Table):
                 f"drop_dominated = true needs a sampler that does not learn ({', '.join(ENUMERATIONS)}), "
                 f"not {self.sampler!r}"
             )
+        if self.part is not None and self.sampler not in ENUMERATIONS:
+            raise ValueError(
+                f"part = {self.part!r} needs a sampler that does not learn ({', '.join(ENUMERATIONS)}), not "
+                f"{self.sampler!r}: give each part a seed of its own instead"
+            )
         if self.sum_scaled_metrics and self.direction is None:
             raise ValueError("direction is missing; sum_scaled_metrics = true needs 'maximize' or 'minimize'")
+        return self
+
+
+class BackendTable(Table):
+    """``[search.strategy.backend]``: where plans are scored."""
+
+    name: Annotated[str, PlainValidator(checks.one_of(tuple(BACKENDS)))] | None = None
+    address: Annotated[str, PlainValidator(checks.ray_address)] = "local"
+    max_workers: Annotated[int, PlainValidator(checks.whole_number(1, 2**16))] | None = None
+    accept_other_bits: Switch = False
+
+    @model_validator(mode="after")
+    def _of_ray(self) -> Self:
+        for key in ("address", "max_workers", "accept_other_bits"):
+            if self.name != "ray" and key in given_keys(self):
+                raise ValueError(f"{key} means something with name = 'ray' only")
         return self
 
 
@@ -258,6 +281,7 @@ class Strategy(Table):
     sw_runner: SwRunner = SwRunner()
     hw_runner: HwRunner = HwRunner()
     setup: StrategySetup
+    backend: BackendTable = BackendTable()
     metrics: Annotated[dict[MetricName, MetricSettings], Field(min_length=1)]
     constraints: dict[MetricName, Bound] = Field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from narrower.backends.settings import BackendSettings
 from narrower.data.datasets import DataSet, load_data_set
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
@@ -85,7 +86,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     sampler: str | None = None,
     n_trials: int | None = None,
     timeout: float | None = None,
-    n_jobs: int = 1,
+    n_jobs: int | Literal["auto"] = 1,
+    backend: BackendSettings | None = None,
     batch: int | None = None,
     drop_dominated: bool = False,
     allow_uncounted: bool = False,
@@ -117,8 +119,9 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     ``objectives`` are metrics, each improved in its own direction, or a mapping of metrics to "maximize" or
     "minimize"; ``package.module:function`` is a metric of your own. ``constraints`` map metrics to
     (minimum, maximum). The model is searched with the weights that it has. ``n_jobs`` is the number of
-    processes, ``batch`` how many plans a sampler is asked for at a time; with ``drop_dominated``,
-    enumerations drop plans that can no longer reach the front. ``allow_uncounted`` searches
+    processes, unless ``backend`` says where plans are scored; ``batch`` is how many plans a sampler is asked
+    for at a time; with ``drop_dominated``, enumerations drop plans that can no longer reach the front.
+    ``allow_uncounted`` searches
     also where no plan changes more than 1 % of the multiply-accumulates. ``directory`` keeps the run;
     without one nothing is left behind. Without ``sampler``, every plan is tried, or with ``n_trials`` those
     that the guided sampler proposes.
@@ -166,7 +169,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         timeout,
         batch,
         seed,
-        n_jobs,
+        backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs),
         drop_dominated,
         tuple(measure_front),
         allow_uncounted=allow_uncounted,

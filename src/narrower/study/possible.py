@@ -1,8 +1,9 @@
 """Whether a problem can be searched as its settings ask."""
 
+from importlib.util import find_spec
 from math import inf
 
-from narrower.errors import Mistakes, SettingsError
+from narrower.errors import MissingExtraError, Mistakes, SettingsError
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.objective import ARTEFACT_METRICS, COSTS
 from narrower.study.expressible import check_expressible
@@ -42,12 +43,30 @@ def check_options(problem: Problem) -> None:
         SettingsError: beginning with the keys.
     """
     mistakes = Mistakes()
-    usual = (_check_measurable, check_expressible, _check_bounded)
+    usual = (_check_measurable, check_expressible, _check_bounded, check_backend)
     checks = (_check_learned,) if _is_learned(problem) else usual
     for check in checks:
         with mistakes.about():
             check(problem)
     mistakes.check()
+
+
+def check_backend(problem: Problem) -> None:
+    """Check that plans can be scored where the options say.
+
+    Raises:
+        SettingsError: they cannot be dropped early there.
+        MissingExtraError: Ray is not installed.
+    """
+    if problem.options.backend.name != "ray":
+        return
+    if find_spec("ray") is None:
+        raise MissingExtraError("ray", "ray", "the backend 'ray'")
+    if problem.options.drop_dominated:
+        raise SettingsError(
+            f"{STRATEGY}.setup.drop_dominated: plans are dropped early in processes of this machine only; "
+            "take another backend than 'ray', or drop_dominated = false"
+        )
 
 
 def _check_measurable(problem: Problem) -> None:

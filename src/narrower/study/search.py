@@ -1,6 +1,5 @@
 """Run or go on with a search, and keep what a resume and a reader need."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from narrower.backends.backend import build_backend
+from narrower.backends.settings import BackendSettings
 from narrower.data.parts import Part
 from narrower.errors import DivergedError, RunError
 from narrower.evaluate.batch_size import fitting_batch_size
@@ -34,6 +34,8 @@ from narrower.searching.loop import Budget, Loop, Progress
 from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_quality
 from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.catalogue import ENUMERATIONS
+from narrower.searching.samplers.sampler import Sampler
+from narrower.searching.samplers.share import Share, share_size
 from narrower.store.provenance import changed_versions, environment
 from narrower.store.run_directory import RunDirectory, list_runs
 from narrower.store.run_files import MEMBERS_FACT, WEIGHTS_FACT, file_facts, member_facts
@@ -45,6 +47,7 @@ from narrower.study.record import Outcome, build_record
 from narrower.study.scorer import Scorer
 from narrower.tasks.task import LOSS, leading, spread_name
 
+MERGED_FACT = "merged from"
 THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
 BATCH_FACT = "proposals at a time"
 LEARNING_TOGETHER = 16  # proposals of a sampler that learns, where candidates are trained at once
@@ -130,6 +133,8 @@ def check_unchanged(problem: Problem, run: RunDirectory, store: TrialStore) -> N
         RunError: with what has changed.
     """
     recorded = store.facts()
+    if MERGED_FACT in recorded:
+        raise RunError(f"{run.path}: merged from other runs; go on with those, and merge them again")
     for name, value in fingerprint(problem).items():
         if recorded.get(name) != value:
             raise RunError(f"the {name} of the run has changed since it began; start a new run instead")
@@ -145,11 +150,12 @@ def run_search(
     show_progress: ShowProgress,
     cache_bytes: int = CACHE_BYTES,
     say: Say = lambda _text: None,
+    sampler: Sampler | None = None,
 ) -> RunRecord:
     """Search until the budget is spent and write the front; Ctrl-C ends it early with what there is.
 
     Batch size and threads are those of the run's beginning. ``say`` is told of earlier runs that cannot be
-    read.
+    read. ``sampler`` proposes in the place of the one that the options name.
 
     Raises:
         AllTrialsFailedError: no plan could be scored.
@@ -165,12 +171,14 @@ def run_search(
         if problem.options.drop_dominated:
             cache_bytes //= 2  # for the whole, and for its pieces
         with ExitStack() as workers:
-            evaluator = workers.enter_context(_evaluator(problem, problem.part, batch_size, cache_bytes))
+            evaluator = workers.enter_context(_evaluator(problem, problem.part, batch_size, cache_bytes, say))
             evaluators = [evaluator]
             if problem.options.drop_dominated:
                 parts = pieces(problem.part, batch_size)
                 evaluators += [
-                    workers.enter_context(_evaluator(problem, part, batch_size, cache_bytes // len(parts)))
+                    workers.enter_context(
+                        _evaluator(problem, part, batch_size, cache_bytes // len(parts), say)
+                    )
                     for part in parts
                 ]
                 early = EarlyScores(evaluators[1:])
@@ -181,7 +189,7 @@ def run_search(
             if isinstance(scorer.preparation, Learned):
                 loop = learned_search(problem, run, store, scorer.preparation, show_progress)
             else:
-                loop = _search(problem, store, facts, scorer, early, show_progress)
+                loop = _search(problem, store, facts, scorer, early, show_progress, sampler)
             record = build_record(problem, loop, store, evaluator, scorer, run, started)
             lost = sum(each.lost_workers for each in evaluators)
     finally:
@@ -214,16 +222,15 @@ def _proposals(problem: Problem, preparation: Preparation) -> int | None:
     return min(most, LEARNING_TOGETHER)
 
 
-def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int) -> Evaluator:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    jobs = min(problem.options.jobs, cores) if problem.shares_weights else 1
+def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int, say: Say) -> Evaluator:
+    settings = problem.options.backend if problem.shares_weights else BackendSettings()
     return Evaluator(
         problem.subject.lowered,
         part,
         batch_size=batch_size,
         own_metrics=problem.own_metrics,
-        cache_bytes=cache_bytes // jobs,
-        backend=build_backend("processes" if jobs > 1 else "this_process", jobs),
+        cache_bytes=cache_bytes // settings.processes,
+        backend=build_backend(replace(settings, jobs=settings.processes), say),
     )
 
 
@@ -243,19 +250,23 @@ def _search(
     scorer: Scorer,
     early: EarlyScores | None,
     show_progress: ShowProgress,
+    sampler: Sampler | None,
 ) -> Loop:
     options = problem.options
     loss = LOSS in problem.seen_metrics
     together = _proposals(problem, scorer.preparation)
     wanted = problem.wanted_trials
     costs = problem.costs
-    sampler = build_sampler(
+    sampler = sampler or build_sampler(
         options.sampler,
         problem.space,
         seed=options.seed,
         wanted=wanted,
         known=Known(costs, problem.objectives, problem.constraints),
     )
+    if options.part is not None:
+        sampler = Share(sampler, *options.part)
+        wanted = share_size(wanted, *options.part)
     if BATCH_FACT not in facts:  # with other batches a sampler that learns would propose other plans
         store.set_fact(BATCH_FACT, options.batch or together or sampler.default_batch)
     loop = Loop(
