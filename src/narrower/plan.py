@@ -143,6 +143,11 @@ def _layer_from_dict(name: str, table: object, known: Mapping[str, NumberFormat]
                 f"plan.{name}.{operand}: expected text such as 'fixed(8,frac=4)', found {text!r}"
             )
         formats[operand] = known[text] if text in known else parse_format(text)
+        if operand == "data" and getattr(formats[operand], "is_own", False):
+            raise SettingsError(
+                f"plan.{name}.data: found {text!r}, whose scale follows from all samples together; data need "
+                "a scale that is given"
+            )
     width = table.get("width", 1.0)
     if isinstance(width, bool) or not isinstance(width, int | float) or not width > 0:
         raise SettingsError(f"plan.{name}.width: expected a number above 0, found {width!r}")

@@ -99,3 +99,28 @@ def test_a_format_that_does_not_exist_is_refused_by_name(name: str) -> None:
 def test_keys_that_no_format_reads_are_passed_over_in_the_peers_files() -> None:
     config = {"name": ["integer"], **WIDTHS, "weight_exponent_width": [4], "weight_exponent_bias": [3]}
     assert space_of(config, "graph/quantize/mixed_precision_ptq").size == 2
+
+
+def test_affine_weights_have_scales_of_their_own_and_data_one_that_holds_their_range() -> None:
+    config = {
+        "name": ["affine"],
+        **{"data_in_width": [8], "weight_width": [4], "bias_width": [8]},
+        **{"weight_per": ["tensor", "channel", "group32"], "weight_scales": ["free", "power_of_two"]},
+    }
+    weights = [
+        f"affine(4{per}{scales})" for per in ("", ",per=channel", ",per=group32") for scales in ("", POWERS)
+    ]
+    # From -1 to 1: 2 / 255 in 16 bits, of which 1 are 127.498.
+    data = f"affine(8,symmetric=false,scale={32897 / 2**22!r},zero=127)"
+    found = plans(space_of(config))
+    assert sorted(weight for _, weight, _ in found) == sorted(weights)
+    assert {data for data, _, _ in found} == {data}
+    assert {bias for _, _, bias in found} == {"affine(8)"}
+
+
+POWERS = ",scales=power_of_two"
+
+
+def test_formats_that_follow_from_data_are_refused_where_candidates_have_data_of_their_own() -> None:
+    with pytest.raises(SettingsError, match=r"name: found 'affine'.*values of their own"):
+        space_of({"name": ["affine"], **WIDTHS}, "quantize_and_resize")

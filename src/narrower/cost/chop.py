@@ -124,7 +124,7 @@ def _row(network: Network, operator: Operator, computations: int, batch: int, pl
         backward_computations=2 * computations if weight else computations,
         input_buffer_size=numel(operator.input_shapes[0], batch) if operator.input_shapes else 0,
         output_buffer_size=numel(operator.output_shape, batch),
-        bitops=computations * plan.data.bits,
+        bitops=round(computations * plan.data.bits),
     )
 
 

@@ -9,13 +9,6 @@ from narrower.formats.fixed_each import FixedEach
 from narrower.formats.number_format import NumberFormat
 
 
-def held_bits(number_format: NumberFormat, count: int) -> int:
-    """Bits that ``count`` numbers of a format take."""
-    if isinstance(number_format, FixedEach) and number_format.widths.size == count:
-        return int(number_format.widths.sum(dtype=np.int64))
-    return count * number_format.bits
-
-
 def width_pairs(data: NumberFormat, weight: NumberFormat) -> dict[tuple[int, int], int] | None:
     """How many weights have which widths of data and of the weight; None where all have the same.
 

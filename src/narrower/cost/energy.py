@@ -19,7 +19,7 @@ ATTOJOULES = 1_000_000  # of one picojoule
 EXPONENT = log(INTEGER_MULTIPLY_PJ[32] / INTEGER_MULTIPLY_PJ[8]) / log(32 * 32 / (8 * 8))
 
 
-def multiply_accumulate_pj(data_bits: int | None, weight_bits: int | None) -> float:
+def multiply_accumulate_pj(data_bits: float | None, weight_bits: float | None) -> float:
     """Energy of one multiplication and one addition; None: float32, then both are."""
     if data_bits is None or weight_bits is None:
         return FLOAT_MULTIPLY_PJ[32] + FLOAT_ADD_PJ[32]
@@ -27,11 +27,11 @@ def multiply_accumulate_pj(data_bits: int | None, weight_bits: int | None) -> fl
     return float(INTEGER_MULTIPLY_PJ[8] * relative**EXPONENT + INTEGER_ADD_PJ[32])
 
 
-def is_measured(data_bits: int | None, weight_bits: int | None) -> bool:
+def is_measured(data_bits: float | None, weight_bits: float | None) -> bool:
     """Whether the source has these widths; all others are an extrapolation."""
     return data_bits == weight_bits and data_bits in (None, *INTEGER_MULTIPLY_PJ)
 
 
-def multiply_accumulate_attojoules(data_bits: int | None, weight_bits: int | None) -> int:
+def multiply_accumulate_attojoules(data_bits: float | None, weight_bits: float | None) -> int:
     """The same as a whole number of millionths of a picojoule, so that sums are exact in any order."""
     return round(multiply_accumulate_pj(data_bits, weight_bits) * ATTOJOULES)

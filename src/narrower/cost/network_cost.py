@@ -6,7 +6,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
-from narrower.cost.each_entry import held_bits, pair_bitops, width_pairs
+from narrower.cost.each_entry import pair_bitops, width_pairs
 from narrower.cost.energy import ATTOJOULES, multiply_accumulate_attojoules
 from narrower.cost.flops import flops
 from narrower.cost.macs import macs
@@ -140,7 +140,7 @@ class NetworkCost:
                 total += pair_bitops(pairs, self.macs_by_operator[operator.name])
                 continue
             widths = (bits or FLOAT_BITS for bits in self.operand_bits(operator, plan))
-            total += self.macs_by_operator[operator.name] * prod(widths)
+            total += round(self.macs_by_operator[operator.name] * prod(widths))
         return total
 
     def layer_attojoules(self, layer: str, plan: LayerPlan) -> int:
@@ -161,7 +161,7 @@ class NetworkCost:
             for operator in self.network.multiplying_layers.get(layer, ())
         )
 
-    def operand_bits(self, operator: Operator, plan: LayerPlan) -> tuple[int | None, int | None]:
+    def operand_bits(self, operator: Operator, plan: LayerPlan) -> tuple[float | None, float | None]:
         """Widths of a product's two operands; None: float32, as in all recurrent layers."""
         if operator.kind in RECURRENT_KINDS:
             return None, None
@@ -170,26 +170,31 @@ class NetworkCost:
         return data, second
 
     def layer_weight_bits(self, layer: str, plan: LayerPlan) -> int:
-        """Bits of one layer's weights."""
-        return held_bits(plan.weight, self._weights(layer))
+        """Bits of one layer's weights, with their scales."""
+        return sum(map(plan.weight.stored_bits, self._weight_shapes(layer)))
 
     def layer_saved_bits(self, layer: str, plan: LayerPlan) -> int:
         """Bits that a layer's parameters take less than at 32 bits."""
-        weights, biases = self._weights(layer), self._biases(layer)
-        return (
-            (weights + biases) * FLOAT_BITS - held_bits(plan.weight, weights) - held_bits(plan.bias, biases)
+        shapes = ((plan.weight, self._weight_shapes(layer)), (plan.bias, self._bias_shapes(layer)))
+        return sum(
+            prod(shape) * FLOAT_BITS - chosen.stored_bits(shape) for chosen, all_ in shapes for shape in all_
         )
 
     def _weights(self, layer: str) -> int:
+        return sum(map(prod, self._weight_shapes(layer)))
+
+    def _weight_shapes(self, layer: str) -> list[tuple[int, ...]]:
         held = {name for o in self.network.recurrent_layers.get(layer, ()) for name in o.parameters}
         matrices = [
             p for p in map(self.network.parameter_by_name.__getitem__, held) if len(p.shape) == MATRIX
         ]
-        return self._operand_count(layer, self.network.weight_of) + sum(p.numel for p in matrices)
+        return [*self._operand_shapes(layer, self.network.weight_of), *(p.shape for p in matrices)]
 
-    def _biases(self, layer: str) -> int:
-        return self._operand_count(layer, self.network.bias_of)
+    def _bias_shapes(self, layer: str) -> list[tuple[int, ...]]:
+        return self._operand_shapes(layer, self.network.bias_of)
 
-    def _operand_count(self, layer: str, operand: Callable[[Operator], Parameter | None]) -> int:
+    def _operand_shapes(
+        self, layer: str, operand: Callable[[Operator], Parameter | None]
+    ) -> list[tuple[int, ...]]:
         found = {operand(operator) for operator in self.network.product_layers.get(layer, ())}
-        return sum(parameter.numel for parameter in found if parameter is not None)
+        return [parameter.shape for parameter in found if parameter is not None]

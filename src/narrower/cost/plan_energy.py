@@ -25,7 +25,7 @@ class Energy:
 def energy(cost: NetworkCost, plan: Plan) -> Energy:
     """Estimate the energy of a plan with widths of 1."""
     layers = dict(plan.layers)
-    moved_bits = 0
+    moved_bits = 0.0
     extrapolated = []
     for layer, operators in cost.network.multiplying_layers.items():
         chosen = layers.get(layer, UNCHANGED)

@@ -45,6 +45,13 @@ class Calibration:
             )
         return self._fractions[key]
 
+    def data_range(self, layer: str) -> tuple[float, float]:
+        """The smallest and the largest value of a layer's data."""
+        values = [value for value in self._values.get((layer, "data"), ()) if value.numel()]
+        if not values:
+            return 0.0, 0.0
+        return min(float(value.min()) for value in values), max(float(value.max()) for value in values)
+
 
 def best_fraction(
     values: Sequence[Tensor], width: int, rounding: str = "half_even", *, signed: bool = True

@@ -54,7 +54,7 @@ def ebops(program: Program, plan: Plan) -> int:
         magnitudes = np.abs(chain.weights(index)[0])
         odd = magnitudes // np.where(magnitudes > 0, magnitudes & -magnitudes, 1)
         needed = np.ceil(np.log2(odd + 1)).astype(np.int64)
-        total += int(needed.sum()) * chain.data_format(index).bits
+        total += int(needed.sum()) * round(chain.data_format(index).bits)
     return total
 
 

@@ -36,8 +36,8 @@ class LayerKernel:
     """Where one rounded layer is computed; ``kernel`` None: there is none for it, it runs in float32."""
 
     layer: str
-    data_bits: int
-    weight_bits: int
+    data_bits: float
+    weight_bits: float
     kernel: str | None
 
 

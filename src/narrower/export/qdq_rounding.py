@@ -71,15 +71,25 @@ class QdqRounding:
             rounded = emit("Clip", rounded, *limits)
         return emit("DequantizeLinear", rounded, *scaling)
 
-    def weight(self, values: Tensor, number_format: NumberFormat, *, kernel: Kernel, label: str) -> str:
+    def weight(
+        self,
+        values: Tensor,
+        number_format: NumberFormat,
+        *,
+        kernel: Kernel,
+        label: str,
+        transposed: bool = False,
+    ) -> str:
         """DequantizeLinear of integers, or float32 where there is no container."""
         grid = number_format.grid
         is_fast = self._packing == "speed"
         held = None if grid is None else container(grid, smallest=8 if is_fast and kernel != "any" else 4)
         if grid is None or held is None:
-            return self._builder.constant(quantize(values.detach().float(), number_format).numpy(), label)
+            rounded = quantize(values.detach().float(), number_format)
+            return self._builder.constant((rounded.t() if transposed else rounded).numpy(), label)
         data_type = held[1]
-        integers = self._builder.integers(whole_numbers(values, number_format), data_type, label)
+        held_values = values.t() if transposed else values
+        integers = self._builder.integers(whole_numbers(held_values, number_format), data_type, label)
         if kernel == "float32":
             return self._unpacked(integers, grid.frac)
         return self._builder.emit(

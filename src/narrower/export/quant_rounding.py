@@ -50,10 +50,18 @@ class QuantRounding:
             rounding_mode=node.rounding_mode,
         )
 
-    def weight(self, values: Tensor, number_format: NumberFormat, *, kernel: Kernel, label: str) -> str:
+    def weight(
+        self,
+        values: Tensor,
+        number_format: NumberFormat,
+        *,
+        kernel: Kernel,
+        label: str,
+        transposed: bool = False,
+    ) -> str:
         """A Quant node over the weight."""
         del kernel
-        return self._held(values, number_format, label)
+        return self._held(values, number_format, label, transposed=transposed)
 
     def add_bias(self, product: str, bias: Tensor, layer: LayerPlan, label: str) -> str:
         """Add the bias behind its Quant node."""
@@ -63,13 +71,16 @@ class QuantRounding:
         """A Quant node over the bias."""
         return self._held(values, layer.bias, label)
 
-    def _held(self, values: Tensor, number_format: NumberFormat, label: str) -> str:
+    def _held(
+        self, values: Tensor, number_format: NumberFormat, label: str, *, transposed: bool = False
+    ) -> str:
         """A Quant node over a constant that is rounded already.
 
         Where it joins biases with batch norms, hls4ml 1.3 reads the constant and not the node's output.
         """
         values, number_format = on_one_grid(values, number_format)
         rounded = quantize(values.detach().float(), number_format)
+        rounded = rounded.t() if transposed else rounded
         constant, grid = self._builder.constant(rounded.numpy(), label), number_format.grid
         if grid is None or (grid.signed and grid.width == 1):
             return self.data(constant, number_format)

@@ -23,8 +23,16 @@ class Rounding(Protocol):
     def data(self, value: str, number_format: NumberFormat, form: Form = "container") -> str:
         """A computed value, rounded."""
 
-    def weight(self, values: Tensor, number_format: NumberFormat, *, kernel: Kernel, label: str) -> str:
-        """A constant operand, rounded."""
+    def weight(
+        self,
+        values: Tensor,
+        number_format: NumberFormat,
+        *,
+        kernel: Kernel,
+        label: str,
+        transposed: bool = False,
+    ) -> str:
+        """A constant operand, rounded as it is, and then transposed where that is asked for."""
 
     def bias(self, values: Tensor, layer: LayerPlan, *, label: str) -> str:
         """A rounded bias that is an operand of its product."""

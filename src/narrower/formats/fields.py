@@ -35,6 +35,7 @@ class Whole:
     low: int
     high: int
     words: Mapping[str, Callable[[Given], int]] = field(default_factory=dict)
+    unit: str = " bits"
 
     @property
     def allowed(self) -> str:
@@ -42,7 +43,7 @@ class Whole:
 
     def check(self, value: Any, /) -> None:
         if not self.low <= value <= self.high:
-            raise SettingsError(f"{self.name} is {self.allowed} bits, not {value}")
+            raise SettingsError(f"{self.name} is {self.allowed}{self.unit}, not {value}")
 
     def read(self, text: str, given: Given) -> int | None:
         if text in self.words:
@@ -54,6 +55,35 @@ class Whole:
 
     def write(self, value: Any, /) -> str:
         return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Positive:
+    """A number above 0 up to a limit, or a word that stands for ``meaning``."""
+
+    name: str
+    high: float
+    word: str
+    meaning: float
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.word}, a number from {1 / self.high:.1e} to {self.high:.1e}"
+
+    def check(self, value: Any, /) -> None:
+        if value != self.meaning and not 1 / self.high <= value <= self.high:
+            raise SettingsError(f"{self.name} is one of {self.allowed}, not {value}")
+
+    def read(self, text: str, _given: Given) -> float | None:
+        if text == self.word:
+            return self.meaning
+        try:
+            return float(text)
+        except ValueError:
+            return None
+
+    def write(self, value: Any, /) -> str:
+        return self.word if value == self.meaning else repr(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Fixed point: integers times a power of two."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Annotated
 
 from narrower.errors import SettingsError
@@ -62,6 +63,9 @@ class FixedPoint:
     @property
     def grid(self) -> Grid:
         return Grid(self.frac, *self.integer_range)
+
+    def stored_bits(self, shape: tuple[int, ...]) -> int:
+        return prod(shape) * self.bits
 
     @property
     def text(self) -> str:

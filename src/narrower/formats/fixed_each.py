@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -63,6 +64,11 @@ class FixedEach:
     def bits(self) -> int:
         """Those of the widest entry: what each takes in memory of equal words."""
         return int(self.widths.max(initial=0))
+
+    def stored_bits(self, shape: tuple[int, ...]) -> int:
+        if self.widths.size == prod(shape):
+            return int(self.widths.sum(dtype=np.int64))
+        return prod(shape) * self.bits
 
     @property
     def mean_bits(self) -> float:

@@ -1,6 +1,7 @@
 """IEEE single precision: a tensor that is not quantized."""
 
 from dataclasses import dataclass
+from math import prod
 
 from narrower.formats.family import Family
 
@@ -12,6 +13,9 @@ class Float32:
     @property
     def bits(self) -> int:
         return 32
+
+    def stored_bits(self, shape: tuple[int, ...]) -> int:
+        return prod(shape) * self.bits
 
     @property
     def text(self) -> str:

@@ -1,6 +1,7 @@
 """Small floating point: any widths of exponent and mantissa."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Annotated
 
 from narrower.errors import SettingsError
@@ -87,6 +88,9 @@ class Minifloat:
             return None
         high = int(self.largest * 2.0**frac) if self.largest_exponent + frac < 64 else LARGEST_GRID + 1  # noqa: PLR2004
         return Grid(frac, -high, high) if high <= LARGEST_GRID else None
+
+    def stored_bits(self, shape: tuple[int, ...]) -> int:
+        return prod(shape) * self.bits
 
     @property
     def text(self) -> str:

@@ -10,8 +10,11 @@ class NumberFormat(Protocol):
     """A frozen, hashable description of the numbers that a tensor may hold."""
 
     @property
-    def bits(self) -> int:
-        """Bits that one number takes."""
+    def bits(self) -> float:
+        """Bits that one number takes, with its share of what a block or group of numbers has in common."""
+
+    def stored_bits(self, shape: tuple[int, ...], /) -> int:
+        """Bits that a tensor of this shape takes, with all scales that belong to it."""
 
     @property
     def text(self) -> str:

@@ -1,5 +1,6 @@
 """Plans and metrics in few words."""
 
+import re
 from collections.abc import Mapping
 
 from narrower.formats.fixed import FixedPoint
@@ -9,6 +10,8 @@ from narrower.formats.text import parse_format
 from narrower.plan import OPERANDS
 from narrower.searching.objective import unit_of
 from narrower.tasks.catalogue import task_metrics
+
+LONG_NUMBERS = re.compile(r",(scale|zero|threshold)=[^,)]+")
 
 
 def is_share(metric: str) -> bool:
@@ -26,7 +29,7 @@ def short_layer(table: Mapping[str, str | float]) -> str:
     """The data/weight/bias widths of one layer in bits, and its multiplier of channels where it has one.
 
     Where each entry has its own width, it is the mean. What else is neither fixed point nor float32 has its
-    text instead, and unsigned numbers a "u".
+    text instead, without what is found from data, and unsigned numbers have a "u".
     """
     bits = "/".join(_short_format(str(table.get(operand, FLOAT32.text))) for operand in OPERANDS)
     if "width" not in table:
@@ -40,7 +43,7 @@ def _short_format(text: str) -> str:
         return f"{number_format.mean_bits:.3g}"
     if isinstance(number_format, FixedPoint):
         return f"{'' if number_format.signed else 'u'}{number_format.bits:g}"
-    return f"{number_format.bits:g}" if number_format == FLOAT32 else text
+    return f"{number_format.bits:g}" if number_format == FLOAT32 else LONG_NUMBERS.sub("", text)
 
 
 def metric_name(metric: str) -> str:

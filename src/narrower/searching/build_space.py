@@ -1,6 +1,6 @@
 """From what a user may choose for which layers to a space of plans."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from math import prod
@@ -20,6 +20,7 @@ from narrower.searching.width_slots import why_fixed, width_slots
 
 # The fraction width with the least squared error for a layer's operand at a width.
 AutoFraction = Callable[[str, str, int], int]
+DataRange = Callable[[str], tuple[float, float]]  # smallest and largest value of a layer's data
 OperandOf = Callable[[str, str], Operand]
 LARGEST_SLOT = 200_000
 NOTHING_TO_CHOOSE = {
@@ -28,6 +29,8 @@ NOTHING_TO_CHOOSE = {
     "quantize_and_resize": "no layer is quantized or resized",
 }
 LEARNED_SLOT = "learned"
+# The axis of the output channels of a weight, where it is not the first.
+CHANNEL_AXES = {"matmul": -1, "conv_transpose1d": 1, "conv_transpose2d": 1, "conv_transpose3d": 1}
 KEYS = {"data": "data_in", "weight": "weight", "bias": "bias"}
 
 
@@ -36,8 +39,11 @@ def build_space(
     settings: SpaceSettings,
     auto_fraction: AutoFraction,
     channels: Channels | None = None,
+    data_range: DataRange = lambda _layer: (-1.0, 1.0),
 ) -> Space:
     """Build the space of a network's plans; ``channels`` are needed where layers are resized.
+
+    ``data_range`` stands in where only the shape of a space matters.
 
     Raises:
         SettingsError: a name or pattern matches no layer, a layer cannot be quantized or resized, or there
@@ -47,13 +53,26 @@ def build_space(
     if settings.is_learned:
         return _learned_space(network, chosen)
     unsigned = unsigned_data(network, settings)
+
+    def about(layer: str, operand: str) -> Operand:
+        is_signed = operand != "data" or layer not in unsigned
+        return Operand(
+            operand,
+            partial(auto_fraction, layer, operand),
+            partial(data_range, layer),
+            CHANNEL_AXES.get(network.product_layers[layer][0].kind, 0),
+            settings.rounding,
+            settings.overflow,
+            is_signed,
+        )
+
     slots: list[Slot] = []
     if channels is not None:
         is_strict = settings.by == "name" and not settings.is_lenient
         named = _matches(network, settings).keys if is_strict else ()
         slots += width_slots(channels, chosen, named, uniform=settings.uniform)
     slots += [
-        _slot(network, layer, chosen[layer], partial(_operand, settings, unsigned, auto_fraction))
+        _slot(network, layer, chosen[layer], about)
         for layer in network.product_layers
         if layer in chosen and chosen[layer].families != (NOT_QUANTIZED,)
     ]
@@ -122,14 +141,6 @@ def _has_formats(choices: LayerChoices) -> bool:
     return choices.is_learned or choices.families != (NOT_QUANTIZED,)
 
 
-def _operand(
-    settings: SpaceSettings, unsigned: Set[str], auto_fraction: AutoFraction, layer: str, operand: str
-) -> Operand:
-    is_signed = operand != "data" or layer not in unsigned
-    fraction = partial(auto_fraction, layer, operand)
-    return Operand(fraction, settings.rounding, settings.overflow, is_signed)
-
-
 def _slot(network: Network, layer: str, choices: LayerChoices, operand_of: OperandOf) -> Slot:
     operators = network.product_layers[layer]
     has = {
@@ -138,8 +149,8 @@ def _slot(network: Network, layer: str, choices: LayerChoices, operand_of: Opera
         "bias": any(network.bias_of(operator) for operator in operators),
     }
     named: list[Choice] = [Choice(f"{layer}.name", choices.families)]
-    keys = _keys_read(choices.families)
     for operand in OPERANDS:
+        keys = _keys_read(choices.families, operand)
         named += _operand_choices(layer, operand, getattr(choices, operand), keys, is_present=has[operand])
     combinations = prod(len(choice.values) for choice in named)
     if combinations > LARGEST_SLOT:
@@ -160,23 +171,23 @@ def _slot(network: Network, layer: str, choices: LayerChoices, operand_of: Opera
     return make_slot(layer, named, fragments)
 
 
-def _keys_read(families: Sequence[str]) -> list[str]:
+def _keys_read(families: Sequence[str], operand: str) -> list[str]:
     """The ends of the keys that the formats with these names read, each once."""
     named = [NAMED[family] for family in families if family != NOT_QUANTIZED]
-    return list(dict.fromkeys(key for formats in named for key in formats.keys))
+    return list(dict.fromkeys(key for formats in named for key in formats.keys_of(operand)))
 
 
 def _operand_choices(
     layer: str, operand: str, choices: OperandChoices, keys: Sequence[str], *, is_present: bool
 ) -> list[Choice]:
-    missing = [key for key in keys if not choices.options(key)]
+    missing = [key for key in keys if not choices.options(key, operand)]
     if missing and is_present:
         raise SettingsError(
             f"{SEED}.{layer}.config.{KEYS[operand]}_{missing[0]}: missing; expected a list such as [4, 8]"
         )
     if missing:
         return []
-    return [Choice(f"{layer}.{KEYS[operand]}_{key}", choices.options(key)) for key in keys]
+    return [Choice(f"{layer}.{KEYS[operand]}_{key}", choices.options(key, operand)) for key in keys]
 
 
 def _format(layer: str, operand: str, values: dict[str, Value], about: Operand) -> NumberFormat:
@@ -187,7 +198,7 @@ def _format(layer: str, operand: str, values: dict[str, Value], about: Operand) 
     """
     where = f"{layer}.{KEYS[operand]}_"
     named = NAMED[str(values[f"{layer}.name"])]
-    options = {key: values[f"{where}{key}"] for key in named.keys}
+    options = {key: values[f"{where}{key}"] for key in named.keys_of(operand)}
     if options.get("width") == NOT_QUANTIZED or (not options and operand == "bias"):
         return FLOAT32
     try:

@@ -24,10 +24,11 @@ class OperandChoices:
     fractions: tuple[Fraction, ...] = ("NA",)
     others: tuple[tuple[str, tuple[Option, ...]], ...] = ()
 
-    def options(self, key: str) -> tuple[Option, ...]:
-        """What a key may be; nothing where it is not said and has to be."""
+    def options(self, key: str, operand: str) -> tuple[Option, ...]:
+        """What a key of data, weight or bias may be; nothing where it is not said and has to be."""
         given = {"width": self.widths, "frac_width": self.fractions, **dict(self.others)}
-        return given.get(key) or DEFAULTS.get(key, ())
+        usual = DEFAULTS.get(key, {})
+        return given.get(key) or usual.get(operand) or usual.get("", ())
 
 
 @dataclass(frozen=True, slots=True)

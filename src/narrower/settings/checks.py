@@ -7,6 +7,7 @@ from typing import Any, Literal
 from narrower.errors import NarrowerError, nearest
 from narrower.formats.fixed import FRACTIONS, WIDTHS
 from narrower.formats.minifloat import BIASES
+from narrower.formats.parts import PARTS, SCALES
 from narrower.searching.format_names import NOT_QUANTIZED, SPELLED
 from narrower.settings.not_here import hint
 
@@ -207,6 +208,9 @@ def exponent_bias(value: Any) -> int | str:
 # Checks of the options of an operand besides width and fraction, by the end of the key, each with an example.
 FORMAT_OPTIONS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "exponent_width": (whole_number(1, 8), "[3, 4]"),
+    "symmetric": (yes_or_no, "[true]"),
+    "scales": (one_of(SCALES.words), "['free']"),
+    "per": (one_of(PARTS.words), "['channel']"),
     "exponent_bias": (exponent_bias, "['NA'] or [7]"),
 }
 

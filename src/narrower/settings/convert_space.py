@@ -190,6 +190,12 @@ def _layer_choices(layer: str, config: LayerConfig, kind: Kind, *, is_strict: bo
                 f"{where}.{key}: found 'auto'; resized candidates have weights of their own, and fractions "
                 "that suit one do not suit the next; allowed: whole numbers and 'NA' (half the width)"
             )
+    seeing = [name for name in names if name in FAMILIES and _sees_data(FAMILIES[name])]
+    if kind == "quantize_and_resize" and seeing:
+        mistakes.found.append(
+            f"{where}.name: found {seeing[0]!r}, whose scales of data follow from the values of one network; "
+            "resized candidates have values of their own"
+        )
     if is_strict and kind != "resize":
         mistakes.found += [
             f"{where}.{key}: means nothing for name = {list(names)}" for key in _unread(config)
@@ -207,13 +213,17 @@ def _layer_choices(layer: str, config: LayerConfig, kind: Kind, *, is_strict: bo
     )
 
 
+def _sees_data(family: str) -> bool:
+    return family != NOT_QUANTIZED and NAMED[family].sees_data
+
+
 def _unread(config: LayerConfig) -> list[str]:
     """Keys that none of the formats reads."""
     families = [FAMILIES.get(name, NOT_QUANTIZED) for name in config.name or ()]
     if set(families) <= {NOT_QUANTIZED}:
         return []
-    read = {key for family in families if family != NOT_QUANTIZED for key in NAMED[family].keys}
-    allowed = {f"{operand}_{key}" for operand in _OPERANDS for key in read}
+    named = [NAMED[family] for family in families if family != NOT_QUANTIZED]
+    allowed = {f"{o}_{key}" for formats in named for o in _OPERANDS for key in formats.keys_of(o)}
     return [key for key in given_keys(config) if key in _FORMAT_KEYS and key not in allowed]
 
 

@@ -28,6 +28,9 @@ ExponentWidths = Annotated[
 ExponentBiases = Annotated[
     tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["exponent_bias"]))
 ]
+Switches = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["symmetric"]))]
+Scales = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["scales"]))]
+Parts = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["per"]))]
 Multipliers = Annotated[tuple[float, ...], PlainValidator(checks.list_of(checks.multiplier, "[0.5, 1, 2]"))]
 Features = Annotated[
     tuple[int, ...], PlainValidator(checks.list_of(checks.whole_number(1, 10**6), "[16, 32]"))
@@ -103,6 +106,13 @@ class LayerConfig(Table):
     granularity: Annotated[str, PlainValidator(checks.one_of(GRANULARITIES))] | None = None
     max_width: Annotated[int, PlainValidator(checks.whole_number(LEAST_WIDTH, MOST_WIDTH))] | None = None
     allowed: AllowedWidths | None = None
+    data_in_symmetric: Switches | None = None
+    data_in_scales: Scales | None = None
+    weight_symmetric: Switches | None = None
+    weight_scales: Scales | None = None
+    weight_per: Parts | None = None
+    bias_symmetric: Switches | None = None
+    bias_scales: Scales | None = None
 
 
 class LayerSeed(Table):

@@ -208,7 +208,9 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
         rounding=settings.rounding,
         unsigned=unsigned_data(program.network, settings),
     )
-    space = build_space(program.network, settings, calibration.fraction, problem.channels)
+    space = build_space(
+        program.network, settings, calibration.fraction, problem.channels, calibration.data_range
+    )
     return replace(problem, model=model, program=program, space=space)
 
 

@@ -1,11 +1,13 @@
 """Which artefacts can express which families of number formats: one line for each family."""
 
 from narrower.errors import ExportError
+from narrower.export.formats.affine import AffineExpression
 from narrower.export.formats.expression import Artefact, Expression
 from narrower.export.formats.fixed import FixedExpression
 from narrower.export.formats.fixed_each import FixedEachExpression
 from narrower.export.formats.float32 import Float32Expression
 from narrower.export.formats.minifloat import MinifloatExpression
+from narrower.formats.affine import Affine
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.fixed_each import FixedEach
 from narrower.formats.float32 import Float32
@@ -16,6 +18,7 @@ from narrower.formats.number_format import NumberFormat
 EXPRESSIONS: dict[type, Expression] = {
     Float32: Float32Expression(),
     FixedPoint: FixedExpression(),
+    Affine: AffineExpression(),
     Minifloat: MinifloatExpression(),
     FixedEach: FixedEachExpression(),
 }

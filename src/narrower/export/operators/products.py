@@ -22,7 +22,7 @@ def _linear(t: Translation, node: fx.Node) -> str:
     layer = t.layer(name)
     if t.is_constant(weight):
         matrix, layer = with_weight_on_one_grid(t.tensor(weight), layer)
-        return _weighted(t, name, x, matrix.t(), layer)
+        return _weighted(t, name, x, matrix, layer, transposed=True)
     columns = t.emit("Transpose", t.name(weight), perm=[1, 0])
     return t.emit("MatMul", *_of_data(t, name, (t.name(x), columns), layer))
 
@@ -47,19 +47,21 @@ def _matmul(t: Translation, node: fx.Node) -> str:
     return t.emit("MatMul", *operands)
 
 
-def _weighted(t: Translation, name: str, x: object, matrix: Tensor, layer: LayerPlan) -> str:
-    """Data times a constant [..., K, O]."""
+def _weighted(
+    t: Translation, name: str, x: object, weight: Tensor, layer: LayerPlan, *, transposed: bool = False
+) -> str:
+    """Data times a constant [..., K, O], or [O, K] that is transposed after it is rounded."""
     grid = layer.weight.grid
-    integers = (
-        None if grid is None else whole_numbers(matrix.mT if matrix.dim() > 1 else matrix, layer.weight)
-    )
+    rows = weight if transposed or weight.dim() == 1 else weight.mT
+    integers = None if grid is None else whole_numbers(rows, layer.weight)
     known = None if integers is None else integers.reshape(-1, integers.shape[-1])
     is_in_float32 = t.is_in_float32(name, pairs_saturate(linear_grid(layer.data), grid, known))
     data = t.rounding.data(t.name(x), layer.data, _form(layer, is_in_float32))
     kernel = _matrix_kernel(layer, is_in_float32)
-    return t.emit(
-        "MatMul", data, t.rounding.weight(matrix, layer.weight, kernel=kernel, label=f"{name}.weight")
+    matrix = t.rounding.weight(
+        weight, layer.weight, kernel=kernel, label=f"{name}.weight", transposed=transposed
     )
+    return t.emit("MatMul", data, matrix)
 
 
 def _of_data(t: Translation, name: str, operands: Sequence[str], layer: LayerPlan) -> list[str]:

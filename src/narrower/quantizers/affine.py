@@ -1,0 +1,82 @@
+"""How affine integers round: times the reciprocal of the scale, to the nearest integer, ties to even."""
+
+import torch
+from torch import Tensor
+
+from narrower.formats.affine import SIGNIFICANT, Affine
+from narrower.quantizers.parts import from_rows, rows_of
+
+NUDGES = 4
+
+
+class AffineQuantizer:
+    """As torch.fake_quantize does it; NaN stays NaN, and gives its part no scale.
+
+    The gradient passes where nothing saturates.
+    """
+
+    def round(self, x: Tensor, number_format: Affine) -> Tensor:
+        scaled, scale, low, high = _scaled(x, number_format)
+        rounded = scaled.round_().clamp_(low, high).mul_(scale)
+        return from_rows(rounded, x, number_format.per, number_format.axis)
+
+    def round_to_steps(self, x: Tensor, number_format: Affine, out: Tensor) -> None:
+        scaled, _, low, high = _scaled(x, number_format)
+        out.copy_(scaled.round_().clamp_(low, high).reshape(x.shape))
+
+    def passes_gradient(self, x: Tensor, number_format: Affine) -> Tensor:
+        scaled, _, low, high = _scaled(x, number_format)
+        passes = (scaled >= low - 0.5) & (scaled <= high + 0.5)
+        return from_rows(passes, x, number_format.per, number_format.axis)
+
+
+def _scaled(x: Tensor, number_format: Affine) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The parts in units of their scales, the scales, and the ends of the range without the zero point."""
+    rows = rows_of(x, number_format.per, number_format.axis)
+    if number_format.is_own:
+        scale, zero = _own(rows, number_format)
+    else:
+        scale = torch.tensor([[number_format.scale]], dtype=x.dtype)
+        zero = torch.tensor([[float(number_format.zero)]], dtype=x.dtype)
+    low, high = number_format.integer_range
+    return rows * scale.reciprocal(), scale, low - zero, high - zero
+
+
+def _own(rows: Tensor, number_format: Affine) -> tuple[Tensor, Tensor]:
+    """The smallest scale [parts, 1] with which nothing saturates, and the zero point."""
+    known = torch.where(rows.isfinite(), rows, 0)
+    _, largest = number_format.integer_range
+    if number_format.symmetric:
+        reach = known.abs().amax(1, keepdim=True) if known.numel() else known.new_zeros(len(known), 1)
+        scale = _held(reach / largest, number_format.scales)
+        return scale, torch.zeros_like(scale)
+    low = known.amin(1, keepdim=True).clamp_(max=0)
+    high = known.amax(1, keepdim=True).clamp_(min=0)
+    scale = _held((high / 2 - low / 2) / (largest / 2), number_format.scales)
+    if number_format.scales == "free":
+        scale = _without_ties(scale, low, high, largest)
+    return scale, (low * scale.reciprocal()).round_().neg_().clamp_(0, largest)
+
+
+def _held(scale: Tensor, scales: str) -> Tensor:
+    """A scale to 16 significant bits, or the next power of two; 1 where there is nothing but zeros."""
+    mantissa, exponent = torch.frexp(scale)
+    if scales == "power_of_two":
+        exponent = torch.where(mantissa == 0.5, exponent - 1, exponent)  # noqa: PLR2004
+        held = torch.ldexp(torch.ones_like(scale), exponent)
+    else:
+        held = torch.ldexp((mantissa * 2.0**SIGNIFICANT).round_(), exponent - SIGNIFICANT)
+    return torch.where(scale >= torch.finfo(scale.dtype).tiny, held, 1.0)
+
+
+def _without_ties(scale: Tensor, low: Tensor, high: Tensor, largest: int) -> Tensor:
+    """A little less where both ends are ties, so that both ends of the range are taken.
+
+    Ties to even would leave one of them, and rounding the result once more would change it.
+    """
+    for _ in range(NUDGES):
+        taken = (high * scale.reciprocal()).round_() - (low * scale.reciprocal()).round_()
+        mantissa, exponent = torch.frexp(scale)
+        less = torch.ldexp(mantissa * 2.0**SIGNIFICANT - 1, exponent - SIGNIFICANT)
+        scale = torch.where((taken < largest) & (high > low), less, scale)
+    return scale
