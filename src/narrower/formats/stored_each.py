@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from math import prod
 
 from narrower.errors import SettingsError
 from narrower.formats.fixed_each import NAME
@@ -25,6 +26,10 @@ class StoredEach:
     def grid(self) -> Grid | None:
         """None: entries lie on grids of their own."""
         return None
+
+    def stored_bits(self, shape: tuple[int, ...]) -> int:
+        """By the mean width."""
+        return round(prod(shape) * self.mean_bits)
 
 
 def read_stored(text: str) -> StoredEach:
