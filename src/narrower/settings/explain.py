@@ -14,6 +14,7 @@ from narrower.settings.not_here import hint
 from narrower.settings.schema import RunSettings
 
 Key = tuple[str, ...]
+MANY_KEYS = 20  # that are not all listed where one of them is near
 _BARE = re.compile(r"[\w.:-]+")
 
 
@@ -53,7 +54,8 @@ def _what(problem: Any, location: Key) -> str:
     if kind == "extra_forbidden":
         allowed = _fields_at(location[:-1])
         said = hint(location[-1], not_here.KEYS) or nearest(location[-1], allowed)
-        return f"unknown key{said}; allowed: {', '.join(allowed)}"
+        listed = [] if said and len(allowed) > MANY_KEYS else allowed
+        return f"unknown key{said}" + (f"; allowed: {', '.join(listed)}" if listed else "")
     if kind in ("value_error", "assertion_error"):
         return str(problem["ctx"]["error"])
     if kind in ("model_type", "model_attributes_type", "dict_type"):
