@@ -24,6 +24,10 @@ def build_sampler(name: str, space: Space, *, seed: int, wanted: int, known: Kno
 
         build = genetic.nsgaii if name == "nsgaii" else genetic.nsgaiii
         return build(space, seed, len(known.is_measured))
+    if name == "tpe":
+        from narrower.searching.samplers.tpe import Tpe
+
+        return Tpe(space, seed, len(known.is_measured))
     from narrower.searching.samplers.optuna_samplers import optuna_sampler
 
     return optuna_sampler(name, space, seed, len(known.is_measured))

@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 
 import optuna
 from optuna.distributions import IntDistribution
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler
 from optuna.trial import Trial, TrialState, create_trial
 
 from narrower.searching.samplers.sampler import Losses
 from narrower.searching.space import Options, Space
-
-STARTUP_TRIALS = 10
 
 
 class OptunaSampler:
@@ -82,11 +80,6 @@ class OptunaSampler:
         return positions
 
 
-def _tpe(seed: int) -> BaseSampler:
-    # constant_liar: proposals that wait for their result count as bad ones, which spreads those of a batch
-    return TPESampler(multivariate=True, seed=seed, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
-
-
 def _qmc(seed: int) -> BaseSampler:
     return QMCSampler(qmc_type="sobol", scramble=True, seed=seed)
 
@@ -94,7 +87,6 @@ def _qmc(seed: int) -> BaseSampler:
 # Name: how the sampler is built, and how many proposals it is asked for at a time.
 BRAINS: dict[str, tuple[Callable[[int], BaseSampler], int]] = {
     "qmc": (_qmc, 64),
-    "tpe": (_tpe, 1),
     "gp": (lambda seed: GPSampler(seed=seed, deterministic_objective=True), 1),
 }
 
