@@ -9,7 +9,8 @@ One thread; seconds are of processor time. ``--quick`` trains a tenth of the epo
   other over eight at once, ``stacked_speedup_8_small`` the same of 16-8-8-5; medians of several rounds
 - ``accuracy_at_200`` and so on: test accuracy of the member with the best validation accuracy within so many
   ebops, mean of the seeds, of the best network; ``networks`` has them per network, with the spread over seeds
-  (largest less smallest), ``seconds`` of training, scores and teacher, and ``scoring_share`` of training
+  (largest less smallest), ``seconds`` of training, scores, last bits and teacher, and ``scoring_share`` of
+  training
 - ``luts``: da4ml's cost of the cheapest member of 16-8-8-5 (first seed) above 0.64, 0.65 and 0.655 on the
   test part, where data saturate
 """
@@ -132,7 +133,7 @@ def network_rows(fronts: Sequence[Learned], data: DataSet) -> dict[str, Any]:
         if len(values) == len(tables):
             rows[f"accuracy_at_{budget}"] = round(statistics.mean(values), 4)
             rows[f"spread_at_{budget}"] = round(max(values) - min(values), 4)
-    for part in ("train_seconds", "score_seconds", "teacher_seconds"):
+    for part in ("train_seconds", "score_seconds", "cut_seconds", "teacher_seconds"):
         rows[part] = round(statistics.mean(getattr(front, part) for front in fronts), 1)
     rows["scoring_share"] = round(rows["score_seconds"] / max(rows["train_seconds"], 0.1), 3)
     return rows

@@ -56,7 +56,7 @@ def test_members_get_dearer_and_better_and_do_what_the_record_says(blobs: DataSe
         chain = load_chain(Path("run") / member.file)
         outputs, _ = chain.whole_outputs(blobs.test.inputs.numpy())
         right = int((outputs.argmax(1) == blobs.test.targets.numpy()).sum())
-        assert member.test_value == right / 300
+        assert member.test_accuracy == right / 300
         assert member.test_interval == wilson_interval(right, 300)
         bits = sum(
             int(width) * sum(int(abs(weight)).bit_length() for weight in row)

@@ -146,8 +146,8 @@ def _show(record: "LearnedRecord", path: Path, wanted: Sequence[int], as_json: b
     )
     tell(
         f"{record.settings['epochs']} epochs: {record.train_seconds:.0f} s of processor time, "
-        f"{record.score_seconds:.0f} s for scores, {record.teacher_seconds:.0f} s for the teacher; "
-        f"everything: {path}/"
+        f"{record.score_seconds:.0f} s for scores, {record.cut_seconds:.0f} s for the last bits, "
+        f"{record.teacher_seconds:.0f} s for the teacher; everything: {path}/"
     )
 
 

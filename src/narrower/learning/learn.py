@@ -30,6 +30,7 @@ class Learned:
     teacher_seconds: float
     train_seconds: float
     score_seconds: float
+    cut_seconds: float
 
 
 def learn(
@@ -95,7 +96,13 @@ def learn_shapes(  # noqa: PLR0913
         if files is not None:
             files.restore(training)
         training.run(progress, None if files is None else partial(files.save, before=saving), told)
-    return Learned(tuple(training.members), seconds, training.train_seconds, training.score_seconds)
+    return Learned(
+        tuple(training.members),
+        seconds,
+        training.train_seconds,
+        training.score_seconds,
+        training.cut_seconds,
+    )
 
 
 def _targets(

@@ -23,8 +23,9 @@ class LearnSettings:
     float network, trained on other samples of the training part, says of the sample; the rest is its class.
     ``candidates`` of each shape are trained at once, with seeds of their own, and share one front.
     No width of a weight, its sign included, or of data is above ``max_width``; where ``allowed`` lists
-    widths, all are of that list. ``overflow``: what becomes of data larger than any of the training part;
-    logic that wraps is smaller.
+    widths, all are of that list. At the end bits of the members are taken away one after the other, as far as
+    no more than ``last_bits`` of the training samples lose their class by it. ``overflow``: what becomes of
+    data larger than any of the training part; logic that wraps is smaller.
     """
 
     epochs: int = 1000
@@ -46,6 +47,7 @@ class LearnSettings:
     first_data_fraction: float = 6.0
     max_width: int = 16
     allowed: tuple[int, ...] = ()
+    last_bits: float = 0.002
     overflow: Literal["saturate", "wrap"] = "saturate"
     candidates: int = 1
     most_members: int = 200
@@ -58,7 +60,7 @@ class LearnSettings:
         for name in ("learning_rate", "rate_of_bits", "cycle_factor", "first_factor"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise SettingsError(f"{name}: expected a number above 0, found {getattr(self, name)}")
-        for name in ("warm_share", "scored_share", "soft_share"):
+        for name in ("warm_share", "scored_share", "soft_share", "last_bits"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name}: expected a share from 0 to 1, found {getattr(self, name)}")
         if not self.last_factor >= self.first_factor:

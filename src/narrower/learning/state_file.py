@@ -45,8 +45,10 @@ class StateFiles:
         facts = {
             "epoch": training.epoch,
             "found": training.found,
+            "is_cut": training.is_cut,
             "train_seconds": training.train_seconds,
             "score_seconds": training.score_seconds,
+            "cut_seconds": training.cut_seconds,
             "members": [(m.ebops, m.correct, m.epoch, m.candidate, m.number) for m in training.members],
         }
         tensors = {f"{STATE}{name}": tensor for name, tensor in training.state.items()}
@@ -69,6 +71,7 @@ class StateFiles:
             members = list(self._members(tensors, facts["members"]))
             state = {name.removeprefix(STATE): tensors[name] for name in tensors if name.startswith(STATE)}
             training.restore(facts["epoch"], facts["found"], state, members)
+            training.is_cut, training.cut_seconds = facts["is_cut"], facts["cut_seconds"]
             training.train_seconds, training.score_seconds = facts["train_seconds"], facts["score_seconds"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{self._state}: damaged: {error}") from error

@@ -9,7 +9,9 @@ from torch import Tensor
 from narrower.data.parts import Part
 from narrower.learning.above_zero import above_zero
 from narrower.learning.adam import Adam
-from narrower.learning.freeze import freeze
+from narrower.learning.cutting import cut_members
+from narrower.learning.deployed import LearnedChain
+from narrower.learning.freeze import fit_widths, freeze
 from narrower.learning.hardware_widths import with_hardware_widths
 from narrower.learning.layout import Layout
 from narrower.learning.members import Member, Members
@@ -21,6 +23,7 @@ from narrower.learning.start import grouping, start
 
 LARGEST_DATA_EVERY = 4  # steps between two looks at the largest data
 WIDTH_DECAY = 1e-8  # so that a width that nothing needs becomes smaller
+LITTLE_CHEAPER = 0.98
 EXPONENTS = (-10.0, 12.0)  # range of integer bits and of fractions
 
 Progress = Callable[[int, Members], None]
@@ -71,7 +74,8 @@ class Training:
         self._ends_in_relu = ends_in_relu
         self._wraps = settings.overflow == "wrap"
         self.members = Members(settings.most_members)
-        self.train_seconds = self.score_seconds = 0.0
+        self.is_cut = False  # whether the last bits were taken away
+        self.train_seconds = self.score_seconds = self.cut_seconds = 0.0
 
     def run(
         self, progress: Progress | None = None, saved: Saved | None = None, told: Told | None = None
@@ -95,6 +99,15 @@ class Training:
                 saved(self)
             if progress is not None:
                 progress(epoch, self.members)
+        if self.settings.last_bits > 0 and not self.is_cut:
+            begin = time.process_time()
+            self._cut()
+            self.cut_seconds += time.process_time() - begin
+            self.is_cut = True
+            if saved is not None:
+                saved(self)
+            if progress is not None:
+                progress(self.epoch - 1, self.members)
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -161,12 +174,28 @@ class Training:
             if self.members.would_keep(costs[candidate], correct[candidate]):
                 train, shape = self._train.inputs.numpy(), self._shapes[candidate]
                 chain = freeze(self.network, candidate, shape, train, wrap=self._wraps)
-                chain = with_hardware_widths(chain, train, self.settings)
-                if self._ends_in_relu:
-                    chain = above_zero(chain)
-                right = count_correct(chain, inputs.numpy(), targets.numpy())
-                member = Member(chain, chain.ebops, right, epoch, candidate, self.found)
-                if self.members.add(member):
-                    self.found += 1
-                    if self._told is not None:
-                        self._told(member)
+                self._enter(chain, epoch, candidate)
+
+    def _enter(self, chain: LearnedChain, epoch: int, candidate: int) -> None:
+        """Keep a deployed chain, with the widths that hardware has, unless a member beats it."""
+        chain = with_hardware_widths(chain, self._train.inputs.numpy(), self.settings)
+        if self._ends_in_relu:
+            chain = above_zero(chain)
+        inputs, targets = self._validation.inputs.numpy(), self._validation.targets.numpy()
+        member = Member(
+            chain, chain.ebops, count_correct(chain, inputs, targets), epoch, candidate, self.found
+        )
+        if self.members.add(member):
+            self.found += 1
+            if self._told is not None:
+                self._told(member)
+
+    def _cut(self) -> None:
+        """Take the last bits of each member away."""
+        inputs = self._train.inputs
+        targets = self._samples[:, inputs.shape[1] :]
+        judged = self._validation.inputs.numpy(), self._validation.targets.numpy()
+        for member, chain in cut_members(list(self.members), self._train, targets, self.settings):
+            # Widths that fit better make a chain little cheaper, and hardly better.
+            if self.members.would_keep(LITTLE_CHEAPER * chain.ebops, count_correct(chain, *judged)):
+                self._enter(fit_widths(chain, inputs.numpy()), member.epoch, member.candidate)

@@ -59,6 +59,7 @@ class LearnedRecord:
     teacher_seconds: float
     train_seconds: float
     score_seconds: float
+    cut_seconds: float
     environment: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,6 +133,7 @@ def learn_front(
         found.teacher_seconds,
         found.train_seconds,
         found.score_seconds,
+        found.cut_seconds,
         environment(),
     )
     write_json(directory / RECORD, record.to_dict())
