@@ -44,6 +44,7 @@ from narrower.graph.trace import trace
 from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan
 from narrower.report.record import RunRecord
+from narrower.searching.space import make_slot
 from narrower.settings.load import load_settings
 from narrower.store.run_directory import RunDirectory
 from narrower.study.pose import pose
@@ -279,12 +280,12 @@ def measure_memory() -> None:
     widths = (2, 3, 4, 5, 6, 8)
     slots = []
     for slot in problem.space.slots:
-        layer = slot.options[0][0][0]
+        layer = slot.layers[0]
         options = tuple(
             ((layer, LayerPlan(FixedPoint(d, d // 2), FixedPoint(w, w // 2), FixedPoint(b, b // 2))),)
             for d, w, b in product(widths, widths, widths[::2])
         )
-        slots.append(replace(slot, options=options))
+        slots.append(make_slot(layer, slot.choices, {(n,): option for n, option in enumerate(options)}))
     space = replace(problem.space, slots=tuple(slots))
     problem = replace(problem, space=space, part=problem.data.train.first(256))
     resident = []

@@ -82,3 +82,26 @@ def test_weights_of_another_machine_are_left_out_by_check_and_refused_by_search(
         for way_out in ("--load FILE", "load_name = a file", "no load_name at all"):
             assert way_out in err
     assert not Path("runs").exists()
+
+
+def test_a_layer_may_have_hundreds_of_thousands_of_combinations(
+    run_narrower: RunNarrower, trained: Path
+) -> None:
+    eight = "[" + ", ".join(map(str, range(1, 9))) + "]"
+    config = changed(weights=eight, biases=eight, sampler="tpe", setup="n_trials = 6")
+    text = config.read_text(encoding="utf-8").replace('["NA"]\nw', f"{eight}\nw").replace("[4, 8]", eight)
+    text = text.replace('_frac_width = ["NA"]', f"_frac_width = {eight}")
+    config.write_text(text, encoding="utf-8")
+    code, out, err = run_narrower("search", "--config", config, "--load", trained)
+    assert code == 0, err
+    assert "tpe: 6 of 262,144" in out + err
+    for shown in (("show", "runs/toy", "--csv", "--all"), ("report", "runs/toy"), ("runs",)):
+        code, out, err = run_narrower(*shown)
+        assert code == 0, err
+    config.write_text(
+        text.replace('"tpe"', '"brute_force"').replace("n_trials = 6", "n_trials = 300000"), encoding="utf-8"
+    )
+    for command in (("check", config), ("search", "--config", config, "--load", trained)):
+        code, _, err = run_narrower(*command)
+        assert code == 2
+        assert "search.strategy.setup.sampler: brute_force tries every plan, and there are 262,144" in err

@@ -11,7 +11,7 @@ from narrower.plan import LayerPlan
 from narrower.searching.samplers import genetic
 from narrower.searching.samplers.optuna_samplers import OptunaSampler
 from narrower.searching.samplers.sampler import Losses, Sampler
-from narrower.searching.space import Choice, Options, Slot, Space
+from narrower.searching.space import Choice, ListedSlot, Options, Space
 
 OWN: dict[str, Callable[[Space, int, int], Sampler]] = {"nsgaii": genetic.nsgaii, "nsgaiii": genetic.nsgaiii}
 OPTUNAS = {"nsgaii": optuna.samplers.NSGAIISampler, "nsgaiii": optuna.samplers.NSGAIIISampler}
@@ -24,7 +24,7 @@ def space(*counts: int) -> Space:
         layer = f"layer{number}"
         fragments = tuple(((layer, LayerPlan(width=1.0 + value)),) for value in range(count))
         positions = {(value,): value for value in range(count)}
-        slots.append(Slot(layer, (Choice(layer, tuple(range(count))),), fragments, positions))
+        slots.append(ListedSlot(layer, (Choice(layer, tuple(range(count))),), fragments, positions))
     return Space(tuple(slots))
 
 

@@ -6,7 +6,8 @@ from io import StringIO
 
 from narrower.formats.float32 import FLOAT32
 from narrower.report.record import RunRecord
-from narrower.searching.recorded_space import ASPECTS, PlanTables, RecordedSpace, recorded_space
+from narrower.searching.recorded_space import ASPECTS, RecordedSpace, recorded_space
+from narrower.searching.space_record import PlanTables
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 
@@ -79,7 +80,7 @@ def trials_csv(run: RunDirectory) -> Iterator[str]:
                 *(f"{layer}.{aspect}" for layer, aspect in columns),
             ]
         )
-        texts = _option_cells(space, columns)
+        texts = _option_cells(space)
         for trial in store.trials():
             (options,) = space.options([trial.plan_index]).tolist()
             cells: dict[tuple[str, str], Cell] = {}
@@ -99,15 +100,13 @@ def trials_csv(run: RunDirectory) -> Iterator[str]:
             )
 
 
-def _option_cells(
-    space: RecordedSpace, columns: list[tuple[str, str]]
-) -> list[list[dict[tuple[str, str], Cell]]]:
+def _option_cells(space: RecordedSpace) -> list[list[dict[tuple[str, str], Cell]]]:
     """For each slot and option, the cells of the columns that the slot decides."""
     return [
         [dict(zip(own, _formats(option, own), strict=True)) for option in slot]
         for slot, own in (
-            (slot, [column for column in columns if any(column[0] in option for option in slot)])
-            for slot in space.slots
+            (slot, [(layer, f.aspect) for f in space.features if f.slot == number for layer in f.layers])
+            for number, slot in enumerate(space.slots)
         )
     ]
 

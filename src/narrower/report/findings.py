@@ -14,7 +14,8 @@ from narrower.report.sensitivity import Sensitivity, sensitivity
 from narrower.report.trial_table import TrialTable, losses, read_trials, reference_values
 from narrower.report.uniform import UniformTrial, uniform_trials
 from narrower.searching.objective import is_quality, listed_metrics
-from narrower.searching.recorded_space import Feature, PlanTables
+from narrower.searching.recorded_space import Feature
+from narrower.searching.space_record import PlanTables
 from narrower.store.run_directory import RunDirectory
 
 MOST_POINTS = 8_000  # trials drawn beside the front; more make a page slow

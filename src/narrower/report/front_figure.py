@@ -9,6 +9,8 @@ from narrower.report.page import Figure, plot_text, plot_texts, rounded
 from narrower.report.plan_text import interval_text, is_share, metric_name, metric_value, short_layer
 from narrower.report.record import Member
 from narrower.searching.objective import unit_of
+from narrower.searching.recorded_space import RecordedSpace
+from narrower.searching.space_record import PlanTables
 
 FEW = 200  # trials that are drawn larger than in a cloud of them
 WIDE_RANGE = 30  # axes that span more than this factor are logarithmic
@@ -58,7 +60,7 @@ def _other_trials(findings: Findings, cost: str) -> dict[str, Any] | None:
         "y": rounded(table.metrics[findings.quality][rows].tolist()),
         "customdata": table.numbers[rows].tolist(),
         "text_codes": {
-            "words": [plot_texts([_option_text(option) for option in slot]) for slot in table.space.slots],
+            "words": [plot_texts(texts) for texts in _option_texts(table.space)],
             "rows": table.options[rows].tolist(),
         },
         "hovertemplate": f"trial %{{customdata:,}}<br>{_hover(findings.quality, 'y')}<br>"
@@ -69,8 +71,22 @@ def _other_trials(findings: Findings, cost: str) -> dict[str, Any] | None:
     }
 
 
-def _option_text(option: dict[str, dict[str, str | float]]) -> str:
+def _option_texts(space: RecordedSpace) -> list[list[str]]:
+    """The options of each slot; of slots that decide a layer together each names its operand."""
+    together = {first + place for first, rule in space.joined.items() for place in range(len(rule.blocks[0]))}
+    return [
+        [(_operand_text if number in together else _option_text)(option) for option in slot]
+        for number, slot in enumerate(space.slots)
+    ]
+
+
+def _option_text(option: PlanTables) -> str:
     return ", ".join(f"{layer} {short_layer(table)}" for layer, table in option.items()) or "unchanged"
+
+
+def _operand_text(option: PlanTables) -> str:
+    parts = (f"{layer} {name} {text}" for layer, table in option.items() for name, text in table.items())
+    return ", ".join(parts) or "unchanged"
 
 
 def _uniform_trials(findings: Findings, cost: str) -> dict[str, Any] | None:

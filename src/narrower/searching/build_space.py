@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import product
-from math import prod
 
 from narrower.errors import SettingsError
 from narrower.formats.float32 import FLOAT32
@@ -11,10 +9,11 @@ from narrower.formats.number_format import NumberFormat
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.graph.signs import unsigned_layers
-from narrower.plan import OPERANDS, LayerPlan
+from narrower.plan import OPERANDS
 from narrower.searching.format_names import NAMED, NOT_QUANTIZED, Operand
+from narrower.searching.format_slot import FormatSlot, OperandFormats
 from narrower.searching.match_layers import SEED, Matches, match_layers, require_matches
-from narrower.searching.space import Choice, Fragment, Slot, Space, Value, make_slot
+from narrower.searching.space import Choice, ListedSlot, Slot, Space, Value
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.searching.width_slots import why_fixed, width_slots
 
@@ -22,7 +21,6 @@ from narrower.searching.width_slots import why_fixed, width_slots
 AutoFraction = Callable[[str, str, int], int]
 DataRange = Callable[[str], tuple[float, float]]  # smallest and largest value of a layer's data
 OperandOf = Callable[[str, str], Operand]
-LARGEST_SLOT = 200_000
 NOTHING_TO_CHOOSE = {
     "quantize": "no layer is quantized: every layer has name = ['NA'] or no choices at all",
     "resize": "no layer is resized: none that can change has a channel_multiplier other than 1",
@@ -95,7 +93,7 @@ def _learned_space(network: Network, chosen: Mapping[str, LayerChoices]) -> Spac
         raise SettingsError(
             f"{SEED}: one training learns the widths of all layers; not named: {', '.join(left)}"
         )
-    return Space((Slot(LEARNED_SLOT, (), ((),), {(): 0}),))
+    return Space((ListedSlot(LEARNED_SLOT, (), ((),), {(): 0}),))
 
 
 def passed_over(network: Network, settings: SpaceSettings) -> dict[str, str]:
@@ -141,34 +139,33 @@ def _has_formats(choices: LayerChoices) -> bool:
     return choices.is_learned or choices.families != (NOT_QUANTIZED,)
 
 
-def _slot(network: Network, layer: str, choices: LayerChoices, operand_of: OperandOf) -> Slot:
+def _slot(network: Network, layer: str, choices: LayerChoices, operand_of: OperandOf) -> FormatSlot:
     operators = network.product_layers[layer]
     has = {
         "data": True,
         "weight": any(network.weight_of(operator) for operator in operators),
         "bias": any(network.bias_of(operator) for operator in operators),
     }
-    named: list[Choice] = [Choice(f"{layer}.name", choices.families)]
-    for operand in OPERANDS:
-        keys = _keys_read(choices.families, operand)
-        named += _operand_choices(layer, operand, getattr(choices, operand), keys, is_present=has[operand])
-    combinations = prod(len(choice.values) for choice in named)
-    if combinations > LARGEST_SLOT:
-        raise SettingsError(
-            f"{SEED}.{layer}: {combinations:,} combinations for one layer, at most {LARGEST_SLOT:,}"
-        )
-    fragments: dict[tuple[int, ...], Fragment] = {}
-    for positions in product(*(range(len(choice.values)) for choice in named)):
-        values = {c.name: c.values[p] for c, p in zip(named, positions, strict=True)}
-        if values[f"{layer}.name"] == NOT_QUANTIZED:
-            fragments[positions] = ()
-            continue
-        data, weight, bias = (
-            _format(layer, operand, values, operand_of(layer, operand)) if has[operand] else FLOAT32
-            for operand in OPERANDS
-        )
-        fragments[positions] = ((layer, LayerPlan(data, weight, bias)),)
-    return make_slot(layer, named, fragments)
+    named = [_operand_choices(layer, operand, choices, is_present=has[operand]) for operand in OPERANDS]
+    blocks = []
+    for family in choices.families:
+        operands = []
+        for operand, own in zip(OPERANDS, named, strict=True):
+            read = _places_read(layer, operand, family, own) if has[operand] else ()
+            about = operand_of(layer, operand)
+            format_of = partial(_format, layer, operand, family, about) if has[operand] else _absent
+            operands.append(OperandFormats.of([own[place] for place in read], read, len(own), format_of))
+        blocks.append(tuple(operands))
+    return FormatSlot(
+        layer, Choice(f"{layer}.name", choices.families), tuple(map(tuple, named)), tuple(blocks)
+    )
+
+
+def _places_read(layer: str, operand: str, family: str, named: Sequence[Choice]) -> tuple[int, ...]:
+    """Where among an operand's choices those are that the formats with a name read."""
+    keys = () if family == NOT_QUANTIZED else NAMED[family].keys_of(operand)
+    names = [choice.name for choice in named]
+    return tuple(sorted(names.index(f"{layer}.{KEYS[operand]}_{key}") for key in keys))
 
 
 def _keys_read(families: Sequence[str], operand: str) -> list[str]:
@@ -178,8 +175,10 @@ def _keys_read(families: Sequence[str], operand: str) -> list[str]:
 
 
 def _operand_choices(
-    layer: str, operand: str, choices: OperandChoices, keys: Sequence[str], *, is_present: bool
+    layer: str, operand: str, layer_choices: LayerChoices, *, is_present: bool
 ) -> list[Choice]:
+    choices: OperandChoices = getattr(layer_choices, operand)
+    keys = _keys_read(layer_choices.families, operand)
     missing = [key for key in keys if not choices.options(key, operand)]
     if missing and is_present:
         raise SettingsError(
@@ -190,19 +189,26 @@ def _operand_choices(
     return [Choice(f"{layer}.{KEYS[operand]}_{key}", choices.options(key, operand)) for key in keys]
 
 
-def _format(layer: str, operand: str, values: dict[str, Value], about: Operand) -> NumberFormat:
-    """The format that options give to an operand.
+def _format(
+    layer: str, operand: str, family: str, about: Operand, values: Mapping[str, Value]
+) -> NumberFormat:
+    """The format that a name and options give to an operand.
 
     Raises:
         SettingsError: there is no such format.
     """
     where = f"{layer}.{KEYS[operand]}_"
-    named = NAMED[str(values[f"{layer}.name"])]
-    options = {key: values[f"{where}{key}"] for key in named.keys_of(operand)}
-    if options.get("width") == NOT_QUANTIZED or (not options and operand == "bias"):
+    options = {key.removeprefix(where): value for key, value in values.items()}
+    is_left = family == NOT_QUANTIZED or options.get("width") == NOT_QUANTIZED
+    if is_left or (not options and operand == "bias"):
         return FLOAT32
     try:
-        return named.make(options, about)
+        return NAMED[family].make(options, about)
     except SettingsError as error:
         given = ", ".join(f"{KEYS[operand]}_{key} = {value!r}" for key, value in options.items())
         raise SettingsError(f"{SEED}.{layer}.config: {given}: {error}") from None
+
+
+def _absent(_values: Mapping[str, Value]) -> NumberFormat:
+    """The format of an operand that a layer does not have, whatever is listed for it."""
+    return FLOAT32

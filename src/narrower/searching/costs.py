@@ -23,7 +23,10 @@ class SpaceCosts(Protocol):
         """Every cost metric of [N] assignments, as arrays [N]."""
 
     def tables(self, metric: str) -> list[NDArray[np.int64]] | None:
-        """What each option of each slot adds to the total that decides a metric; None where there is none."""
+        """What each group of options that cost the same adds to the total that decides a metric, by slot.
+
+        None where there is no such total.
+        """
 
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Smallest and largest value of every cost over the whole space."""
@@ -41,13 +44,15 @@ class FormatCosts:
         base = cost.totals(space.plan(first).formats)
         self._base = base
         self._tables: dict[str, list[NDArray[np.int64]]] = {name: [] for name in base}
+        self._groups = [slot.group_of for slot in space.slots]
         for position, slot in enumerate(space.slots):
-            if not any(plan.is_quantized for option in slot.options for _, plan in option):
-                totals = [base] * len(slot.options)
+            examples = slot.examples
+            if not any(plan.is_quantized for option in examples for _, plan in slot.fragment(option)):
+                totals = [base] * len(examples)
             else:
                 totals = [
                     cost.totals(space.plan((*first[:position], option, *first[position + 1 :])).formats)
-                    for option in range(len(slot.options))
+                    for option in examples
                 ]
             for name, tables in self._tables.items():
                 tables.append(np.array([total[name] - base[name] for total in totals], dtype=np.int64))
@@ -55,10 +60,11 @@ class FormatCosts:
     def of(self, assignments: Sequence[Options]) -> dict[str, NDArray[Any]]:
         """Every cost metric of [N] assignments, as arrays [N]."""
         options = np.array(assignments, dtype=np.int64).reshape(len(assignments), -1)
+        groups = [group_of(options[:, position]) for position, group_of in enumerate(self._groups)]
         totals = {
             name: self._base[name]
             + sum(
-                (table[options[:, position]] for position, table in enumerate(tables)),
+                (table[own] for table, own in zip(tables, groups, strict=True)),
                 start=np.zeros(len(options), dtype=np.int64),
             )
             for name, tables in self._tables.items()
@@ -66,7 +72,7 @@ class FormatCosts:
         return self._cost.metrics(totals)
 
     def tables(self, metric: str) -> list[NDArray[np.int64]] | None:
-        """What each option of each slot adds to the total that decides a metric; None where there is none."""
+        """What each group of options adds to the total that decides a metric, by slot; None without one."""
         total = self._cost.deciding_total(metric)
         return None if total is None else self._tables[total]
 
@@ -97,7 +103,7 @@ class ResizedCosts:
         self._wide = [
             position
             for position, slot in enumerate(space.slots)
-            if any(plan.width != 1.0 for option in slot.options for _, plan in option)
+            if any(plan.width != 1.0 for option in slot.examples for _, plan in slot.fragment(option))
         ]
         self._known: OrderedDict[Options, FormatCosts] = OrderedDict()
 
@@ -123,23 +129,26 @@ class ResizedCosts:
         In spaces with more widths than can be looked at, the mean width of the weights is bounded by its
         smallest and largest option.
         """
-        sizes = [len(self._space.slots[position].options) for position in self._wide]
+        sizes = [self._space.counts[position] for position in self._wide]
         if prod(sizes) <= MOST_NETWORKS:
             return _hull([self._costs(chosen).ranges() for chosen in product(*map(range, sizes))])
         ranges = _hull(
             [self._costs(tuple(self._end(pick, p) for p in self._wide)).ranges() for pick in (min, max)]
         )
         weights = [
-            plan.weight.bits for slot in self._space.slots for option in slot.options for _, plan in option
+            plan.weight.bits
+            for slot in self._space.slots
+            for option in slot.examples
+            for _, plan in slot.fragment(option)
         ]
         low, high = float(min(weights, default=32)), float(max([*weights, 32]))
         return ranges | {"average_bitwidth": (low, high), "memory_density": (32 / high, 32 / low)}
 
     def _end(self, pick: Callable[..., int], position: int) -> int:
         """The narrowest or widest option of a slot."""
-        options = self._space.slots[position].options
-        width = lambda number: max((plan.width for _, plan in options[number]), default=1.0)  # noqa: E731
-        return pick(range(len(options)), key=width)
+        slot = self._space.slots[position]
+        width = lambda option: max((plan.width for _, plan in slot.fragment(option)), default=1.0)  # noqa: E731
+        return pick(range(slot.count), key=width)
 
     def _costs(self, chosen: Options) -> FormatCosts:
         known = self._known.get(chosen)

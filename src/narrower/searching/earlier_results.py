@@ -1,24 +1,18 @@
 """Results of earlier searches that a new one can take over."""
 
 from collections.abc import Callable, Iterable, Mapping
-from math import prod
 from typing import Any
 
 from narrower.errors import NarrowerError
 from narrower.plan import Plan, plan_from_dict
 from narrower.quality import Quality
-from narrower.searching.space import Fragment, Space, merged
+from narrower.searching.recorded_space import recorded_space
+from narrower.searching.space import merged
+from narrower.searching.space_record import SPACE_FACT
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.tasks.quality import check_share
 from narrower.tasks.task import Task
-
-SPACE_FACT = "space slots"
-
-
-def describe_space(space: Space) -> list[list[dict[str, dict[str, str | float]]]]:
-    """The parts of the plan that each slot's options give: enough to read a plan's number back."""
-    return [list(slot.option_tables) for slot in space.slots]
 
 
 def earlier_results(
@@ -50,24 +44,22 @@ def earlier_results(
 def _results(
     store: TrialStore, facts: Mapping[str, object], task: Task, metrics: tuple[str, ...]
 ) -> Iterable[tuple[Plan, Quality]]:
-    slots: Any = facts.get(SPACE_FACT)
     samples: Any = facts.get("sample count")
-    if not isinstance(slots, list) or not isinstance(samples, int):
+    if not isinstance(facts.get(SPACE_FACT), list) or not isinstance(samples, int):
         return
-    options = [[plan_from_dict(tables).layers for tables in slot] for slot in slots]
-    for trial in store.trials():
-        if trial.state != "complete" or any(name not in trial.metrics for name in metrics):
-            continue
-        index = trial.plan_index
-        if not 0 <= index < prod(map(len, options)):
-            raise ValueError(f"there is no plan {index}")
+    space = recorded_space(facts, store.path)
+    options = [[plan_from_dict(tables).layers for tables in slot] for slot in space.slots]
+    complete = [
+        trial
+        for trial in store.trials()
+        if trial.state == "complete" and all(name in trial.metrics for name in metrics)
+    ]
+    chosen = space.options([trial.plan_index for trial in complete]).tolist()
+    for trial, row in zip(complete, chosen, strict=True):
         for metric in task.metrics:
             if metric.name in trial.metrics:
                 check_share(metric, trial.metrics[metric.name], samples, f"of trial {trial.number}")
-        fragments: list[Fragment] = []
-        for slot in reversed(options):
-            index, digit = divmod(index, len(slot))
-            fragments.append(slot[digit])
+        fragments = [slot[option] for slot, option in zip(options, row, strict=True)]
         names = [*(metric.name for metric in task.metrics), *(name for name in metrics if ":" in name)]
         found = {name: trial.metrics[name] for name in names if name in trial.metrics}
         yield Plan(merged(fragments)), Quality(samples, found)

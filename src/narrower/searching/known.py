@@ -34,7 +34,7 @@ class Known:
         return np.stack(columns, axis=1).astype(np.float64)
 
     def whole_costs(self, column: int) -> list[NDArray[np.int64]]:
-        """What each option of each slot adds to a known loss, in whole steps of it.
+        """What each group of options that cost the same adds to a known loss, in whole steps of it, by slot.
 
         Raises:
             SettingsError: the loss is no such sum.

@@ -36,7 +36,7 @@ def proxy_front(losses: Sequence[NDArray[np.float64]], costs: Sequence[NDArray[n
     for added_losses, added_costs in zip(losses, costs, strict=True):
         all_losses = (state_losses[:, None] + added_losses[None]).ravel()
         all_costs = (state_costs[:, None] + added_costs[None]).ravel()
-        kept = _sweep(all_losses, all_costs)
+        kept = sweep(all_losses, all_costs)
         if len(kept) > MOST_STATES:
             kept, is_exact = _thinned(all_costs, kept), False
         history.append((kept // len(added_losses), kept % len(added_losses)))
@@ -50,7 +50,7 @@ def proxy_front(losses: Sequence[NDArray[np.float64]], costs: Sequence[NDArray[n
     return ProxyFront(plans, state_losses, state_costs, is_exact)
 
 
-def _sweep(losses: NDArray[np.float64], costs: NDArray[np.int64]) -> NDArray[np.int64]:
+def sweep(losses: NDArray[np.float64], costs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Positions of the front, by rising cost; of equal pairs the first."""
     order = np.lexsort((losses, costs))
     sorted_losses = losses[order]

@@ -1,10 +1,11 @@
 """The space of a run as its trials.db records it: plans by number, and what was chosen for which layer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,9 @@ from narrower.errors import NarrowerError, RunError
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.text import parse_format
 from narrower.plan import OPERANDS, plan_from_dict
-from narrower.searching.earlier_results import SPACE_FACT
+from narrower.searching.numbering import Numbering
+from narrower.searching.space_record import SPACE_FACT, PlanTables, read_formats
 
-PlanTables = dict[str, dict[str, str | float]]  # the TOML form of a plan
 OptionArray = NDArray[np.int64]  # [trials, slots]
 LARGEST_INDEX = 2**62  # larger numbers of plans do not fit numpy's integers
 ASPECTS = (*OPERANDS, "width")
@@ -58,15 +59,34 @@ class Feature:
 
 @dataclass(frozen=True)
 class RecordedSpace:
-    """For each slot, its options in the TOML form of plans; the last slot varies fastest."""
+    """For each slot, its options in the TOML form of plans; the last slot varies fastest.
+
+    ``joined`` are slots that a single digit of a plan's number decides together: the operands of a layer that
+    has too many combinations of formats to list, by the position of the first.
+    """
 
     slots: tuple[tuple[PlanTables, ...], ...]
     source: str = "the run"  # what recorded it, for messages
+    joined: Mapping[int, Numbering] = field(default_factory=dict)
+
+    @cached_property
+    def _digits(self) -> list[tuple[int, int, Numbering | None]]:
+        """For each digit of a plan's number the slots that it decides, from one to another, and how."""
+        found, start = [], 0
+        while start < len(self.slots):
+            numbering = self.joined.get(start)
+            stop = start + (1 if numbering is None else len(numbering.blocks[0]))
+            found.append((start, stop, numbering))
+            start = stop
+        return found
+
+    def _count(self, start: int, numbering: Numbering | None) -> int:
+        return len(self.slots[start]) if numbering is None else numbering.count
 
     @cached_property
     def size(self) -> int:
         """Number of different plans."""
-        return prod(len(slot) for slot in self.slots)
+        return prod(self._count(start, numbering) for start, _, numbering in self._digits)
 
     def options(self, indices: Sequence[int]) -> OptionArray:
         """The options [N, slots] of the plans with these numbers.
@@ -79,14 +99,15 @@ class RecordedSpace:
                 raise RunError(
                     f"{self.source}: damaged: there is no plan {index}; the space has {self.size:,}"
                 )
-        digits = np.empty((len(indices), len(self.slots)), dtype=np.int64)
+        options = np.empty((len(indices), len(self.slots)), dtype=np.int64)
         kind = np.int64 if self.size < LARGEST_INDEX else object
         rest = np.array(indices, dtype=kind)
-        for position in reversed(range(len(self.slots))):
-            count = len(self.slots[position])
-            digits[:, position] = rest % count
+        for start, stop, numbering in reversed(self._digits):
+            count = self._count(start, numbering)
+            digits = (rest % count).astype(np.int64)
             rest = rest // count
-        return digits
+            options[:, start:stop] = digits[:, None] if numbering is None else numbering.entries(digits)
+        return options
 
     def plan(self, index: int) -> PlanTables:
         """The plan with a number, layer by layer in the order of the network."""
@@ -137,13 +158,26 @@ def recorded_space(facts: Mapping[str, object], source: Path | str = "the run") 
             f"{source}: does not say what its plans are; it is damaged, or another version wrote it"
         )
     try:
-        space = RecordedSpace(tuple(tuple(slot) for slot in slots), str(source))
+        space = _space(slots, str(source))
         space.features  # noqa: B018 - read now, so that a strange record shows here
         for option in (option for slot in space.slots for option in slot):
             plan_from_dict(option)
     except (NarrowerError, AttributeError, TypeError, ValueError) as error:
         raise RunError(f"{source}: the record of its space cannot be read: {error}") from error
     return space
+
+
+def _space(record: Sequence[Any], source: str) -> RecordedSpace:
+    slots: list[tuple[PlanTables, ...]] = []
+    joined = {}
+    for slot in record:
+        if isinstance(slot, list):
+            slots.append(tuple(slot))
+        else:
+            numbering, operands = read_formats(slot)
+            joined[len(slots)] = numbering
+            slots += operands
+    return RecordedSpace(tuple(slots), source, joined)
 
 
 def _size(value: str | float) -> float:

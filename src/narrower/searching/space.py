@@ -3,16 +3,22 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
+from typing import Any, Protocol
 
-from narrower.plan import UNCHANGED, LayerPlan, Plan, plan_to_dict
+import numpy as np
+from numpy.typing import NDArray
+
+from narrower.formats.float32 import FLOAT32
+from narrower.plan import OPERANDS, UNCHANGED, LayerPlan, Plan, plan_to_dict
 
 Value = int | float | str
 Fragment = tuple[tuple[str, LayerPlan], ...]
 Options = tuple[int, ...]  # for each slot, the position of its option
+MOST_LISTED = 200_000  # options of a slot that are listed anywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +29,108 @@ class Choice:
     values: tuple[Value, ...]
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(Protocol):
     """Choices that decide one part of the plan together.
 
-    ``options`` are the distinct parts that they can give; ``option_of`` maps each combination of choices (a
-    tuple of positions) to one of them. Combinations that make no difference share an option.
+    Options are the different parts that they can give, by number. Combinations of choices that make no
+    difference share an option.
+    """
+
+    @property
+    def name(self) -> str:
+        """What it decides: a layer, or a group of them."""
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What is chosen."""
+
+    @property
+    def count(self) -> int:
+        """Number of options."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers that an option changes."""
+
+    @property
+    def examples(self) -> tuple[int, ...]:
+        """One option of each group that costs the same."""
+
+    @property
+    def record(self) -> Any:
+        """The options as a run records them where they are too many to list."""
+
+    def group_of(self, options: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The groups [N] of options [N]."""
+
+    def fragment(self, option: int) -> Fragment:
+        """The part of the plan that an option gives."""
+
+    def option_of(self, positions: Sequence[int]) -> int:
+        """The option that one position for each choice gives."""
+
+    def positions(self, options: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For options [N] the first positions [N, choices] that give them."""
+
+
+@dataclass(frozen=True)
+class ListedSlot:
+    """A slot whose options are listed.
+
+    ``options`` are the distinct parts; ``numbers`` maps each combination of positions to one of them.
     """
 
     name: str
     choices: tuple[Choice, ...]
     options: tuple[Fragment, ...]
-    option_of: dict[tuple[int, ...], int]
+    numbers: dict[tuple[int, ...], int]
+
+    @property
+    def count(self) -> int:
+        return len(self.options)
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
-        """Layers that an option changes."""
         return tuple(dict.fromkeys(layer for option in self.options for layer, _ in option))
 
     @property
-    def option_tables(self) -> tuple[dict[str, dict[str, str | float]], ...]:
-        """The options in the TOML form of plans."""
-        return tuple(plan_to_dict(Plan(option)) for option in self.options)
+    def examples(self) -> tuple[int, ...]:
+        return tuple(range(self.count))
+
+    def group_of(self, options: NDArray[np.int64]) -> NDArray[np.int64]:
+        return options
+
+    @property
+    def record(self) -> list[dict[str, dict[str, str | float]]]:
+        return option_tables(self)
+
+    def fragment(self, option: int) -> Fragment:
+        return self.options[option]
+
+    def option_of(self, positions: Sequence[int]) -> int:
+        return self.numbers[tuple(positions)]
+
+    @cached_property
+    def _positions(self) -> NDArray[np.int64]:
+        first = {option: positions for positions, option in reversed(self.numbers.items())}
+        return np.array([first[option] for option in range(self.count)], dtype=np.int64)
+
+    def positions(self, options: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._positions[options]
+
+
+def option_tables(slot: Slot) -> list[dict[str, dict[str, str | float]]]:
+    """The options of a slot in the TOML form of plans."""
+    return [plan_to_dict(Plan(slot.fragment(option))) for option in range(slot.count)]
+
+
+def widest_of(slot: Slot) -> dict[str, float]:
+    """The largest multiplier of each layer of a slot."""
+    widest: dict[str, float] = {}
+    for option in slot.examples:
+        for layer, plan in slot.fragment(option):
+            widest[layer] = max(plan.width, widest.get(layer, plan.width))
+    return widest
 
 
 @dataclass(frozen=True)
@@ -58,9 +144,14 @@ class Space:
     slots: tuple[Slot, ...]
 
     @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """Number of options of each slot."""
+        return tuple(slot.count for slot in self.slots)
+
+    @cached_property
     def size(self) -> int:
         """Number of different plans."""
-        return prod(len(slot.options) for slot in self.slots)
+        return prod(self.counts)
 
     @cached_property
     def choices(self) -> tuple[Choice, ...]:
@@ -91,22 +182,22 @@ class Space:
         """The plan of an assignment."""
         slots = self.slots
         if self._must_merge:
-            return Plan(merged(slot.options[option] for slot, option in zip(slots, options, strict=True)))
-        return Plan(tuple([entry for i in self._in_name_order for entry in slots[i].options[options[i]]]))
+            return Plan(merged(slot.fragment(option) for slot, option in zip(slots, options, strict=True)))
+        return Plan(tuple([entry for i in self._in_name_order for entry in slots[i].fragment(options[i])]))
 
     def options_at(self, index: int) -> Options:
         """The assignment with a number in ``range(size)``."""
         digits = []
-        for slot in reversed(self.slots):
-            index, digit = divmod(index, len(slot.options))
+        for count in reversed(self.counts):
+            index, digit = divmod(index, count)
             digits.append(digit)
         return tuple(reversed(digits))
 
     def index_of(self, options: Options) -> int:
         """The number of an assignment."""
         index = 0
-        for slot, digit in zip(self.slots, options, strict=True):
-            index = index * len(slot.options) + digit
+        for count, digit in zip(self.counts, options, strict=True):
+            index = index * count + digit
         return index
 
     def options_of(self, positions: Sequence[int]) -> Options:
@@ -114,41 +205,49 @@ class Space:
         options, start = [], 0
         for slot in self.slots:
             stop = start + len(slot.choices)
-            options.append(slot.option_of[tuple(positions[start:stop])])
+            options.append(slot.option_of(positions[start:stop]))
             start = stop
         return tuple(options)
 
     def enumerate(self) -> Iterator[Options]:
         """All assignments in the order of their index."""
-        return product(*(range(len(slot.options)) for slot in self.slots))
+        if max(self.counts, default=0) > MOST_LISTED:  # "product" makes lists of what it combines
+            return map(self.options_at, range(self.size))
+        return product(*map(range, self.counts))
 
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of the choices and the plans that they give."""
         content = [
-            [slot.name, [[c.name, list(c.values)] for c in slot.choices], list(slot.option_tables)]
+            [
+                slot.name,
+                [[c.name, list(c.values)] for c in slot.choices],
+                option_tables(slot) if slot.count <= MOST_LISTED else slot.record,
+            ]
             for slot in self.slots
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def merged(fragments: Iterable[Fragment]) -> Fragment:
-    """Several parts of a plan as one, in the order of names.
-
-    Of a layer that two of them name, one sets the width and one the formats.
-    """
+    """Several parts of a plan as one, in the order of names; what they say of one layer is put together."""
     found: dict[str, LayerPlan] = {}
     for fragment in fragments:
         for layer, plan in fragment:
             before = found.get(layer)
-            if before is not None:
-                formats, wide = (before, plan) if before.width == 1.0 else (plan, before)
-                plan = replace(formats, width=wide.width)  # noqa: PLW2901
-            found[layer] = plan
+            found[layer] = plan if before is None else _both(before, plan)
     return tuple(sorted(found.items()))
 
 
-def make_slot(name: str, choices: Sequence[Choice], fragments: dict[tuple[int, ...], Fragment]) -> Slot:
+def _both(one: LayerPlan, other: LayerPlan) -> LayerPlan:
+    """What two plans of a layer change, each something else."""
+    data, weight, bias = (
+        getattr(one if getattr(other, operand) == FLOAT32 else other, operand) for operand in OPERANDS
+    )
+    return LayerPlan(data, weight, bias, one.width if other.width == 1.0 else other.width)
+
+
+def make_slot(name: str, choices: Sequence[Choice], fragments: dict[tuple[int, ...], Fragment]) -> ListedSlot:
     """Build a slot from what each combination of positions gives; equal parts become one option.
 
     Layers that stay as they are are dropped from a part.
@@ -158,4 +257,4 @@ def make_slot(name: str, choices: Sequence[Choice], fragments: dict[tuple[int, .
     for positions, fragment in fragments.items():
         changed = tuple(sorted((layer, plan) for layer, plan in fragment if plan != UNCHANGED))
         option_of[positions] = options.setdefault(changed, len(options))
-    return Slot(name, tuple(choices), tuple(options), option_of)
+    return ListedSlot(name, tuple(choices), tuple(options), option_of)

@@ -8,7 +8,7 @@ from narrower.graph.network import Network
 from narrower.graph.parents import parents, producers
 from narrower.plan import LayerPlan
 from narrower.searching.match_layers import SEED
-from narrower.searching.space import Choice, Slot, make_slot
+from narrower.searching.space import Choice, ListedSlot, make_slot
 from narrower.searching.space_settings import LayerChoices
 
 UNIFORM = "all layers"
@@ -16,7 +16,7 @@ UNIFORM = "all layers"
 
 def width_slots(
     channels: Channels, chosen: Mapping[str, LayerChoices], named: Iterable[str], *, uniform: bool
-) -> tuple[Slot, ...]:
+) -> tuple[ListedSlot, ...]:
     """A slot for each group with several multipliers, in the order of the network; ``uniform``: one for all.
 
     ``chosen`` are the choices by layer; of layers that are ``named`` one by one, the width must be able to
@@ -75,7 +75,7 @@ def _multipliers(channels: Channels, layer: str, choices: LayerChoices) -> tuple
     return tuple(dict.fromkeys([*choices.width.multipliers, *given]))
 
 
-def _slot(name: str, multipliers: tuple[float, ...]) -> Slot:
+def _slot(name: str, multipliers: tuple[float, ...]) -> ListedSlot:
     return make_slot(
         name,
         [Choice(f"{name}.channel_multiplier", multipliers)],
@@ -83,7 +83,7 @@ def _slot(name: str, multipliers: tuple[float, ...]) -> Slot:
     )
 
 
-def _uniform_slot(groups: Mapping[str, tuple[float, ...]]) -> Slot:
+def _uniform_slot(groups: Mapping[str, tuple[float, ...]]) -> ListedSlot:
     multipliers = next(iter(groups.values()))
     for name, own in groups.items():
         if set(own) != set(multipliers):

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 Count = Annotated[int, Field(ge=1, le=2**31)]
+Texts = Annotated[list[str], Field(min_length=1)]
 MemberFile = Annotated[str, Field(pattern=r"^models/trial-\d+\.safetensors$")]
 
 
@@ -19,13 +20,32 @@ class Environment(BaseModel):
     created: str | None = None
 
 
+class OperandTexts(BaseModel):
+    """The texts of each operand's formats."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: Texts
+    weight: Texts
+    bias: Texts
+
+
+class LayerFormats(BaseModel):
+    """The options of a layer that has too many of them to list: the formats of each name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    layer: str
+    formats: Annotated[list[OperandTexts], Field(min_length=1)]
+
+
 # What is not named here may have any form.
 FORMS: dict[str, Any] = {
     "schema": int,
     "metrics": list[str],
     "model": str,
     "space": str,
-    "space slots": list[list[dict[str, dict[str, str | float]]]],
+    "space slots": list[list[dict[str, dict[str, str | float]]] | LayerFormats],
     "model weights": str,
     "data set": str,
     "samples": str,

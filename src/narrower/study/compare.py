@@ -139,9 +139,7 @@ def checkpoints(trials: int) -> tuple[int, ...]:
 
 def _seconds_alone(contest: Contest, book: ScoreBook, seed: int) -> float:
     space, chance = contest.space, np.random.default_rng(seed)
-    drawn = {
-        tuple(int(chance.integers(len(slot.options))) for slot in space.slots) for _ in range(PLANS_ALONE)
-    }
+    drawn = {tuple(int(chance.integers(count)) for count in space.counts) for _ in range(PLANS_ALONE)}
     return book.seconds_alone([space.plan(options) for options in sorted(drawn)])
 
 

@@ -66,8 +66,8 @@ def _logical_layers(space: Space) -> Mapping[str, LayerPlan]:
 
     found: dict[str, LayerPlan] = {}
     for slot in space.slots:
-        for option in slot.options:
-            for layer, plan in option:
+        for option in slot.examples:
+            for layer, plan in slot.fragment(option):
                 if plan.weight.grid is not None and refusal(plan.data, "verilog") is None:
                     found.setdefault(layer, plan)
             if all(layer in found for layer in slot.layers):

@@ -14,9 +14,9 @@ from narrower.learning.members import Member
 from narrower.plan import Plan, plan_to_dict
 from narrower.preparation.learned import Learned
 from narrower.preparation.settings import LearnedSettings
-from narrower.searching.earlier_results import SPACE_FACT
 from narrower.searching.loop import Progress, Tally
 from narrower.searching.objective import first_broken
+from narrower.searching.space_record import SPACE_FACT
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialRow, TrialStore

@@ -6,11 +6,13 @@ from math import inf
 from narrower.errors import MissingExtraError, Mistakes, SettingsError
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.objective import ARTEFACT_METRICS, COSTS
+from narrower.searching.space import MOST_LISTED
 from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
 from narrower.tasks.task import Direction, leading
 
 STRATEGY = "search.strategy"
+MOST_ENUMERATED = 10**9  # plans; at 10,000 a second they take more than a day
 
 
 def check_possible(problem: Problem) -> None:
@@ -43,7 +45,7 @@ def check_options(problem: Problem) -> None:
         SettingsError: beginning with the keys.
     """
     mistakes = Mistakes()
-    usual = (_check_measurable, check_expressible, _check_bounded, check_backend)
+    usual = (_check_countable, _check_measurable, check_expressible, _check_bounded, check_backend)
     checks = (_check_learned,) if _is_learned(problem) else usual
     for check in checks:
         with mistakes.about():
@@ -67,6 +69,24 @@ def check_backend(problem: Problem) -> None:
             f"{STRATEGY}.setup.drop_dominated: plans are dropped early in processes of this machine only; "
             "take another backend than 'ray', or drop_dominated = false"
         )
+
+
+def _check_countable(problem: Problem) -> None:
+    """Whether every plan can be tried, where that is what is asked for."""
+    options, space = problem.options, problem.space
+    if options.sampler != "brute_force" or problem.wanted_trials < space.size:
+        return
+    largest = max(space.slots, key=lambda slot: slot.count)
+    if largest.count > MOST_LISTED:
+        found = f"{largest.count:,} combinations for {largest.name} alone and {space.size:,} plans in all"
+    elif space.size > MOST_ENUMERATED:
+        found = f"{space.size:,} plans"
+    else:
+        return
+    raise SettingsError(
+        f"{STRATEGY}.setup.sampler: brute_force tries every plan, and there are {found}; allowed: n_trials, "
+        "which takes so many of them at random, or another sampler, such as 'guided' or 'tpe', with n_trials"
+    )
 
 
 def _check_measurable(problem: Problem) -> None:

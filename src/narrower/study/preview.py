@@ -60,7 +60,7 @@ def _cut(problem: Problem, costs: SpaceCosts) -> tuple[dict[str, int] | None, st
         options, share, counted = list(problem.space.enumerate()), 1.0, "counted"
     else:
         chance = np.random.default_rng(problem.options.seed)
-        columns = [chance.integers(len(slot.options), size=SAMPLED).tolist() for slot in problem.space.slots]
+        columns = [chance.integers(count, size=SAMPLED).tolist() for count in problem.space.counts]
         options, share = list(zip(*columns, strict=True)), size / SAMPLED
         counted = f"estimated from {SAMPLED:,} random plans"
     reasons = Counter(

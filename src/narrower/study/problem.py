@@ -27,7 +27,7 @@ from narrower.searching.build_space import build_space, unsigned_data
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.options import SearchOptions
-from narrower.searching.space import Space
+from narrower.searching.space import Space, widest_of
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings.load import about
 from narrower.study.machine import WAYS_OUT, is_file
@@ -77,10 +77,10 @@ class Problem:
     def subject(self) -> Subject:
         """What is prepared: the model, its program and its data."""
         multipliers = {
-            layer: max(plan.width for option in slot.options for name, plan in option if name == layer)
+            layer: widest
             for slot in self.space.slots
-            for layer in slot.layers
-            if any(plan.width > 1 for option in slot.options for name, plan in option if name == layer)
+            for layer, widest in widest_of(slot).items()
+            if widest > 1
         }
         return Subject(
             self.model_name,

@@ -18,6 +18,7 @@ from narrower.quality import Quality
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
 from narrower.searching.loop import Tally
 from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.searching.space import widest_of
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
@@ -342,9 +343,7 @@ def _extrapolated(problem: Problem) -> list[str]:
 
 def _useless_growth(problem: Problem) -> list[str]:
     settings = problem.preparation
-    grows = any(
-        plan.width > 1 for slot in problem.space.slots for option in slot.options for _, plan in option
-    )
+    grows = any(widest > 1 for slot in problem.space.slots for widest in widest_of(slot).values())
     cuts = isinstance(settings, CandidateSettings) and settings.weights == "slice"
     if not (cuts and grows) or settings.trains_float32:
         return []

@@ -28,7 +28,7 @@ from narrower.preparation.preparation import Preparation
 from narrower.preparation.settings import LearnedSettings
 from narrower.quality import Quality
 from narrower.report.record import RunRecord
-from narrower.searching.earlier_results import SPACE_FACT, describe_space, earlier_results
+from narrower.searching.earlier_results import earlier_results
 from narrower.searching.known import Known
 from narrower.searching.loop import Budget, Loop, Progress
 from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_quality
@@ -36,6 +36,7 @@ from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.searching.samplers.sampler import Sampler
 from narrower.searching.samplers.share import Share, share_size
+from narrower.searching.space_record import SPACE_FACT, describe_space
 from narrower.store.provenance import changed_versions, environment
 from narrower.store.run_directory import RunDirectory, list_runs
 from narrower.store.run_files import MEMBERS_FACT, WEIGHTS_FACT, file_facts, member_facts

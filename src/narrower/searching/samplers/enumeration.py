@@ -51,10 +51,10 @@ class Grid(_Stream):
     covers_space = False
 
     def __init__(self, space: Space, seed: int, wanted: int) -> None:  # noqa: ARG002 - a grid has no chance
-        counts = grid_counts([len(slot.options) for slot in space.slots], wanted)
+        counts = grid_counts(space.counts, wanted)
         axes = [
-            np.unique(np.linspace(0, len(slot.options) - 1, count).round().astype(int)).tolist()
-            for slot, count in zip(space.slots, counts, strict=True)
+            np.unique(np.linspace(0, size - 1, count).round().astype(int)).tolist()
+            for size, count in zip(space.counts, counts, strict=True)
         ]
         super().__init__(product(*axes))
 

@@ -8,10 +8,11 @@ from scipy.special import ndtr
 
 from narrower.front import front_indices, hypervolume
 from narrower.searching.known import Known
-from narrower.searching.samplers.order import ascending, uniforms
+from narrower.searching.samplers.features import SlotFeatures
+from narrower.searching.samplers.order import uniforms
 from narrower.searching.samplers.sampler import Losses
 from narrower.searching.samplers.surrogate import Surrogate
-from narrower.searching.space import Options, Slot, Space
+from narrower.searching.space import Options, Space
 
 Rows = NDArray[np.float64]
 
@@ -44,8 +45,8 @@ class Guided:
     def __init__(self, space: Space, seed: int, known: Known) -> None:
         self._space, self._known = space, known
         self._chance = np.random.default_rng(seed)
-        self._features = [_features(slot) for slot in space.slots]
-        width = sum(table.shape[1] for table in self._features)
+        self._features = [SlotFeatures(slot) for slot in space.slots]
+        width = sum(own.count for own in self._features)
         self._models = [Surrogate(width) for measured in known.is_measured if measured]
         self._tried: set[int] = set()
         self._options: list[Options] = []
@@ -96,7 +97,7 @@ class Guided:
         return [options for options, is_admitted in zip(listed, admitted, strict=True) if is_admitted]
 
     def _random(self, count: int) -> list[Options]:
-        sizes = [len(slot.options) for slot in self._space.slots]
+        sizes = self._space.counts
         drawn = [tuple(int(self._chance.integers(size)) for size in sizes) for _ in range(8 * count)]
         return self._admitted(dict.fromkeys(drawn))[:count]
 
@@ -110,7 +111,7 @@ class Guided:
         """Admitted plans that were not tried: near the front's plans, between them, and at random."""
         front = front_indices(np.array(self._losses)) if self._losses else ()
         parents = [self._options[i] for i in front] or uniforms(self._space)
-        sizes = [len(slot.options) for slot in self._space.slots]
+        sizes = self._space.counts
         pool: dict[Options, None] = dict.fromkeys(self._random(POOL // 4))
         for _ in range(POOL):
             child = list(parents[self._chance.integers(len(parents))])
@@ -190,7 +191,7 @@ class Guided:
 
     def _features_of(self, assignments: Sequence[Options]) -> Rows:
         options = np.array(assignments, dtype=np.int64).reshape(len(assignments), -1)
-        return np.concatenate([table[options[:, i]] for i, table in enumerate(self._features)], axis=1)
+        return np.concatenate([own.of(options[:, i]) for i, own in enumerate(self._features)], axis=1)
 
 
 def expected_gain(mean: Rows, deviation: Rows, cost: Rows, losses: Rows, paid: Rows) -> Rows:
@@ -239,17 +240,3 @@ def _drawn_gain(drawn: Rows, losses: Rows) -> Rows:
     for index in order[np.argsort(scaled[order].sum(axis=1))][:DRAWN]:
         gain[index] = hypervolume(np.vstack([members, scaled[index]]), reference) - before
     return gain
-
-
-def _features(slot: Slot) -> Rows:
-    """For each option of a slot, where its choices lie between their smallest (0) and largest (1) value."""
-    varied = [number for number, choice in enumerate(slot.choices) if len(choice.values) > 1]
-    ranks = []
-    for number in varied:
-        rank = np.empty(len(slot.choices[number].values))
-        rank[ascending(slot.choices[number].values)] = np.linspace(0.0, 1.0, len(rank))
-        ranks.append(rank)
-    table = np.zeros((len(slot.options), len(varied)))
-    for positions, option in reversed(slot.option_of.items()):
-        table[option] = [rank[positions[number]] for rank, number in zip(ranks, varied, strict=True)]
-    return table

@@ -4,6 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import optuna
 from optuna.distributions import IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler
@@ -76,7 +77,7 @@ class OptunaSampler:
     def _positions(self, options: Options) -> list[int]:
         positions: list[int] = []
         for slot, wanted in zip(self._space.slots, options, strict=True):
-            positions += next(combination for combination, o in slot.option_of.items() if o == wanted)
+            positions += slot.positions(np.array([wanted]))[0].tolist()
         return positions
 
 

@@ -1,21 +1,24 @@
 """Add up what each choice loses on its own, and evaluate the front of the sums only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from narrower.errors import SettingsError
 from narrower.searching.known import Known
-from narrower.searching.proxy_front import MOST_STATES, proxy_front
+from narrower.searching.proxy_front import MOST_STATES, proxy_front, sweep
 from narrower.searching.samplers.order import uniforms
 from narrower.searching.samplers.sampler import Losses
+from narrower.searching.samplers.singles import MOST_SINGLES, SlotLosses, singles
 from narrower.searching.space import Options, Space
 
 
 class Sensitivity:
     """Measures each option of each slot with all others at their largest; then proposes the proxy's front.
 
-    The proxy of a plan's loss is the sum of what its options lose one at a time. Needs one measured loss and
+    The proxy of a plan's loss is the sum of what its options lose one at a time; of a slot with more than
+    4,096 options, what the formats of its operands lose one at a time. Needs one measured loss and
     one whole-numbered cost that is a sum over slots. Where constraints on costs do not admit the largest
     plan, the others are at those of the largest uniform plan that is admitted.
     """
@@ -36,12 +39,11 @@ class Sensitivity:
         levels = uniforms(space)
         admitted = known.admitted(levels)
         self._top = levels[int(admitted.argmax())]  # the first; the largest where none is admitted
-        singles = [
-            self._with(number, option)
-            for number, slot in enumerate(space.slots)
-            for option in range(len(slot.options))
+        self._slots = [singles(slot, option) for slot, option in zip(space.slots, self._top, strict=True)]
+        changed = [
+            self._with(number, option) for number, slot in enumerate(self._slots) for option in slot.measured
         ]
-        self._singles = list(dict.fromkeys([self._top, *singles]))
+        self._singles = list(dict.fromkeys([self._top, *changed]))
         self._waiting = list(self._singles)
         self._found: dict[Options, Losses | None] = {}
         self._has_front = False
@@ -70,13 +72,20 @@ class Sensitivity:
             return worst if losses is None else losses[self._measured]
 
         base = loss(self._top)
-        added = [
-            np.array([loss(self._with(number, option)) - base for option in range(len(slot.options))])
-            for number, slot in enumerate(self._space.slots)
-        ]
-        front = proxy_front(added, self._costs)
+        slots = [self._slot(number, loss) for number in range(len(self._slots))]
+        front = proxy_front([own.losses - base for own, _ in slots], [costs for _, costs in slots])
         self.note = f"the front of the sums of single losses has {len(front.plans):,} plans" + (
             "" if front.is_exact else f" on a grid of {MOST_STATES:,} costs, between which others may lie"
         )
-        plans = [tuple(row) for row in front.plans.tolist()]
+        columns = [own.options[front.plans[:, n]].tolist() for n, (own, _) in enumerate(slots)]
+        plans = list(zip(*columns, strict=True))
         return [plan for plan in plans if plan not in self._found]
+
+    def _slot(self, number: int, loss: Callable[[Options], float]) -> tuple[SlotLosses, NDArray[np.int64]]:
+        """What the options of a slot lose and cost; of very many only those that no other beats in both."""
+        found = self._slots[number].losses(lambda option: loss(self._with(number, option)))
+        costs = self._costs[number][self._space.slots[number].group_of(found.options)]
+        if len(costs) <= MOST_SINGLES:
+            return found, costs
+        kept = sweep(found.losses, costs)
+        return SlotLosses(found.options[kept], found.losses[kept]), costs[kept]
