@@ -209,6 +209,11 @@ class Space:
             start = stop
         return tuple(options)
 
+    def positions_of(self, options: Options) -> list[int]:
+        """The first positions of ``choices`` that give an assignment."""
+        pairs = zip(self.slots, options, strict=True)
+        return [p for slot, option in pairs for p in slot.positions(np.array([option]))[0].tolist()]
+
     def enumerate(self) -> Iterator[Options]:
         """All assignments in the order of their index."""
         if max(self.counts, default=0) > MOST_LISTED:  # "product" makes lists of what it combines

@@ -4,7 +4,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import optuna
 from optuna.distributions import IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler
@@ -65,7 +64,7 @@ class OptunaSampler:
     def _learn(self, options: Options, values: list[float] | None) -> None:
         if values is None:
             return
-        positions = self._positions(options)
+        positions = self._space.positions_of(options)
         self._study.add_trial(
             create_trial(
                 params={name: positions[int(name)] for name in self._distributions},
@@ -73,12 +72,6 @@ class OptunaSampler:
                 values=values,
             )
         )
-
-    def _positions(self, options: Options) -> list[int]:
-        positions: list[int] = []
-        for slot, wanted in zip(self._space.slots, options, strict=True):
-            positions += slot.positions(np.array([wanted]))[0].tolist()
-        return positions
 
 
 def _qmc(seed: int) -> BaseSampler:

@@ -92,9 +92,7 @@ class Tpe:
         return self._space.options_of(full)
 
     def _positions(self, options: Options) -> list[int]:
-        full: list[int] = []
-        for slot, wanted in zip(self._space.slots, options, strict=True):
-            full += next(combination for combination, o in slot.option_of.items() if o == wanted)
+        full = self._space.positions_of(options)
         return [full[number] for number in self._varied]
 
     def _drawn(self) -> list[int]:
