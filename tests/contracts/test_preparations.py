@@ -114,7 +114,7 @@ def test_a_plan_made_alone_has_the_same_outputs(
             with torch.inference_mode():
                 found, wanted = together.model(inputs), by_itself.model(inputs)
             # Training together sums in another order, and picks no epoch on the validation part.
-            tolerance = 0.5 if isinstance(settings, CandidateSettings) and settings.training else 1e-5
+            tolerance = 0.5 if isinstance(settings, CandidateSettings) and settings.training else 1e-4
             torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
 
 

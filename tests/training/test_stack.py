@@ -99,7 +99,7 @@ def together(
 ) -> Sequence[nn.Module]:
     formats = [formats_of(model, plan) for model, plan in zip(models, every, strict=True)]
     assert can_stack(models, formats)
-    core = Core(Stack(models, formats), part, recipe, Losses(recipe, SCORES), **others)
+    core = Core(Stack(models, formats, part.inputs[:2]), part, recipe, Losses(recipe, SCORES), **others)
     while not core.ended:
         core.epoch()
     core.finish()
@@ -180,7 +180,7 @@ def test_what_goes_wrong_in_one_candidate_does_not_touch_the_others(part: Part) 
     with torch.no_grad():
         models[1].get_parameter("3.weight").fill_(float("nan"))
     formats = [formats_of(model, plan) for model, plan in zip(models, plans("chain")[:2], strict=True)]
-    core = Core(Stack(models, formats), part, recipe, Losses(recipe, SCORES))
+    core = Core(Stack(models, formats, part.inputs[:2]), part, recipe, Losses(recipe, SCORES))
     while not core.ended:
         core.epoch()
     core.finish()

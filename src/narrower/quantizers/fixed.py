@@ -26,17 +26,20 @@ class FixedQuantizer:
         _to_steps(out, number_format)
 
     def round_and_mask(self, x: Tensor, number_format: FixedPoint) -> tuple[Tensor, Tensor]:
-        """Both of ``round`` and ``passes_gradient`` in fewer operations, where nothing wraps."""
+        """Both of ``round`` and ``passes_gradient`` in fewer operations, where nothing wraps.
+
+        Where the gradient passes is a number of one byte, 1 or 0.
+        """
         scaled = x.mul(2.0**number_format.frac)
         ROUNDINGS[number_format.rounding](scaled)
         bounded = scaled.clamp(*number_format.integer_range)
-        inside = bounded.eq(scaled)
+        inside = scaled.eq_(bounded).to(torch.int8)  # faster than comparing into truth values
         return bounded.mul_(number_format.step), inside
 
     def passes_gradient(self, x: Tensor, number_format: FixedPoint) -> Tensor:
         if number_format.overflow == "wrap":
             return torch.ones_like(x, dtype=torch.bool)
-        return self.round_and_mask(x, number_format)[1]
+        return self.round_and_mask(x, number_format)[1].bool()
 
 
 def _to_steps(scaled: Tensor, number_format: FixedPoint) -> None:

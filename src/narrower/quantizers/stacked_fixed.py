@@ -66,15 +66,15 @@ def fixed_tensors(formats: Sequence[NumberFormat]) -> FixedTensors | None:
 
 
 def round_fixed(x: Tensor, formats: FixedTensors, out: Tensor, inside: Tensor | None) -> None:
-    """Round into ``out``; ``inside``, truth values, says where nothing saturates: where a gradient passes."""
+    """Round into ``out``; ``inside``, of int8, is 1 where nothing saturates: where a gradient passes."""
     torch.mul(x, formats.factor, out=out)
     ROUNDINGS[formats.rounding](out)
-    if inside is None:
-        torch.clamp(out, formats.low, formats.high, out=out).div_(formats.factor)
-    else:
-        bounded = torch.clamp(out, formats.low, formats.high)
-        torch.eq(bounded, out, out=inside)
-        torch.div(bounded, formats.factor, out=out)
+    # PyTorch's clamp is five times as slow as these two where the ends of the range are tensors.
+    bounded = torch.maximum(out, formats.low)
+    torch.minimum(bounded, formats.high, out=bounded)
+    if inside is not None:
+        inside.copy_(out.eq_(bounded))  # four times as fast as comparing into truth values
+    torch.div(bounded, formats.factor, out=out)
     if formats.exact is not None:
         torch.where(formats.exact, x, out, out=out)
         if inside is not None:
@@ -82,11 +82,17 @@ def round_fixed(x: Tensor, formats: FixedTensors, out: Tensor, inside: Tensor | 
 
 
 def round_straight_through(x: Tensor, formats: FixedTensors) -> Tensor:
-    """Round each candidate in its own format, within ``torch.vmap``, where the formats are batched."""
+    """Round in formats that broadcast; within ``torch.vmap``, each candidate in its own."""
     rounded: Tensor = _Rounding.apply(  # type: ignore[no-untyped-call]
         x, formats.factor, formats.low, formats.high, formats.exact, formats.rounding
     )[0]
     return rounded
+
+
+def round_stacked(x_cn: Tensor, formats: FixedTensors) -> Tensor:
+    """Round candidates [C, N, ...], each in its own format, outside of ``torch.vmap``."""
+    ones = (1,) * (x_cn.dim() - 1)
+    return round_straight_through(x_cn, formats.each(lambda tensor: tensor.view(-1, *ones)))
 
 
 class _Rounding(torch.autograd.Function):
@@ -95,7 +101,7 @@ class _Rounding(torch.autograd.Function):
         x: Tensor, factor: Tensor, low: Tensor, high: Tensor, exact: Tensor | None, rounding: str
     ) -> tuple[Tensor, Tensor]:
         out = torch.empty_like(x * factor) if x.shape[0] != factor.shape[0] else torch.empty_like(x)
-        inside = torch.empty_like(out, dtype=torch.bool)
+        inside = torch.empty_like(out, dtype=torch.int8)
         round_fixed(x, FixedTensors(factor, low, high, exact, rounding), out, inside)
         return out, inside
 

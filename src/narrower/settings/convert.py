@@ -19,6 +19,7 @@ from narrower.searching.options import LatencyOptions, SearchOptions
 from narrower.settings.checks import shown
 from narrower.settings.convert_space import learned_configs
 from narrower.settings.schema import (
+    DATA_LOADERS,
     LEARNED,
     SPACE_KINDS,
     LayerConfig,
@@ -26,7 +27,13 @@ from narrower.settings.schema import (
     RunSettings,
 )
 from narrower.settings.table import given_keys
-from narrower.settings.training_tables import RECIPE_KEYS, CandidateTraining, with_table
+from narrower.settings.training_tables import (
+    OF_RESIZED,
+    RECIPE_KEYS,
+    WHENS,
+    CandidateTraining,
+    with_table,
+)
 from narrower.tasks.task import Direction
 from narrower.training.recipe import Recipe
 
@@ -49,13 +56,13 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
             "its config"
         )
     if SPACE_KINDS[settings.search.search_space.name] == "quantize":
-        if strategy.training is not None:
-            raise SettingsError(
-                f"{where}: means nothing in this kind of space; search_space.name = 'resize' or "
-                "'quantize_and_resize' has candidates with weights of their own"
-            )
-        return SharedSettings() if strategy.eval_mode else RetrainedSettings(training_settings(settings))
+        return _of_formats(settings, where)
     given = strategy.training or CandidateTraining()
+    if given.when is not None:
+        raise SettingsError(
+            f"{where}.when: found {given.when!r}, which is for number formats alone; resized candidates are "
+            "trained before they are scored with eval_mode = false"
+        )
     weights = given.weights or ("slice" if strategy.eval_mode else "scratch")
     if strategy.eval_mode:
         if weights == "scratch":
@@ -77,6 +84,31 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
         given.n_seeds,
         given.keep,  # type: ignore[arg-type]
     )
+
+
+def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
+    """How plans get their weights that are number formats alone."""
+    strategy = settings.search.strategy
+    given = strategy.training
+    if given is None:
+        return SharedSettings() if strategy.eval_mode else RetrainedSettings(training_settings(settings))
+    if given.when is None and strategy.eval_mode:
+        raise SettingsError(
+            f"{where}: means nothing with eval_mode = true in this kind of space; allowed: "
+            f"when = {' or '.join(map(repr, WHENS))}, which trains plans in their number formats"
+        )
+    meaningless = [key for key in given_keys(given) if key in OF_RESIZED]
+    if meaningless:
+        raise SettingsError(
+            f"{where}.{meaningless[0]}: means nothing in this kind of space; search_space.name = 'resize' or "
+            "'quantize_and_resize' has candidates of other widths"
+        )
+    if DATA_LOADERS[strategy.sw_runner.basic_evaluation.data_loader] == "train":
+        raise SettingsError(
+            "search.strategy.sw_runner.basic_evaluation.data_loader: found 'train_dataloader', whose samples "
+            "train the plans; allowed: val_dataloader, test_dataloader"
+        )
+    return RetrainedSettings(_of_candidates(settings, given))
 
 
 def _of_candidates(settings: RunSettings, given: CandidateTraining) -> Recipe:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator
+from pydantic import PlainValidator
 
 from narrower.settings import checks
 from narrower.settings.table import (
@@ -20,7 +20,7 @@ from narrower.settings.table import (
 )
 from narrower.training.recipe import OPTIMIZERS, SCHEDULES, Recipe
 
-WHENS = ("candidates", "front", "rounds")
+WHENS = ("candidates",)
 
 
 class RecipeTable(Table):
@@ -50,23 +50,19 @@ class RecipeTable(Table):
 class CandidateTraining(RecipeTable):
     """``[search.strategy.training]``: how plans are trained.
 
-    ``when`` is for number formats: each plan before it is scored (candidates), the front's members afterwards
-    (front), or plans in rounds of which the best go on (rounds). ``from`` says where a plan of
-    ``candidates`` begins. Without ``when``, it is about the weights of resized candidates.
+    ``when`` is for number formats: each plan before it is scored (candidates). Without it, the table is about
+    the weights of resized candidates.
     """
 
     n_epochs: Count | None = None  # another name of max_epochs
     when: Annotated[str, PlainValidator(checks.one_of(WHENS))] | None = None
-    start: Annotated[str, PlainValidator(checks.one_of(("float", "nearest")))] | None = Field(
-        default=None, alias="from"
-    )
-    rounds: Annotated[int, PlainValidator(checks.whole_number(1, 20))] | None = None
     weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
     importance: Annotated[str, PlainValidator(checks.one_of(("l2", "batch_norm", "taylor")))] = "l2"
     n_seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] = 1
     keep: Annotated[str, PlainValidator(checks.one_of(("mean", "best")))] = "mean"
 
 
+OF_RESIZED = ("weights", "importance", "n_seeds", "keep")
 RECIPE_KEYS = tuple(RecipeTable.model_fields)
 
 

@@ -59,6 +59,8 @@ class Losses:
 
     def _of_each(self, outputs_cno: Tensor, targets: Tensor, teacher: Tensor | None) -> Tensor:
         count = len(outputs_cno)
+        if self.loss.of_samples is cross_entropy and teacher is None and not self.recipe.label_smoothing:
+            return _cross_entropies(outputs_cno, targets)
         every = None if teacher is None else repeated(teacher, count)
         losses = self._of_samples(outputs_cno.flatten(0, 1), repeated(targets, count), every)
         return losses.view(count, -1).mean(dim=1)
@@ -75,6 +77,12 @@ class Losses:
         assert self.loss.taught is not None
         taught = self.loss.taught(outputs, teacher, recipe.temperature)
         return (1 - recipe.distillation) * own + recipe.distillation * taught
+
+
+def _cross_entropies(outputs_cno: Tensor, targets: Tensor) -> Tensor:
+    """Of each candidate, [C]; classes outside, which is many times as fast for few of them."""
+    logarithms = outputs_cno.permute(2, 0, 1).contiguous().log_softmax(dim=0)
+    return -logarithms.gather(0, targets.expand(1, *logarithms.shape[1:]))[0].mean(dim=1)
 
 
 def repeated(values_n: Tensor, count: int) -> Tensor:

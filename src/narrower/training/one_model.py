@@ -29,6 +29,7 @@ from narrower.training.losses import Losses
 from narrower.training.progress import TrainingProgress
 from narrower.training.recipe import Recipe
 from narrower.training.record import TrainingRecord, is_unfinished
+from narrower.training.rounding import Formats
 from narrower.training.saved import BEST, Saved
 
 __all__ = ["Recipe", "TrainingResult", "check_accelerator", "check_fit", "train", "train_weights"]
@@ -115,9 +116,16 @@ def train(
 
 
 def train_weights(
-    model: nn.Module, part: Part, recipe: Recipe, *, teacher: nn.Module | None = None
+    model: nn.Module,
+    part: Part,
+    recipe: Recipe,
+    *,
+    teacher: nn.Module | None = None,
+    formats: Formats | None = None,
 ) -> nn.Module:
     """A trained copy of ``model``, in evaluation mode; nothing is left on disk.
+
+    With ``formats`` it is trained rounded as they say.
 
     Raises:
         NarrowerError: as ``train``.
@@ -128,7 +136,7 @@ def train_weights(
     losses = Losses(recipe, part.task.loss(ending_of_outputs(model, part.inputs)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        core = _core(copied, part, losses, teacher)
+        core = _core(copied, part, losses, teacher, formats)
         while not core.ended:
             core.epoch()
     core.finish()
@@ -169,7 +177,13 @@ def is_of_lightning(model: nn.Module) -> bool:
     )
 
 
-def _core(model: nn.Module, part: Part, losses: Losses, teacher: nn.Module | None) -> Core:
+def _core(
+    model: nn.Module,
+    part: Part,
+    losses: Losses,
+    teacher: nn.Module | None,
+    formats: Formats | None = None,
+) -> Core:
     device = device_of(losses.recipe.accelerator)
     taught, choosing = taught_and_choosing(part, losses.recipe)
     return Core(
@@ -179,6 +193,7 @@ def _core(model: nn.Module, part: Part, losses: Losses, teacher: nn.Module | Non
         losses,
         choosing=None if choosing is None else choosing.to(device),
         teacher=None if teacher is None else own_copy(teacher).to(device),
+        formats=formats,
     )
 
 

@@ -31,13 +31,14 @@ class Formats:
     parameters: Mapping[str, NumberFormat]
 
 
-def formats_of(model: nn.Module, plan: Plan) -> Formats:
-    """The formats of a plan for a model.
+def formats_of(model: nn.Module, plan: Plan) -> Formats | None:
+    """The formats of a plan for a model; None where they cannot be told by parameter.
+
+    That is where a weight is computed from parameters, or layers share one and round it differently.
 
     Raises:
         UnknownNameError: the plan names a layer that the model does not have.
-        ModelError: the layer is no linear or convolution module, the plan changes its width, or layers that
-            share a parameter round it differently.
+        ModelError: the layer is no linear or convolution module, or the plan changes its width.
     """
     modules = dict(model.named_modules())
     data: dict[str, NumberFormat] = {}
@@ -61,10 +62,24 @@ def formats_of(model: nn.Module, plan: Plan) -> Formats:
             if parameter is None or number_format == FLOAT32:
                 continue
             if id(parameter) not in names:
-                raise ModelError(f"{name}: its {operand} is computed from other parameters")
+                return None
             if parameters.setdefault(names[id(parameter)], number_format) != number_format:
-                raise ModelError(f"{name}: its {operand} is shared with a layer of another format")
+                return None
+    if _are_shared_otherwise(model, parameters, plan):
+        return None
     return Formats(data, parameters)
+
+
+def _are_shared_otherwise(model: nn.Module, parameters: Mapping[str, NumberFormat], plan: Plan) -> bool:
+    """Whether another module reads a parameter as it is that is rounded for one layer."""
+    rounded = {id(model.get_parameter(name)) for name in parameters}
+    planned = {name for name, _ in plan.layers}
+    return any(
+        id(parameter) in rounded
+        for name, module in model.named_modules()
+        if name not in planned
+        for parameter in module.parameters(recurse=False)
+    )
 
 
 def round_data(model: nn.Module, formats: Mapping[str, NumberFormat]) -> list[RemovableHandle]:
@@ -107,7 +122,7 @@ class VectorRounding:
 
     def __init__(self, formats: FixedTensors) -> None:
         self._formats = formats
-        self._inside = torch.empty_like(formats.factor, dtype=torch.bool)
+        self._inside = torch.empty_like(formats.factor, dtype=torch.int8)
 
     def write(self, exact: Tensor, rounded: Tensor) -> None:
         round_fixed(exact, self._formats, rounded, self._inside)

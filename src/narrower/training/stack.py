@@ -1,8 +1,9 @@
 """Candidates of one architecture as one module: each has weights and formats of its own, all see one batch.
 
 ``torch.func`` turns any model into a function of its parameters, and ``vmap`` runs it for all candidates with
-one batched product for each layer. The parameters are tensors [C, ...], so that a vector of them is trained
-as that of one model is. Whatever a candidate's neighbours are, its sums are its own.
+one batched product for each layer; chains of known layers do without (``stacked_chain.py``). The parameters
+are tensors [C, ...], so that a vector of them is trained as that of one model is. Whatever a candidate's
+neighbours are, its sums are its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +17,18 @@ from narrower.graph.own_copy import own_copy
 from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_straight_through
 from narrower.training.flat import FlatWeights
 from narrower.training.rounding import Formats, VectorRounding
+from narrower.training.stacked_chain import chain_steps
 
 
 class Stack(nn.Module):
-    """Copies of models of one kind, stacked; ``write_back`` gives each model what its candidate learnt."""
+    """Copies of models of one kind, stacked; ``write_back`` gives each model what its candidate learnt.
+
+    ``example`` are two samples, which show whether the models are chains.
+    """
 
     _template: nn.Module
 
-    def __init__(self, models: Sequence[nn.Module], formats: Sequence[Formats]) -> None:
+    def __init__(self, models: Sequence[nn.Module], formats: Sequence[Formats], example: Tensor) -> None:
         super().__init__()
         self._models, self._formats = list(models), list(formats)
         template = own_copy(models[0])
@@ -37,6 +42,7 @@ class Stack(nn.Module):
         for name, held in self._buffer_names.items():
             self.register_buffer(held, torch.stack([model.get_buffer(name) for model in models]))
         self._data = {name: _tensors(formats, name) for name in sorted({n for f in formats for n in f.data})}
+        self._steps = chain_steps(template, example, self._stacked, self._data, len(models))
         self._now: dict[str, FixedTensors] = {}
         for name in self._data:
             template.get_submodule(name).register_forward_pre_hook(self._rounds(name))
@@ -55,12 +61,21 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The outputs [C, N, O] of all candidates for the same samples."""
+        if self._steps is not None:
+            every = x.expand(len(self), *x.shape)
+            for step in self._steps:
+                every = step(every)
+            return every
         parameters = {name: getattr(self, held) for name, held in self._names.items()}
         buffers = {name: getattr(self, held) for name, held in self._buffer_names.items()}
         call = torch.vmap(self._one, in_dims=(0, 0, 0, None), randomness="different")
         formats = {name: each.tensors for name, each in self._data.items()}
         outputs: Tensor = call(parameters, buffers, formats, x)
         return outputs
+
+    def _stacked(self, name: str) -> Tensor:
+        held: Tensor = getattr(self, self._names.get(name) or self._buffer_names[name])
+        return held
 
     def _one(
         self,

@@ -40,7 +40,7 @@ _CHANNELWISE = (
     nn.AdaptiveAvgPool1d,
     nn.AdaptiveAvgPool2d,
 )
-_CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d}
+CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d}
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 # Numbers that are computed at once. Libraries round what is left over, or unaligned, in another way: so rows
 # of channels have whole lanes.
@@ -67,6 +67,15 @@ def layers_of_chain(model: nn.Module, inputs: Tensor) -> list[nn.Module] | None:
     """
     order = _order(own_copy(model).eval(), inputs)
     return None if order is None else [_leaves(model)[position] for position in order]
+
+
+def names_of_chain(model: nn.Module, inputs: Tensor) -> list[str] | None:
+    """The same as names of modules; none is called twice."""
+    order = _order(own_copy(model).eval(), inputs)
+    if order is None:
+        return None
+    names = [name for name, module in model.named_modules() if not list(module.children())]
+    return [names[position] for position in order]
 
 
 def _leaves(model: nn.Module) -> list[nn.Module]:
@@ -234,7 +243,7 @@ class _Stacked:
 def _is_supported(layer: nn.Module) -> bool:
     if isinstance(layer, _NORMS) and type(layer) in _NORMS:
         return layer.affine and layer.track_running_stats and layer.momentum is not None
-    if isinstance(layer, nn.Conv1d | nn.Conv2d) and type(layer) in _CONVOLUTIONS:
+    if isinstance(layer, nn.Conv1d | nn.Conv2d) and type(layer) in CONVOLUTIONS:
         return layer.groups == 1 and layer.padding_mode == "zeros"
     if isinstance(layer, nn.Flatten):
         return layer.start_dim == 1 and layer.end_dim == -1
@@ -339,7 +348,7 @@ def _linear(x_cni: Tensor, weight_cio: Tensor, bias_co: Tensor | None) -> Tensor
 
 
 def _convolution(layer: nn.Conv1d | nn.Conv2d) -> Product:
-    convolve = _CONVOLUTIONS[type(layer)]
+    convolve = CONVOLUTIONS[type(layer)]
 
     def product(x: Tensor, weight: Tensor, bias_co: Tensor | None) -> Tensor:
         """One convolution with a group for each candidate."""
