@@ -143,7 +143,7 @@ def _layer_from_dict(name: str, table: object, known: Mapping[str, NumberFormat]
                 f"plan.{name}.{operand}: expected text such as 'fixed(8,frac=4)', found {text!r}"
             )
         formats[operand] = known[text] if text in known else parse_format(text)
-        if operand == "data" and getattr(formats[operand], "is_own", False):
+        if operand == "data" and getattr(formats[operand], "needs_all_samples", False):
             raise SettingsError(
                 f"plan.{name}.data: found {text!r}, whose scale follows from all samples together; data need "
                 "a scale that is given"

@@ -29,10 +29,17 @@ class Several(nn.Module):
         return self.linear(hidden) @ self.matrix
 
 
-DATA = ["affine(8,symmetric=false,scale=0.037,zero=20)", "affine(8,scale=0.0625)", "e4m3fn", "float32"]
+DATA = [
+    "affine(8,symmetric=false,scale=0.037,zero=20)",
+    "affine(8,scale=0.0625)",
+    "e4m3fn",
+    "float32",
+    "power_of_two(5,bias=11)",
+]
 WEIGHTS = [
     *("affine(4)", "affine(4,per=channel)", "affine(5,symmetric=false,per=group32)", "e2m1"),
     *("affine(4,per=channel,axis=1)", "affine(4,per=channel,scales=power_of_two,axis=-1)"),
+    *("mxfp4", "mxfp8(axis=1)", "block_fp(5,block=16)", "ternary(per=channel)", "binary", "log(4,bias=7)"),
 ]
 
 

@@ -90,7 +90,7 @@ def test_what_makes_no_format_is_named_with_its_key(config: dict[str, Any], said
         space_of(config)
 
 
-@pytest.mark.parametrize("name", ["block_fp", "block_minifloat", "block_log", "binary", "ternary", "log"])
+@pytest.mark.parametrize("name", ["block_minifloat", "block_log"])
 def test_a_format_that_does_not_exist_is_refused_by_name(name: str) -> None:
     with pytest.raises(ValueError, match=rf"found '{name}' \(.*; allowed: "):
         space_of({"name": [name], **WIDTHS})
@@ -116,6 +116,42 @@ def test_affine_weights_have_scales_of_their_own_and_data_one_that_holds_their_r
     assert sorted(weight for _, weight, _ in found) == sorted(weights)
     assert {data for data, _, _ in found} == {data}
     assert {bias for _, _, bias in found} == {"affine(8)"}
+
+
+def test_each_name_of_the_peer_gives_its_formats_over_the_axis_that_is_summed() -> None:
+    floats = {
+        f"{o}_{key}": [v]
+        for o in ("data_in", "weight", "bias")
+        for key, v in (("exponent_width", 8), ("block_size", [1, 4]))
+    }
+    config = {
+        "name": ["block_fp", "log", "binary", "ternary", "mxfp4", "mxint8"],
+        **{"data_in_width": [8], "weight_width": [4], "bias_width": ["NA"]},
+        **floats,
+        **{"weight_bipolar": [True], "weight_stochastic": [False], "weight_scaling_factor": [False]},
+    }
+    assert plans(space_of(config)) == [
+        ("block_fp(8,block=4)", "block_fp(4,block=4)", "float32"),
+        ("log(8,bias=63)", "log(4,bias=3)", "float32"),
+        ("binary(scale=0.5)", "binary", "float32"),  # the mean magnitude of what stands in for data
+        ("ternary(scale=0.75,threshold=0.375)", "ternary(scale=1.0)", "float32"),
+        ("mxfp4", "mxfp4", "float32"),
+        ("mxint8", "mxint8", "float32"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("weight_bipolar", False, "0 and 1 are 'fixed'"),
+        ("weight_stochastic", True, "not rounded at random"),
+        ("weight_block_size", [4, 4], "blocks along one axis"),
+        ("weight_per", "row", "tensor, channel"),
+    ],
+)
+def test_options_that_have_no_meaning_here_are_refused(key: str, value: object, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        space_of({"name": ["binary"], **WIDTHS, key: [value]})
 
 
 POWERS = ",scales=power_of_two"

@@ -10,6 +10,8 @@ from narrower.evaluate.module_scores import unrounded_operands
 from narrower.evaluate.steps import compile_steps
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32
+from narrower.formats.known_data import KnownData
+from narrower.formats.sign_only import TERNARY_SHARE
 from narrower.graph.program import Program
 from narrower.quantizers.quantize import quantize
 
@@ -33,6 +35,7 @@ class Calibration:
         """
         self._values = _operands(program, [argument[:CALIBRATION_SAMPLES] for argument in inputs])
         self._rounding, self._unsigned = rounding, unsigned
+        self._data: dict[str, KnownData] = {}
         self._fractions: dict[tuple[str, str, int], int] = {}
 
     def fraction(self, layer: str, operand: str, width: int) -> int:
@@ -45,12 +48,18 @@ class Calibration:
             )
         return self._fractions[key]
 
-    def data_range(self, layer: str) -> tuple[float, float]:
-        """The smallest and the largest value of a layer's data."""
-        values = [value for value in self._values.get((layer, "data"), ()) if value.numel()]
-        if not values:
-            return 0.0, 0.0
-        return min(float(value.min()) for value in values), max(float(value.max()) for value in values)
+    def known_data(self, layer: str) -> KnownData:
+        """What the data of a layer are."""
+        if layer not in self._data:
+            values = self._values.get((layer, "data"), ())
+            flat = torch.cat([value.detach().flatten().double() for value in values] or [torch.zeros(1)])
+            sizes = flat.abs()
+            mean = float(sizes.mean())
+            above = sizes[sizes > TERNARY_SHARE * mean]
+            self._data[layer] = KnownData(
+                float(flat.min()), float(flat.max()), mean, float(above.mean()) if len(above) else mean
+            )
+        return self._data[layer]
 
 
 def best_fraction(

@@ -54,6 +54,10 @@ class Affine:
         return self.scale == OWN
 
     @property
+    def needs_all_samples(self) -> bool:
+        return self.is_own
+
+    @property
     def bits(self) -> float:
         """With the scale and zero point of a group; those of a channel or tensor count with its size."""
         return self.width + (self._part_bits / GROUPS[self.per] if self.per in GROUPS else 0)

@@ -103,5 +103,7 @@ def _text(family: Family, number_format: Any) -> str:
         value = getattr(number_format, field)
         if field not in family.defaults or value != family.defaults[field]:
             written = family.field_kinds[field].write(value)
-            parts.append(written if field == open_fields[0] else f"{field}={written}")
+            parts.append(
+                written if field == open_fields[0] and field not in family.defaults else f"{field}={written}"
+            )
     return f"{name}({','.join(parts)})" if parts else name

@@ -1,18 +1,29 @@
 """The quantizer of each family of formats; float32 needs none."""
 
 from narrower.formats.affine import Affine
+from narrower.formats.block import BlockFloat, Mx
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.fixed_each import FixedEach
 from narrower.formats.minifloat import Minifloat
+from narrower.formats.power_of_two import PowerOfTwo
+from narrower.formats.sign_only import Binary, Ternary
 from narrower.quantizers.affine import AffineQuantizer
+from narrower.quantizers.block import BlockFloatQuantizer, MxQuantizer
 from narrower.quantizers.fixed import FixedQuantizer
 from narrower.quantizers.fixed_each import FixedEachQuantizer
 from narrower.quantizers.minifloat import MinifloatQuantizer
+from narrower.quantizers.power_of_two import PowerOfTwoQuantizer
 from narrower.quantizers.quantizer import Quantizer
+from narrower.quantizers.sign_only import BinaryQuantizer, TernaryQuantizer
 
 QUANTIZERS: dict[type, Quantizer] = {
     FixedPoint: FixedQuantizer(),
     FixedEach: FixedEachQuantizer(),
     Affine: AffineQuantizer(),
     Minifloat: MinifloatQuantizer(),
+    Mx: MxQuantizer(),
+    BlockFloat: BlockFloatQuantizer(),
+    PowerOfTwo: PowerOfTwoQuantizer(),
+    Binary: BinaryQuantizer(),
+    Ternary: TernaryQuantizer(),
 }

@@ -11,7 +11,7 @@ from narrower.plan import OPERANDS
 from narrower.searching.objective import unit_of
 from narrower.tasks.catalogue import task_metrics
 
-LONG_NUMBERS = re.compile(r",(scale|zero|threshold)=[^,)]+")
+LONG_NUMBERS = re.compile(r"((?<=\()|,)(scale|zero|threshold)=[^,)]+")
 
 
 def is_share(metric: str) -> bool:
@@ -43,7 +43,11 @@ def _short_format(text: str) -> str:
         return f"{number_format.mean_bits:.3g}"
     if isinstance(number_format, FixedPoint):
         return f"{'' if number_format.signed else 'u'}{number_format.bits:g}"
-    return f"{number_format.bits:g}" if number_format == FLOAT32 else LONG_NUMBERS.sub("", text)
+    return (
+        f"{number_format.bits:g}"
+        if number_format == FLOAT32
+        else LONG_NUMBERS.sub("", text).replace("(,", "(").replace("()", "")
+    )
 
 
 def metric_name(metric: str) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 
 from narrower.errors import SettingsError
 from narrower.formats.float32 import FLOAT32
+from narrower.formats.known_data import KnownData
 from narrower.formats.number_format import NumberFormat
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
@@ -19,7 +20,7 @@ from narrower.searching.width_slots import why_fixed, width_slots
 
 # The fraction width with the least squared error for a layer's operand at a width.
 AutoFraction = Callable[[str, str, int], int]
-DataRange = Callable[[str], tuple[float, float]]  # smallest and largest value of a layer's data
+DataOf = Callable[[str], KnownData]  # of a layer
 OperandOf = Callable[[str, str], Operand]
 NOTHING_TO_CHOOSE = {
     "quantize": "no layer is quantized: every layer has name = ['NA'] or no choices at all",
@@ -37,11 +38,11 @@ def build_space(
     settings: SpaceSettings,
     auto_fraction: AutoFraction,
     channels: Channels | None = None,
-    data_range: DataRange = lambda _layer: (-1.0, 1.0),
+    known_data: DataOf = lambda _layer: KnownData(),
 ) -> Space:
     """Build the space of a network's plans; ``channels`` are needed where layers are resized.
 
-    ``data_range`` stands in where only the shape of a space matters.
+    ``known_data`` stands in where only the shape of a space matters.
 
     Raises:
         SettingsError: a name or pattern matches no layer, a layer cannot be quantized or resized, or there
@@ -54,11 +55,13 @@ def build_space(
 
     def about(layer: str, operand: str) -> Operand:
         is_signed = operand != "data" or layer not in unsigned
+        kind = network.product_layers[layer][0].kind
         return Operand(
             operand,
             partial(auto_fraction, layer, operand),
-            partial(data_range, layer),
-            CHANNEL_AXES.get(network.product_layers[layer][0].kind, 0),
+            partial(known_data, layer),
+            CHANNEL_AXES.get(kind, 0),
+            _block_axis(kind, operand),
             settings.rounding,
             settings.overflow,
             is_signed,
@@ -77,6 +80,21 @@ def build_space(
     if not slots:
         raise SettingsError(f"{SEED}: {NOTHING_TO_CHOOSE[settings.kind]}")
     return Space(tuple(slots))
+
+
+def _block_axis(kind: str, operand: str) -> int:
+    """The axis over which a product sums; the last one of biases, and of data that are no images."""
+    if operand == "data":
+        return 1 if kind.startswith("conv") else -1
+    if operand == "weight":
+        return (
+            0
+            if kind == "matmul" or kind.startswith("conv_transpose")
+            else 1
+            if kind.startswith("conv")
+            else -1
+        )
+    return -1
 
 
 def unsigned_data(network: Network, settings: SpaceSettings) -> frozenset[str]:

@@ -1,12 +1,16 @@
 """Which number formats the names in a search space stand for, and which options of an operand they read."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from narrower.formats.affine import Affine, affine_over
+from narrower.formats.block import MX, BlockFloat, Mx
 from narrower.formats.fixed import FixedPoint
+from narrower.formats.known_data import KnownData
 from narrower.formats.minifloat import MINIFLOAT, Minifloat, usual_bias
 from narrower.formats.number_format import NumberFormat
+from narrower.formats.power_of_two import PowerOfTwo, middle_bias
+from narrower.formats.sign_only import TERNARY_SHARE, Binary, Ternary
 from narrower.formats.text import parse_format
 
 NOT_QUANTIZED = "NA"
@@ -19,14 +23,16 @@ class Operand:
     """What an operand's format may depend on besides its options.
 
     ``name`` is data, weight or bias. ``auto_fraction`` gives the fraction width with the least squared error
-    at a width, ``data_range`` the smallest and the largest value of data. ``rounding``, ``overflow`` and
-    ``signed`` are for fixed point. ``channel_axis`` is the one of a weight's output channels.
+    at a width, ``data`` what is known of the values of data. ``rounding``, ``overflow`` and
+    ``signed`` are for fixed point. ``channel_axis`` is the one of a weight's output channels,
+    ``block_axis`` the one over which a product sums.
     """
 
     name: str
     auto_fraction: Callable[[int], int]
-    data_range: Callable[[], tuple[float, float]]
+    data: Callable[[], KnownData]
     channel_axis: int = 0
+    block_axis: int = -1
     rounding: str = "half_even"
     overflow: str = "saturate"
     signed: bool = True
@@ -74,9 +80,57 @@ def _minifloat(options: Options, *, hidden_bit: bool) -> NumberFormat:
 def _affine(options: Options, operand: Operand) -> NumberFormat:
     width, symmetric, scales = _whole(options, "width"), bool(options["symmetric"]), str(options["scales"])
     if operand.name == "data":
-        return affine_over(*operand.data_range(), width, symmetric=symmetric, scales=scales)
-    per = str(options.get("per", "tensor"))
+        data = operand.data()
+        return affine_over(data.low, data.high, width, symmetric=symmetric, scales=scales)
+    per = _per(options, "channel")
     return Affine(width, symmetric, per, scales, axis=0 if per == "tensor" else operand.channel_axis)
+
+
+def _per(options: Options, usual: str) -> str:
+    """What shares a scale: of weights what is said or usual, of biases the tensor."""
+    per = str(options.get("per", "tensor"))
+    return usual if per == "NA" else per
+
+
+def _binary(options: Options, operand: Operand) -> NumberFormat:
+    if operand.name == "data":
+        return Binary(_above_zero(operand.data().mean_magnitude))
+    per = _per(options, "tensor")
+    return Binary(per=per, axis=0 if per == "tensor" else operand.channel_axis)
+
+
+def _ternary(options: Options, operand: Operand) -> NumberFormat:
+    scaled, known = bool(options["scaling_factor"]), operand.data()
+    if operand.name == "data":
+        threshold = _above_zero(TERNARY_SHARE * known.mean_magnitude)
+        return Ternary(max(known.mean_above, 2 * threshold) if scaled else max(1.0, 2 * threshold), threshold)
+    per = _per(options, "tensor")
+    if not scaled:
+        return Ternary(1.0)
+    return Ternary(per=per, axis=0 if per == "tensor" else operand.channel_axis)
+
+
+def _above_zero(number: float) -> float:
+    return number if number > 0 else 1.0
+
+
+def _power_of_two(options: Options, *, has_zero: bool) -> NumberFormat:
+    width, bias = _whole(options, "width"), options["exponent_bias"]
+    return PowerOfTwo(width, bias if isinstance(bias, int) else middle_bias(width), has_zero)
+
+
+def _block_fp(options: Options, operand: Operand) -> NumberFormat:
+    exponent, bias = _whole(options, "exponent_width"), options["exponent_bias"]
+    bias = bias if isinstance(bias, int) else usual_bias(exponent)
+    return BlockFloat(
+        _whole(options, "width"), _whole(options, "block_size"), exponent, bias, operand.block_axis
+    )
+
+
+def _mx(name: str) -> NamedFormats:
+    element = parse_format(name)
+    assert isinstance(element, Mx)
+    return NamedFormats((), lambda _, operand: replace(element, axis=operand.block_axis))
 
 
 def _whole(options: Options, key: str) -> int:
@@ -89,12 +143,19 @@ def _named(text: str) -> NamedFormats:
     return NamedFormats((), lambda _options, _operand: parse_format(text))
 
 
+POWER_KEYS = ("width", "exponent_bias")
 FLOAT_KEYS = ("width", "exponent_width", "exponent_bias")
 NAMED: dict[str, NamedFormats] = {
     "fixed": NamedFormats(("width", "frac_width"), _fixed),
     "affine": NamedFormats(("width", "symmetric", "scales"), _affine, ("per",), sees_data=True),
     "minifloat": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=True)),
     "minifloat_denorm": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=False)),
+    "power_of_two": NamedFormats(POWER_KEYS, lambda options, _: _power_of_two(options, has_zero=True)),
+    "log": NamedFormats(POWER_KEYS, lambda options, _: _power_of_two(options, has_zero=False)),
+    "binary": NamedFormats(("width", "stochastic", "bipolar"), _binary, ("per",), sees_data=True),
+    "ternary": NamedFormats(("width", "scaling_factor"), _ternary, ("per",), sees_data=True),
+    "block_fp": NamedFormats(("width", "exponent_width", "exponent_bias", "block_size"), _block_fp),
+    **{name: _mx(name) for name in MX.names if name in MX.examples},
     **{name: _named(name) for name in MINIFLOAT.names if name in MINIFLOAT.examples},
 }
 # What keys may be where they are not said; "" is for operands that are not named.
@@ -103,16 +164,16 @@ DEFAULTS: dict[str, dict[str, tuple[Option, ...]]] = {
     "exponent_bias": {"": ("NA",)},
     "symmetric": {"data": (False,), "": (True,)},
     "scales": {"": ("free",)},
-    "per": {"": ("channel",)},
+    "per": {"": ("NA",)},
+    "scaling_factor": {"": (True,)},
+    "stochastic": {"": (False,)},
+    "bipolar": {"": (True,)},
+    "block_size": {"": (16,)},
 }
 # Every spelling, with the name that it stands for; those of MASE/chop are among them.
 SPELLED = {"integer": "fixed", "minifloat_ieee": "minifloat", **{name: name for name in NAMED}}
 # Names of MASE/chop without a family here.
 ABSENT = {
-    "block_fp": "there is no block floating point",
-    "block_minifloat": "there is no block floating point",
-    "block_log": "there is no block floating point",
-    "binary": "nearest: 'fixed' with a width of 1",
-    "ternary": "nearest: 'fixed' with a width of 2",
-    "log": "nearest: 'minifloat' without mantissa bits",
+    "block_minifloat": "its blocks share a bias; nearest: 'mxfp8', whose blocks share a power of two",
+    "block_log": "nearest: 'log', or 'block_fp'",
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from narrower.errors import NarrowerError, nearest
+from narrower.formats.block import BLOCKS
 from narrower.formats.fixed import FRACTIONS, WIDTHS
 from narrower.formats.minifloat import BIASES
 from narrower.formats.parts import PARTS, SCALES
@@ -205,9 +206,33 @@ def exponent_bias(value: Any) -> int | str:
     return value
 
 
+def block_size(value: Any) -> int:
+    """Numbers in a block; as a list, the sizes along each axis, of which all but the last are 1."""
+    sizes = value if isinstance(value, list) and value else [value]
+    checked = [whole_number(BLOCKS.low, BLOCKS.high)(size) for size in sizes]
+    if any(size != 1 for size in checked[:-1]):
+        raise ValueError(f"found {shown(value)}; allowed: blocks along one axis, such as 16 or [1, 16]")
+    return checked[-1]
+
+
+def _only(wanted: bool, why: str) -> Callable[[Any], Any]:
+    """A check for one truth value: what the other means does not exist here."""
+
+    def check(value: Any) -> Any:
+        if value is not wanted:
+            raise ValueError(f"found {shown(value)} ({why}); allowed: {shown(wanted)}")
+        return wanted
+
+    return check
+
+
 # Checks of the options of an operand besides width and fraction, by the end of the key, each with an example.
 FORMAT_OPTIONS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "exponent_width": (whole_number(1, 8), "[3, 4]"),
+    "block_size": (block_size, "[16]"),
+    "stochastic": (_only(False, "values are not rounded at random"), "[false]"),
+    "bipolar": (_only(True, "binary values are -1 and 1; 0 and 1 are 'fixed' of one unsigned bit"), "[true]"),
+    "scaling_factor": (yes_or_no, "[true]"),
     "symmetric": (yes_or_no, "[true]"),
     "scales": (one_of(SCALES.words), "['free']"),
     "per": (one_of(PARTS.words), "['channel']"),

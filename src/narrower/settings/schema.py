@@ -28,6 +28,9 @@ ExponentWidths = Annotated[
 ExponentBiases = Annotated[
     tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["exponent_bias"]))
 ]
+BlockSizes = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["block_size"]))]
+Stochastic = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["stochastic"]))]
+Bipolar = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["bipolar"]))]
 Switches = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["symmetric"]))]
 Scales = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["scales"]))]
 Parts = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["per"]))]
@@ -106,6 +109,18 @@ class LayerConfig(Table):
     granularity: Annotated[str, PlainValidator(checks.one_of(GRANULARITIES))] | None = None
     max_width: Annotated[int, PlainValidator(checks.whole_number(LEAST_WIDTH, MOST_WIDTH))] | None = None
     allowed: AllowedWidths | None = None
+    data_in_block_size: BlockSizes | None = None
+    weight_block_size: BlockSizes | None = None
+    bias_block_size: BlockSizes | None = None
+    data_in_stochastic: Stochastic | None = None
+    weight_stochastic: Stochastic | None = None
+    bias_stochastic: Stochastic | None = None
+    data_in_bipolar: Bipolar | None = None
+    weight_bipolar: Bipolar | None = None
+    bias_bipolar: Bipolar | None = None
+    data_in_scaling_factor: Switches | None = None
+    weight_scaling_factor: Switches | None = None
+    bias_scaling_factor: Switches | None = None
     data_in_symmetric: Switches | None = None
     data_in_scales: Scales | None = None
     weight_symmetric: Switches | None = None

@@ -209,7 +209,7 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
         unsigned=unsigned_data(program.network, settings),
     )
     space = build_space(
-        program.network, settings, calibration.fraction, problem.channels, calibration.data_range
+        program.network, settings, calibration.fraction, problem.channels, calibration.known_data
     )
     return replace(problem, model=model, program=program, space=space)
 

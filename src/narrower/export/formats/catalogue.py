@@ -2,24 +2,35 @@
 
 from narrower.errors import ExportError
 from narrower.export.formats.affine import AffineExpression
+from narrower.export.formats.block import BlockExpression
 from narrower.export.formats.expression import Artefact, Expression
 from narrower.export.formats.fixed import FixedExpression
 from narrower.export.formats.fixed_each import FixedEachExpression
 from narrower.export.formats.float32 import Float32Expression
 from narrower.export.formats.minifloat import MinifloatExpression
+from narrower.export.formats.power_of_two import PowerOfTwoExpression
+from narrower.export.formats.sign_only import SignExpression
 from narrower.formats.affine import Affine
+from narrower.formats.block import BlockFloat, Mx
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.fixed_each import FixedEach
 from narrower.formats.float32 import Float32
 from narrower.formats.grid import Grid
 from narrower.formats.minifloat import Minifloat
 from narrower.formats.number_format import NumberFormat
+from narrower.formats.power_of_two import PowerOfTwo
+from narrower.formats.sign_only import Binary, Ternary
 
 EXPRESSIONS: dict[type, Expression] = {
     Float32: Float32Expression(),
     FixedPoint: FixedExpression(),
     Affine: AffineExpression(),
     Minifloat: MinifloatExpression(),
+    Mx: BlockExpression(),
+    BlockFloat: BlockExpression(),
+    PowerOfTwo: PowerOfTwoExpression(),
+    Binary: SignExpression(),
+    Ternary: SignExpression(),
     FixedEach: FixedEachExpression(),
 }
 
