@@ -11,9 +11,9 @@ def test_widths_stand_for_fixed_point_and_texts_for_everything_else() -> None:
             "weight": "affine(4)",
             "bias": "binary(scale=0.37)",
         },
-        "b": {"data": "e4m3fn", "weight": "minifloat(6,exponent=3,bias=5)", "bias": "fixed(8,frac=4)"},
+        "b": {"data": "e4m3fn", "weight": "minifloat(6,exponent=3,bias=9)", "bias": "fixed(8,frac=4)"},
     }
     assert (
-        short_plan(plan)
-        == "a u8/4/32; c affine(8,symmetric=false)/affine(4)/binary; b e4m3fn/minifloat(6,exponent=3,bias=5)/8"
+        short_plan(plan) == "a u8/4/32; c "
+        "affine(8,symmetric=false)/affine(4)/binary; b e4m3fn/minifloat(6,exponent=3,bias=9)/8"
     )
