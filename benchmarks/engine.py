@@ -49,7 +49,8 @@ from narrower.settings.load import load_settings
 from narrower.store.run_directory import RunDirectory
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, with_model
-from narrower.study.search import run_search, start_run
+from narrower.study.run_facts import begin_run
+from narrower.study.study import search
 from narrower.transform.quantized import quantized
 
 CONFIG = Path(__file__).parent.parent / "configs" / "jsc-toy.toml"
@@ -104,8 +105,8 @@ def whole_search(problem: Problem) -> RunRecord:
     """From the first plan that is proposed to the front on disk, with the progress bar."""
     with tempfile.TemporaryDirectory() as directory:
         run = RunDirectory(Path(directory))
-        with start_run(problem, run, "") as store:
-            return run_search(problem, run, store, show_progress=search_progress)
+        with begin_run(problem, run, "") as store:
+            return search(problem, run, store, show_progress=search_progress)
 
 
 def naive_counts(program: Program, plans: Sequence[Plan], part: Part, batch_size: int, loss: bool) -> None:
@@ -293,8 +294,8 @@ def measure_memory() -> None:
         chosen = replace(problem, options=replace(problem.options, sampler="random", trials=trials))
         with tempfile.TemporaryDirectory() as directory:
             run = RunDirectory(Path(directory))
-            with start_run(chosen, run, "") as store:
-                run_search(chosen, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
+            with begin_run(chosen, run, "") as store:
+                search(chosen, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         resident.append(pages * resource.getpagesize())
     print(json.dumps(resident))

@@ -53,7 +53,8 @@ from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, with_model
-from narrower.study.search import run_search, start_run
+from narrower.study.run_facts import begin_run
+from narrower.study.study import search
 
 CONFIG = Path(__file__).parent.parent / "configs" / "jsc-toy.toml"
 NARROWER = (sys.executable, "-m", "narrower")
@@ -148,7 +149,7 @@ class Watched:
 def stored(problem: Problem) -> Iterator[TrialStore]:
     with (
         tempfile.TemporaryDirectory() as directory,
-        start_run(problem, RunDirectory(Path(directory)), "") as store,
+        begin_run(problem, RunDirectory(Path(directory)), "") as store,
     ):
         yield store
 
@@ -193,8 +194,8 @@ def whole_search(problem: Problem, sampler: str, trials: int) -> float:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
         run = RunDirectory(Path(directory))
-        with start_run(problem, run, "") as store:
-            run_search(problem, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
+        with begin_run(problem, run, "") as store:
+            search(problem, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
     return time.perf_counter() - started
 
 

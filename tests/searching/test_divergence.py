@@ -10,7 +10,7 @@ import pytest
 from narrower.errors import RunError
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
-from narrower.study.search import run_search
+from narrower.study.study import search
 from tests.searching.test_samplers import problem, searched
 
 
@@ -31,7 +31,7 @@ def test_the_changed_version_is_named(trained: Path, tmp_path: Path, has_changed
         )
     connection.close()
     with TrialStore.open(run.trials) as store, pytest.raises(RunError) as caught:
-        run_search(posed, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
+        search(posed, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
     assert "trial 12" in str(caught.value)
     assert "tpe" in str(caught.value)
     expected = "optuna 3.0.0" if has_changed else "no version that is recorded"

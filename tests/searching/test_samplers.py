@@ -19,7 +19,8 @@ from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, given_weights
-from narrower.study.search import run_search, start_run
+from narrower.study.run_facts import begin_run
+from narrower.study.study import search
 
 TRIALS = 40
 LIMIT = 5000
@@ -41,8 +42,8 @@ def problem(trained: Path, sampler: str, *, trials: int | None = TRIALS, seed: i
 
 def searched(posed: Problem, path: Path) -> tuple[RunRecord, list[Trial]]:
     run = RunDirectory(path)
-    with run.locked(), start_run(posed, run, "") as store:
-        record = run_search(posed, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
+    with run.locked(), begin_run(posed, run, "") as store:
+        record = search(posed, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
         return record, list(store.trials())
 
 
@@ -131,7 +132,7 @@ def test_dropped_plans_leave_the_front_as_it_is(trained: Path, tmp_path: Path) -
         return searched(replace(posed, options=options), tmp_path / name / "run")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("narrower.study.search.fitting_batch_size", lambda *_: 16)  # 16 batches
+        patch.setattr("narrower.study.run_facts.fitting_batch_size", lambda *_: 16)  # 16 batches
         whole, all_trials = record_of("a", drops=False)
         record, trials = record_of("b", drops=True)
     assert record.members == whole.members

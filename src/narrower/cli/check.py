@@ -10,8 +10,6 @@ from narrower.cli.console import answer, note, print_json, print_table, warn
 from narrower.cli.search import say_ignored
 from narrower.cli.train import DataPath
 from narrower.settings.from_options import with_options
-from narrower.settings.load import located
-from narrower.settings.logic_rounding import with_rounding
 from narrower.settings.schema import RunSettings
 from narrower.study.read import read_settings
 
@@ -32,19 +30,14 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
     for module in own_modules(loaded.settings):
         note(f"imports your module {module!r}, whose code runs")
     from narrower.preparation.settings import LearnedSettings
-    from narrower.study.machine import on_this_machine, present_weights
-    from narrower.study.pose import pose
     from narrower.study.preview import preview
-    from narrower.study.problem import named_weights, users_weights
+    from narrower.study.study import pose_study, settled
 
-    loaded = on_this_machine(with_rounding(loaded))
-    with located(config):
-        source, left_out = present_weights(loaded, load)
-        problem = pose(loaded.settings, absent=warn)
-        if source is not None:
-            problem = (users_weights if load else named_weights)(problem, source, say=note)
+    loaded = settled(loaded)
     say_ignored(loaded)
-    warn(*problem.ending_warnings, *problem.notes, *([left_out] if left_out else []))
+    study = pose_study(loaded, config, load, say=note, absent=warn)
+    problem = study.problem
+    warn(*problem.ending_warnings, *problem.notes)
     heading = f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples"
     if isinstance(problem.preparation, LearnedSettings):
         wanted = problem.preparation.of(len(problem.data.train))

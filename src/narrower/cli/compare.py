@@ -13,8 +13,6 @@ from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
 from narrower.settings.from_options import with_options
-from narrower.settings.load import located
-from narrower.settings.logic_rounding import with_rounding
 from narrower.study.read import read_settings
 
 Config = Annotated[Path, typer.Option("--config", help="The search to compare samplers on (TOML).")]
@@ -66,39 +64,23 @@ def compare(
     from narrower.compare.page import estimate_text, write_comparison_page
     from narrower.compare.record import PAGE, RECORD
     from narrower.files import write_json
-    from narrower.settings.convert import weights_file
     from narrower.store.run_directory import RunDirectory, claimed
     from narrower.study.compare import compare_samplers
-    from narrower.study.machine import on_this_machine
-    from narrower.study.pose import pose
-    from narrower.study.problem import named_weights, users_weights
+    from narrower.study.study import pose_study, settled, with_weights
 
-    loaded = on_this_machine(with_rounding(loaded))
+    loaded = settled(loaded)
     say_ignored(loaded)
 
     def is_taken(run: RunDirectory) -> bool:
         return (run.path / RECORD).exists()
 
-    with located(config):
-        source = weights_file(loaded.settings, load)
-        problem = pose(loaded.settings)
-        warn(*problem.notes)
-        if source is not None:
-            problem = (users_weights if load else named_weights)(problem, source, say=note)
-    project = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"
-    with RunDirectory(output).locked() if output else claimed(f"{project}-comparison", is_taken) as target:
+    study = pose_study(loaded, config, load, say=note)
+    warn(*study.problem.notes)
+    name = f"{study.name}-comparison"
+    with RunDirectory(output).locked() if output else claimed(name, is_taken) as target:
         if is_taken(target):
             raise SettingsError(f"--output: {target.path} holds a comparison already")
-        if source is None:
-            from narrower.study.weights import initial_weights  # Lightning takes seconds to import
-
-            problem = initial_weights(
-                problem,
-                loaded.settings,
-                target,
-                say=tell,
-                show_progress=messages().is_terminal,
-            )
+        problem = with_weights(study, target, say=tell, show_progress=messages().is_terminal)
         with step_progress() as report:
             comparison = compare_samplers(
                 problem,

@@ -92,7 +92,7 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
     from narrower.store.trials import TrialStore
     from narrower.study.pose import pose
     from narrower.study.problem import given_weights
-    from narrower.study.search import check_made_of
+    from narrower.study.run_facts import check_made_of
 
     try:
         settings = load_settings(run.settings).settings

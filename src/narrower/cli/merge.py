@@ -29,7 +29,8 @@ def merge(runs: Runs, project: Project = None, as_json: Json = False) -> int:
     from narrower.study.merge import add_trials, read_trials
     from narrower.study.pose import pose
     from narrower.study.problem import given_weights
-    from narrower.study.search import run_search, start_run
+    from narrower.study.run_facts import begin_run
+    from narrower.study.study import search
 
     directories = [RunDirectory(run) for run in dict.fromkeys(runs)]
     if len(directories) < len(runs):
@@ -46,11 +47,9 @@ def merge(runs: Runs, project: Project = None, as_json: Json = False) -> int:
     name = project or f"{settings.project or settings.model}-merged"
     with claimed(name, lambda run: run.trials.exists()) as target, RunLog(target.log) as log:
         log.write(f"merged from: {', '.join(str(run.path) for run in directories)}")
-        with start_run(problem, target, settings_text(settings)) as store:
+        with begin_run(problem, target, settings_text(settings)) as store:
             problem, sampler = add_trials(problem, store, trials, directories)
-            record = run_search(
-                problem, target, store, show_progress=search_progress, say=warn, sampler=sampler
-            )
+            record = search(problem, target, store, show_progress=search_progress, say=warn, sampler=sampler)
         log.write(f"ended: {record.summary.completeness}, {len(record.members)} plans on the front")
     if as_json:
         print_json(record.to_dict() | {"run": str(target.path)})

@@ -20,8 +20,6 @@ from narrower.settings.checks import names_between_commas
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options, with_options
 from narrower.settings.load import LoadedSettings, located
-from narrower.settings.logic_rounding import with_rounding
-from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.run_log import RunLog
 from narrower.study.read import read_settings
@@ -29,8 +27,7 @@ from narrower.tasks.catalogue import task_metrics
 from narrower.training.record import is_unfinished
 
 if TYPE_CHECKING:
-    from narrower.store.trials import TrialStore
-    from narrower.study.problem import Problem
+    pass
 
 Config = Annotated[Path | None, typer.Option("--config", help="What to search (TOML).")]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
@@ -257,31 +254,29 @@ def _run(
 ) -> int:
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
-    from narrower.settings.convert import weights_file
-    from narrower.study.machine import on_this_machine
-    from narrower.study.pose import pose
+    from narrower.study.limits import check_counted
     from narrower.study.possible import check_backend
-    from narrower.study.problem import given_weights, named_weights, users_weights
     from narrower.study.record import unseen_widths
-    from narrower.study.search import run_search
+    from narrower.study.run_facts import begin_run, resumed_run
+    from narrower.study.study import pose_study, resumed_study, search, settled, with_weights
 
-    loaded = on_this_machine(loaded if run else with_rounding(loaded))
+    loaded = settled(loaded, is_new=run is None)
     say_ignored(loaded)
-    with located(file or Path("options")):
-        source = None if run else weights_file(loaded.settings, load)  # a run has its weights
-        problem = pose(loaded.settings)
-        _say_what_is_missing(problem, is_new=run is None)
-        if source is not None:
-            problem = (users_weights if load else named_weights)(problem, source, say=note)
+    where = file or Path("options")
+    study = resumed_study(loaded, run) if run else pose_study(loaded, where, load, say=note)
+    problem = study.problem
+    warn(*problem.notes)
+    if run is None:  # a search does not begin where plans reach too little of the network
+        with located(where):
+            check_counted(problem.program.network, allowed=problem.options.allow_uncounted)
     options = problem.options
     problem = replace(problem, options=replace(options, backend=backend(options.backend)))
     check_backend(problem)
-    name = loaded.settings.project or f"{loaded.settings.model}-{problem.data.name}"
-    needs_training = run is None and source is None and problem.preparation.needs_weights
+    needs_training = study.weights is None and problem.preparation.needs_weights
     must_be_there = needs_training and not may_train
     if must_be_there:  # before anything is written
-        _check_weights(first_free(name, holds_search))
-    with run.locked() if run else claimed(name, holds_search) as target, RunLog(target.log) as log:
+        _check_weights(first_free(study.name, holds_search))
+    with run.locked() if run else claimed(study.name, holds_search) as target, RunLog(target.log) as log:
         if must_be_there:
             _check_weights(target)
         log.write(f"{'resumed' if run else 'began'}: {problem.space.size:,} plans, {problem.options}")
@@ -290,21 +285,16 @@ def _run(
             tell(text)
             log.write(text)
 
-        if run is not None:
-            problem = given_weights(problem, run.weights)
-        elif source is not None:
-            say(f"weights: {source}")
-        elif needs_training:
-            from narrower.study.weights import initial_weights  # Lightning takes seconds to import
-
-            problem = initial_weights(
-                problem, loaded.settings, target, say=say, show_progress=messages().is_terminal
-            )
+        if run is None and study.weights is not None:
+            say(f"weights: {study.weights}")
+        study = replace(study, problem=problem)
+        problem = with_weights(study, target, say=say, show_progress=messages().is_terminal)
         warn(*unseen_widths(problem))
-        for warning in (*loaded.notes, *problem.notes, *unseen_widths(problem)):
+        for warning in (*study.settings.notes, *problem.notes, *unseen_widths(problem)):
             log.write(f"warning: {warning}")
-        with _opened(run, target, problem, loaded) as store:
-            record = run_search(
+        settings = settings_text(study.settings.settings)
+        with resumed_run(problem, run, say=warn) if run else begin_run(problem, target, settings) as store:
+            record = search(
                 problem, target, store, show_progress=search_progress, cache_bytes=cache_bytes, say=warn
             )
         log.write(f"ended: {record.summary.completeness}, {len(record.members)} plans on the front")
@@ -313,26 +303,6 @@ def _run(
     else:
         print_record(record, target)
     return 130 if record.summary.stopped == "interrupted" else 0
-
-
-def _opened(
-    run: RunDirectory | None, target: RunDirectory, problem: "Problem", loaded: LoadedSettings
-) -> "TrialStore":
-    """The trials of a new run, or of one that goes on and whose model and data are as they were."""
-    from narrower.store.trials import TrialStore
-    from narrower.study.search import check_unchanged, start_run
-
-    if run is None:
-        return start_run(problem, target, settings_text(loaded.settings))
-    store = TrialStore.open(run.trials)
-    try:
-        check_unchanged(problem, run, store)
-        if changed := changed_versions(store.facts().get("environment")):
-            warn(f"not with the versions that the run began with: {', '.join(changed)}")
-    except BaseException:
-        store.close()
-        raise
-    return store
 
 
 def _check_weights(target: RunDirectory) -> None:
@@ -344,14 +314,6 @@ def _check_weights(target: RunDirectory) -> None:
 def holds_search(run: RunDirectory) -> bool:
     """Whether the trials of a search lie here already."""
     return run.trials.exists()
-
-
-def _say_what_is_missing(problem: "Problem", *, is_new: bool) -> None:
-    """Warn of what is passed over; a search does not begin where plans reach too little of the network."""
-    from narrower.study.limits import check_counted
-
-    warn(*problem.notes)
-    check_counted(problem.program.network, allowed=problem.options.allow_uncounted or not is_new)
 
 
 def say_ignored(loaded: LoadedSettings) -> None:

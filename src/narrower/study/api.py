@@ -44,10 +44,11 @@ from narrower.searching.space_settings import (
 from narrower.settings import checks
 from narrower.settings.logic_rounding import default_rounding
 from narrower.store.run_directory import RunDirectory
+from narrower.study import study
 from narrower.study.limits import check_counted
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, first_samples, with_model
-from narrower.study.search import run_search, start_run
+from narrower.study.run_facts import begin_run
 from narrower.tasks.task import Direction
 from narrower.transform.tried_channels import tried_channels
 
@@ -187,8 +188,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     with _run_directory(directory) as run, run.locked():
         if run.trials.exists():
             raise SettingsError(f"{run.path} holds a search already; choose another directory")
-        with start_run(problem, run, _note(problem)) as store:
-            record = run_search(problem, run, store, show_progress=lambda _: nullcontext(_no_progress))
+        with begin_run(problem, run, _note(problem)) as store:
+            record = study.search(problem, run, store, show_progress=lambda _: nullcontext(_no_progress))
     return SearchResult(record)
 
 

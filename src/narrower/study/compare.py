@@ -24,9 +24,10 @@ from narrower.preparation.settings import LearnedSettings
 from narrower.searching.costs import broken
 from narrower.searching.samplers.sampler import Losses
 from narrower.store.provenance import environment
+from narrower.study.engines import build_scorer
 from narrower.study.problem import Problem
 from narrower.study.record import worst_costs
-from narrower.study.search import build_scorer, conditions
+from narrower.study.run_facts import conditions
 from narrower.tasks.task import chances
 
 DEFAULT_TRIALS = 300

@@ -12,7 +12,7 @@ from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.problem import Problem
-from narrower.study.search import MERGED_FACT, fingerprint
+from narrower.study.run_facts import MERGED_FACT, fingerprint
 
 CONDITIONS = ("batch size", "threads")
 

@@ -1,0 +1,98 @@
+"""With what the plans of a search are scored: samples, processes, memory, artefacts."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from narrower.backends.backend import build_backend
+from narrower.backends.settings import BackendSettings
+from narrower.data.parts import Part
+from narrower.evaluate.early import EarlyScores, pieces
+from narrower.evaluate.evaluator import Evaluator
+from narrower.preparation.catalogue import build_preparation
+from narrower.preparation.preparation import Preparation
+from narrower.preparation.settings import LearnedSettings
+from narrower.searching.loop import EarlyScore
+from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.searching.samplers.catalogue import ENUMERATIONS
+from narrower.study.artefacts import Artefacts
+from narrower.study.problem import Problem, Say
+from narrower.study.scorer import Scorer
+from narrower.tasks.task import LOSS
+
+LEARNING_TOGETHER = 16  # proposals of a sampler that learns, where candidates are trained at once
+
+
+class Engines(ExitStack):
+    """What scores the plans of a problem; processes and ``threads`` are there while it is a context manager.
+
+    ``whole`` scores on all samples. Where plans are dropped early, others score on parts of them.
+    """
+
+    def __init__(self, problem: Problem, batch_size: int, cache_bytes: int, threads: int, say: Say) -> None:
+        super().__init__()
+        self._threads = threads
+        self._wants_loss = LOSS in problem.seen_metrics
+        self._pieces: Sequence[Evaluator] = ()
+        if problem.options.drop_dominated:
+            cache_bytes //= 2  # for the whole, and for its pieces
+            parts = pieces(problem.part, batch_size)
+            self._pieces = [_evaluator(problem, p, batch_size, cache_bytes // len(parts), say) for p in parts]
+        self.whole = _evaluator(problem, problem.part, batch_size, cache_bytes, say)
+
+    def __enter__(self) -> "Engines":
+        super().__enter__()
+        self.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(self._threads)
+        for evaluator in (self.whole, *self._pieces):
+            self.enter_context(evaluator)
+        return self
+
+    @property
+    def early_score(self) -> EarlyScore | None:
+        """Scores plans and drops those that can no longer matter, where that is asked for."""
+        if not self._pieces:
+            return None
+        return partial(EarlyScores(self._pieces).evaluate, loss=self._wants_loss)
+
+    @property
+    def lost_workers(self) -> int:
+        """Worker processes that ended before they were told to."""
+        return sum(each.lost_workers for each in (self.whole, *self._pieces))
+
+
+def build_scorer(problem: Problem, evaluator: Evaluator) -> Scorer:
+    """What scores a problem's plans."""
+    is_learned = isinstance(problem.preparation, LearnedSettings)  # its training says what plans cost
+    measured = [] if is_learned else sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
+    return Scorer(
+        build_preparation(problem.preparation, problem.subject),
+        evaluator,
+        loss=LOSS in problem.seen_metrics,
+        own_metrics=problem.own_metrics,
+        artefacts=Artefacts(problem, evaluator.program) if measured else None,
+        measured=measured,
+    )
+
+
+def plans_together(problem: Problem, preparation: Preparation) -> int | None:
+    """Plans that are proposed at a time; fewer where the sampler learns from their results."""
+    most = preparation.together
+    if most is None or problem.options.sampler in ENUMERATIONS:
+        return most
+    return min(most, LEARNING_TOGETHER)
+
+
+def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int, say: Say) -> Evaluator:
+    settings = problem.options.backend if problem.shares_weights else BackendSettings()
+    return Evaluator(
+        problem.subject.lowered,
+        part,
+        batch_size=batch_size,
+        own_metrics=problem.own_metrics,
+        cache_bytes=cache_bytes // settings.processes,
+        backend=build_backend(replace(settings, jobs=settings.processes), say),
+    )

@@ -1,0 +1,194 @@
+"""The program on one page: settings, model and data, network and space; then weights, search and record.
+
+``narrower search``, ``check`` and ``compare`` come with settings, ``narrower.search`` with a problem that it
+put together from Python values.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from narrower.errors import DivergedError, RunError
+from narrower.evaluate.evaluator import CACHE_BYTES
+from narrower.evaluate.scores import all_failed
+from narrower.files import write_json
+from narrower.preparation.learned import Learned
+from narrower.report.record import RunRecord
+from narrower.searching.known import Known
+from narrower.searching.loop import Budget, Loop, Progress
+from narrower.searching.samplers.build import build_sampler
+from narrower.searching.samplers.sampler import Sampler
+from narrower.searching.samplers.share import Share, share_size
+from narrower.settings.convert import weights_file
+from narrower.settings.load import LoadedSettings, located
+from narrower.settings.logic_rounding import with_rounding
+from narrower.store.provenance import changed_versions
+from narrower.store.run_directory import RunDirectory
+from narrower.store.run_files import MEMBERS_FACT, member_facts
+from narrower.store.trials import TrialStore
+from narrower.study.engines import Engines, build_scorer, plans_together
+from narrower.study.learned_search import learned_search
+from narrower.study.machine import on_this_machine, present_weights
+from narrower.study.pose import pose
+from narrower.study.problem import Problem, Say, given_weights, named_weights, users_weights
+from narrower.study.record import Outcome, build_record
+from narrower.study.run_facts import (
+    BATCH_SIZE_FACT,
+    PROPOSALS_FACT,
+    THREADS_FACT,
+    results_beside,
+    whole_number,
+)
+from narrower.study.scorer import Scorer
+
+ShowProgress = Callable[[int], AbstractContextManager[Progress]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is searched: settings, the problem that they pose, and a file of weights where one is named."""
+
+    settings: LoadedSettings
+    problem: Problem
+    weights: Path | None
+
+    @property
+    def name(self) -> str:
+        """What its directory is called where nothing else is asked for."""
+        asked = self.settings.settings
+        return asked.project or f"{asked.model}-{self.problem.data.name}"
+
+
+def settled(loaded: LoadedSettings, *, is_new: bool = True) -> LoadedSettings:
+    """Settings as they mean something on this machine; a new search may choose what a run goes on with."""
+    return on_this_machine(with_rounding(loaded) if is_new else loaded)
+
+
+def pose_study(
+    loaded: LoadedSettings, file: Path, load: Path | None, *, say: Say, absent: Say | None = None
+) -> Study:
+    """From settings to what is searched: task and data, model, network and space; then the weights of a file.
+
+    ``file`` is where the settings stand, for what is wrong with them; ``load`` are weights in the place of
+    those that they name. ``absent`` is told of data and weights that are not here; without it that is wrong.
+
+    Raises:
+        SettingsError: with file and line.
+    """
+    with located(file):
+        if absent is None:
+            weights = weights_file(loaded.settings, load)
+        else:
+            weights, missing = present_weights(loaded, load)
+            if missing is not None:
+                absent(missing)
+        problem = pose(loaded.settings, absent=absent)
+        if weights is not None:
+            problem = (users_weights if load else named_weights)(problem, weights, say=say)
+    return Study(loaded, problem, weights)
+
+
+def resumed_study(loaded: LoadedSettings, run: RunDirectory) -> Study:
+    """What a run began to search, with the weights that it began with."""
+    with located(run.settings):
+        problem = pose(loaded.settings)
+    return Study(loaded, given_weights(problem, run.weights), run.weights)
+
+
+def with_weights(study: Study, run: RunDirectory, *, say: Say, show_progress: bool) -> Problem:
+    """The problem with weights: those of a file, those that were trained in this run, or newly trained."""
+    if study.weights is not None or not study.problem.preparation.needs_weights:
+        return study.problem
+    from narrower.study.weights import initial_weights  # Lightning takes seconds to import
+
+    return initial_weights(study.problem, study.settings.settings, run, say=say, show_progress=show_progress)
+
+
+def search(
+    problem: Problem,
+    run: RunDirectory,
+    store: TrialStore,
+    *,
+    show_progress: ShowProgress,
+    cache_bytes: int = CACHE_BYTES,
+    say: Say = lambda _text: None,
+    sampler: Sampler | None = None,
+) -> RunRecord:
+    """Search until the budget is spent and write the front; Ctrl-C ends it early with what there is.
+
+    ``say`` is told of earlier runs that cannot be read, and what happens to workers; ``sampler`` proposes in
+    the place of the one that the options name.
+
+    Raises:
+        AllTrialsFailedError: no plan could be scored.
+        RunError: the sampler does not repeat what the run recorded, or the run cannot be written.
+    """
+    started = time.monotonic()
+    facts = store.facts()
+    batch_size = whole_number(facts, BATCH_SIZE_FACT)
+    threads = whole_number(facts, THREADS_FACT)
+    with Engines(problem, batch_size, cache_bytes, threads, say) as engines:
+        scorer = build_scorer(problem, engines.whole)  # with the preparation, which gives plans their weights
+        if problem.preparation.seeds == 1:  # the spread is not taken over
+            scorer.adopt(results_beside(problem, run, batch_size, say))
+        if isinstance(scorer.preparation, Learned):
+            outcome: Outcome = learned_search(problem, run, store, scorer.preparation, show_progress)
+        else:
+            outcome = _proposed(problem, store, scorer, engines, show_progress, sampler)
+        record = build_record(problem, outcome, store, engines.whole, scorer, run, started)
+        lost = engines.lost_workers
+    store.set_fact(MEMBERS_FACT, member_facts(run, [m.weights for m in record.members if m.weights]))
+    record = replace(record, summary=replace(record.summary, lost_workers=lost))
+    write_json(run.front, record.to_dict())
+    return record
+
+
+def _proposed(
+    problem: Problem,
+    store: TrialStore,
+    scorer: Scorer,
+    engines: Engines,
+    show_progress: ShowProgress,
+    sampler: Sampler | None,
+) -> Loop:
+    """Plans that a sampler proposes, scored and recorded one round after the other."""
+    options, costs, wanted = problem.options, problem.costs, problem.wanted_trials
+    sampler = sampler or build_sampler(
+        options.sampler,
+        problem.space,
+        seed=options.seed,
+        wanted=wanted,
+        known=Known(costs, problem.objectives, problem.constraints),
+    )
+    if options.part is not None:
+        sampler, wanted = Share(sampler, *options.part), share_size(wanted, *options.part)
+    together = plans_together(problem, scorer.preparation)
+    facts = store.facts()
+    if PROPOSALS_FACT not in facts:  # with other batches a sampler that learns would propose other plans
+        store.set_fact(PROPOSALS_FACT, options.batch or together or sampler.default_batch)
+    loop = Loop(
+        problem.space,
+        costs,
+        sampler,
+        scorer.evaluate,
+        problem.objectives,
+        problem.constraints,
+        store,
+        seed=options.seed,
+        early_score=engines.early_score,
+        least_chunk=together or 1,
+    )
+    try:
+        with show_progress(wanted) as progress:
+            batch = whole_number(store.facts(), PROPOSALS_FACT)
+            loop.run(Budget(wanted, options.timeout_seconds, batch), progress)
+    except DivergedError as error:
+        changed = ", ".join(changed_versions(facts.get("environment"))) or "no version that is recorded"
+        raise RunError(
+            f"{error}: the {options.sampler} sampler does not repeat itself; changed since then: {changed}"
+        ) from error
+    if loop.tally.trials and loop.tally.failed == loop.tally.trials:
+        raise all_failed(f"all {loop.tally.failed} trials failed", loop.tally.first_failure)
+    return loop
