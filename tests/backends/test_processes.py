@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from narrower.backends.processes import MOST_REPLACED, Processes, Score
+from narrower.backends.processes import MOST_REPLACED, Evaluate, Processes
 from narrower.backends.settings import BackendSettings
 from narrower.formats.fixed import FixedPoint
 from narrower.plan import LayerPlan, Plan
@@ -30,14 +30,14 @@ class Scoring:
 
     layers = ("a", "b")
 
-    def __init__(self, score: Score) -> None:
+    def __init__(self, score: Evaluate) -> None:
         self.score = score
 
     def warm_up(self) -> None:
         pass
 
 
-def started(score: Score, jobs: int) -> Processes:
+def started(score: Evaluate, jobs: int) -> Processes:
     processes = Processes(BackendSettings(jobs=jobs), print)
     processes.start(Scoring(score))
     return processes

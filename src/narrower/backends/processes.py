@@ -15,7 +15,7 @@ from narrower.backends.shares import shared_order, shares
 from narrower.plan import LayerPlan, Plan
 from narrower.quality import Quality
 
-Score = Callable[[Sequence[Plan], bool], list[Quality]]
+Evaluate = Callable[[Sequence[Plan], bool], list[Quality]]
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 MOST_REPLACED = 3  # times that each worker is replaced
 
@@ -125,7 +125,7 @@ def _packed(plans: Sequence[Plan], loss: bool) -> Message:
     return list(entries), rows, loss
 
 
-def _work(connection: Connection, score: Score, parent: int, others: Iterable[Connection]) -> None:
+def _work(connection: Connection, score: Evaluate, parent: int, others: Iterable[Connection]) -> None:
     """Score what is sent until the other side hangs up, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the other side, which ends this process
     with suppress(OSError, AttributeError):  # elsewhere than on Linux, a closed pipe has to do

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from narrower.searching.costs import SpaceCosts
 from narrower.searching.known import Known
-from narrower.searching.loop import Budget, Loop, Score
+from narrower.searching.loop import Budget, Evaluate, Loop
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.sampler import Losses, Sampler
@@ -49,7 +49,7 @@ class Trace:
     failed: int
 
 
-def search_once(contest: Contest, sampler: str, seed: int, score: Score) -> Trace:
+def search_once(contest: Contest, sampler: str, seed: int, score: Evaluate) -> Trace:
     """Run one search from its seed; ``score`` may remember what it was asked before.
 
     Raises:

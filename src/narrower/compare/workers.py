@@ -14,7 +14,7 @@ from narrower.compare.contest import Contest, Trace, search_once
 from narrower.errors import NarrowerError, RunError
 from narrower.plan import Plan
 from narrower.quality import Quality
-from narrower.searching.loop import Score
+from narrower.searching.loop import Evaluate
 
 Entry = tuple[str, int]  # sampler, seed
 # One thread for each process: they share the cores, and sums of several threads may round differently.
@@ -22,7 +22,7 @@ THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def run_entries(
-    contest: Contest, entries: Sequence[Entry], score: Score, *, jobs: int, report: Callable[[int], None]
+    contest: Contest, entries: Sequence[Entry], score: Evaluate, *, jobs: int, report: Callable[[int], None]
 ) -> list[Trace]:
     """Run every entry and return their traces in order; ``report`` learns how many are done.
 

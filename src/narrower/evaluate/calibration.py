@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from narrower.evaluate.module_scores import unrounded_operands
+from narrower.evaluate.module_engine import unrounded_operands
 from narrower.evaluate.steps import compile_steps
 from narrower.formats.fixed import FixedPoint
 from narrower.formats.float32 import FLOAT32

@@ -22,7 +22,7 @@ def pieces(part: Part, batch_size: int) -> list[Part]:
     return [part.between(start, stop) for start, stop in pairwise(edges)]
 
 
-class EarlyScores:
+class EarlyEvaluator:
     """The qualities that an evaluator of all samples gives, but for plans that are dropped on the way.
 
     ``evaluators`` score the parts of the samples, in their order.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from narrower.evaluate.chain import EXACT_INTEGER, FINEST_PRODUCT
 from narrower.evaluate.processor import multiplies_bytes_fast
-from narrower.evaluate.scores import is_finite
+from narrower.evaluate.sample_engine import is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
 from narrower.formats.grid import Grid

@@ -10,11 +10,11 @@ from torch import Tensor
 from narrower.data.parts import Part
 from narrower.evaluate.batch_size import largest_value
 from narrower.evaluate.chain import Chain, Option, find_chain
-from narrower.evaluate.chain_scores import ChainScores, arrange
-from narrower.evaluate.graph_scores import GraphScores
-from narrower.evaluate.module_scores import ModuleScores
+from narrower.evaluate.chain_engine import ChainEngine, arrange
+from narrower.evaluate.graph_engine import GraphEngine
+from narrower.evaluate.module_engine import ModuleEngine
 from narrower.evaluate.own_metric import OwnMetric
-from narrower.evaluate.scores import Scores, is_finite
+from narrower.evaluate.sample_engine import SampleEngine, is_finite
 from narrower.evaluate.steps import Steps, compile_steps
 from narrower.graph.network import Network
 from narrower.graph.program import Program, Untraced
@@ -68,12 +68,12 @@ class ProgramEngine:
 
     def __setstate__(self, state: "_State") -> None:
         self._state, self._part, self._own = state, state.part, state.own_metrics
-        self._scores = _scores(state)
+        self._engine = _engine(state)
 
     @property
     def layers(self) -> Sequence[str]:
         """The layers that a plan can round, in the order in which they run."""
-        return self._scores.layers
+        return self._engine.layers
 
     def warm_up(self) -> None:
         """Arrange the samples for the chain."""
@@ -86,7 +86,7 @@ class ProgramEngine:
         if self._chain is not None and exact:
             parts.append((list(exact), self._chain[1].contributions(list(exact.values()))))
         if others or not parts:
-            parts.append((others, self._scores.contributions([plans[position] for position in others])))
+            parts.append((others, self._engine.contributions([plans[position] for position in others])))
         found = parts[0][1].new_zeros(len(plans), *parts[0][1].shape[1:])
         for positions, own in parts:
             found[positions] = own
@@ -94,7 +94,7 @@ class ProgramEngine:
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """The outputs of one plan for any samples: the model's argument, or its arguments."""
-        return self._scores.outputs(plan, inputs)
+        return self._engine.outputs(plan, inputs)
 
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
         """The quality of each plan; one that goes wrong has a ``failure``."""
@@ -109,7 +109,7 @@ class ProgramEngine:
             for position, of_plan in zip(some, sums, strict=True):
                 by_name = {name: (value,) for name, value in zip(names, of_plan, strict=True)}
                 qualities[position] = quality_of(task, by_name, samples)
-        scored = self._scores.score([plans[position] for position in others], loss=loss, own=self._own)
+        scored = self._engine.score([plans[position] for position in others], loss=loss, own=self._own)
         qualities.update(zip(others, scored, strict=True))
         return [qualities[position] for position in range(len(plans))]
 
@@ -126,25 +126,25 @@ class ProgramEngine:
         return exact, others
 
     @cached_property
-    def _chain(self) -> tuple[Chain, ChainScores] | None:
+    def _chain(self) -> tuple[Chain, ChainEngine] | None:
         """Where the program is a chain of linear layers and the task can score columns: the fast way."""
         columns = columns_of(self._part.task)
         if (
             columns is None
-            or not isinstance(self._scores, GraphScores)
-            or (chain := find_chain(self._scores.steps)) is None
+            or not isinstance(self._engine, GraphEngine)
+            or (chain := find_chain(self._engine.steps)) is None
         ):
             return None
         with torch.inference_mode():
-            entering = self._scores.unrounded(chain.start)
+            entering = self._engine.unrounded(chain.start)
             if entering.dim() != 2 or not is_finite(entering):  # noqa: PLR2004
                 return None
             samples = arrange(entering, self._part.targets, columns)
-        return None if samples is None else (chain, ChainScores(chain, samples, columns))
+        return None if samples is None else (chain, ChainEngine(chain, samples, columns))
 
 
-def _scores(state: _State) -> Scores:
+def _engine(state: _State) -> SampleEngine:
     if isinstance(state.source, Steps):
         value_bytes = 4 * state.largest_value
-        return GraphScores(state.source, state.part, state.batch_size, state.cache_bytes, value_bytes)
-    return ModuleScores(*state.source, state.part, state.batch_size, state.cache_bytes)
+        return GraphEngine(state.source, state.part, state.batch_size, state.cache_bytes, value_bytes)
+    return ModuleEngine(*state.source, state.part, state.batch_size, state.cache_bytes)

@@ -25,8 +25,8 @@ CHUNK_SECONDS = 0.4  # plans are scored in chunks of about this time, so that li
 FIRST_CHUNK = 16
 ENUMERABLE = 2**22  # in smaller spaces what is left untried is found by looking at every plan
 
-Score = Callable[[Sequence[Plan]], list[Quality]]
-EarlyScore = Callable[[Sequence[Plan], CanMatter], list[Quality]]
+Evaluate = Callable[[Sequence[Plan]], list[Quality]]
+EvaluateEarly = Callable[[Sequence[Plan], CanMatter], list[Quality]]
 Progress = Callable[[int, int], None]  # trials that are done, size of the front
 
 
@@ -66,19 +66,19 @@ class Loop:
         space: Space,
         costs: SpaceCosts,
         sampler: Sampler,
-        score: Score,
+        score: Evaluate,
         objectives: Objectives,
         constraints: Sequence[Constraint],
         store: TrialStore,
         *,
         seed: int,
-        early_score: EarlyScore | None = None,
+        evaluate_early: EvaluateEarly | None = None,
         least_chunk: int = 1,
     ) -> None:
         """``least_chunk`` plans at least are scored at a time: where that is much cheaper than one by one."""
         self._space, self._costs, self._sampler, self._score = space, costs, sampler, score
         self._objectives, self._constraints, self._store = objectives, tuple(constraints), store
-        self._early_score = early_score
+        self._evaluate_early = evaluate_early
         self._beaten_by = np.empty((0, objectives.count))  # the front when the round began
         self._chance = random.Random(seed)
         self._recorded: Iterator[Trial] = iter(())
@@ -214,7 +214,7 @@ class Loop:
         return losses
 
     def _scored(self, plans: Sequence[Plan], first: int, costs: dict[str, list[float]]) -> list[Quality]:
-        if self._early_score is None:
+        if self._evaluate_early is None:
             return self._score(plans)
 
         def can_matter(position: int, bounds: Mapping[str, float]) -> bool:
@@ -225,7 +225,7 @@ class Loop:
             others = self._beaten_by
             return not ((others <= best).all(axis=1) & (others < best).any(axis=1)).any()
 
-        return self._early_score(plans, can_matter)
+        return self._evaluate_early(plans, can_matter)
 
     def _replay(self, indices: Sequence[int]) -> list[Trial]:
         """The recorded trials of these plans, as far as the record goes."""

@@ -11,20 +11,20 @@ import torch
 from narrower.compare.conclusion import conclude
 from narrower.compare.contest import Contest, Trace
 from narrower.compare.progress import steps
+from narrower.compare.quality_book import QualityBook, admitted, losses
 from narrower.compare.record import Comparison, Conclusion, SamplerRun, Setup
-from narrower.compare.score_book import ScoreBook, admitted, losses
 from narrower.compare.summary import pair_tests, summaries
 from narrower.compare.workers import run_entries
 from narrower.compare.yardstick import Yardstick, objective_names, objective_signs, yardstick
 from narrower.errors import SettingsError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.scores import all_failed
+from narrower.evaluate.sample_engine import all_failed
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.costs import broken
 from narrower.searching.samplers.sampler import Losses
 from narrower.store.provenance import environment
-from narrower.study.engines import build_scorer
+from narrower.study.evaluators import build_plan_evaluator
 from narrower.study.problem import Problem
 from narrower.study.record import worst_costs
 from narrower.study.run_facts import conditions
@@ -84,7 +84,7 @@ def compare_samplers(
         wanted,
         problem.options.batch,
     )
-    book = ScoreBook(build_scorer(problem, evaluator).evaluate)
+    book = QualityBook(build_plan_evaluator(problem, evaluator).evaluate)
     plan_seconds = _seconds_alone(contest, book, problem.options.seed)
     is_exact = space.size <= enumeration_limit
     basis = _score_all(contest, book, report) if is_exact else []
@@ -138,13 +138,13 @@ def checkpoints(trials: int) -> tuple[int, ...]:
     return tuple(np.unique(np.concatenate(spread).round().astype(int)).tolist())
 
 
-def _seconds_alone(contest: Contest, book: ScoreBook, seed: int) -> float:
+def _seconds_alone(contest: Contest, book: QualityBook, seed: int) -> float:
     space, chance = contest.space, np.random.default_rng(seed)
     drawn = {tuple(int(chance.integers(count)) for count in space.counts) for _ in range(PLANS_ALONE)}
     return book.seconds_alone([space.plan(options) for options in sorted(drawn)])
 
 
-def _score_all(contest: Contest, book: ScoreBook, report: Report) -> list[int]:
+def _score_all(contest: Contest, book: QualityBook, report: Report) -> list[int]:
     """Score every plan whose cost is admitted; their numbers."""
     every = list(contest.space.enumerate())
     reasons = broken(contest.constraints, contest.costs.of(every), len(every))
@@ -180,7 +180,7 @@ def _best(problem: Problem, measure: Yardstick) -> dict[str, float]:
 
 
 def _runs(
-    contest: Contest, book: ScoreBook, traces: Sequence[Trace], measure: Yardstick, plan_seconds: float
+    contest: Contest, book: QualityBook, traces: Sequence[Trace], measure: Yardstick, plan_seconds: float
 ) -> tuple[SamplerRun, ...]:
     tried = sorted({plan for trace in traces for plan in trace.plans})
     rows = admitted(contest, book.metrics(contest, tried))

@@ -11,8 +11,8 @@ from narrower.graph.program import Program
 from narrower.plan import Plan
 from narrower.preparation.preparation import Preparation
 from narrower.quality import Quality
+from narrower.study.plan_evaluator import combined
 from narrower.study.problem import Problem
-from narrower.study.scorer import combined
 from narrower.tasks.quality import rank
 
 

@@ -24,9 +24,9 @@ from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts, Measured
 from narrower.study.certainty import are_certain
+from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem
 from narrower.study.rank_correlation import rank_correlation
-from narrower.study.scorer import Scorer
 from narrower.tasks.intervals import share_interval
 from narrower.tasks.task import LOSS, SampleMetric, leading, spread_name
 
@@ -56,7 +56,7 @@ def build_record(
     loop: Outcome,
     store: TrialStore,
     evaluator: Evaluator,
-    scorer: Scorer,
+    plan_evaluator: PlanEvaluator,
     run: RunDirectory,
     started: float,
 ) -> RunRecord:
@@ -78,7 +78,7 @@ def build_record(
     if not problem.shares_weights:
         from narrower.study.members import Members  # Lightning takes seconds to import
 
-        members_alone = Members(problem, scorer.preparation, evaluator.batch_size)
+        members_alone = Members(problem, plan_evaluator.preparation, evaluator.batch_size)
         # Who stops the search does not wait for more training.
         if is_learned or loop.tally.stopped != "interrupted":
             kept = [
@@ -137,9 +137,9 @@ def build_record(
         objectives=tuple(
             {"metric": o.metric, "direction": o.direction, "scale": o.scale} for o in problem.objectives.each
         ),
-        float32=_float32(problem, evaluator, test, scorer, members_alone),
+        float32=_float32(problem, evaluator, test, plan_evaluator, members_alone),
         members=tuple(members),
-        summary=_summary(problem, loop, store, evaluator, scorer, time.monotonic() - started),
+        summary=_summary(problem, loop, store, evaluator, plan_evaluator, time.monotonic() - started),
         warnings=tuple(unseen_widths(problem)),
         output_names=problem.data.output_names,
         loss=problem.loss.name,
@@ -228,11 +228,15 @@ def worst_costs(problem: Problem, ranges: Mapping[str, tuple[float, float]]) -> 
 
 
 def _float32(
-    problem: Problem, evaluator: Evaluator, test: Evaluator, scorer: Scorer, members: "Members | None"
+    problem: Problem,
+    evaluator: Evaluator,
+    test: Evaluator,
+    plan_evaluator: PlanEvaluator,
+    members: "Members | None",
 ) -> dict[str, float]:
     """The model as it is; where candidates are trained, trained as they are."""
     if members is not None and problem.preparation.trains_float32:
-        (quality,) = scorer.evaluate([Plan()])
+        (quality,) = plan_evaluator.evaluate([Plan()])
         on_test = members.keep(Plan(), None).test
     else:
         (quality,) = evaluator.evaluate([Plan()], loss=True)
@@ -251,7 +255,7 @@ def _summary(
     loop: Outcome,
     store: TrialStore,
     evaluator: Evaluator,
-    scorer: Scorer,
+    plan_evaluator: PlanEvaluator,
     seconds: float,
 ) -> Summary:
     tally = loop.tally
@@ -262,7 +266,7 @@ def _summary(
         exhausted=tally.exhausted,
         failed=tally.failed,
         replayed=tally.replayed,
-        taken_over=scorer.adopted,
+        taken_over=plan_evaluator.adopted,
         repeated=tally.repeated,
         drawn=tally.drawn,
         cut=dict(tally.cut),
@@ -276,7 +280,7 @@ def _summary(
         saved_share=tally.saved_samples / max(1, tally.trials * len(problem.part)),
         jobs=problem.options.backend.processes if problem.shares_weights else 1,
         note=tally.note,
-        training=scorer.preparation.words,
+        training=plan_evaluator.preparation.words,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from narrower.errors import DivergedError, RunError
 from narrower.evaluate.evaluator import CACHE_BYTES
-from narrower.evaluate.scores import all_failed
+from narrower.evaluate.sample_engine import all_failed
 from narrower.files import write_json
 from narrower.preparation.learned import Learned
 from narrower.report.record import RunRecord
@@ -28,9 +28,10 @@ from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory
 from narrower.store.run_files import MEMBERS_FACT, member_facts
 from narrower.store.trials import TrialStore
-from narrower.study.engines import Engines, build_scorer, plans_together
+from narrower.study.evaluators import Evaluators, build_plan_evaluator, plans_together
 from narrower.study.learned_search import learned_search
 from narrower.study.machine import on_this_machine, present_weights
+from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, Say, given_weights, named_weights, users_weights
 from narrower.study.record import Outcome, build_record
@@ -41,7 +42,6 @@ from narrower.study.run_facts import (
     results_beside,
     whole_number,
 )
-from narrower.study.scorer import Scorer
 
 ShowProgress = Callable[[int], AbstractContextManager[Progress]]
 
@@ -129,16 +129,18 @@ def search(
     facts = store.facts()
     batch_size = whole_number(facts, BATCH_SIZE_FACT)
     threads = whole_number(facts, THREADS_FACT)
-    with Engines(problem, batch_size, cache_bytes, threads, say) as engines:
-        scorer = build_scorer(problem, engines.whole)  # with the preparation, which gives plans their weights
+    with Evaluators(problem, batch_size, cache_bytes, threads, say) as evaluators:
+        plan_evaluator = build_plan_evaluator(
+            problem, evaluators.whole
+        )  # with the preparation, which gives plans their weights
         if problem.preparation.seeds == 1:  # the spread is not taken over
-            scorer.adopt(results_beside(problem, run, batch_size, say))
-        if isinstance(scorer.preparation, Learned):
-            outcome: Outcome = learned_search(problem, run, store, scorer.preparation, show_progress)
+            plan_evaluator.adopt(results_beside(problem, run, batch_size, say))
+        if isinstance(plan_evaluator.preparation, Learned):
+            outcome: Outcome = learned_search(problem, run, store, plan_evaluator.preparation, show_progress)
         else:
-            outcome = _proposed(problem, store, scorer, engines, show_progress, sampler)
-        record = build_record(problem, outcome, store, engines.whole, scorer, run, started)
-        lost = engines.lost_workers
+            outcome = _proposed(problem, store, plan_evaluator, evaluators, show_progress, sampler)
+        record = build_record(problem, outcome, store, evaluators.whole, plan_evaluator, run, started)
+        lost = evaluators.lost_workers
     store.set_fact(MEMBERS_FACT, member_facts(run, [m.weights for m in record.members if m.weights]))
     record = replace(record, summary=replace(record.summary, lost_workers=lost))
     write_json(run.front, record.to_dict())
@@ -148,8 +150,8 @@ def search(
 def _proposed(
     problem: Problem,
     store: TrialStore,
-    scorer: Scorer,
-    engines: Engines,
+    plan_evaluator: PlanEvaluator,
+    evaluators: Evaluators,
     show_progress: ShowProgress,
     sampler: Sampler | None,
 ) -> Loop:
@@ -164,7 +166,7 @@ def _proposed(
     )
     if options.part is not None:
         sampler, wanted = Share(sampler, *options.part), share_size(wanted, *options.part)
-    together = plans_together(problem, scorer.preparation)
+    together = plans_together(problem, plan_evaluator.preparation)
     facts = store.facts()
     if PROPOSALS_FACT not in facts:  # with other batches a sampler that learns would propose other plans
         store.set_fact(PROPOSALS_FACT, options.batch or together or sampler.default_batch)
@@ -172,12 +174,12 @@ def _proposed(
         problem.space,
         costs,
         sampler,
-        scorer.evaluate,
+        plan_evaluator.evaluate,
         problem.objectives,
         problem.constraints,
         store,
         seed=options.seed,
-        early_score=engines.early_score,
+        evaluate_early=evaluators.evaluate_early,
         least_chunk=together or 1,
     )
     try:

@@ -7,7 +7,7 @@ import pytest
 from narrower.plan import Plan
 from narrower.preparation.preparation import Prepared
 from narrower.quality import Quality, failed
-from narrower.study.scorer import combined
+from narrower.study.plan_evaluator import combined
 from narrower.tasks.classification.task import CLASSIFICATION
 
 SEEDS = [

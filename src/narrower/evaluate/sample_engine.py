@@ -22,7 +22,7 @@ HELD_OUTPUT_BYTES = 2**27  # outputs that are held at a time for metrics of all 
 Sink = Callable[[int, int, Tensor, Tensor], None]
 
 
-class Scores(ABC):
+class SampleEngine(ABC):
     """Scores plans on the samples of one part, batch by batch."""
 
     def __init__(self, part: Part, batch_size: int) -> None:

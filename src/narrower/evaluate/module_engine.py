@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from narrower.data.parts import Part
-from narrower.evaluate.scores import Scores, Sink, is_finite
+from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
 from narrower.evaluate.value_cache import ValueCache
 from narrower.formats.float32 import FLOAT32
 from narrower.graph.called_modules import call_unchanged
@@ -20,7 +20,7 @@ from narrower.quantizers.quantize import quantize
 OPERANDS = ("weight", "bias")
 
 
-class ModuleScores(Scores):
+class ModuleEngine(SampleEngine):
     """Each plan runs the whole model; only rounded weights are held for other plans."""
 
     def __init__(

@@ -14,7 +14,7 @@ from narrower.tasks.quality import rank
 from narrower.tasks.task import Task, leading, spread_name
 
 
-class Scorer:
+class PlanEvaluator:
     """Scores plans, many at once.
 
     ``evaluator`` is that of the model as it is. ``artefacts`` and ``measured`` name what is measured on the

@@ -37,7 +37,7 @@ def arrange(values: Tensor, targets: Tensor, columns: Columns) -> Samples | None
     return Samples(chunked, found)
 
 
-class ChainScores:
+class ChainEngine:
     """What a task says of many plans of one chain on one arrangement of samples."""
 
     def __init__(self, chain: Chain, samples: Samples, columns: Columns) -> None:

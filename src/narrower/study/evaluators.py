@@ -10,23 +10,23 @@ import torch
 from narrower.backends.backend import build_backend
 from narrower.backends.settings import BackendSettings
 from narrower.data.parts import Part
-from narrower.evaluate.early import EarlyScores, pieces
+from narrower.evaluate.early import EarlyEvaluator, pieces
 from narrower.evaluate.evaluator import Evaluator
 from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.preparation import Preparation
 from narrower.preparation.settings import LearnedSettings
-from narrower.searching.loop import EarlyScore
+from narrower.searching.loop import EvaluateEarly
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.study.artefacts import Artefacts
+from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem, Say
-from narrower.study.scorer import Scorer
 from narrower.tasks.task import LOSS
 
 LEARNING_TOGETHER = 16  # proposals of a sampler that learns, where candidates are trained at once
 
 
-class Engines(ExitStack):
+class Evaluators(ExitStack):
     """What scores the plans of a problem; processes and ``threads`` are there while it is a context manager.
 
     ``whole`` scores on all samples. Where plans are dropped early, others score on parts of them.
@@ -43,7 +43,7 @@ class Engines(ExitStack):
             self._pieces = [_evaluator(problem, p, batch_size, cache_bytes // len(parts), say) for p in parts]
         self.whole = _evaluator(problem, problem.part, batch_size, cache_bytes, say)
 
-    def __enter__(self) -> "Engines":
+    def __enter__(self) -> "Evaluators":
         super().__enter__()
         self.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(self._threads)
@@ -52,11 +52,11 @@ class Engines(ExitStack):
         return self
 
     @property
-    def early_score(self) -> EarlyScore | None:
+    def evaluate_early(self) -> EvaluateEarly | None:
         """Scores plans and drops those that can no longer matter, where that is asked for."""
         if not self._pieces:
             return None
-        return partial(EarlyScores(self._pieces).evaluate, loss=self._wants_loss)
+        return partial(EarlyEvaluator(self._pieces).evaluate, loss=self._wants_loss)
 
     @property
     def lost_workers(self) -> int:
@@ -64,11 +64,11 @@ class Engines(ExitStack):
         return sum(each.lost_workers for each in (self.whole, *self._pieces))
 
 
-def build_scorer(problem: Problem, evaluator: Evaluator) -> Scorer:
+def build_plan_evaluator(problem: Problem, evaluator: Evaluator) -> PlanEvaluator:
     """What scores a problem's plans."""
     is_learned = isinstance(problem.preparation, LearnedSettings)  # its training says what plans cost
     measured = [] if is_learned else sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
-    return Scorer(
+    return PlanEvaluator(
         build_preparation(problem.preparation, problem.subject),
         evaluator,
         loss=LOSS in problem.seen_metrics,

@@ -12,7 +12,7 @@ from narrower.data.parts import Part
 from narrower.evaluate.heap import trim_heap
 from narrower.evaluate.integer_products import IntegerProducts
 from narrower.evaluate.provenance import Provenance
-from narrower.evaluate.scores import Scores, Sink, is_finite
+from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
 from narrower.formats.float32 import FLOAT32
@@ -26,7 +26,7 @@ HOLES_MATTER = 2**29  # bytes of memory below which the holes in the heap are a 
 WEIGHTS_SHARE = 8  # one part in so many of the memory is for rounded weights
 
 
-class GraphScores(Scores):
+class GraphEngine(SampleEngine):
     """Batches of samples outside, plans inside in the order that shares the longest prefixes.
 
     What is held for other plans takes at most ``cache_bytes`` less the values that one plan needs at a time.

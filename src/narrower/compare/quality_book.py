@@ -1,4 +1,4 @@
-"""Scores of plans, each asked for once."""
+"""Qualities of plans, each asked for once."""
 
 import time
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ from statistics import median
 from narrower.compare.contest import Contest
 from narrower.plan import Plan
 from narrower.quality import Quality
-from narrower.searching.loop import Score
+from narrower.searching.loop import Evaluate
 from narrower.searching.objective import first_broken
 from narrower.searching.samplers.sampler import Losses
 
 ENOUGH_SECONDS = 5.0  # of scoring plans one at a time
 
 
-class ScoreBook:
+class QualityBook:
     """Passes on what was not asked before and remembers every answer."""
 
-    def __init__(self, score: Score) -> None:
+    def __init__(self, score: Evaluate) -> None:
         self._score = score
         self._known: dict[Plan, Quality] = {}
 
