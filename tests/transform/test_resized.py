@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.parts import Part
 from narrower.data.sizes import Sizes
 from narrower.errors import CheckpointError, NarrowerError, SettingsError, UnknownNameError
 from narrower.graph.groups import Channels
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
 from narrower.study.resized_files import load_resized, save_resized
-from narrower.transform.resized import TaylorData, resize, wanted_counts, with_counts
+from narrower.transform.resized import resize, wanted_counts, with_counts
 from narrower.transform.tried_channels import groups, tried_channels
 from tests import width_zoo, zoo
 
@@ -138,7 +139,7 @@ def test_slicing_by_first_order_taylor_drops_what_does_not_matter() -> None:
         model[0].weight[2].mul_(100)  # large, but nobody reads it
         model[2].weight[:, 2] = 0
     inputs = torch.randn(40, 4)
-    data = TaylorData(inputs, torch.arange(40) % 3)
+    data = Part(inputs, torch.arange(40) % 3)
     by_size = resize(model, inputs, channels={"0": 5})
     by_effect = resize(model, inputs, channels={"0": 5}, importance="taylor", data=data)
     with torch.no_grad():

@@ -12,6 +12,7 @@ from narrower.cli.search import say_ignored
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
+from narrower.seeds import seeds_from
 from narrower.settings.from_options import with_options
 from narrower.study.read import read_settings
 
@@ -85,7 +86,7 @@ def compare(
             comparison = compare_samplers(
                 problem,
                 names,
-                [loaded.settings.seed + number for number in range(seeds)],
+                seeds_from(loaded.settings.seed, seeds),
                 trials=trials,
                 enumeration_limit=enumerate_up_to,
                 jobs=jobs,

@@ -67,7 +67,7 @@ def example_for(
         from narrower.data.datasets import load_data_set
 
         data = load_data_set(name, path=data_path)
-        return data.train.inputs[:3], data.sizes
+        return data.examples[0], data.sizes
     sizes = [size.strip() for size in (shape or "").split(",")]
     if not all(size.isdigit() and int(size) > 0 for size in sizes):
         raise SettingsError(

@@ -48,7 +48,7 @@ def latency(
     from narrower.graph.trace import trace
 
     first = subjects[0]
-    program = lower(trace(first.model, first.data.train.inputs[:3], first.model_name))
+    program = lower(trace(first.model, first.data.examples[0], first.model_name))
     meter = LatencyMeter(
         program, first.data.test.inputs, batch_size=batch_size, threads=threads, limit_seconds=limit
     )

@@ -60,7 +60,7 @@ def profile(
     if load is not None:
         network = load_weights(network, load, say=note)
     check_fit(network, data)
-    program = trace_or_call(network, data.train.inputs[:3], model)
+    program = trace_or_call(network, data.examples[0], model)
     found: Profile | ChopProfile
     if convention is Convention.chop:
         found = chop_profile(program.network, batch_size)

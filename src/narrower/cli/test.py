@@ -9,6 +9,7 @@ import typer
 from narrower.cli.console import interval_text, note, print_json, print_table, warn
 from narrower.cli.numbers import MOST
 from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model
+from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.models.catalogue import model_name
 from narrower.settings.checks import names_between_commas
 from narrower.tasks.task import LOSS, Ending
@@ -24,7 +25,7 @@ def test(
     model: Model,
     dataset: Dataset,
     load: Load,
-    batch_size: BatchSize = 4096,
+    batch_size: BatchSize = SAMPLES_AT_ONCE,
     data_path: DataPath = None,
     class_order: ClassOrder = None,
     as_json: Json = False,

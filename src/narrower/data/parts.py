@@ -10,6 +10,8 @@ from narrower.data.sizes import Sizes
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.task import Task
 
+EXAMPLES = 3  # more than one: PyTorch specialises a batch of one
+
 
 @dataclass(frozen=True)
 class Part:
@@ -84,6 +86,11 @@ class DataSet:
     def sizes(self) -> Sizes:
         """What a model for these samples must take and give."""
         return Sizes(tuple(self.train.inputs.shape[1:]), len(self.output_names))
+
+    @property
+    def examples(self) -> tuple[Tensor, ...]:
+        """A few samples that a model is traced with, of each of its arguments."""
+        return tuple(argument[:EXAMPLES] for argument in self.train.arguments)
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from math import prod
 
+SAMPLES_AT_ONCE = 4096  # that go through a model where nothing else decides
 USUAL_CLASSES = 10  # where nothing says how many there are
 LARGEST_SAMPLE = 3 * 224 * 224  # values; a file must not make a model of any size
 LARGEST_CLASSES = 2**16

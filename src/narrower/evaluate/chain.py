@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from narrower.evaluate.steps import Steps
+from narrower.formats.grid import LARGEST_WHOLE
 from narrower.formats.number_format import NumberFormat
 from narrower.plan import UNCHANGED, LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 
 aten = torch.ops.aten
 
-EXACT_INTEGER = 2**24  # up to here every integer is a float32
 LARGEST_VALUE = 1e37  # far from infinity, so that no sum of two such values reaches it
 FINEST_PRODUCT = 100  # fraction bits of a product: its steps stay normal float32 numbers
 
@@ -101,7 +101,7 @@ def _option(stage: Stage, layer: LayerPlan) -> Option | None:
     # In units of the products' step: the largest magnitude that any partial sum can have.
     step = data.step * weight.step
     products = rounded.abs().sum(dim=1) / weight.step * data.largest
-    if float(products.max()) > EXACT_INTEGER:
+    if float(products.max()) > LARGEST_WHOLE:
         return None
     bound = float((products * step + bias.abs()).max())
     for operator in stage.after:
@@ -113,7 +113,7 @@ def _option(stage: Stage, layer: LayerPlan) -> Option | None:
     if grid is not None and grid.step < step:
         finer = step / grid.step
     is_grid = stage.bias is None or grid is not None
-    joins = is_grid and float((products + bias.abs() / step).max()) * finer <= EXACT_INTEGER
+    joins = is_grid and float((products + bias.abs() / step).max()) * finer <= LARGEST_WHOLE
     column = bias if joins else torch.zeros_like(bias)
     matrix = torch.cat([(rounded * data.step).float(), column[:, None]], dim=1)
     return Option(layer.data, matrix, None if joins else bias)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from narrower.backends.backend import Backend
 from narrower.data.parts import Part
+from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.evaluate.program_engine import ProgramEngine
 from narrower.graph.program import Program
@@ -33,7 +34,7 @@ class Evaluator:
         program: Program,
         part: Part,
         *,
-        batch_size: int = 4096,
+        batch_size: int = SAMPLES_AT_ONCE,
         own_metrics: Mapping[str, OwnMetric] | None = None,
         cache_bytes: int = CACHE_BYTES,
         backend: Backend | None = None,

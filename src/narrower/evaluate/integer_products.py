@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from narrower.evaluate.chain import EXACT_INTEGER, FINEST_PRODUCT
+from narrower.evaluate.chain import FINEST_PRODUCT
 from narrower.evaluate.processor import multiplies_bytes_fast
 from narrower.evaluate.sample_engine import is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
-from narrower.formats.grid import Grid
+from narrower.formats.grid import LARGEST_WHOLE, Grid
 from narrower.formats.number_format import NumberFormat
 
 aten = torch.ops.aten
@@ -66,7 +66,7 @@ class Operands:
         largest_sum = (
             integers.flatten(1).abs().sum(dim=1, dtype=torch.float64).max() * _grid(self.value_format).largest
         )
-        if not float(largest_sum) <= EXACT_INTEGER:
+        if not float(largest_sum) <= LARGEST_WHOLE:
             return NONE
         if self.window is not None:
             integers = integers.permute(0, 2, 3, 1)

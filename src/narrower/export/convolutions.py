@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, fx
 
-from narrower.evaluate.chain import EXACT_INTEGER
 from narrower.export.formats.catalogue import linear_grid
 from narrower.export.integers import BYTE, whole_numbers
 from narrower.export.pair_sums import pairs_saturate
+from narrower.formats.grid import LARGEST_WHOLE
 from narrower.graph.constants import constant_nodes
 from narrower.graph.describe import base_name
 from narrower.graph.program import Program
@@ -46,7 +46,7 @@ def find_convolutions(program: Program, plan: Plan) -> Convolutions:
         if node.op != "call_function" or base_name(node) not in CONVOLUTIONS:
             continue
         steps = _steps(program, node, layers)
-        if steps is None or steps > EXACT_INTEGER:
+        if steps is None or steps > LARGEST_WHOLE:
             continue
         result = biased(node)
         rounded = _rounded_value(result)

@@ -125,7 +125,7 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
 
 
 def _prepare(subject: Subject, wishes: Wishes) -> Case:
-    program = lower(trace(subject.model, subject.data.train.inputs[:3], subject.model_name))
+    program = lower(trace(subject.model, subject.data.examples[0], subject.model_name))
     count = affordable_count(program.network) if wishes.samples is None else wishes.samples
     if count < LEAST:
         raise ExportError(f"an artefact is compared on at least {LEAST:,} samples, not {count:,}")
@@ -171,9 +171,7 @@ def _safetensors(case: Case, directory: Path) -> Delivery:
     """The file is loaded back, and the module called at the batch size of our evaluation."""
     path = directory / "model.safetensors"
     subject = case.subject
-    save_packed(
-        subject.model, subject.model_name, subject.plan, path, [a[:3] for a in subject.data.train.arguments]
-    )
+    save_packed(subject.model, subject.model_name, subject.plan, path, subject.data.examples)
     module = load_compressed(path, subject.model)
     batches = torch.split(case.inputs, fitting_batch_size(case.program, len(case.inputs)))
     with torch.inference_mode():

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from narrower.evaluate.chain import EXACT_INTEGER
 from narrower.export.integers import whole_numbers
 from narrower.export.operators.choices import CHOICES
 from narrower.export.operators.filling import FILLING
@@ -14,6 +13,7 @@ from narrower.export.operators.resampling import REARRANGING
 from narrower.export.operators.translation import argument
 from narrower.export.operators.windows import WINDOWS
 from narrower.formats.fixed_each import FixedEach
+from narrower.formats.grid import LARGEST_WHOLE
 from narrower.graph.constants import constant_nodes
 from narrower.graph.describe import base_name, is_size, kind_of, parameter_behind
 from narrower.graph.network import PRODUCT_KINDS
@@ -84,8 +84,8 @@ def _product(program: Program, node: fx.Node, layer: LayerPlan) -> str | None:
     else:
         integers = torch.from_numpy(whole_numbers(weights[0], layer.weight)).abs()
         steps = int(_sums(node, integers).max()) * largest
-    if steps > EXACT_INTEGER:
-        return f"its sums may reach {steps:,} steps, float32 holds {EXACT_INTEGER:,}"
+    if steps > LARGEST_WHOLE:
+        return f"its sums may reach {steps:,} steps, float32 holds {LARGEST_WHOLE:,}"
     return None
 
 
@@ -101,8 +101,8 @@ def _each_product(program: Program, node: fx.Node, data: FixedEach, weight: Fixe
     low, high = data.integer_ranges
     reach = np.ldexp(np.maximum(-low, high).astype(np.float64), finest - data.fracs.astype(np.int64))
     steps = float((np.abs(rounded) @ reach).max())
-    if steps > EXACT_INTEGER:
-        return f"its sums may reach {steps:,.0f} steps, float32 holds {EXACT_INTEGER:,}"
+    if steps > LARGEST_WHOLE:
+        return f"its sums may reach {steps:,.0f} steps, float32 holds {LARGEST_WHOLE:,}"
     return None
 
 

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+LARGEST_WHOLE = (
+    2**24
+)  # up to here float32 holds every whole number, so that sums below are exact in any order
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:

@@ -7,11 +7,10 @@ from typing import Annotated
 from narrower.errors import SettingsError
 from narrower.formats.family import Family
 from narrower.formats.fields import Switch, Whole, Word
-from narrower.formats.grid import Grid
+from narrower.formats.grid import LARGEST_WHOLE, Grid
 
 BIASES = Whole("an exponent bias", -160, 160, {"NA": lambda given: usual_bias(given["exponent"])})
 FLOAT32_EXPONENTS = (-149, 127)  # of its smallest number and of its largest
-LARGEST_GRID = 2**24  # integers that float32 holds all of
 LARGEST_SHIFT = 126  # powers of two that float32 has both ways
 
 
@@ -86,8 +85,8 @@ class Minifloat:
         frac = self.mantissa - self.least_exponent
         if abs(frac) > LARGEST_SHIFT:
             return None
-        high = int(self.largest * 2.0**frac) if self.largest_exponent + frac < 64 else LARGEST_GRID + 1  # noqa: PLR2004
-        return Grid(frac, -high, high) if high <= LARGEST_GRID else None
+        high = int(self.largest * 2.0**frac) if self.largest_exponent + frac < 64 else LARGEST_WHOLE + 1  # noqa: PLR2004
+        return Grid(frac, -high, high) if high <= LARGEST_WHOLE else None
 
     def stored_bits(self, shape: tuple[int, ...]) -> int:
         return prod(shape) * self.bits

@@ -6,12 +6,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, fx
 
+from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.evaluate.naive import Naive
 from narrower.graph.program import Program
 from narrower.learning.chain_of_network import chain_of_network
 from narrower.plan import Plan
-
-SAMPLES_AT_ONCE = 4096
 
 
 def entering(lowered: Program, arguments: Sequence[Tensor]) -> Tensor:

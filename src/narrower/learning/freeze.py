@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.learning.deployed import (
     FLOAT32_BITS,
     Integers,
@@ -18,7 +19,6 @@ from narrower.learning.deployed import (
 )
 from narrower.learning.network import LearnedNetwork
 
-SAMPLES_AT_ONCE = 4096
 UNBOUNDED = 24  # width of data that nothing has been seen of
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
+from narrower.data.parts import EXAMPLES
 from narrower.errors import ModelError
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.ending import last_function
@@ -26,7 +27,7 @@ def ending_of(model: nn.Module, inputs: Tensor, network: Network | None = None) 
         return Ending()
     if network is None:
         with suppress(ModelError):  # it can be trained and scored all the same
-            network = trace_or_call(model, inputs[:3]).network
+            network = trace_or_call(model, inputs[:EXAMPLES]).network
     found = None if network is None else last_function(network)
     # Where the model was only called, more may come behind its last module.
     if found is not None and (found[1].inputs or _may_be(outputs, found[0])):

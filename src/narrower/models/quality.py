@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from narrower.data.parts import Part
+from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.models.evaluation_mode import evaluation_mode
 from narrower.quality import Quality
 from narrower.tasks.intervals import interval
@@ -13,7 +14,7 @@ from narrower.tasks.quality import added, quality_of
 from narrower.tasks.task import Sums, leading
 
 
-def model_quality(model: nn.Module, part: Part, *, batch_size: int = 4096) -> Quality:
+def model_quality(model: nn.Module, part: Part, *, batch_size: int = SAMPLES_AT_ONCE) -> Quality:
     """All metrics, and the interval of the leading one, in evaluation mode; the mode it had is restored."""
     task, metrics = part.task, part.task.metrics
     sums: dict[str, Sums] = {}

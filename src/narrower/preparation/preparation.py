@@ -16,8 +16,6 @@ from narrower.graph.program import Program
 from narrower.plan import Plan
 from narrower.transform.resized import wanted_counts
 
-EXAMPLES = 3  # samples that a model is traced with: PyTorch specialises a batch of one
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -38,7 +36,7 @@ class Subject:
     @cached_property
     def examples(self) -> tuple[Tensor, ...]:
         """The first samples of each argument of the model."""
-        return tuple(argument[:EXAMPLES] for argument in self.data.train.arguments)
+        return self.data.examples
 
     @cached_property
     def lowered(self) -> Program:
@@ -53,7 +51,7 @@ class Subject:
 
     def traced(self, model: nn.Module) -> Program:
         """The program of another model of the same kind."""
-        return trace_or_call(model, self.data.train.inputs[:EXAMPLES], self.model_name)
+        return trace_or_call(model, self.data.examples[0], self.model_name)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from narrower.graph.trace import trace
 from narrower.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import CandidateSettings
+from narrower.seeds import seeds_from
 from narrower.training.one_model import train_weights
 from narrower.training.recipe import Recipe
 from narrower.training.together import layers_of_chain, train_together
-from narrower.transform.resized import TaylorData, wanted_counts, with_counts
+from narrower.transform.resized import wanted_counts, with_counts
 
 MOST_TOGETHER = 64  # candidates that are trained at once
 MOST_VALUES = 2**28  # numbers that the layers of these may hold for one batch
@@ -81,10 +82,10 @@ class Resized:
         widths = tuple(plan.widths.items())
         if widths not in self._alone:  # members of a front often share their widths
             settings, models = self._settings, []
-            for seed in range(settings.seeds):
-                model = self._initial(widths, self._subject.seed + seed)
+            for number, seed in enumerate(seeds_from(self._subject.seed, settings.seeds)):
+                model = self._initial(widths, seed)
                 if settings.training is not None:
-                    training = replace(settings.training, seed=settings.training.seed + seed)
+                    training = self._recipe(number)
                     model = train_weights(model, self._subject.data.train, training)
                 models.append(model.eval())
             self._alone[widths] = models
@@ -127,7 +128,7 @@ class Resized:
         train = subject.data.train
         data = None
         if settings.importance == "taylor":
-            data = TaylorData(train.inputs[:TAYLOR_SAMPLES], train.targets[:TAYLOR_SAMPLES])
+            data = train.first(TAYLOR_SAMPLES)
         return with_counts(
             subject.model,
             subject.examples,
@@ -139,19 +140,25 @@ class Resized:
             seed=seed,
         ).eval()
 
+    def _recipe(self, number: int) -> Recipe:
+        """How candidates are trained for the seed of that number."""
+        assert self._settings.training is not None
+        training = self._settings.training
+        return replace(training, seed=seeds_from(training.seed, self._settings.seeds)[number])
+
     def _train(self, missing: Sequence[Widths]) -> None:
         settings = self._settings
         candidates: dict[Widths, list[nn.Module]] = {}
         failures: dict[Widths, str] = {}
         for widths in missing:
             try:
-                seeds = range(settings.seeds)
-                candidates[widths] = [self._initial(widths, self._subject.seed + seed) for seed in seeds]
+                seeds = seeds_from(self._subject.seed, settings.seeds)
+                candidates[widths] = [self._initial(widths, seed) for seed in seeds]
             except NarrowerError as error:
                 self._keep(widths, str(error))
         if settings.training is not None and candidates:
             for seed in range(settings.seeds):
-                training = replace(settings.training, seed=settings.training.seed + seed)
+                training = self._recipe(seed)
                 models = [models[seed] for models in candidates.values()]
                 for widths, trained in zip(candidates, self._trained_models(models, training), strict=True):
                     if isinstance(trained, str):

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, Protocol
 
 from narrower.learning.settings import LearnSettings, WeightGranularity
 from narrower.training.recipe import Recipe
+from narrower.transform.importance import Importance
 
 
 class PreparationSettings(Protocol):
@@ -70,7 +71,7 @@ class CandidateSettings:
     """
 
     weights: Literal["scratch", "slice", "net2net"] = "scratch"
-    importance: Literal["l2", "batch_norm", "taylor"] = "l2"
+    importance: Importance = "l2"
     training: Recipe | None = None
     seeds: int = 1
     keep: Literal["mean", "best"] = "mean"

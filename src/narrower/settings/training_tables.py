@@ -19,6 +19,7 @@ from narrower.settings.table import (
     Table,
 )
 from narrower.training.recipe import OPTIMIZERS, SCHEDULES, Recipe
+from narrower.transform.importance import IMPORTANCES
 
 WHENS = ("candidates",)
 
@@ -57,7 +58,7 @@ class CandidateTraining(RecipeTable):
     n_epochs: Count | None = None  # another name of max_epochs
     when: Annotated[str, PlainValidator(checks.one_of(WHENS))] | None = None
     weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
-    importance: Annotated[str, PlainValidator(checks.one_of(("l2", "batch_norm", "taylor")))] = "l2"
+    importance: Annotated[str, PlainValidator(checks.one_of(IMPORTANCES))] = "l2"
     n_seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] = 1
     keep: Annotated[str, PlainValidator(checks.one_of(("mean", "best")))] = "mean"
 

@@ -212,7 +212,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     module = build_model(model, seed=seed, sizes=data_set.sizes) if isinstance(model, str) else model
     check_fit(module, data_set)
     name = model if isinstance(model, str) else type(model).__name__
-    program = trace_or_call(module, data_set.train.inputs[:3], name)
+    program = trace_or_call(module, data_set.examples[0], name)
     layers = tuple((key, _layer_choices(key, table)) for key, table in space.items())
     is_resized = any(choices.width.multipliers for _, choices in layers)
     kind: Kind = "quantize_and_resize" if is_resized else "quantize"
@@ -221,7 +221,7 @@ def _pose(  # noqa: PLR0913, PLR0917
         candidates = candidates or CandidateSettings(weights="slice")
     elif isinstance(candidates, CandidateSettings):
         raise SettingsError("candidates: no layer of the space has a 'width'; nothing is resized")
-    channels = tried_channels(module, program, (data_set.train.inputs[:3],)) if is_resized else None
+    channels = tried_channels(module, program, (data_set.examples[0],)) if is_resized else None
     wanted = _objectives(objectives)
     bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in constraints.items())
     metrics = [o.metric for o in wanted.each] + [c.metric for c in bounds]

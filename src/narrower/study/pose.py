@@ -221,7 +221,7 @@ class _Look:
                 model = build_model(name, seed=self._settings.seed, sizes=samples.sizes)
                 check_fit(model, samples)
                 made = model if chosen is None else deployed(model, samples, chosen)
-                return _Traced(model, made, trace_or_call(made, samples.train.inputs[:3], name))
+                return _Traced(model, made, trace_or_call(made, samples.examples[0], name))
         return None
 
     @cached_property
@@ -229,8 +229,7 @@ class _Look:
         traced, samples, chosen = self._traced, self._samples, self._space_settings
         if traced is not None and samples is not None and chosen is not None and chosen.resizes:
             with self._mistakes.about("model"):
-                examples = [argument[:3] for argument in samples.train.arguments]
-                return tried_channels(traced.deployed, traced.program, examples)
+                return tried_channels(traced.deployed, traced.program, samples.examples)
         return None
 
     @cached_property

@@ -199,7 +199,7 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
     model = deployed(model, problem.data, problem.space_settings)
     program = with_weights(problem.program, model) or trace_or_call(
-        model, problem.data.train.inputs[:3], problem.model_name
+        model, problem.data.examples[0], problem.model_name
     )
     settings = problem.space_settings
     calibration = Calibration(
@@ -216,7 +216,7 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
 
 def deployed(model: nn.Module, data: DataSet, settings: SpaceSettings) -> nn.Module:
     """The model with its batch norms as they are deployed."""
-    return fold_batch_norm(model, data.train.inputs[:3]) if settings.folds_batch_norm else model
+    return fold_batch_norm(model, data.examples[0]) if settings.folds_batch_norm else model
 
 
 def any_fraction(_layer: str, _operand: str, width: int) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from narrower.data.parts import Part
+from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.errors import NarrowerError, SettingsError
 from narrower.models.evaluation_mode import evaluation_mode
 from narrower.tasks.quality import added
@@ -27,7 +28,6 @@ from narrower.training.recipe import Recipe
 from narrower.training.rounding import Formats, round_data, round_parameters
 from narrower.training.stack import Stack
 
-EVALUATION_BATCH = 4096
 NORMS = (nn.modules.batchnorm._BatchNorm,)
 
 
@@ -252,8 +252,8 @@ class Core:
 
 
 def _batches(part: Part) -> Iterator[Part]:
-    for start in range(0, len(part), EVALUATION_BATCH):
-        yield part.between(start, start + EVALUATION_BATCH)
+    for start in range(0, len(part), SAMPLES_AT_ONCE):
+        yield part.between(start, start + SAMPLES_AT_ONCE)
 
 
 class _Delivered:

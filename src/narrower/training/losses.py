@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.data.parts import Part
+from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.errors import SettingsError
 from narrower.models.evaluation_mode import evaluation_mode
 from narrower.tasks.classification.task import cross_entropy
 from narrower.tasks.task import Loss, OfSamples
 from narrower.training.recipe import Recipe
 
-SAMPLES_AT_ONCE = 4096
 STACKED = 3  # dimensions of the outputs of several candidates
 
 

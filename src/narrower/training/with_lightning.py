@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from narrower.data.parts import DataSet
+from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.errors import NarrowerError, OutputError, SettingsError
 from narrower.files import FREE_SOME, explaining, is_no_space
 from narrower.graph.own_copy import own_copy
@@ -29,7 +30,6 @@ from narrower.tasks.task import Loss, Sums, Task, leading
 from narrower.training.batches import Batches
 from narrower.training.recipe import Recipe
 
-EVALUATION_BATCH = 4096
 DONE_HERE = ("max_epochs", "batch_size", "learning_rate", "seed", "accelerator", "log_every_n_steps")
 
 
@@ -73,7 +73,7 @@ def train_with_lightning(
             trainer.fit(
                 trained,
                 Batches(data.train, recipe.batch_size, recipe.seed),
-                Batches(data.validation, EVALUATION_BATCH, None),
+                Batches(data.validation, SAMPLES_AT_ONCE, None),
             )
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):

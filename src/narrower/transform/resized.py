@@ -2,30 +2,21 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from narrower.data.parts import Part
 from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, Copies, Group
 from narrower.graph.own_copy import own_copy
 from narrower.graph.trace import trace
+from narrower.tasks.task import Ending
+from narrower.transform.importance import Importance
 from narrower.transform.new_sizes import Weights, changed_copy
 from narrower.transform.tried_channels import failure_of, outputs_of, tried_channels
 
-Importance = Literal["l2", "batch_norm", "taylor"]
 TOLERANCE = 1e-4  # of net2net's outputs, relative to their largest
-
-
-@dataclass(frozen=True)
-class TaylorData:
-    """Samples for the first-order Taylor importance: inputs [N, ...] and their classes [N]."""
-
-    inputs: Tensor
-    targets: Tensor
 
 
 def resize(
@@ -36,7 +27,7 @@ def resize(
     channels: Mapping[str, int] | None = None,
     weights: Weights = "slice",
     importance: Importance = "l2",
-    data: TaylorData | None = None,
+    data: Part | None = None,
     seed: int = 0,
 ) -> nn.Module:
     """Return a copy of ``model`` whose layers have other widths; ``model`` is left as it is.
@@ -70,7 +61,7 @@ def with_counts(
     *,
     weights: Weights = "slice",
     importance: Importance = "l2",
-    data: TaylorData | None = None,
+    data: Part | None = None,
     seed: int = 0,
 ) -> nn.Module:
     """``resize`` for channels that were found before, and numbers of units by family.
@@ -127,7 +118,7 @@ def _keeper(
     counts: Mapping[int, int],
     weights: Weights,
     importance: Importance,
-    data: TaylorData | None,
+    data: Part | None,
     seed: int,
 ) -> Callable[[int, int], Copies]:
     """Which old unit each new one is."""
@@ -151,7 +142,7 @@ def _keeper(
 
 
 def _scores(
-    model: nn.Module, found: Channels, importance: Importance, data: TaylorData | None
+    model: nn.Module, found: Channels, importance: Importance, data: Part | None
 ) -> dict[tuple[int, int], float]:
     """How important each unit of each family is."""
     parameters = dict(model.named_parameters())
@@ -185,9 +176,9 @@ def _scores(
     return scores
 
 
-def _taylor(model: nn.Module, data: TaylorData) -> dict[str, Tensor]:
+def _taylor(model: nn.Module, data: Part) -> dict[str, Tensor]:
     examined = own_copy(model).eval()
-    loss = F.cross_entropy(examined(data.inputs), data.targets)
+    loss = data.task.loss(Ending()).of_samples(examined(data.inputs), data.targets).mean()
     names, parameters = zip(*examined.named_parameters(), strict=True)
     slopes = torch.autograd.grad(loss, parameters, allow_unused=True)
     return {
