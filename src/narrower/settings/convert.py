@@ -16,6 +16,7 @@ from narrower.preparation.settings import (
 from narrower.searching.match_layers import SEED
 from narrower.searching.objective import Constraint, Objective, Objectives, listed_metrics
 from narrower.searching.options import LatencyOptions, SearchOptions
+from narrower.settings.basic_train import basic_train_notes, with_basic_train
 from narrower.settings.checks import shown
 from narrower.settings.convert_space import learned_configs
 from narrower.settings.schema import (
@@ -91,7 +92,7 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
     strategy = settings.search.strategy
     given = strategy.training
     if given is None:
-        return SharedSettings() if strategy.eval_mode else RetrainedSettings(training_settings(settings))
+        return SharedSettings() if strategy.eval_mode else RetrainedSettings(_of_plans(settings))
     if given.when is None and strategy.eval_mode:
         raise SettingsError(
             f"{where}: means nothing with eval_mode = true in this kind of space; allowed: "
@@ -111,11 +112,16 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
     return RetrainedSettings(_of_candidates(settings, given))
 
 
+def _of_plans(settings: RunSettings) -> Recipe:
+    """As the model, but for what a table of MASE/chop says."""
+    return with_basic_train(training_settings(settings), settings.search.strategy.sw_runner.basic_train)
+
+
 def _of_candidates(settings: RunSettings, given: CandidateTraining) -> Recipe:
     """How plans are trained: as the model, but for what their own table says."""
     if given.n_epochs is not None and given.max_epochs is not None:
         raise SettingsError("search.strategy.training.n_epochs: another name of max_epochs; give one of them")
-    recipe = with_table(training_settings(settings), given)
+    recipe = with_table(_of_plans(settings), given)
     return recipe if given.n_epochs is None else replace(recipe, max_epochs=given.n_epochs)
 
 
@@ -201,6 +207,14 @@ def _objective(name: str, metric: MetricSettings, total: Direction | None) -> Ob
                 f"{direction!r}; allowed: a number above 0, or the other direction"
             )
     return Objective(name, direction, abs(metric.scale))
+
+
+def runner_notes(settings: RunSettings) -> tuple[str, ...]:
+    """What has no effect of how plans are said to be trained."""
+    strategy = settings.search.strategy
+    given = strategy.training
+    trains = not strategy.eval_mode or (given is not None and given.when is not None)
+    return basic_train_notes(strategy.sw_runner.basic_train, trains=trains)
 
 
 def objective_notes(settings: RunSettings) -> tuple[str, ...]:

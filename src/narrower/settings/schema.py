@@ -15,6 +15,7 @@ from narrower.searching.objective import ARTEFACT_METRICS, listed_metric, listed
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import SIGNS, Kind
 from narrower.settings import checks, not_here
+from narrower.settings.basic_train import BasicTrain
 from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text, given_keys
 from narrower.settings.training_tables import CandidateTraining, RecipeTable
 from narrower.tasks.catalogue import task_metrics
@@ -166,6 +167,7 @@ class SwRunner(Table):
     """``[search.strategy.sw_runner]``."""
 
     basic_evaluation: BasicEvaluation = BasicEvaluation()
+    basic_train: BasicTrain | None = None
 
 
 class AverageBitwidth(Table):

@@ -131,6 +131,7 @@ class _Look:
             states_order=self._settings.class_order is not None,
             notes=(
                 *(convert.objective_notes(self._settings) if objectives else ()),
+                *convert.runner_notes(self._settings),
                 *space_notes(self._settings),
                 *_passed_over(traced.program.network, chosen),
                 *_fixed(self._channels, chosen),
@@ -256,7 +257,9 @@ class _Look:
 
     @cached_property
     def _preparation(self) -> PreparationSettings | None:
-        if self._is_right(f"{SPACE}.name", f"{STRATEGY}.training", f"{STRATEGY}.eval_mode"):
+        if self._is_right(
+            f"{SPACE}.name", f"{STRATEGY}.training", f"{STRATEGY}.eval_mode", f"{STRATEGY}.sw_runner"
+        ):
             with self._mistakes.about():
                 return convert.preparation_settings(self._settings)
         return None
