@@ -22,6 +22,7 @@ from narrower.graph.network import (
     Parameter,
     Shape,
 )
+from narrower.graph.values import Value
 
 # ATen's name of an operator, without overload, where ours differs.
 KINDS: dict[str, str] = {
@@ -76,8 +77,8 @@ def module_types(model: nn.Module) -> tuple[tuple[str, str], ...]:
 def is_tensor(node: fx.Node) -> bool:
     """Whether the node is an operator of the network: it computes tensors and is no mere unpacking."""
     value = node.meta.get("val")
-    is_tensors = isinstance(value, Tensor) or (
-        isinstance(value, list | tuple) and any(isinstance(v, Tensor) for v in value)
+    is_tensors = isinstance(value, Tensor | Value) or (
+        isinstance(value, list | tuple) and any(isinstance(v, Tensor | Value) for v in value)
     )
     is_several = kind_of(node) == "batch_norm"
     return (is_tensors or is_several) and resolve(node) is node
@@ -86,7 +87,7 @@ def is_tensor(node: fx.Node) -> bool:
 def is_size(node: fx.Node) -> bool:
     """Whether the node computes a size from the batch, not a tensor."""
     value = node.meta.get("val")
-    return value is not None and not isinstance(value, Tensor | list | tuple)
+    return value is not None and not isinstance(value, Tensor | Value | list | tuple)
 
 
 def resolve(node: fx.Node) -> fx.Node:
@@ -125,11 +126,11 @@ def shape_of(node: fx.Node) -> Shape:
         value = node.args[0].meta["val"]  # type: ignore[union-attr]
     if isinstance(value, list | tuple):
         value = value[0]
-    return tuple(_size(size, node) for size in value.shape) if isinstance(value, Tensor) else ()
+    return tuple(_size(size, node) for size in value.shape) if isinstance(value, Tensor | Value) else ()
 
 
-def _size(size: int | torch.SymInt, node: fx.Node) -> int | BatchSize:
-    if isinstance(size, int):
+def _size(size: int | BatchSize | torch.SymInt, node: fx.Node) -> int | BatchSize:
+    if isinstance(size, int | BatchSize):
         return size
     expression = size.node.expr
     if not expression.free_symbols:
@@ -177,7 +178,7 @@ def _operator(node: fx.Node, held: Mapping[str, str], namer: "_LayerNames") -> O
         behind = parameter_behind(argument)
         if behind is not None and behind.name in held:
             parameters.append(held[behind.name])
-        elif isinstance(argument.meta.get("val"), Tensor | list | tuple):
+        elif isinstance(argument.meta.get("val"), Tensor | Value | list | tuple):
             inputs.append(resolve(argument).name)
             shapes.append(shape_of(argument))
     attributes = _attributes(node, held)

@@ -9,6 +9,7 @@ from narrower.graph.describe import kind_of
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.graph.watched_chain import watched_chain
 
 PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -37,7 +38,9 @@ def fold_batch_norm(model: nn.Module, example: Tensor | Sequence[Tensor]) -> nn.
     """
     folded = own_copy(model)
     modules = dict(folded.named_modules())
-    for name, into in _pairs(trace(model, example).as_traced, model):
+    examples = (example,) if isinstance(example, Tensor) else tuple(example)
+    chain = watched_chain(model, examples[0], type(model).__name__) if len(examples) == 1 else None
+    for name, into in _pairs((chain or trace(model, examples)).as_traced, model):
         product, batch_norm = modules[into], modules[name]
         assert isinstance(product, PRODUCTS)
         assert isinstance(batch_norm, BATCH_NORMS)

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 STRATEGY = "search.strategy"
 SHOWN = 3  # reasons
+# Operators that are written whatever surrounds them: where there are no others, nothing needs to be tried.
+WRITTEN = frozenset({"linear", "batch_norm", "relu", "tanh", "sigmoid", "dropout"})
 
 
 def export_notes(program: "Program") -> tuple[str, ...]:
     """One sentence where a network that is searched cannot be written as ONNX; a model without a graph has a
     warning already.
     """
-    if program.untraced is not None:
+    if program.untraced is not None or {o.kind for o in program.network.operators} <= WRITTEN:
         return ()
     from narrower.export.rehearsal import unexported  # the package onnx takes a while
 

@@ -15,6 +15,7 @@ from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.graph.program import Program
+from narrower.graph.watched_chain import watched_chain
 from narrower.learning.chain_of_network import chain_of_network
 from narrower.models.build import build_model
 from narrower.models.catalogue import model_note
@@ -222,7 +223,9 @@ class _Look:
                 model = build_model(name, seed=self._settings.seed, sizes=samples.sizes)
                 check_fit(model, samples)
                 made = model if chosen is None else deployed(model, samples, chosen)
-                return _Traced(model, made, trace_or_call(made, samples.examples[0], name))
+                example = samples.examples[0]
+                chain = None if chosen is None or chosen.resizes else watched_chain(made, example, name)
+                return _Traced(model, made, chain or trace_or_call(made, example, name))
         return None
 
     @cached_property

@@ -1,24 +1,24 @@
 """How a sampler is built from its name."""
 
-from collections.abc import Callable
-
 from narrower.searching.known import Known
 from narrower.searching.samplers.enumeration import BruteForce, Grid, Random
-from narrower.searching.samplers.guided import Guided
 from narrower.searching.samplers.sampler import Sampler
 from narrower.searching.samplers.sensitivity import Sensitivity
 from narrower.searching.space import Space
 
 _BLIND = {"brute_force": BruteForce, "random": Random, "grid": Grid}
-_INFORMED: dict[str, Callable[[Space, int, Known], Sampler]] = {"guided": Guided, "sensitivity": Sensitivity}
 
 
 def build_sampler(name: str, space: Space, *, seed: int, wanted: int, known: Known) -> Sampler:
     """Build a sampler of ``SAMPLERS``; ``wanted`` is the number of plans that will be asked for."""
     if blind := _BLIND.get(name):
         return blind(space, seed, wanted)
-    if informed := _INFORMED.get(name):
-        return informed(space, seed, known)
+    if name == "sensitivity":
+        return Sensitivity(space, seed, known)
+    if name == "guided":
+        from narrower.searching.samplers.guided import Guided  # SciPy's optimisers take long to import
+
+        return Guided(space, seed, known)
     if name in ("nsgaii", "nsgaiii"):
         from narrower.searching.samplers import genetic  # as below, it imports Optuna
 
