@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import narrower.front
 from narrower.front import Front, dominates, front_indices, hypervolume
 
 LOSSES = st.integers(1, 4).flatmap(
@@ -21,6 +22,22 @@ def test_the_front_is_what_nothing_dominates_and_of_equals_the_first(losses: np.
         if not any(dominates(other, row) for other in losses) and not (losses[:i] == row).all(axis=1).any()
     ]
     assert front_indices(losses).tolist() == expected
+
+
+@pytest.mark.parametrize("few", [1, 4])
+@given(losses=LOSSES)
+def test_many_rows_are_divided_and_conquered(few: int, losses: np.ndarray) -> None:
+    whole = front_indices(losses).tolist()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(narrower.front, "FEW", few)  # as many rows would be
+        assert front_indices(losses).tolist() == whole
+        front = Front(losses.shape[1])
+        for start in range(0, len(losses), 7):
+            rows = losses[start : start + 7]
+            front.add(rows, np.arange(start, start + len(rows)))
+        assert sorted(front.numbers.tolist()) == whole
+        for number in front.numbers.tolist():
+            assert front.equals[number] == int((losses == losses[number]).all(axis=1).sum()) - 1
 
 
 @given(LOSSES)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Losses = NDArray[np.float64]
+FEW = 128  # rows that are compared with each other one by one
 
 
 def dominates(a: Losses, b: Losses) -> bool:
@@ -14,19 +15,66 @@ def dominates(a: Losses, b: Losses) -> bool:
 def front_indices(losses: Losses) -> NDArray[np.intp]:
     """Rows [N, M] that no other row dominates, in order; of equal rows only the first.
 
-    Takes O(N log N) for one and two columns, O(N * front) for more.
+    Divides and conquers (Kung, Luccio, Preparata 1975): O(N log N) for one and two columns, for more about
+    O(N log(N)**(M - 2)).
     """
     if len(losses) == 0:
         return np.empty(0, dtype=np.intp)
     if losses.shape[1] <= 2:  # noqa: PLR2004 - a sweep is enough in the plane
         return _sweep(losses)
     # Lexicographic order: a row can only be dominated by one that comes before it.
-    left = np.lexsort((np.arange(len(losses)), *losses.T[::-1]))
-    kept: list[int] = []
-    while len(left):
-        kept.append(int(left[0]))
-        left = left[(losses[left] < losses[left[0]]).any(axis=1)]
-    return np.sort(np.array(kept, dtype=np.intp))
+    order = np.lexsort((np.arange(len(losses)), *losses.T[::-1]))
+    is_first = np.append(True, (losses[order[1:]] != losses[order[:-1]]).any(axis=1))
+    order = order[is_first]
+    return np.sort(order[_kept(losses[order])])
+
+
+def _kept(rows: Losses) -> NDArray[np.intp]:
+    """Which of different rows in lexicographic order no other one dominates."""
+    if len(rows) <= FEW:
+        left, kept = np.arange(len(rows)), list[int]()
+        while len(left):
+            kept.append(int(left[0]))
+            left = left[(rows[left] < rows[left[0]]).any(axis=1)]
+        return np.array(kept, dtype=np.intp)
+    half = len(rows) // 2
+    first, second = _kept(rows[:half]), half + _kept(rows[half:])
+    is_beaten = _reached(rows[first, 1:], rows[second, 1:])
+    return np.concatenate([first, second[~is_beaten]])
+
+
+def _reached(others: Losses, rows: Losses) -> NDArray[np.bool_]:
+    """For each of ``rows`` [N, M], whether one of ``others`` is nowhere above it."""
+    columns = rows.shape[1]
+    if len(others) == 0 or len(rows) == 0:
+        return np.zeros(len(rows), dtype=bool)
+    if columns == 0:
+        return np.ones(len(rows), dtype=bool)
+    if columns <= 2:  # noqa: PLR2004 - a sweep
+        order = np.argsort(others[:, 0], kind="stable")
+        best = np.append(np.inf, np.minimum.accumulate(others[order, -1]))
+        before = np.searchsorted(others[order, 0], rows[:, 0], side="right")
+        below: NDArray[np.bool_] = best[before] <= rows[:, -1]
+        return below & (before > 0)
+    if len(others) * len(rows) <= FEW * FEW:
+        at_most = np.all(others[:, None] <= rows, axis=2)
+        return np.asarray(np.any(at_most, axis=0))
+    last = np.concatenate([others[:, -1], rows[:, -1]])
+    middle = np.median(last)
+    if middle == last.min():
+        above = last[last > middle]
+        if len(above) == 0:  # the column says nothing
+            return _reached(others[:, :-1], rows[:, :-1])
+        middle = above.min()
+    low, is_low = others[:, -1] < middle, rows[:, -1] < middle
+    found = np.empty(len(rows), dtype=np.bool_)
+    found[is_low] = _reached(others[low], rows[is_low])
+    high = np.flatnonzero(~is_low)
+    by_low = _reached(others[low, :-1], rows[high, :-1])
+    found[high[by_low]] = True
+    left = high[~by_low]
+    found[left] = _reached(others[~low], rows[left])
+    return found
 
 
 def _sweep(losses: Losses) -> NDArray[np.intp]:
@@ -82,10 +130,24 @@ class Front:
             return
         merged = np.concatenate([self.losses, losses])
         all_numbers = np.concatenate([self.numbers, numbers])
-        kept = front_indices(merged)
-        self.losses, members = merged[kept], all_numbers[kept]
+        order = np.lexsort(merged.T)
+        differs = (merged[order[1:]] != merged[order[:-1]]).any(axis=1)
+        group = np.empty(len(merged), dtype=np.intp)
+        group[order] = np.append(0, np.cumsum(differs))
+        added = np.bincount(group[len(self.losses) :], minlength=len(merged))
+        kept = self._kept(merged)
+        self.losses, self.numbers = merged[kept], all_numbers[kept]
         self.equals = {
-            int(number): self.equals.get(int(number), -1) + int((losses == row).all(axis=1).sum())
-            for number, row in zip(members, self.losses, strict=True)
+            number: self.equals.get(number, -1) + count
+            for number, count in zip(self.numbers.tolist(), added[group[kept]].tolist(), strict=True)
         }
-        self.numbers = members
+
+    def _kept(self, merged: Losses) -> NDArray[np.intp]:
+        """Which of the members and of the rows after them are the front: members do not beat each other."""
+        count = len(self.losses)
+        if count <= FEW or merged.shape[1] <= 2:  # noqa: PLR2004 - a sweep
+            return front_indices(merged)
+        new = count + front_indices(merged[count:])
+        new = new[~_reached(self.losses, merged[new])]
+        members = np.flatnonzero(~_reached(merged[new], self.losses))
+        return np.concatenate([members, new])

@@ -19,10 +19,7 @@ class RayWorker:
     """Scores what it is sent, with one thread as every process does."""
 
     def __init__(self, engine: Engine) -> None:
-        import torch
-
-        torch.set_num_threads(1)
-        self._engine = engine
+        self._engine = engine  # PyTorch has one thread by OMP_NUM_THREADS, which the driver sets
 
     def greet(self, probe: Sequence[Plan]) -> tuple[str, dict[str, str], list[Quality], int]:
         """The machine's name, versions, results of ``probe``, and the bytes of memory that it took."""
