@@ -30,6 +30,7 @@ NOTHING_TO_CHOOSE = {
 LEARNED_SLOT = "learned"
 # The axis of the output channels of a weight, where it is not the first.
 CHANNEL_AXES = {"matmul": -1, "conv_transpose1d": 1, "conv_transpose2d": 1, "conv_transpose3d": 1}
+FIXED = "passes.quantize"
 KEYS = {"data": "data_in", "weight": "weight", "bias": "bias"}
 
 
@@ -72,13 +73,15 @@ def build_space(
         is_strict = settings.by == "name" and not settings.is_lenient
         named = _matches(network, settings).keys if is_strict else ()
         slots += width_slots(channels, chosen, named, uniform=settings.uniform)
-    slots += [
-        _slot(network, layer, chosen[layer], about)
-        for layer in network.product_layers
-        if layer in chosen and chosen[layer].families != (NOT_QUANTIZED,)
-    ]
-    if not slots:
+    quantized = {layer: own for layer, own in chosen.items() if own.families != (NOT_QUANTIZED,)}
+    given = fixed_choices(network, settings)
+    if not slots and not quantized:
         raise SettingsError(f"{SEED}: {NOTHING_TO_CHOOSE[settings.kind]}")
+    slots += [
+        _slot(network, layer, quantized.get(layer) or given[layer], about)
+        for layer in network.product_layers
+        if layer in quantized or layer in given
+    ]
     return Space(tuple(slots))
 
 
@@ -100,6 +103,23 @@ def _block_axis(kind: str, operand: str) -> int:
 def unsigned_data(network: Network, settings: SpaceSettings) -> frozenset[str]:
     """The layers whose data have no sign in fixed point."""
     return unsigned_layers(network) if settings.sign == "auto" else frozenset()
+
+
+def fixed_choices(network: Network, settings: SpaceSettings) -> dict[str, LayerChoices]:
+    """The formats of the layers that the search leaves alone and that are to have some."""
+    fixed = settings.fixed
+    if fixed is None or settings.kind != "quantize" or settings.is_learned:
+        return {}
+    keys = {key: own.families != (NOT_QUANTIZED,) for key, own in fixed.layers}
+    matches, choices = match_layers(network, fixed.by, keys, where=FIXED), dict(fixed.layers)
+    searched = _choices_by_layer(network, settings)
+    found: dict[str, LayerChoices] = {}
+    for layer in network.product_layers:
+        own = choices[matches.keys[layer]] if layer in matches.keys else fixed.default
+        is_left = layer not in searched or not _has_formats(searched[layer])
+        if own is not None and is_left and _has_formats(own):
+            found[layer] = own
+    return found
 
 
 def _learned_space(network: Network, chosen: Mapping[str, LayerChoices]) -> Space:

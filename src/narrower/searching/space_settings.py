@@ -70,6 +70,21 @@ class LayerChoices:
 
 
 @dataclass(frozen=True, slots=True)
+class FixedFormats:
+    """Formats of layers that nothing is chosen for; ``by``, ``layers`` and ``default`` as in a space."""
+
+    by: Literal["name", "type", "regex"]
+    layers: tuple[tuple[str, LayerChoices], ...]
+    default: LayerChoices | None = None
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether any layer has another format than float32."""
+        every = [*(choices for _, choices in self.layers), self.default]
+        return any(choices is not None and choices.families != (NOT_QUANTIZED,) for choices in every)
+
+
+@dataclass(frozen=True, slots=True)
 class SpaceSettings:
     """Which layers get which choices.
 
@@ -91,6 +106,7 @@ class SpaceSettings:
     rounding: str = "half_even"
     overflow: str = "saturate"
     sign: Literal["signed", "auto"] = "signed"
+    fixed: FixedFormats | None = None  # of the layers that are left alone
 
     @property
     def is_learned(self) -> bool:

@@ -57,7 +57,9 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
     layers: dict[str, LayerChoices] = {}
     for key, seed in space.seed.items():
         with mistakes.about():
-            layers[key] = _layer_choices(key, seed.config, kind, is_strict=not _is_of_peer(settings))
+            layers[key] = layer_choices(
+                f"{SEED}.{key}.config", seed.config, kind, is_strict=not _is_of_peer(settings)
+            )
     _check_together(layers, mistakes)
     mistakes.check()
     is_learned = any(choices.is_learned for choices in layers.values())
@@ -162,8 +164,13 @@ def _is_foreign(key: str, kind: Kind) -> bool:
     return (kind == "quantize" and key in _WIDTH_KEYS) or (kind == "resize" and key in _FORMAT_KEYS)
 
 
-def _layer_choices(layer: str, config: LayerConfig, kind: Kind, *, is_strict: bool) -> LayerChoices:
-    where, mistakes = f"{SEED}.{layer}.config", Mistakes()
+def layer_choices(where: str, config: LayerConfig, kind: Kind, *, is_strict: bool) -> LayerChoices:
+    """What a table at ``where`` of the file lets be chosen.
+
+    Raises:
+        SettingsError: beginning with the keys that contradict each other, or mean nothing.
+    """
+    mistakes = Mistakes()
     if config.learn is not None:
         return _learned_choices(where, config, kind)
     mistakes.found += [

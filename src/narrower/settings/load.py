@@ -25,7 +25,7 @@ WITHOUT_MEANING = frozenset(
     is_to_debug to_interactive to_debug auto_requeue disable_dataset_cache is_pretrained strategy
     trainer_precision visualizer transformer_only_on_nodes profile github_ci evaluate_before_training
     training_optimizer max_steps max_token_len num_warmup_steps ignore_warnings no_warnings
-    model_parallel quant_config project_dir interval_save_checkpoints passes transform train""".split()  # noqa: SIM905
+    model_parallel quant_config project_dir interval_save_checkpoints transform train""".split()  # noqa: SIM905
 )
 WITHOUT_MEANING_BELOW = {
     ("search",): frozenset({"accelerator"}),

@@ -56,7 +56,15 @@ class Respelled:
 def respelled(tables: Mapping[str, Any]) -> Respelled:
     """Bring the tables of a file into the schema's form; what is wrong stays as it is, to be found there."""
     found = Respelled(copy.deepcopy(dict(tables)))
-    for respell in (_three_linear, _sw_runner, _data_loader, _strategy_name, _parents, _repeated_options):
+    for respell in (
+        _three_linear,
+        _sw_runner,
+        _data_loader,
+        _strategy_name,
+        _parents,
+        _repeated_options,
+        _passes,
+    ):
         respell(found)
     return found
 
@@ -131,6 +139,31 @@ def _parents(found: Respelled) -> None:
         if config is not None and "parent" in config and "parent_block_name" not in config:
             config["parent_block_name"] = config.pop("parent")
             found.moved[(*path, "parent_block_name")] = (*path, "parent")
+
+
+def _passes(found: Respelled) -> None:
+    """``[passes.quantize]`` has a table for each layer beside its own keys, and one value for each key."""
+    passes = found.table(("passes",))
+    for name in [name for name in passes or {} if name != "quantize"]:
+        found.ignored.append(f"passes.{name}")
+        del found.tables["passes"][name]
+    quantize = found.table(("passes", "quantize"))
+    if quantize is None or ("seed" in quantize and "config" not in quantize["seed"]):
+        return  # none, or in the schema's form, as runs record it
+    if "report" in quantize:
+        found.ignored.append("passes.quantize.report")
+        del quantize["report"]
+    seeds = {key: table for key, table in quantize.items() if isinstance(table, dict)}
+    for key, table in seeds.items():
+        del quantize[key]
+        found.moved[("passes", "quantize", "seed", key)] = ("passes", "quantize", key)
+        config = table.get("config")
+        if isinstance(config, dict):
+            table["config"] = {
+                name: [value] if not isinstance(value, list | dict) else value
+                for name, value in config.items()
+            }
+    quantize["seed"] = seeds
 
 
 def _repeated_options(found: Respelled) -> None:

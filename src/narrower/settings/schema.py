@@ -137,6 +137,19 @@ class LayerSeed(Table):
     config: LayerConfig
 
 
+class QuantizePass(Table):
+    """``[passes.quantize]``: formats of layers that the search leaves alone, one option of each key."""
+
+    by: Annotated[str, PlainValidator(checks.one_of(("name", "type", "regex")))] = "type"
+    seed: dict[str, LayerSeed] = Field(default_factory=dict)  # in the file, beside "by" (respell.py)
+
+
+class Passes(Table):
+    """``[passes]``."""
+
+    quantize: QuantizePass | None = None
+
+
 class SpaceSetup(Table):
     """``[search.search_space.setup]``."""
 
@@ -354,6 +367,7 @@ class RunSettings(Table):
     seed: SeedNumber = 0
     log_every_n_steps: Count = 50
     training: RecipeTable | None = None
+    passes: Passes | None = None
     load_name: Text | None = None
     load_type: Annotated[str, PlainValidator(checks.one_of(("pl", "pt", "safetensors", "mz")))] | None = None
     search: Search

@@ -27,13 +27,14 @@ from narrower.preparation.settings import (
     RetrainedSettings,
     SharedSettings,
 )
-from narrower.searching.build_space import build_space, fixed_widths, passed_over
+from narrower.searching.build_space import FIXED, build_space, fixed_choices, fixed_widths, passed_over
 from narrower.searching.match_layers import SEED, match_layers, require_matches
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings import convert
 from narrower.settings.convert_space import seed_keys, space_notes, space_settings
+from narrower.settings.passes import with_passes
 from narrower.settings.schema import DATA_LOADERS, RunSettings
 from narrower.study.data import named_data, present_data
 from narrower.study.expressible import export_notes
@@ -136,6 +137,7 @@ class _Look:
                 *space_notes(self._settings),
                 *_passed_over(traced.program.network, chosen),
                 *_fixed(self._channels, chosen),
+                *_fixed_formats(traced.program.network, chosen),
                 *(group.sentence for group in missing(NetworkCost(traced.program.network))),
                 *export_notes(traced.program),
             ),
@@ -212,7 +214,7 @@ class _Look:
     def _space_settings(self) -> SpaceSettings | None:
         if self._is_right(SPACE):
             with self._mistakes.about():
-                return space_settings(self._settings)
+                return with_passes(space_settings(self._settings), self._settings)
         return None
 
     @cached_property
@@ -287,6 +289,17 @@ def _fixed(channels: Channels | None, settings: SpaceSettings) -> tuple[str, ...
     fixed = {} if channels is None else fixed_widths(channels, settings)
     layers = ", ".join(f"{layer} ({reason})" for layer, reason in fixed.items())
     return (f"layers whose width cannot change keep it: {layers}",) if fixed else ()
+
+
+def _fixed_formats(network: Network, settings: SpaceSettings) -> tuple[str, ...]:
+    """What becomes of the formats of layers that the search leaves alone."""
+    if settings.fixed is None:
+        return ()
+    layers = fixed_choices(network, settings)
+    if layers:
+        return (f"{FIXED}: these layers have its formats in every plan: {', '.join(layers)}",)
+    why = "a search of widths has none" if settings.resizes else "the search leaves none of its layers alone"
+    return (f"{FIXED}: has no effect: {why}",)
 
 
 def _passed_over(network: Network, settings: SpaceSettings) -> tuple[str, ...]:
