@@ -203,6 +203,7 @@ def test_a_killed_search_has_the_trials_and_members_of_one_that_was_not(run_narr
             "granularity: means nothing without learn",
         ),
         ({"sampler": "tpe", "more": ""}, "setup"),
+        ({"more": "[search.strategy.training.target]\nebops = 0"}, "training.target.ebops: found 0"),
         ({"metrics": "accuracy = {}\nbitops = {}"}, "metrics.bitops: no cost that widths are learned for"),
         ({"metrics": "accuracy = {}"}, "metrics.ebops: where widths are learned"),
         ({"more": "[search.strategy.constraints]\nluts.max = 5"}, "constraints.luts: not known while"),

@@ -32,6 +32,10 @@ MaxWidth = Annotated[
     typer.Option("--max-width", min=2, max=16, help="Bits of a weight, its sign included, and of data."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the first weights and the order of samples.")]
+Target = Annotated[
+    float | None,
+    typer.Option("--target-ebops", min=1, help="Steer the training to this cost, not through all of them."),
+]
 Budgets = Annotated[
     str | None,
     typer.Option("--budgets", help="Show the best member within each of these ebops instead of all."),
@@ -44,7 +48,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 GRANULARITIES = ("weight", "channel", "tensor")
 
 
-OF_A_NEW_RUN = ("dataset", "hidden", "epochs", "granularity", "max_width", "seed", "project", "data_path")
+OF_A_NEW_RUN = (
+    "dataset",
+    "hidden",
+    "epochs",
+    "granularity",
+    "max_width",
+    "seed",
+    "target_ebops",
+    "project",
+    "data_path",
+)
 
 
 def learn(
@@ -55,6 +69,7 @@ def learn(
     granularity: Granularity = "weight",
     max_width: MaxWidth = 16,
     seed: Seed = 0,
+    target_ebops: Target = None,
     budgets: Budgets = None,
     project: Project = None,
     data_path: DataPath = None,
@@ -89,6 +104,7 @@ def learn(
         weight_granularity=granularity,
         data_granularity="tensor" if granularity == "tensor" else "element",
         max_width=max_width,
+        target_ebops=target_ebops,
         seed=seed,
     )
     with claimed(name, _is_used) as run, _progress(epochs) as progress:

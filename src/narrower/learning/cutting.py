@@ -12,7 +12,7 @@ from narrower.learning.members import Member
 from narrower.learning.scoring import count_correct
 from narrower.learning.settings import LearnSettings
 
-MOST_SAMPLES = 8192  # of the training part, that decide which bits go
+MOST_SAMPLES = 4096  # of the training part, that decide which bits go
 LEAST_SHARE = 0.9  # of the cost of the next cheaper member; below, that one is cut itself
 
 

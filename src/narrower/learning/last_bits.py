@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from narrower.learning.deployed import LearnedChain, LearnedLayer, bit_lengths, odd_part
 
 Floats = NDArray[np.floating]
-RANKED_ON = 2048  # samples that put the cuts in order; all of them decide
+RANKED_ON = 1024  # samples that put the cuts in order; all of them decide
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What changes over the steps of a training: rate, factor of the cost, and when networks are scored."""
+"""What changes over the steps of a training: the learning rate, and when networks are scored."""
 
 from dataclasses import dataclass
 from math import cos, pi
@@ -17,12 +17,6 @@ class Schedule:
         """Learning rate of the weights."""
         cycle, share = self._phase(step / self.steps)
         return self.settings.learning_rate * self.settings.cycle_factor**cycle * (1 + cos(pi * share)) / 2
-
-    def cost_factor(self, step: int) -> float:
-        """What the cost is multiplied by in the loss."""
-        first, last, warm = self.settings.first_factor, self.settings.last_factor, self.settings.warm_share
-        grown = (step / self.steps - warm) / (1 - warm) if warm < 1 else 0.0
-        return float(first * (last / first) ** max(grown, 0.0))
 
     def is_scored(self, epoch: int, epochs: int) -> bool:
         """Whether networks are scored after an epoch: the last of a cycle, and of each slot before it.

@@ -7,6 +7,7 @@ from narrower.errors import SettingsError
 
 WeightGranularity = Literal["tensor", "channel", "weight"]
 DataGranularity = Literal["tensor", "element"]
+MAY_BE_LEFT_OUT = ("first_factor", "last_factor", "target_ebops")
 LEAST_WIDTH, MOST_WIDTH = 2, 16  # a sign and a bit; sums of wider products are not exact
 STEPS, SMALLEST_BATCH = 32, 32  # steps of an epoch, if batches are not too small then
 EPOCHS_OF_A_CYCLE = 10  # at least
@@ -17,8 +18,10 @@ class LearnSettings:
     """One training that gives a front.
 
     Adam with cosine restarts: ``cycles`` of equal length, each from ``cycle_factor`` times the rate before;
-    widths and fractions learn ``rate_of_bits`` times as fast as weights. The cost's factor in the loss is
-    ``first_factor`` for the ``warm_share`` of the epochs and then grows log-linearly to ``last_factor``.
+    widths and fractions learn ``rate_of_bits`` times as fast as weights. The cost does not
+    count for the ``warm_share`` of the epochs; then its factor in the loss grows log-linearly from
+    ``first_factor`` to ``last_factor``, which unless given follow from the gradients. With ``target_ebops``
+    it is steered instead, so that the cost comes to that.
     Networks are scored in the last ``scored_share`` of each cycle. ``soft_share`` of each target is what a
     float network, trained on other samples of the training part, says of the sample; the rest is its class.
     ``candidates`` of each shape are trained at once, with seeds of their own, and share one front.
@@ -34,8 +37,9 @@ class LearnSettings:
     rate_of_bits: float = 3.0
     cycles: int = 20
     cycle_factor: float = 0.96
-    first_factor: float = 5e-7
-    last_factor: float = 1e-3
+    first_factor: float | None = None
+    last_factor: float | None = None
+    target_ebops: float | None = None
     warm_share: float = 0.04
     scored_share: float = 0.5
     scores_per_cycle: int = 12
@@ -57,13 +61,15 @@ class LearnSettings:
         for name in ("epochs", "batch_size", "cycles", "scores_per_cycle", "candidates", "most_members"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name}: expected a whole number from 1, found {getattr(self, name)}")
-        for name in ("learning_rate", "rate_of_bits", "cycle_factor", "first_factor"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise SettingsError(f"{name}: expected a number above 0, found {getattr(self, name)}")
+        for name in ("learning_rate", "rate_of_bits", "cycle_factor", *MAY_BE_LEFT_OUT):
+            value = getattr(self, name)
+            if not (value is None and name in MAY_BE_LEFT_OUT) and not 0 < value < float("inf"):
+                raise SettingsError(f"{name}: expected a number above 0, found {value}")
         for name in ("warm_share", "scored_share", "soft_share", "last_bits"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name}: expected a share from 0 to 1, found {getattr(self, name)}")
-        if not self.last_factor >= self.first_factor:
+        given = self.first_factor is not None and self.last_factor is not None
+        if given and self.last_factor < self.first_factor:  # type: ignore[operator]
             raise SettingsError(
                 f"last_factor: expected at least first_factor, {self.first_factor:g}, "
                 f"found {self.last_factor:g}"

@@ -46,6 +46,7 @@ class StateFiles:
             "epoch": training.epoch,
             "found": training.found,
             "is_cut": training.is_cut,
+            "cost_factor": training.cost_factor.state,
             "train_seconds": training.train_seconds,
             "score_seconds": training.score_seconds,
             "cut_seconds": training.cut_seconds,
@@ -71,6 +72,7 @@ class StateFiles:
             members = list(self._members(tensors, facts["members"]))
             state = {name.removeprefix(STATE): tensors[name] for name in tensors if name.startswith(STATE)}
             training.restore(facts["epoch"], facts["found"], state, members)
+            training.cost_factor.restore(facts["cost_factor"])
             training.is_cut, training.cut_seconds = facts["is_cut"], facts["cut_seconds"]
             training.train_seconds, training.score_seconds = facts["train_seconds"], facts["score_seconds"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -9,6 +9,7 @@ from torch import Tensor
 from narrower.data.parts import Part
 from narrower.learning.above_zero import above_zero
 from narrower.learning.adam import Adam
+from narrower.learning.cost_factor import CostFactor
 from narrower.learning.cutting import cut_members
 from narrower.learning.deployed import LearnedChain
 from narrower.learning.freeze import fit_widths, freeze
@@ -24,6 +25,8 @@ from narrower.learning.start import grouping, start
 LARGEST_DATA_EVERY = 4  # steps between two looks at the largest data
 WIDTH_DECAY = 1e-8  # so that a width that nothing needs becomes smaller
 LITTLE_CHEAPER = 0.98
+MOST_BATCHES = 16  # that gradients are averaged over, where their sizes are compared
+USUAL_BALANCE = 3e-6  # where a gradient is zero: what it is of small networks on the jets
 EXPONENTS = (-10.0, 12.0)  # range of integer bits and of fractions
 
 Progress = Callable[[int, Members], None]
@@ -66,7 +69,9 @@ class Training:
         self._train, self._validation = train, validation
         self._samples = torch.cat([train.inputs, targets_no], 1)
         self._batch_size = min(settings.batch_size, len(train))
-        self._schedule = Schedule(settings, settings.epochs * (len(train) // self._batch_size))
+        self._steps_per_epoch = len(train) // self._batch_size
+        steps = settings.epochs * self._steps_per_epoch
+        self._schedule, self.cost_factor = Schedule(settings, steps), CostFactor(settings, steps)
         self._generator = torch.Generator().manual_seed(settings.seed)
         self.epoch = 0  # epochs that have passed
         self.found = 0  # members so far, with those that others have beaten
@@ -140,10 +145,37 @@ class Training:
         """Every sample once, but for those that fill no batch."""
         size = self._batch_size
         count = len(self._samples) // size
+        if self.cost_factor.needs_balance and epoch >= self.settings.warm_share * self.settings.epochs:
+            self.cost_factor.balance(self._balance())
         order = torch.randperm(len(self._samples), generator=self._generator)[: count * size]
         samples = self._samples[order].T.contiguous()
         for batch, some in enumerate(torch.split(samples, size, dim=1)):
             self._step(some, epoch * count + batch)
+        if self.settings.target_ebops is not None:
+            self.network.round(self.parameters)
+            mean = float(self.network.cost().clamp_min(1).log().mean().exp())
+            step = (epoch + 1) * count - 1
+            self.cost_factor.steer(
+                mean, step, self._schedule.rate(step - count // 2) / self.settings.learning_rate
+            )
+
+    def _balance(self) -> float:
+        """The factor at which the gradients of loss and cost by the widths are equally large, on average."""
+        network, gradients, inputs = self.network, self._gradients, self.layout.sizes[0]
+        network.round(self.parameters)
+        sums = torch.zeros_like(gradients.bits)
+        batches = torch.split(self._samples, self._batch_size)[: min(MOST_BATCHES, self._steps_per_epoch)]
+        for some in batches:
+            samples = some.T.contiguous()
+            network.forward(samples[:inputs])
+            network.backward(samples[inputs:], gradients)
+            sums += gradients.bits
+        network.follow_largest(len(batches[-1]), 1)
+        of_loss = float((sums / len(batches)).norm())
+        before = gradients.bits.clone()
+        network.add_cost_gradients(torch.ones(self.layout.data_count), gradients)
+        of_cost = float((gradients.bits - before).norm())
+        return of_loss / of_cost if of_loss > 0 and of_cost > 0 else USUAL_BALANCE
 
     def _step(self, samples: Tensor, step: int) -> None:
         network, gradients = self.network, self._gradients
@@ -153,7 +185,7 @@ class Training:
         network.backward(samples[inputs:], gradients)
         if step % LARGEST_DATA_EVERY == 0:
             network.follow_largest(samples.shape[1], LARGEST_DATA_EVERY)
-        factors = torch.full((self.layout.data_count,), self._schedule.cost_factor(step))
+        factors = torch.full((self.layout.data_count,), self.cost_factor.of(step))
         network.add_cost_gradients(factors, gradients)
         gradients.bits.add_(WIDTH_DECAY)
         rate = self._schedule.rate(step)

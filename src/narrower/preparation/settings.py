@@ -103,6 +103,7 @@ class LearnedSettings:
     max_width: int = 16
     allowed: tuple[int, ...] = ()
     candidates: int = 1
+    target_ebops: float | None = None
     seed: int = 0
     shares_weights: ClassVar[bool] = False
     seeds: ClassVar[int] = 1
@@ -133,6 +134,7 @@ class LearnedSettings:
             max_width=self.max_width,
             allowed=self.allowed,
             candidates=self.candidates,
+            target_ebops=self.target_ebops,
             seed=self.seed,
             **{name: value for name, value in given.items() if value is not None},
         )

@@ -39,7 +39,7 @@ from narrower.tasks.task import Direction
 from narrower.training.recipe import Recipe
 
 # What of [search.strategy.training] means something where widths are learned.
-OF_A_LEARNED_FRONT = ("n_epochs", "max_epochs", "batch_size", "learning_rate", "n_seeds")
+OF_A_LEARNED_FRONT = ("n_epochs", "max_epochs", "batch_size", "learning_rate", "n_seeds", "target")
 
 
 def preparation_settings(settings: RunSettings) -> PreparationSettings:
@@ -56,6 +56,8 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
             "search.strategy.setup.sampler: found 'learned', and no layer has learn = ['weight', 'data'] in "
             "its config"
         )
+    if strategy.training is not None and strategy.training.target is not None:
+        raise SettingsError(f"{where}.target: means nothing where no widths are learned")
     if SPACE_KINDS[settings.search.search_space.name] == "quantize":
         return _of_formats(settings, where)
     given = strategy.training or CandidateTraining()
@@ -171,6 +173,7 @@ def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig])
             max_width=config.max_width or usual.max_width,
             allowed=tuple(sorted(config.allowed or ())),
             candidates=given.n_seeds,
+            target_ebops=None if given.target is None else given.target.ebops,
             seed=settings.seed,
         )
         made.of(1)  # what does not go together shows here

@@ -48,6 +48,12 @@ class RecipeTable(Table):
     freeze_norms_after: CountOrNone | None = None
 
 
+class Target(Table):
+    """``target = {ebops = 500}``."""
+
+    ebops: Positive
+
+
 class CandidateTraining(RecipeTable):
     """``[search.strategy.training]``: how plans are trained.
 
@@ -61,6 +67,7 @@ class CandidateTraining(RecipeTable):
     importance: Annotated[str, PlainValidator(checks.one_of(IMPORTANCES))] = "l2"
     n_seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] = 1
     keep: Annotated[str, PlainValidator(checks.one_of(("mean", "best")))] = "mean"
+    target: Target | None = None  # where widths are learned: the cost that the training comes to
 
 
 OF_RESIZED = ("weights", "importance", "n_seeds", "keep")
