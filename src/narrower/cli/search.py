@@ -45,6 +45,13 @@ Rounding = Annotated[
     str | None,
     typer.Option("--rounding", help="half_even, half_up or floor; half_up where luts are counted."),
 ]
+UniformFirst = Annotated[
+    bool | None,
+    typer.Option(
+        "--uniform-first/--no-uniform-first",
+        help="Try plans with the same formats in every layer before the sampler begins.",
+    ),
+]
 Overflow = Annotated[
     str | None, typer.Option("--overflow", help="saturate (unless given), saturate_symmetric or wrap.")
 ]
@@ -120,6 +127,7 @@ OF_A_NEW_RUN = (
     "drop_dominated",
     "part",
     "allow_uncounted",
+    "uniform_first",
     "samples",
     "seed",
     "project",
@@ -152,6 +160,7 @@ def search(
     drop_dominated: DropDominated = None,
     part: Part = None,
     allow_uncounted: AllowUncounted = None,
+    uniform_first: UniformFirst = None,
     jobs: Jobs = None,
     backend: BackendName = None,
     address: Address = None,
@@ -192,6 +201,7 @@ def search(
         "drop_dominated": drop_dominated,
         "part": part,
         "allow_uncounted": allow_uncounted,
+        "uniform_first": uniform_first,
     }
     if file is not None:
         loaded = read_settings(file, data_path)

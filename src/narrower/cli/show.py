@@ -10,6 +10,7 @@ import typer
 from narrower.cli.console import note, print_json, print_lines, print_table, tell, warn
 from narrower.errors import RunError, SettingsError
 from narrower.report.csv_table import front_csv, trials_csv
+from narrower.report.findings import read_findings
 from narrower.report.markdown import front_markdown
 from narrower.report.plan_text import short_plan
 from narrower.report.read_record import read_record
@@ -109,12 +110,22 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             [_stacked_row(record, member) for member in record.members],
         ),
     )
-    for line in (*summary_lines(record), *artefact_lines(record), f"everything: {run.path}/"):
+    lines = (*summary_lines(record), *mixing_lines(run), *artefact_lines(record), f"everything: {run.path}/")
+    for line in lines:
         tell(line)
 
 
 def _plans(number: int) -> str:
     return "1 plan" if number == 1 else f"{number:,} plans"
+
+
+def mixing_lines(run: RunDirectory) -> list[str]:
+    """By how much mixing formats pays; nothing where the trials cannot be read or do not tell."""
+    try:
+        sentence = read_findings(run).mixing
+    except RunError:
+        return []
+    return [] if sentence is None else [sentence]
 
 
 def summary_lines(record: RunRecord) -> list[str]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from narrower.report.advice import Advice, advise
 from narrower.report.hypervolume_curve import HypervolumeCurve, hypervolume_curve
+from narrower.report.mixing import mixing_sentence
 from narrower.report.read_record import read_record
 from narrower.report.record import Member, RunRecord
 from narrower.report.sensitivity import Sensitivity, sensitivity
@@ -38,6 +39,11 @@ class Findings:
     @cached_property
     def advice(self) -> Advice:
         return advise(self.record, self.table, self.uniform)
+
+    @cached_property
+    def mixing(self) -> str | None:
+        """By how much mixing formats pays, in a sentence."""
+        return mixing_sentence(self.record, self.table, self.uniform)
 
     @cached_property
     def sensitivity(self) -> Sensitivity:

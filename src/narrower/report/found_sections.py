@@ -89,6 +89,8 @@ def _front_notes(findings: Findings) -> Iterator[str]:
             "Orange squares give every layer the same widths: the distance from them to the front is what "
             "choosing layer by layer gains."
         )
+        if findings.mixing is not None:
+            yield f"{findings.mixing[0].upper()}{findings.mixing[1:]}."
     elif len(findings.table.space.slots) > 1:
         yield "No plan with the same widths in every layer was among the trials."
     yield "Point at a plan to see it: data/weight/bias bits for each layer."

@@ -11,7 +11,7 @@ from narrower.plan import OPERANDS
 from narrower.searching.objective import unit_of
 from narrower.tasks.catalogue import task_metrics
 
-LONG_NUMBERS = re.compile(r"((?<=\()|,)(scale|zero|threshold)=[^,)]+")
+LONG_NUMBERS = re.compile(r"((?<=\()|,)(scale|zero|threshold|axis)=[^,)]+")
 
 
 def is_share(metric: str) -> bool:
@@ -31,13 +31,14 @@ def short_layer(table: Mapping[str, str | float]) -> str:
     Where each entry has its own width, it is the mean. What else is neither fixed point nor float32 has its
     text instead, without what is found from data, and unsigned numbers have a "u".
     """
-    bits = "/".join(_short_format(str(table.get(operand, FLOAT32.text))) for operand in OPERANDS)
+    bits = "/".join(short_format(str(table.get(operand, FLOAT32.text))) for operand in OPERANDS)
     if "width" not in table:
         return bits
     return f"{bits} ×{table['width']:g}" if set(table) & set(OPERANDS) else f"×{table['width']:g}"
 
 
-def _short_format(text: str) -> str:
+def short_format(text: str) -> str:
+    """The bits of fixed point and float32, the text of other formats."""
     number_format = parse_format(text)
     if isinstance(number_format, StoredEach):
         return f"{number_format.mean_bits:.3g}"

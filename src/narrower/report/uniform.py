@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from narrower.report.plan_text import short_format
 from narrower.report.trial_table import TrialTable
 from narrower.searching.recorded_space import ASPECTS
 
@@ -25,17 +26,24 @@ def uniform_trials(table: TrialTable) -> tuple[UniformTrial, ...]:
     if len({layer for feature in features for layer in feature.layers}) < 2:  # noqa: PLR2004 - one is no many
         return ()
     is_uniform = np.ones(len(table), dtype=np.bool_)
-    sizes = {}
+    labels = {}
     for aspect in ASPECTS:
         columns = [
-            np.array(feature.sizes)[np.array(feature.level_of)[table.options[:, feature.slot]]]
+            np.array([_label(level) for level in feature.levels])[
+                np.array(feature.level_of)[table.options[:, feature.slot]]
+            ]
             for feature in features
             if feature.aspect == aspect
         ]
         if columns:
-            sizes[aspect] = columns[0]
+            labels[aspect] = columns[0]
             is_uniform &= np.all([column == columns[0] for column in columns], axis=0)
     return tuple(
-        UniformTrial(int(row), ", ".join(f"{aspect} {column[row]:g}" for aspect, column in sizes.items()))
+        UniformTrial(int(row), ", ".join(f"{aspect} {column[row]}" for aspect, column in labels.items()))
         for row in np.flatnonzero(is_uniform)
     )
+
+
+def _label(level: str | float) -> str:
+    """What makes two levels the same: of fixed point the width, whatever its fraction and sign."""
+    return short_format(level).removeprefix("u") if isinstance(level, str) else f"{level:g}"

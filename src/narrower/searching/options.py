@@ -23,6 +23,7 @@ class SearchOptions:
     ``drop_dominated``, a plan is dropped as soon as it can no longer reach the front. ``measure_front`` names
     metrics that are measured on the artefacts of the front's members when the search has ended. Without
     ``allow_uncounted``, a network is not searched where plans reach too little of its work.
+    With ``uniform_first``, plans with the same formats in every layer are tried before the sampler begins.
     ``part`` (3, 8) tries the third of eight shares of the plans that the sampler would propose.
     """
 
@@ -36,4 +37,5 @@ class SearchOptions:
     measure_front: tuple[str, ...] = ()
     latency: LatencyOptions = LatencyOptions()
     allow_uncounted: bool = False
+    uniform_first: bool = False
     part: tuple[int, int] | None = None

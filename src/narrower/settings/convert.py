@@ -295,6 +295,7 @@ def search_options(settings: RunSettings) -> SearchOptions:
         measure_front=hardware.measure_front or (),
         latency=LatencyOptions(hardware.latency.batch_size, hardware.latency.threads, hardware.latency.limit),
         allow_uncounted=setup.allow_uncounted,
+        uniform_first=setup.uniform_first,
         part=_part(setup.part),
     )
 

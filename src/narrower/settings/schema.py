@@ -227,6 +227,7 @@ class StrategySetup(Table):
     batch: Count | None = None
     drop_dominated: Switch = False
     allow_uncounted: Switch = False
+    uniform_first: Switch = False  # plans with the same formats in every layer before the sampler begins
     part: Annotated[str, PlainValidator(checks.part)] | None = None
 
     @model_validator(mode="after")

@@ -92,6 +92,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     batch: int | None = None,
     drop_dominated: bool = False,
     allow_uncounted: bool = False,
+    uniform_first: bool = False,
     samples: int | None = None,
     part: Literal["validation", "test", "train"] = "validation",
     seed: int = 0,
@@ -122,6 +123,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     (minimum, maximum). The model is searched with the weights that it has. ``n_jobs`` is the number of
     processes, unless ``backend`` says where plans are scored; ``batch`` is how many plans a sampler is asked
     for at a time; with ``drop_dominated``, enumerations drop plans that can no longer reach the front.
+    With ``uniform_first``, plans with the same formats in every layer are tried before the sampler begins.
     ``allow_uncounted`` searches
     also where no plan changes more than 1 % of the multiply-accumulates. ``directory`` keeps the run;
     without one nothing is left behind. Without ``sampler``, every plan is tried, or with ``n_trials`` those
@@ -174,6 +176,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         drop_dominated,
         tuple(measure_front),
         allow_uncounted=allow_uncounted,
+        uniform_first=uniform_first,
     )
     for metric in options.measure_front:
         if metric not in ARTEFACT_METRICS:

@@ -21,6 +21,7 @@ from narrower.searching.loop import Budget, Loop, Progress
 from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.sampler import Sampler
 from narrower.searching.samplers.share import Share, share_size
+from narrower.searching.samplers.uniform_first import UniformFirst
 from narrower.settings.convert import weights_file
 from narrower.settings.load import LoadedSettings, located
 from narrower.settings.logic_rounding import with_rounding
@@ -157,13 +158,15 @@ def _proposed(
 ) -> Loop:
     """Plans that a sampler proposes, scored and recorded one round after the other."""
     options, costs, wanted = problem.options, problem.costs, problem.wanted_trials
-    sampler = sampler or build_sampler(
-        options.sampler,
-        problem.space,
-        seed=options.seed,
-        wanted=wanted,
-        known=Known(costs, problem.objectives, problem.constraints),
-    )
+    if sampler is None:
+        built = build_sampler(
+            options.sampler,
+            problem.space,
+            seed=options.seed,
+            wanted=wanted,
+            known=Known(costs, problem.objectives, problem.constraints),
+        )
+        sampler = UniformFirst(built, problem.space) if options.uniform_first else built
     if options.part is not None:
         sampler, wanted = Share(sampler, *options.part), share_size(wanted, *options.part)
     together = plans_together(problem, plan_evaluator.preparation)
