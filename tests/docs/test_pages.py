@@ -12,7 +12,10 @@ from tests.docs.console import ROOT, Block, Command, blocks, commands, compare, 
 COLUMNS = "110"  # of the terminal whose output the pages show
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("cost.md", "formats.md", "datasets.md", "training.md")),
+    *(
+        ROOT / "docs" / name
+        for name in ("coming-from-mase.md", "cost.md", "formats.md", "datasets.md", "training.md")
+    ),
 ]
 
 
@@ -39,6 +42,9 @@ def test_what_a_page_shows_is_what_happens(
                     Path(target).write_text(out, encoding="utf-8")
                     out = ""
                 compare(command, out, err, block.numbers_vary)
+        elif block.kind == "toml":
+            if name := re.match(r"# (\w+\.toml)\n", block.body):
+                Path(name[1]).write_text(block.body, encoding="utf-8")
         elif block.kind == "python":
             if name := re.match(r"# (\w+\.py)\n", block.body):
                 Path(name[1]).write_text(block.body, encoding="utf-8")
