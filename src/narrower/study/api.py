@@ -1,7 +1,7 @@
 """A search from Python: the same as from a settings file, with models and data as they are."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +45,7 @@ from narrower.settings import checks
 from narrower.settings.logic_rounding import default_rounding
 from narrower.store.run_directory import RunDirectory
 from narrower.study import study
+from narrower.study.arguments import spoken_of_arguments
 from narrower.study.limits import check_counted
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, first_samples, with_model
@@ -76,6 +77,7 @@ class SearchResult:
         ]
 
 
+@spoken_of_arguments()
 def search(  # noqa: PLR0913 - one argument for each table of a settings file
     model: nn.Module | str,
     data: DataSet | str,
@@ -277,29 +279,32 @@ def _layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices
     for name in table:
         if name not in allowed:
             raise SettingsError(f"space[{key!r}]: unknown key {name!r}; allowed: {', '.join(allowed)}")
+
+    def read(name: str, check: Callable[[Any], tuple[Any, ...]], default: tuple[Any, ...]) -> tuple[Any, ...]:
+        try:
+            return check(table.get(name, default))
+        except ValueError as error:
+            raise SettingsError(f"space[{key!r}][{name!r}]: {error}") from None
+
     is_quantized = any(operand in table for operand in OPERANDS)
     widths = checks.list_of(checks.width, "[4, 8]")
     fractions = checks.list_of(checks.fraction, "['NA'] or [2, 4]")
-    multipliers = checks.list_of(checks.multiplier, "[0.5, 1, 2]")
-    try:
-        data, weight, bias = [
-            OperandChoices(
-                widths(table[operand]) if operand in table else ("NA",),
-                fractions(table.get(f"{operand}_frac", ("NA",))),
-                tuple(
-                    (key, checks.list_of(*check)(table[f"{operand}_{key}"]))
-                    for key, check in checks.FORMAT_OPTIONS.items()
-                    if f"{operand}_{key}" in table
-                ),
-            )
-            for operand in OPERANDS
-        ]
-        names = checks.list_of(checks.one_of(tuple(checks.FAMILIES), ABSENT), "['fixed']")(
-            table.get("name", ("fixed",) if is_quantized else (NOT_QUANTIZED,))
+    data, weight, bias = [
+        OperandChoices(
+            read(operand, widths, ("NA",)) if operand in table else ("NA",),
+            read(f"{operand}_frac", fractions, ("NA",)),
+            tuple(
+                (option, read(f"{operand}_{option}", checks.list_of(*check), ()))
+                for option, check in checks.FORMAT_OPTIONS.items()
+                if f"{operand}_{option}" in table
+            ),
         )
-        width = WidthChoices(multipliers(table["width"]) if "width" in table else ())
-    except ValueError as error:
-        raise SettingsError(f"space[{key!r}]: {error}") from None
+        for operand in OPERANDS
+    ]
+    listed = checks.list_of(checks.one_of(tuple(checks.FAMILIES), ABSENT), "['fixed']")
+    names = read("name", listed, ("fixed",) if is_quantized else (NOT_QUANTIZED,))
+    multipliers = checks.list_of(checks.multiplier, "[0.5, 1, 2]")
+    width = WidthChoices(read("width", multipliers, ()) if "width" in table else ())
     families = tuple(dict.fromkeys(checks.FAMILIES[name] for name in names))
     return LayerChoices(families, data, weight, bias, width)
 

@@ -44,8 +44,8 @@ def check_trainable(model: nn.Module, program: Program, layers: Iterable[str]) -
         if weight.operand == "weight" and layer in searched and not _is_parametrized(model, layer):
             raise SettingsError(
                 f"search.strategy.eval_mode: {layer} computes its weight in its own code, where training "
-                "cannot round it; allowed: true (plans are scored with the model's weights), or a weight "
-                "that torch.nn.utils.parametrize computes"
+                "cannot round it: score plans with the model's weights, or let torch.nn.utils.parametrize "
+                "compute it"
             )
 
 

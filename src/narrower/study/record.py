@@ -352,7 +352,7 @@ def _useless_growth(problem: Problem) -> list[str]:
     if not (cuts and grows) or settings.trains_float32:
         return []
     return [
-        "multipliers above 1 add channels with random weights, and eval_mode = true trains nothing; "
+        "multipliers above 1 add channels with random weights, and nothing is trained; "
         "weights = 'net2net' keeps the outputs when growing"
     ]
 
