@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrower.cli.console import messages, print_json, print_table, tell
+from narrower.cli.project import Project
 from narrower.cli.search import refuse_given
 from narrower.errors import RunError, SettingsError
 from narrower.store.run_directory import RunDirectory, claimed, first_free
@@ -40,7 +41,6 @@ Budgets = Annotated[
     str | None,
     typer.Option("--budgets", help="Show the best member within each of these ebops instead of all."),
 ]
-Project = Annotated[str | None, typer.Option("--project", help="Write below runs/PROJECT.")]
 DataPath = Annotated[Path | None, typer.Option("--data-path", help="A local copy of the table 'jsc'.")]
 Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import print_json, warn
+from narrower.cli.project import Project
 from narrower.errors import RunError
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import whole
@@ -15,7 +16,6 @@ from narrower.store.run_log import RunLog
 from narrower.study.read import read_settings
 
 Runs = Annotated[list[Path], typer.Argument(help="Directories of runs of one problem.")]
-Project = Annotated[str | None, typer.Option("--project", help="Name of the new run below runs/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -12,6 +12,7 @@ from narrower.backends.settings import BackendSettings
 from narrower.cli.backend_options import Address, BackendName, Jobs, with_backend_options
 from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
+from narrower.cli.project import Project
 from narrower.cli.sizes import byte_count
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
@@ -99,7 +100,6 @@ Samples = Annotated[
 Seed = Annotated[
     int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Of everything that is left to chance.")
 ]
-Project = Annotated[str | None, typer.Option("--project", help="Write below runs/PROJECT.")]
 ClassOrder = Annotated[
     str | None,
     typer.Option("--class-order", help="Classes in the order of the model's outputs, such as g,q,w,z,t."),

@@ -9,6 +9,7 @@ import typer
 
 from narrower.cli import recipe_options as options
 from narrower.cli.console import interval_text, messages, note, print_json, print_table, tell, warn
+from narrower.cli.project import Project
 from narrower.cli.recipe_options import DEFAULTS
 from narrower.errors import RunError
 from narrower.models.catalogue import model_name
@@ -23,9 +24,6 @@ Model = Annotated[
 ]
 Dataset = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name of 'narrower datasets', or package.module:function.")
-]
-Project = Annotated[
-    str | None, typer.Option("--project", help="Write below runs/PROJECT.", show_default="MODEL-DATASET")
 ]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights to begin with.")]
 Resume = Annotated[
