@@ -24,6 +24,7 @@ from narrower.cli.profile import profile
 from narrower.cli.report import report
 from narrower.cli.resize import resize
 from narrower.cli.search import search
+from narrower.cli.sensitivity import sensitivity
 from narrower.cli.show import runs, show
 from narrower.cli.test import test
 from narrower.cli.train import train
@@ -71,6 +72,7 @@ for command in (
     groups,
     resize,
     profile,
+    sensitivity,
     models,
     datasets,
     samplers,
