@@ -18,6 +18,7 @@ from narrower.learning.deployed import LearnedChain, LearnedLayer, bit_lengths, 
 from narrower.learning.freeze import fit_widths, freeze, without_idle
 from narrower.learning.layout import Layout
 from narrower.learning.network import Grouping, LearnedNetwork
+from narrower.learning.scoring import largest_data
 from narrower.plan import LayerPlan, Plan
 
 
@@ -41,6 +42,12 @@ def random_chain(seed: int, sizes: tuple[int, ...] = (4, 5, 3, 2), sparsity: flo
             )
         )
     return LearnedChain(tuple(layers))
+
+
+def frozen(network: LearnedNetwork, sizes: tuple[int, ...], inputs: np.ndarray) -> LearnedChain:
+    """The first candidate with the widths that data take on these samples."""
+    ends = np.stack([inputs.min(0), inputs.max(0)])
+    return freeze(network, 0, sizes, ends, largest_data(network, torch.from_numpy(inputs).T))
 
 
 def samples(seed: int, count: int = 200, inputs: int = 4) -> np.ndarray:
@@ -126,7 +133,7 @@ def test_the_relaxed_cost_at_deployed_widths_is_the_cost_of_the_exported_plan(se
     for part, fraction in zip(layout.data(own.data_fractions), fractions, strict=True):
         part.fill_(fraction)
     network.round(own)
-    chain = freeze(network, 0, sizes, inputs)
+    chain = frozen(network, sizes, inputs)
     # as deployed per tensor: every width that of the widest
     widths = [int(layer.data_widths.max()) for layer in chain.layers]
     chain = LearnedChain(
@@ -158,7 +165,7 @@ def test_the_relaxed_cost_at_deployed_widths_is_the_cost_of_the_exported_plan(se
     program = lower(trace(model, torch.from_numpy(inputs[:3])))
     assert relaxed == chain.ebops == ebops(program, plan)
     # and rounding those weights once more leaves them as they are
-    again = freeze(network, 0, sizes, inputs)
+    again = frozen(network, sizes, inputs)
     for layer, same in zip(chain.layers, again.layers, strict=True):
         assert (layer.weight_values == same.weight_values).all()
 

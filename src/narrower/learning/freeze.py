@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.learning.deployed import (
@@ -26,11 +27,15 @@ def freeze(
     network: LearnedNetwork,
     candidate: int,
     sizes: Sequence[int],
-    inputs_ni: NDArray[np.float32],
+    ends_2i: NDArray[np.float32],
+    largest: Sequence[Tensor],
     *,
     wrap: bool = False,
 ) -> LearnedChain:
-    """The numbers that ``network`` rounded last, with the widths that data take on ``inputs_ni`` [N, I].
+    """The numbers that ``network`` rounded last, with the widths that data take.
+
+    ``ends_2i`` are the smallest and largest inputs, ``largest`` the largest data [C, I] of each layer in
+    steps (``scoring.largest_data``).
 
     With ``wrap``, data above those widths lose their highest bits, but for the network's inputs, which
     saturate.
@@ -61,7 +66,14 @@ def freeze(
                 data_wrap=wrap and layer > 0,
             )
         )
-    return fit_widths(without_idle(LearnedChain(tuple(layers))), inputs_ni)
+    low, high = (unbounded_steps(end.astype(np.float64), layers[0].data_fractions) for end in ends_2i)
+    lows = [np.minimum(low, 0), *(np.zeros(size) for size in sizes[1:-1])]
+    highs = [
+        np.maximum(high, 0),
+        *(most[candidate, :size].numpy() for most, size in zip(largest[1:], sizes[1:-1], strict=True)),
+    ]
+    chain = without_idle(LearnedChain(tuple(layers)))
+    return _with_ranges(chain, *([end.astype(np.int64) for end in ends] for ends in (lows, highs)))
 
 
 def fit_widths(chain: LearnedChain, inputs_ni: NDArray[np.float32]) -> LearnedChain:
@@ -79,6 +91,11 @@ def fit_widths(chain: LearnedChain, inputs_ni: NDArray[np.float32]) -> LearnedCh
             reach = np.maximum(-lows[number], highs[number])
             following = half_step_fraction(chain.layers[number + 1].data_fractions)
             values = np.maximum(_bounded(layer, reach).sums(steps, following), 0)
+    return _with_ranges(chain, lows, highs)
+
+
+def _with_ranges(chain: LearnedChain, lows: Sequence[Integers], highs: Sequence[Integers]) -> LearnedChain:
+    """The same chain with the widths that data between these steps take, without what is idle then."""
     fitted = []
     for layer, low, high in zip(chain.layers, lows, highs, strict=True):
         signed = low < 0

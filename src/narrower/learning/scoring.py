@@ -38,6 +38,16 @@ def quick_scores(
     return correct.tolist(), quick_costs(network, largest)
 
 
+def largest_data(network: LearnedNetwork, inputs_in: Tensor) -> list[Tensor]:
+    """The largest data [C, I] of each layer in steps, not bounded, over samples [I, N]."""
+    largest = [torch.zeros(shape) for shape in network.layout.data_shapes]
+    for some in torch.split(inputs_in, SAMPLES_AT_ONCE, dim=1):
+        network.forward(some)
+        for most, data in zip(largest, network.data_of(some.shape[1]), strict=True):
+            torch.maximum(most, data.amax(2), out=most)
+    return largest
+
+
 def quick_costs(network: LearnedNetwork, largest: list[Tensor]) -> list[float]:
     """Effective bit operations of each candidate if its data are as large as ``largest`` [C, I] by layer.
 

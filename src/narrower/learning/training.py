@@ -18,7 +18,7 @@ from narrower.learning.layout import Layout
 from narrower.learning.members import Member, Members
 from narrower.learning.network import LearnedNetwork
 from narrower.learning.schedule import Schedule
-from narrower.learning.scoring import count_correct, quick_scores
+from narrower.learning.scoring import count_correct, largest_data, quick_scores
 from narrower.learning.settings import MOST_WIDTH, LearnSettings
 from narrower.learning.start import grouping, start
 
@@ -67,6 +67,7 @@ class Training:
         self.network.set_input_range(train.inputs.T)
         self._most_width = max(settings.allowed, default=settings.max_width)
         self._train, self._validation = train, validation
+        self._ends = torch.stack([train.inputs.amin(0), train.inputs.amax(0)]).numpy()
         self._samples = torch.cat([train.inputs, targets_no], 1)
         self._batch_size = min(settings.batch_size, len(train))
         self._steps_per_epoch = len(train) // self._batch_size
@@ -202,10 +203,13 @@ class Training:
         self.network.round(self.parameters)
         inputs, targets = self._validation.inputs, self._validation.targets
         correct, costs = quick_scores(self.network, inputs.T, targets)
-        for candidate in range(self.layout.candidates):
-            if self.members.would_keep(costs[candidate], correct[candidate]):
-                train, shape = self._train.inputs.numpy(), self._shapes[candidate]
-                chain = freeze(self.network, candidate, shape, train, wrap=self._wraps)
+        pairs = list(zip(costs, correct, strict=True))
+        kept = [candidate for candidate, pair in enumerate(pairs) if self.members.would_keep(*pair)]
+        largest = largest_data(self.network, self._train.inputs.T) if kept else []
+        for candidate in kept:
+            if self.members.would_keep(*pairs[candidate]):  # others may have entered since
+                shape = self._shapes[candidate]
+                chain = freeze(self.network, candidate, shape, self._ends, largest, wrap=self._wraps)
                 self._enter(chain, epoch, candidate)
 
     def _enter(self, chain: LearnedChain, epoch: int, candidate: int) -> None:
