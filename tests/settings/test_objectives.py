@@ -55,6 +55,15 @@ def test_a_negative_scale_that_makes_no_sense_is_refused(metrics: str, setup: st
         convert.objectives(settings(metrics, setup))
 
 
+def test_a_cost_with_a_negative_scale_is_subtracted_whatever_its_direction_says() -> None:
+    metrics = 'accuracy.scale = 1\naverage_bitwidth.scale = -0.1\naverage_bitwidth.direction = "maximize"'
+    found = settings(metrics, summed("maximize"))
+    wanted = convert.objectives(found)
+    assert wanted.losses({"accuracy": 0.7, "average_bitwidth": 4.0}) == (pytest.approx(-(0.7 - 0.1 * 4.0)),)
+    (note,) = convert.objective_notes(found)
+    assert "average_bitwidth.direction: 'maximize' has no effect beside scale = -0.1" in note
+
+
 def test_a_direction_without_an_effect_is_named() -> None:
     both = "accuracy.scale = 1\naverage_bitwidth.scale = 0.2"
     (note,) = convert.objective_notes(settings(both, 'direction = "maximize"'))

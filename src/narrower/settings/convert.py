@@ -204,12 +204,20 @@ def _objective(name: str, metric: MetricSettings, total: Direction | None) -> Ob
             raise SettingsError(
                 f"{where}; allowed: a number above 0 (below 0 with sum_scaled_metrics = true only)"
             )
-        if direction == total:
+        if _is_subtracted(name, metric, total):
+            direction = listed_metrics()[name].direction
+        elif direction == total:
             raise SettingsError(
                 f"{where}: to {total} a sum from which {name} is subtracted contradicts {name}.direction = "
                 f"{direction!r}; allowed: a number above 0, or the other direction"
             )
     return Objective(name, direction, abs(metric.scale))
+
+
+def _is_subtracted(name: str, metric: MetricSettings, total: Direction | None) -> bool:
+    """Whether the scale says what the metric's direction denies: MASE/chop reads only the scale in a sum."""
+    known = listed_metrics().get(name)
+    return metric.scale < 0 and metric.direction == total and known is not None and known.direction != total
 
 
 def runner_notes(settings: RunSettings) -> tuple[str, ...]:
@@ -229,16 +237,23 @@ def objective_notes(settings: RunSettings) -> tuple[str, ...]:
     if not strategy.setup.sum_scaled_metrics:
         return (f"{where} without sum_scaled_metrics = true: each metric has a direction of its own",)
     wanted = objectives(settings)
+    denied = [
+        f"search.strategy.metrics.{name}.direction: {metric.direction!r} has no effect beside scale = "
+        f"{metric.scale:g}, with which {name} is subtracted from the sum"
+        for name, metric in strategy.metrics.items()
+        if _is_subtracted(name, metric, wanted.sum_direction)
+    ]
     added = all(
         metric.scale < 0 or o.direction == wanted.sum_direction
         for o, metric in zip(wanted.each, strategy.metrics.values(), strict=True)
     )
     if added:
-        return ()
+        return tuple(denied)
     terms = " ".join(
         f"{'+' if o.direction == wanted.sum_direction else '-'} {o.scale:g} x {o.metric}" for o in wanted.each
     )
     return (
+        *denied,
         f"{where} on what is better: in a sum each metric counts by its own direction, and "
         f"{terms.removeprefix('+ ')} is {wanted.sum_direction}d (MASE/chop adds all of them)",
     )
