@@ -1,29 +1,22 @@
 """Workers of a Ray cluster score; this process hands out plans and takes answers."""
 
-import os
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from pathlib import Path
 from typing import Any
 
+import ray
+from ray.exceptions import RayError, RayTaskError
+
 from narrower.backends.backend import Engine, Say
-from narrower.backends.ray_worker import RayWorker, operator, versions
+from narrower.backends.ray_connection import connect, environment, send_operators
+from narrower.backends.ray_worker import RayWorker, versions
 from narrower.backends.settings import BackendSettings
 from narrower.backends.shares import shared_order, shares
-from narrower.errors import MissingExtraError, SettingsError
 from narrower.plan import Plan
 from narrower.quality import Quality, failed
-
-try:
-    import ray
-    from ray.exceptions import GetTimeoutError, RayError, RayTaskError
-    from ray.util import register_serializer
-except ImportError as error:
-    raise MissingExtraError("ray", "ray", "the backend 'ray'") from error
 
 MOST_TRIES = 3  # of a plan whose worker is lost
 MOST_LOST_IN_A_ROW = 3  # for each worker: more, and no further ones are started
@@ -33,7 +26,6 @@ PIECES_AT_FIRST = 2  # for each worker, while it is not known how long a plan ta
 LATE = 2.0  # times the expected seconds, after which a piece is given to an idle worker too
 FIRST_WORKER_SECONDS = 120.0  # that the first worker may take to start
 MEMORY_MARGIN = 1.25  # of what the first worker takes, asked for each other one
-NOT_SENT = (".git", ".venv", "runs", "__pycache__")  # of the current directory, with the user's own modules
 
 
 @dataclass(eq=False)
@@ -93,8 +85,8 @@ class RayCluster:
         self._engine = engine
         self._owns_cluster = not ray.is_initialized()
         if self._owns_cluster:
-            _connect(self._settings)
-        _send_operators()
+            connect(self._settings)
+        send_operators()
         self._stored = ray.put(engine)
 
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
@@ -152,7 +144,7 @@ class RayCluster:
                 num_cpus=1,
                 memory=memory or None,
                 scheduling_strategy="SPREAD",
-                runtime_env=_environment(self._settings),
+                runtime_env=environment(self._settings),
                 name=None,
             ).remote(self._stored)
             assert self._probe is not None
@@ -278,44 +270,3 @@ class RayCluster:
         self._asked_for -= 1
         if self._lost_in_a_row <= MOST_LOST_IN_A_ROW * self._wanted:
             self._add_workers(1)
-
-
-def _connect(settings: BackendSettings) -> None:
-    quiet = {"log_to_driver": False, "configure_logging": False}
-    try:
-        if settings.address == "local":
-            ray.init(address="local", num_cpus=settings.max_workers, include_dashboard=False, **quiet)
-        else:
-            ray.init(address=settings.address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, GetTimeoutError) as error:
-        raise SettingsError(
-            f"the backend 'ray' found no cluster at address {settings.address!r}: {error}; "
-            'start one with "ray start --head", or take address = "local"'
-        ) from error
-
-
-def _send_operators() -> None:
-    """PyTorch's operators, which do not say how they are sent, go by their names."""
-    from torch import _ops
-
-    register_serializer(_ops.OpOverload, serializer=str, deserializer=operator)
-
-
-def own_modules() -> list[str]:
-    """The modules that were imported from the current directory: the user's own."""
-    here = Path.cwd()
-    found = []
-    for name, module in list(sys.modules.items()):
-        file = Path(getattr(module, "__file__", None) or "/")
-        if file.is_relative_to(here) and not set(NOT_SENT) & set(file.relative_to(here).parts):
-            found.append(name)
-    return sorted(found)
-
-
-def _environment(settings: BackendSettings) -> dict[str, Any]:
-    """What a worker needs to import the same modules: the same paths, or a copy of the current directory."""
-    paths = [str(Path(path).resolve()) for path in sys.path if not path.endswith(".zip")]
-    variables = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    if settings.address == "local" or not own_modules():
-        return {"env_vars": variables}
-    return {"env_vars": variables, "working_dir": str(Path.cwd()), "excludes": list(NOT_SENT)}
