@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from narrower.data.parts import Part
-from narrower.evaluate.heap import trim_heap
+from narrower.evaluate.heap import keep_heap, trim_heap
 from narrower.evaluate.integer_products import IntegerProducts
 from narrower.evaluate.provenance import Provenance
 from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
@@ -23,6 +23,7 @@ from narrower.plan import Plan
 Formats = tuple[NumberFormat, ...]
 LIVE_VALUES = 12  # of the largest value: what one plan needs at a time, with its operators' working memory
 HOLES_MATTER = 2**29  # bytes of memory below which the holes in the heap are a large part of it
+FREE_BYTES = 2**28  # that stay with the process where holes do not matter
 WEIGHTS_SHARE = 8  # one part in so many of the memory is for rounded weights
 
 
@@ -45,8 +46,11 @@ class GraphEngine(SampleEngine):
         batches = -(-len(part) // batch_size)
         share = (capacity - capacity // WEIGHTS_SHARE) // batches
         self._held = [ValueCache(share) for _ in range(batches)]
+        self._rounding = _RoundedOnly(steps)
         self._evicted = 0  # bytes, since free memory was given back
         self._trim_after = cache_bytes // 8 if cache_bytes < HOLES_MATTER else inf
+        if cache_bytes >= HOLES_MATTER:
+            keep_heap(FREE_BYTES)
 
     @property
     def layers(self) -> Sequence[str]:
@@ -99,6 +103,7 @@ class GraphEngine(SampleEngine):
         order = sorted(range(len(plans)), key=keys.__getitem__)
         self._forget_when_full()
         names = {position: self._provenance.names(formats[position]) for position in order}
+        passed = self._rounding.passed(formats)
         failures: list[str | None] = [None] * len(plans)
         with torch.inference_mode():
             for number, held in enumerate(self._held):
@@ -106,7 +111,7 @@ class GraphEngine(SampleEngine):
                 stop = first + self._batch_size
                 targets = self._part.targets[first:stop]
                 arguments = tuple(argument[first:stop] for argument in self._part.arguments)
-                batch = _Batch(self.steps, arguments, held, self._weights, self._products)
+                batch = _Batch(self.steps, arguments, held, self._weights, self._products, passed)
                 for position in order:
                     if failures[position] is not None:
                         continue
@@ -130,6 +135,32 @@ class GraphEngine(SampleEngine):
             self._evicted = 0
 
 
+class _RoundedOnly:
+    """Values that are read once, to be rounded, and in one format by all plans seen so far.
+
+    What they are rounded to is held in their place.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        readers = Counter(source for step in steps.steps for source in set(step.inputs))
+        self._slots = {
+            step.inputs[0]: step.slot
+            for step in steps.steps
+            if step.slot is not None and readers[step.inputs[0]] == 1
+        }
+        self._formats: list[set[NumberFormat]] = [set() for _ in steps.slots]
+
+    def passed(self, formats: Sequence[Formats]) -> frozenset[int]:
+        """The steps whose values need not be held for these plans, as far as is known."""
+        for seen, given in zip(self._formats, zip(*formats, strict=True), strict=False):
+            seen.update(given)
+        return frozenset(
+            source
+            for source, slot in self._slots.items()
+            if len(self._formats[slot]) == 1 and FLOAT32 not in self._formats[slot]
+        )
+
+
 class _Batch:
     """One batch of samples on its way through the program, for one plan after the other."""
 
@@ -140,7 +171,9 @@ class _Batch:
         held: ValueCache,
         weights: ValueCache,
         products: IntegerProducts,
+        passed: frozenset[int] = frozenset(),
     ) -> None:
+        self._passed = passed
         self._steps, self._held, self._weights, self._products = steps, held, weights, products
         self._given: dict[int, Any] = {
             **steps.constants,
@@ -161,6 +194,8 @@ class _Batch:
             values[index] = value
             if step.slot is not None and formats[step.slot] == FLOAT32:
                 pass  # the very tensor that it reads
+            elif index in self._passed:
+                pass  # what it is rounded to comes next
             elif index in steps.kept:
                 self._held.put(names[index], value, pinned)
             elif step.slot is not None:

@@ -17,11 +17,17 @@ aten = torch.ops.aten
 
 Slot = tuple[str, str]  # a layer and one of its operands: "data", "weight" or "bias"
 
+
 OVERWRITING: dict[Any, Callable[..., Any]] = {
     aten.add.Tensor: Tensor.add_,
     aten.sub.Tensor: Tensor.sub_,
     aten.mul.Tensor: Tensor.mul_,
     aten.relu.default: Tensor.relu_,
+}
+# Those whose arguments may change places.
+COMMUTATIVE: dict[Any, Callable[[Tensor, Tensor], Tensor]] = {
+    aten.add.Tensor: lambda first, second: second.add_(first),
+    aten.mul.Tensor: lambda first, second: second.mul_(first),
 }
 # Operators whose result is never a view of an argument.
 ALLOCATING = {
@@ -46,7 +52,7 @@ class Step:
 
     ``slot`` is the choice that the step itself makes (how it rounds an operand), as an index into
     ``Steps.slots``; ``inputs`` are the steps that it reads. ``overwrite`` does the same as ``function`` in
-    the memory of its first argument; it is there only where nothing else reads that.
+    the memory of an argument; it is there only where nothing else reads that.
     """
 
     name: str
@@ -64,7 +70,8 @@ class Steps:
 
     ``constants`` holds the values of steps which no sample and no plan changes. ``affected[s]`` lists, in
     order, the steps whose value depends on slot ``s``. ``kept`` are the steps whose values are worth holding
-    for other plans: what several steps read, and what a plan rounds, before and after.
+    for other plans: what several steps read, and what a plan rounds, before and after; not what is read
+    only on the way to another of them, with no choice between.
     """
 
     steps: tuple[Step, ...]
@@ -190,18 +197,21 @@ class _Builder:
                 readers[source] += 1
             if step.slot is not None:
                 rounded.add(step.inputs[0])
-        kept = frozenset(
+        varying = [
             i
             for i, step in enumerate(self._steps)
-            if step.inputs
-            and not all(is_constant[j] for j in step.inputs)
-            and (readers[i] > 1 or i in rounded or step.slot is not None)
-        )
+            if step.inputs and not all(is_constant[j] for j in step.inputs)
+        ]
+        kept = {i for i in varying if i in rounded or self._steps[i].slot is not None}
+        shared = {i for i in varying if readers[i] > 1}
+        kept |= shared - self._on_the_way(kept | shared, depends)
         steps = tuple(
             replace(step, overwrite=self._overwrite(i, readers, is_constant))
             for i, step in enumerate(self._steps)
         )
-        compiled = Steps(steps, slots, self._constants, tuple(self._inputs), self._output, affected, kept)
+        compiled = Steps(
+            steps, slots, self._constants, tuple(self._inputs), self._output, affected, frozenset(kept)
+        )
         formats = [FLOAT32] * len(slots)
         with torch.inference_mode():
             for index, constant in enumerate(is_constant):
@@ -209,18 +219,38 @@ class _Builder:
                     self._constants[index] = compiled.run(index, self._constants, formats)
         return compiled
 
+    def _on_the_way(self, worth: set[int], depends: list[frozenset[int]]) -> set[int]:
+        """Steps that are read only by others with the same choices, and in the end by some that are held."""
+        read_by: list[list[int]] = [[] for _ in self._steps]
+        for index, step in enumerate(self._steps):
+            for source in step.inputs:
+                read_by[source].append(index)
+        passed: set[int] = set()
+        for index in reversed(range(len(self._steps))):
+            if read_by[index] and all(
+                depends[reader] == depends[index] and (reader in passed or reader in worth)
+                for reader in read_by[index]
+            ):
+                passed.add(index)
+        return passed
+
     def _overwrite(
         self, index: int, readers: list[int], is_constant: list[bool]
     ) -> Callable[..., Any] | None:
-        """The in-place form of a step whose first argument is new, read once, and as large as the result."""
+        """The in-place form of a step with an argument that is new, read once, and as large as the result."""
         step = self._steps[index]
-        first = step.arguments[0] if step.arguments else None
-        if step.function not in OVERWRITING or step.keywords or not isinstance(first, Reference):
+        if step.function not in OVERWRITING or step.keywords:
             return None
-        source = first.step
-        is_new = self._steps[source].function in ALLOCATING and readers[source] == 1
-        fits = index in self._shapes and self._shapes[index] == self._shapes.get(source)
-        return OVERWRITING[step.function] if is_new and fits and not is_constant[source] else None
+        forms = (OVERWRITING[step.function], COMMUTATIVE.get(step.function))
+        for argument, form in zip(step.arguments, forms, strict=False):
+            if form is None or not isinstance(argument, Reference):
+                continue
+            source = argument.step
+            is_new = self._steps[source].function in ALLOCATING and readers[source] == 1
+            fits = index in self._shapes and self._shapes[index] == self._shapes.get(source)
+            if is_new and fits and not is_constant[source]:
+                return form
+        return None
 
 
 def _no_function() -> None:

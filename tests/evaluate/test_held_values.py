@@ -1,0 +1,76 @@
+"""Values are held where another plan may need them, and plans that come later find what they need."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from narrower.data.parts import Part
+from narrower.evaluate.graph_scores import GraphScores
+from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.steps import compile_steps
+from narrower.formats.fixed import FixedPoint
+from narrower.graph.lower import lower
+from narrower.graph.program import Program
+from narrower.graph.trace import trace
+from narrower.plan import LayerPlan, Plan
+
+
+class Branches(nn.Module):
+    """A value that is read twice without a choice between, and one that two layers round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.left, self.right = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.first(x))
+        y = torch.tanh(x + self.left(x) + self.right(x))
+        return self.head(x * (y.sigmoid() + y.exp()))
+
+
+def _program() -> tuple[Program, Tensor]:
+    torch.manual_seed(0)
+    inputs = torch.randn(20, 6)
+    return lower(trace(Branches().eval(), inputs, "branches")), inputs
+
+
+def test_what_is_read_twice_on_the_way_to_a_held_value_is_not_held() -> None:
+    steps = compile_steps(_program()[0])
+    kept = {steps.steps[index].function for index in steps.kept}
+    assert torch.ops.aten.tanh.default not in kept
+    assert torch.ops.aten.relu.default in kept  # two layers and an addition read it
+    assert torch.ops.aten.mul.Tensor in kept  # the head rounds it
+
+
+def test_an_addition_overwrites_whichever_argument_is_new() -> None:
+    steps = compile_steps(_program()[0])
+    relu = next(i for i, step in enumerate(steps.steps) if step.function is torch.ops.aten.relu.default)
+    (addition,) = (
+        step for step in steps.steps if relu in step.inputs and step.function is torch.ops.aten.add.Tensor
+    )
+    held, new = torch.ones(2), torch.full((2,), 3.0)
+    assert addition.overwrite is not None
+    assert addition.overwrite(held, new) is new
+    assert (held.tolist(), new.tolist()) == ([1.0, 1.0], [4.0, 4.0])
+
+
+def test_a_format_that_comes_later_finds_unrounded_data() -> None:
+    """As long as all plans round a value to one format, only what it is rounded to is held."""
+    program, inputs = _program()
+    scores = GraphScores(compile_steps(program), Part(inputs, torch.arange(20) % 3), 20, 2**20)
+    weight = FixedPoint(5, 4)
+    layers = [*program.network.product_layers]
+    found: dict[int, Tensor] = {}
+
+    def keep(position: int, _first: int, outputs: Tensor, _targets: Tensor) -> None:
+        found[position] = outputs
+
+    for widths in ((8,), (8,), (8, 4), (3,), (4, 8)):
+        plans = [
+            Plan.of(dict.fromkeys(layers, LayerPlan(FixedPoint(width, width // 2), weight, weight)))
+            for width in widths
+        ]
+        scores._visit(plans, keep)
+        for position, plan in enumerate(plans):
+            assert torch.equal(found[position], naive_outputs(program, plan, inputs))
