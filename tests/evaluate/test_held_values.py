@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.data.parts import Part
-from narrower.evaluate.graph_scores import GraphScores
+from narrower.evaluate.graph_engine import GraphEngine
 from narrower.evaluate.naive import naive_outputs
 from narrower.evaluate.steps import compile_steps
 from narrower.formats.fixed import FixedPoint
@@ -58,7 +58,7 @@ def test_an_addition_overwrites_whichever_argument_is_new() -> None:
 def test_a_format_that_comes_later_finds_unrounded_data() -> None:
     """As long as all plans round a value to one format, only what it is rounded to is held."""
     program, inputs = _program()
-    scores = GraphScores(compile_steps(program), Part(inputs, torch.arange(20) % 3), 20, 2**20)
+    engine = GraphEngine(compile_steps(program), Part(inputs, torch.arange(20) % 3), 20, 2**20)
     weight = FixedPoint(5, 4)
     layers = [*program.network.product_layers]
     found: dict[int, Tensor] = {}
@@ -71,6 +71,6 @@ def test_a_format_that_comes_later_finds_unrounded_data() -> None:
             Plan.of(dict.fromkeys(layers, LayerPlan(FixedPoint(width, width // 2), weight, weight)))
             for width in widths
         ]
-        scores._visit(plans, keep)
+        engine._visit(plans, keep)
         for position, plan in enumerate(plans):
             assert torch.equal(found[position], naive_outputs(program, plan, inputs))
