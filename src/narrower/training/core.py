@@ -77,24 +77,25 @@ class Core:
             self._hooks = round_data(model, formats.data)
         self._candidates = len(model) if isinstance(model, Stack) else None
         self.finite = torch.ones(self._candidates or 1, dtype=torch.bool)  # which candidates' losses were
-        self._optimizers = build_optimizers(self.weights, recipe)
-        self._batches = Batches(part, recipe.batch_size, recipe.seed)
-        self.steps = len(self._batches) * recipe.max_epochs
+        self.optimizers = build_optimizers(self.weights, recipe)
+        self.batches = Batches(part, recipe.batch_size, recipe.seed)
+        self.steps = len(self.batches) * recipe.max_epochs
         if recipe.max_steps:
             self.steps = min(self.steps, recipe.max_steps)
+        self.stop = self.steps  # where to stop for now: the rates are those of all steps
         self.step = self.epochs = 0
         self._plateau = Plateau()
         self._best = Best(recipe.patience, self._candidates)
-        self._average = [each.exact.clone() for each in self.weights] if recipe.average else []
+        self.average = [each.exact.clone() for each in self.weights] if recipe.average else []
         self._taught = None if teacher is None else outputs_of(teacher, part)
 
     @property
     def ended(self) -> bool:
         """Whether there is no further epoch: all steps are done, or the loss does not fall any more."""
-        return self.step >= self.steps or self._best.ended(self.epochs)
+        return self.step >= self.stop or self._best.ended(self.epochs)
 
     def epoch(self, seen: StepSeen | None = None) -> None:
-        """One pass over the samples, or up to the last step.
+        """One pass over the samples, what is left of one, or up to where to stop.
 
         Raises:
             NarrowerError: the loss is not a number.
@@ -105,12 +106,14 @@ class Core:
             for module in self.model.modules():
                 if isinstance(module, NORMS):
                     module.eval()
-        for batch in self._batches.indices():
-            if self.step >= self.steps:
-                break
+        for batch in self.batches.indices():
             loss = self._step(batch)
             if seen is not None:
                 seen(self.step, loss)
+            if self.step >= self.stop:
+                break
+        if not self.batches.is_between_epochs and self.step < self.steps:
+            return
         self.epochs += 1
         if self._choosing is not None:
             self._choose(self._choosing)
@@ -134,11 +137,11 @@ class Core:
         if recipe.clip_norm:
             clip(weights, recipe.clip_norm, self._candidates)
         share = rate_share(recipe, self.step, self.steps) * self._plateau.share
-        set_rate(self._optimizers, recipe.learning_rate * share)
-        for optimizer in self._optimizers:
+        set_rate(self.optimizers, recipe.learning_rate * share)
+        for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
-        for average, each in zip(self._average, weights, strict=False):
+        for average, each in zip(self.average, weights, strict=False):
             # Early on, few steps are averaged: the first weights are soon forgotten.
             average.lerp_(each.exact, 1 - min(recipe.average, (1 + self.step) / (10 + self.step)))
         return lost
@@ -176,7 +179,7 @@ class Core:
 
     def delivered(self) -> "_Delivered":
         """Within this, the model has the weights that would be kept if the training ended now."""
-        return _Delivered(self.weights, self._average)
+        return _Delivered(self.weights, self.average)
 
     def figures(self, part: Part) -> Figures:
         """The leading metric and the loss on some samples; of several candidates over all of them."""
@@ -206,7 +209,7 @@ class Core:
 
     def finish(self) -> None:
         """Give the model the weights that are kept, in memory of their own."""
-        for each, average in zip(self.weights, self._average, strict=False):
+        for each, average in zip(self.weights, self.average, strict=False):
             each.exact.copy_(average)
         for each in self.weights:
             each.leave()
@@ -224,11 +227,11 @@ class Core:
             "epochs": self.epochs,
             "exact": [each.exact.clone() for each in self.weights],
             "buffers": {name: buffer.clone() for name, buffer in self.model.named_buffers()},
-            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
-            "average": [average.clone() for average in self._average],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "average": [average.clone() for average in self.average],
             "plateau": [self._plateau.share, self._plateau.best, self._plateau.epochs_since],
             "best": self._best.to_dict(),
-            "order": self._batches.state(),
+            "order": list(self.batches.state()),
             "chance": torch.get_rng_state(),
         }
 
@@ -241,13 +244,13 @@ class Core:
             buffers = dict(self.model.named_buffers())
             for name, held in state["buffers"].items():
                 buffers[name].copy_(held)
-            for average, held in zip(self._average, state["average"], strict=True):
+            for average, held in zip(self.average, state["average"], strict=True):
                 average.copy_(held)
-        for optimizer, held in zip(self._optimizers, state["optimizers"], strict=True):
+        for optimizer, held in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(held)
         self._plateau.share, self._plateau.best, self._plateau.epochs_since = state["plateau"]
         self._best.go_on_from(state["best"])
-        self._batches.go_on_from(state["order"])
+        self.batches.go_on_from(*state["order"])
         torch.set_rng_state(state["chance"])
 
 
@@ -260,7 +263,7 @@ class _Delivered:
     """Exchanges the weights that are trained for their average, and back; rounded where they are rounded."""
 
     def __init__(self, weights: list[FlatWeights], average: list[Tensor]) -> None:
-        self._weights, self._average = weights, average
+        self._weights, self.average = weights, average
 
     def __enter__(self) -> None:
         self._exchange()
@@ -271,7 +274,7 @@ class _Delivered:
         self._exchange()
 
     def _exchange(self) -> None:
-        for each, average in zip(self._weights, self._average, strict=False):
+        for each, average in zip(self._weights, self.average, strict=False):
             held = each.exact.clone()
             each.exact.copy_(average)
             average.copy_(held)
