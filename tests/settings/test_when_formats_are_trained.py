@@ -53,7 +53,7 @@ def test_candidates_are_trained_where_it_is_said(tmp_path: Path) -> None:
     ("training", "part", "said"),
     [
         ("n_epochs = 2", "val", "training: means nothing with eval_mode = true in this kind of space"),
-        ("when = 'always'", "val", "training.when: found 'always'; allowed: candidates"),
+        ("when = 'always'", "val", "training.when: found 'always'; allowed: candidates, front, rounds"),
         (
             "when = 'candidates'\nweights = 'slice'",
             "val",

@@ -10,6 +10,7 @@ from narrower.cli.numbers import MOST
 from narrower.errors import RunError, SettingsError
 from narrower.files import check_output_directory
 from narrower.plan import plan_from_dict, plan_to_dict
+from narrower.report.finetuned import read_finetuned
 from narrower.report.whole_run import read_whole_run
 from narrower.store.run_directory import RunDirectory
 
@@ -112,7 +113,12 @@ def run_subjects(run: RunDirectory, numbers: "Sequence[int] | None" = None) -> "
     space = recorded_space(facts, run.trials)
     plans = {trial.number: plan_from_dict(space.plan(trial.plan_index)) for trial in found}
     if problem.shares_weights:
-        return [Subject(problem.model, problem.model_name, plans[n], problem.data, n) for n in wanted]
+        tuned = read_finetuned(run)
+        files = {m.number: run.path / m.weights for m in tuned.members if m.weights} if tuned else {}
+        for number in sorted(files.keys() & set(wanted)):
+            note(f"trial {number}: with the weights that it has after training in its formats")
+        models = {n: load_parts(files[n], problem.model)[0] if n in files else problem.model for n in wanted}
+        return [Subject(models[n], problem.model_name, plans[n], problem.data, n) for n in wanted]
     kept = {n: run.member(n) for n in wanted}
     for number, path in kept.items():
         if not path.is_file():

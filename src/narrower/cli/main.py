@@ -14,6 +14,7 @@ from narrower.cli.console import answer, fail, messages, prepare_streams, tell
 from narrower.cli.endings import DONE, INTERRUPTED, OUR_FAULT, explanation
 from narrower.cli.export import export
 from narrower.cli.export_study import export_study
+from narrower.cli.finetune import finetune
 from narrower.cli.groups import groups
 from narrower.cli.latency import latency
 from narrower.cli.learn import learn
@@ -60,6 +61,7 @@ for command in (
     test,
     check,
     search,
+    finetune,
     merge,
     compare,
     show,

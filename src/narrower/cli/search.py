@@ -28,7 +28,9 @@ from narrower.tasks.catalogue import task_metrics
 from narrower.training.record import is_unfinished
 
 if TYPE_CHECKING:
-    pass
+    from narrower.report.record import RunRecord
+    from narrower.settings.schema import RunSettings
+    from narrower.study.problem import Problem
 
 Config = Annotated[Path | None, typer.Option("--config", help="What to search (TOML).")]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
@@ -264,6 +266,7 @@ def _run(
 ) -> int:
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
+    from narrower.settings.convert import trains_after
     from narrower.study.limits import check_counted
     from narrower.study.possible import check_backend
     from narrower.study.record import unseen_widths
@@ -307,12 +310,23 @@ def _run(
             record = search(
                 problem, target, store, show_progress=search_progress, cache_bytes=cache_bytes, say=warn
             )
+        if trains_after(study.settings.settings) and record.summary.stopped != "interrupted":
+            _finetune(problem, target, study.settings.settings, record)
         log.write(f"ended: {record.summary.completeness}, {len(record.members)} plans on the front")
     if as_json:
         print_json(record.to_dict() | {"run": str(target.path)})
     else:
         print_record(record, target)
     return 130 if record.summary.stopped == "interrupted" else 0
+
+
+def _finetune(problem: "Problem", run: RunDirectory, settings: "RunSettings", record: "RunRecord") -> None:
+    from narrower.cli.finetune import run_finetuning
+    from narrower.settings.convert import finetuning
+
+    how = finetuning(settings)
+    members = [member.number for member in record.members]
+    run_finetuning(problem, run, how, [], members, every=how.rounds > 1)
 
 
 def _check_weights(target: RunDirectory) -> None:

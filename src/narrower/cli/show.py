@@ -9,8 +9,10 @@ import typer
 
 from narrower.cli.console import note, print_json, print_lines, print_table, tell, warn
 from narrower.errors import RunError, SettingsError
+from narrower.report import finetuned as finetuned_report
 from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.findings import read_findings
+from narrower.report.finetuned import FinetunedRecord, read_finetuned
 from narrower.report.markdown import front_markdown
 from narrower.report.plan_text import short_plan
 from narrower.report.read_record import read_record
@@ -110,8 +112,21 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             [_stacked_row(record, member) for member in record.members],
         ),
     )
-    lines = (*summary_lines(record), *mixing_lines(run), *artefact_lines(record), f"everything: {run.path}/")
-    for line in lines:
+    for line in (*summary_lines(record), *mixing_lines(run), *artefact_lines(record)):
+        tell(line)
+    if (finetuned := read_finetuned(run)) is not None:
+        print_finetuned(finetuned)
+    tell(f"everything: {run.path}/")
+
+
+def print_finetuned(record: FinetunedRecord) -> None:
+    """The front before and after training in number formats, side by side."""
+    print_table(
+        finetuned_report.columns(record),
+        finetuned_report.rows(record, short_plan),
+        title=f"before and after training in number formats: {_plans(len(record.front))} on the front now",
+    )
+    for line in finetuned_report.summary_lines(record):
         tell(line)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from narrower.files import write_text
 from narrower.report.findings import Findings
+from narrower.report.finetuned_section import finetuned_section
 from narrower.report.found_sections import front_section, plan_section, widths_section
 from narrower.report.page import Fold, Page, Section, Table, render_page
 from narrower.report.plan_text import count, metric_name, metric_value
@@ -37,6 +38,7 @@ def run_page(findings: Findings) -> Page:
             for section in (
                 plan_section(findings),
                 front_section(findings),
+                finetuned_section(findings.run),
                 widths_section(findings),
                 sensitivity_section(findings),
                 layers_section(findings),

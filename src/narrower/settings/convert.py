@@ -19,6 +19,7 @@ from narrower.searching.options import LatencyOptions, SearchOptions
 from narrower.settings.basic_train import basic_train_notes, with_basic_train
 from narrower.settings.checks import shown
 from narrower.settings.convert_space import learned_configs
+from narrower.settings.load import about
 from narrower.settings.schema import (
     DATA_LOADERS,
     LEARNED,
@@ -31,11 +32,13 @@ from narrower.settings.table import given_keys
 from narrower.settings.training_tables import (
     OF_RESIZED,
     RECIPE_KEYS,
+    ROUNDS,
     WHENS,
     CandidateTraining,
     with_table,
 )
 from narrower.tasks.task import Direction
+from narrower.training.finetuning import Finetuning
 from narrower.training.recipe import Recipe
 
 # What of [search.strategy.training] means something where widths are learned.
@@ -111,12 +114,40 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
             "search.strategy.sw_runner.basic_evaluation.data_loader: found 'train_dataloader', whose samples "
             "train the plans; allowed: val_dataloader, test_dataloader"
         )
+    if given.rounds is not None and given.when != "rounds":
+        raise SettingsError(f"{where}.rounds: means something with when = 'rounds' alone")
+    if given.when in ("front", "rounds"):
+        if not strategy.eval_mode:
+            raise SettingsError(
+                f"search.strategy.eval_mode: found false, which trains each plan before it is scored; with "
+                f"{where}.when = {given.when!r} plans are trained after the search: allowed is true"
+            )
+        finetuning(settings)
+        return SharedSettings()
     return RetrainedSettings(_of_candidates(settings, given))
 
 
 def _of_plans(settings: RunSettings) -> Recipe:
     """As the model, but for what a table of MASE/chop says."""
     return with_basic_train(training_settings(settings), settings.search.strategy.sw_runner.basic_train)
+
+
+def finetuning(settings: RunSettings) -> Finetuning:
+    """How plans are trained after the search, where that is done.
+
+    Raises:
+        SettingsError: beginning with the key, where it contradicts itself.
+    """
+    given = settings.search.strategy.training or CandidateTraining()
+    rounds = (given.rounds or ROUNDS) if given.when == "rounds" else 1
+    with about("search.strategy.training"):
+        return Finetuning(_of_candidates(settings, given), rounds)
+
+
+def trains_after(settings: RunSettings) -> bool:
+    """Whether plans are trained after the search."""
+    given = settings.search.strategy.training
+    return given is not None and given.when in ("front", "rounds")
 
 
 def _of_candidates(settings: RunSettings, given: CandidateTraining) -> Recipe:

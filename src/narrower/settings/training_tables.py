@@ -21,7 +21,8 @@ from narrower.settings.table import (
 from narrower.training.recipe import OPTIMIZERS, SCHEDULES, Recipe
 from narrower.transform.importance import IMPORTANCES
 
-WHENS = ("candidates",)
+WHENS = ("candidates", "front", "rounds")
+ROUNDS = 3  # where nothing else is said
 
 
 class RecipeTable(Table):
@@ -57,12 +58,14 @@ class Target(Table):
 class CandidateTraining(RecipeTable):
     """``[search.strategy.training]``: how plans are trained.
 
-    ``when`` is for number formats: each plan before it is scored (candidates). Without it, the table is about
-    the weights of resized candidates.
+    ``when`` is for number formats: each plan before it is scored (candidates), the members of the front after
+    the search (front), or all plans after the search, in ``rounds`` of which the best quarter goes on.
+    Without it, the table is about the weights of resized candidates.
     """
 
     n_epochs: Count | None = None  # another name of max_epochs
     when: Annotated[str, PlainValidator(checks.one_of(WHENS))] | None = None
+    rounds: Annotated[int, PlainValidator(checks.whole_number(2, 10))] | None = None
     weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
     importance: Annotated[str, PlainValidator(checks.one_of(IMPORTANCES))] = "l2"
     n_seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] = 1

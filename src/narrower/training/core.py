@@ -207,6 +207,20 @@ class Core:
             ]
         return torch.stack(losses).sum(dim=0).view(-1).cpu() / len(part)
 
+    def take_best(self) -> None:
+        """Where an epoch was chosen: train on from its weights, and keep those."""
+        if self._best.state is None:
+            return
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        with torch.no_grad():
+            for number, each in enumerate(self.weights):
+                for leaf in each.leaves:
+                    each.exact[leaf.part] = self._best.state[names[id(leaf.parameter)]].flatten()
+                if self.average:
+                    self.average[number].copy_(each.exact)
+            for name, buffer in self.model.named_buffers():
+                buffer.copy_(self._best.state[name])
+
     def finish(self) -> None:
         """Give the model the weights that are kept, in memory of their own."""
         for each, average in zip(self.weights, self.average, strict=False):

@@ -53,7 +53,7 @@ class Saved:
         """After an epoch: write both files, if not just written."""
         with core.delivered():
             best = _lightning_form(core.model, core)
-        self._held = {"state": _on_cpu(core.state()), "best": best}
+        self._held = {"state": own_copies(core.state()), "best": best}
         if time.monotonic() - self._written > SECONDS:
             self._write()
 
@@ -100,12 +100,12 @@ def _lightning_form(model: nn.Module, core: Core) -> dict[str, Any]:
     }
 
 
-def _on_cpu(value: Any) -> Any:
+def own_copies(value: Any) -> Any:
     """A copy of its own of everything, which further steps do not change."""
     if isinstance(value, Tensor):
         return value.detach().cpu().clone()
     if isinstance(value, dict):
-        return {key: _on_cpu(held) for key, held in value.items()}
+        return {key: own_copies(held) for key, held in value.items()}
     if isinstance(value, list | tuple):
-        return [_on_cpu(held) for held in value]
+        return [own_copies(held) for held in value]
     return value

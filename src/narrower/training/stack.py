@@ -30,7 +30,7 @@ class Stack(nn.Module):
 
     def __init__(self, models: Sequence[nn.Module], formats: Sequence[Formats], example: Tensor) -> None:
         super().__init__()
-        self._models, self._formats = list(models), list(formats)
+        self.models, self._formats = list(models), list(formats)
         template = own_copy(models[0])
         object.__setattr__(self, "_template", template)  # its parameters are not those that are trained
         self._names = {name: f"p{n}" for n, name in enumerate(dict(template.named_parameters()))}
@@ -48,7 +48,7 @@ class Stack(nn.Module):
             template.get_submodule(name).register_forward_pre_hook(self._rounds(name))
 
     def __len__(self) -> int:
-        return len(self._models)
+        return len(self.models)
 
     def modules(self) -> Iterator[nn.Module]:  # type: ignore[override]
         """Also those of the model that all candidates are copies of: their modes are everybody's."""
@@ -112,7 +112,7 @@ class Stack(nn.Module):
     def write_back(self) -> None:
         """Give each model the weights and buffers of its candidate."""
         with torch.no_grad():
-            for number, model in enumerate(self._models):
+            for number, model in enumerate(self.models):
                 for name, held in self._names.items():
                     model.get_parameter(name).copy_(getattr(self, held)[number])
                 for name, held in self._buffer_names.items():

@@ -1,0 +1,147 @@
+"""``narrower finetune``: train plans of a finished search in their formats, and take the front again."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from narrower.cli.console import note, print_json, tell
+from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
+from narrower.cli.show import print_finetuned
+from narrower.errors import RunError, SettingsError
+from narrower.report.finetuned import FinetunedRecord
+from narrower.report.whole_run import read_whole_run
+from narrower.store.run_directory import RunDirectory
+from narrower.training.recipe import OPTIMIZERS, SCHEDULES
+
+if TYPE_CHECKING:
+    from narrower.study.problem import Problem
+    from narrower.training.finetuning import Finetuning
+
+Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
+Trials = Annotated[
+    list[int] | None, typer.Option("--trial", help="A trial to train; give it several times.", min=0)
+]
+Front = Annotated[bool, typer.Option("--front", help="The members of the front; the same as no --trial.")]
+Every = Annotated[bool, typer.Option("--all", help="Every trial of the run; best with --rounds.")]
+Rounds = Annotated[
+    int | None,
+    typer.Option(
+        "--rounds",
+        min=1,
+        max=10,
+        help="After each round but the last, the best quarter goes on, four times as long.  [default: 1]",
+    ),
+]
+Epochs = Annotated[int | None, typer.Option("--max-epochs", min=1, max=MOST, help="Passes over the samples.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", min=2, max=MOST, help="Samples in one step.")]
+LearningRate = Annotated[
+    float | None,
+    typer.Option("--learning-rate", parser=number_within(1e-12, 1e6), metavar="FLOAT", help="The largest."),
+]
+Optimizer = Annotated[str | None, typer.Option("--optimizer", help=f"{', '.join(OPTIMIZERS)}.")]
+Schedule = Annotated[str | None, typer.Option("--schedule", help=f"{', '.join(SCHEDULES)}.")]
+Patience = Annotated[
+    int | None, typer.Option("--patience", min=0, help="Epochs without a lower loss until the end.")
+]
+Distillation = Annotated[
+    float | None, typer.Option("--distillation", help="Weight of the float model's outputs in the loss.")
+]
+Temperature = Annotated[float | None, typer.Option("--temperature", help="Of both outputs there.")]
+Average = Annotated[float | None, typer.Option("--average", help="Decay of the average of weights.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Of the order of samples.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
+
+
+def finetune(
+    run: Run,
+    trial: Trials = None,
+    front: Front = False,
+    all_trials: Every = False,
+    rounds: Rounds = None,
+    max_epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    optimizer: Optimizer = None,
+    schedule: Schedule = None,
+    patience: Patience = None,
+    distillation: Distillation = None,
+    temperature: Temperature = None,
+    average: Average = None,
+    seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Train plans of RUN in their number formats, from the float model's weights, and take the front again.
+
+    Options that are left out are as the run's settings say. Writes finetuned.json and models/ of the run.
+    What a kill interrupts goes on where it stopped when the same command is given again.
+    """
+    if sum((bool(trial), front, all_trials)) > 1:
+        raise SettingsError("give one of --trial, --front and --all")
+    given = {
+        "max_epochs": max_epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "patience": patience,
+        "distillation": distillation,
+        "temperature": temperature,
+        "average": average,
+        "seed": seed,
+    }
+    directory = RunDirectory(run)
+    members = [member.number for member in read_whole_run(directory, note).members]
+    problem, how = _posed(directory, {name: value for name, value in given.items() if value is not None})
+    if rounds is not None:
+        how = replace(how, rounds=rounds)
+    with directory.locked():
+        record = run_finetuning(problem, directory, how, list(trial or []), members, every=all_trials)
+    if as_json:
+        print_json(record.to_dict())
+    else:
+        print_finetuned(record)
+        tell(f"everything: {directory.path}/")
+
+
+def _posed(run: RunDirectory, given: dict[str, Any]) -> "tuple[Problem, Finetuning]":
+    from narrower.settings import convert
+    from narrower.settings.load import load_settings
+    from narrower.store.trials import TrialStore
+    from narrower.study.pose import pose
+    from narrower.study.problem import given_weights
+    from narrower.study.run_facts import check_made_of
+
+    try:
+        settings = load_settings(run.settings).settings
+    except SettingsError as error:
+        raise RunError(f"{run.path}: a search from Python does not keep its model: {error}") from error
+    problem = given_weights(pose(settings), run.weights)
+    with TrialStore.open(run.trials, read_only=True) as store:
+        check_made_of(problem, run, store.facts())
+    how = convert.finetuning(settings)
+    return problem, replace(how, recipe=replace(how.recipe, **given))
+
+
+def run_finetuning(
+    problem: "Problem",
+    run: RunDirectory,
+    how: "Finetuning",
+    numbers: list[int],
+    members: list[int],
+    *,
+    every: bool,
+) -> FinetunedRecord:
+    """Train plans of a run; without ``numbers`` the members of its front, or with ``every`` all trials."""
+    from narrower.cli.progress import step_progress
+    from narrower.store.trials import TrialStore
+    from narrower.study.finetune import Finetuner
+
+    with TrialStore.open(run.trials, read_only=True) as store, step_progress() as report:
+        tuner = Finetuner(
+            problem, run, store, how, lambda number, done, of: report(f"round {number + 1}: steps", done, of)
+        )
+        if every:
+            numbers = [trial.number for trial in store.trials() if trial.state == "complete"]
+        return tuner.finetune(numbers or members, members)

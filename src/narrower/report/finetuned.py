@@ -1,0 +1,147 @@
+"""What training the plans of a run in their number formats gave: the content of ``finetuned.json``."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from narrower.errors import RunError
+from narrower.report.record import STRICT
+from narrower.store.run_directory import RunDirectory
+
+NAME = "finetuned.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FinetunedMember:
+    """One plan before and after.
+
+    ``before`` are its metrics with the float model's weights, ``after`` with its own; both on the samples
+    that the search scored on. ``was_member`` and ``is_member`` say whether it is on the front of all before
+    and after; a plan whose training made it worse in all objectives stays as it was before. What is on the
+    front after was looked at on the test part: ``test_value`` and its interval are those of what is
+    delivered, ``weights`` its file, or None where it has the float model's weights. ``steps`` are those that
+    it was trained for, and ``curve`` the metric that leads after each round.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    number: int
+    plan: dict[str, dict[str, str | float]]
+    before: dict[str, float]
+    after: dict[str, float] | None
+    steps: int
+    curve: tuple[float, ...]
+    was_member: bool
+    is_member: bool
+    interval: tuple[float, float] | None = None
+    test_value: float | None = None
+    test_interval: tuple[float, float] | None = None
+    weights: str | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FinetunedRecord:
+    """A whole finetuning; ``steps`` are those of all plans together.
+
+    ``choosing`` is the share of the training part that chose epochs and taught nothing; 0: nothing was.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    recipe: dict[str, Any]
+    rounds: tuple[tuple[int, int], ...]  # plans, and steps after which they stopped
+    steps: int
+    steps_of_all: int  # if every plan had been trained to the end
+    choosing: float
+    metric: str
+    objectives: tuple[str, ...]
+    samples: int
+    part: str
+    seconds: float
+    members: tuple[FinetunedMember, ...]
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """The JSON form."""
+        return asdict(self)
+
+    @property
+    def front(self) -> tuple[FinetunedMember, ...]:
+        """What is on the front now."""
+        return tuple(member for member in self.members if member.is_member)
+
+
+def read_finetuned(run: RunDirectory) -> FinetunedRecord | None:
+    """What was recorded in a run; None where nothing was finetuned.
+
+    Raises:
+        RunError: the record cannot be read.
+    """
+    path = run.path / NAME
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found: FinetunedRecord = TypeAdapter(FinetunedRecord).validate_json(json.dumps(content))
+    except (OSError, ValueError, ValidationError) as error:
+        raise RunError(f"{path}: cannot be read: {error}") from error
+    return found
+
+
+def summary_lines(record: FinetunedRecord) -> list[str]:
+    """How it went, in sentences."""
+    trained = [member for member in record.members if member.steps]
+    rounds = ", ".join(f"{plans:,} plans to step {stop:,}" for plans, stop in record.rounds)
+    saved = 1 - record.steps / record.steps_of_all if record.steps_of_all else 0.0
+    lines = [
+        f"trained in their number formats: {len(trained):,} plans, {record.steps:,} steps in all ({rounds}) "
+        f"in {record.seconds:.1f} s"
+        + (f"; {saved:.0%} fewer steps than training each to the end" if len(record.rounds) > 1 else ""),
+        f"taught by the training part, scored on {record.samples:,} samples of the {record.part} part"
+        + (f"; {record.choosing:.0%} of the training part chose epochs alone" if record.choosing else ""),
+    ]
+    failed = [member for member in record.members if member.failure is not None]
+    if failed:
+        lines.append(f"{len(failed):,} could not be trained, the first: {failed[0].failure}")
+    return lines
+
+
+def columns(record: FinetunedRecord) -> tuple[str, ...]:
+    """The names of the columns of ``rows``."""
+    costs = [name for name in record.objectives if name != record.metric]
+    metric = record.metric
+    return (
+        "number",
+        *costs,
+        f"{metric} before",
+        f"{metric} after",
+        "95 %",
+        f"test {metric}",
+        "front",
+        "plan",
+    )
+
+
+def rows(record: FinetunedRecord, plan_text: Callable[[Mapping[str, Any]], str]) -> list[tuple[Any, ...]]:
+    """Every plan of the front before or after, from the cheapest on; ``plan_text`` writes a plan."""
+    costs = [name for name in record.objectives if name != record.metric]
+    shown = [member for member in record.members if member.was_member or member.is_member]
+    shown.sort(key=lambda member: [(member.after or member.before)[name] for name in costs])
+    words = {(True, True): "before and after", (True, False): "before", (False, True): "after"}
+    return [
+        (
+            member.number,
+            *(f"{(member.after or member.before)[name]:,.6g}" for name in costs),
+            f"{member.before[record.metric]:.4f}",
+            f"{member.after[record.metric]:.4f}" if member.after else "not trained",
+            "{:.4f}–{:.4f}".format(*member.interval) if member.interval else "",
+            f"{member.test_value:.4f}" if member.test_value is not None else "",
+            words[member.was_member, member.is_member]
+            + (", as it was" if member.is_member and member.weights is None else ""),
+            plan_text(member.plan),
+        )
+        for member in shown
+    ]

@@ -1,0 +1,86 @@
+"""The states of plans in training below a run: a file for each plan and round, and one unfinished."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from narrower.errors import CheckpointError
+from narrower.files import replacing, write_text
+from narrower.models.checkpoint_files import read_content
+from narrower.training.continued import CandidateState
+from narrower.training.core import Core
+from narrower.training.saved import own_copies
+
+DIRECTORY, IDENTITY, UNFINISHED = "finetuned", "identity.txt", "unfinished.pt"
+SECONDS = 3.0  # between two times that a training that has not ended is written
+
+
+class TunedStates:
+    """Files of one finetuning; those of another that lie there are taken away.
+
+    ``identity`` says everything that the states depend on.
+    """
+
+    def __init__(self, run: Path, identity: str) -> None:
+        self._directory = run / DIRECTORY
+        self._written = time.monotonic()
+        text = hashlib.sha256(identity.encode()).hexdigest()
+        path = self._directory / IDENTITY
+        held = path.read_text(encoding="utf-8") if path.is_file() else None
+        if held != text:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            write_text(path, text)
+
+    def load(self, number: int, round_number: int) -> CandidateState | str | None:
+        """What a plan was trained to in a round, or why it cannot be trained; None: not yet."""
+        failure = self._path(number, round_number, "txt")
+        if failure.is_file():
+            return failure.read_text(encoding="utf-8")
+        path = self._path(number, round_number, "safetensors")
+        with suppress(SafetensorError, OSError):
+            return load_file(path) if path.is_file() else None
+        return None
+
+    def save(self, number: int, round_number: int, state: CandidateState | str) -> None:
+        """Keep what a plan was trained to."""
+        if isinstance(state, str):
+            write_text(self._path(number, round_number, "txt"), state)
+            return
+        with replacing(self._path(number, round_number, "safetensors")) as partial:
+            save_file(state, partial)
+
+    def epoch(self, key: str, core: Core) -> None:
+        """After an epoch: what is needed to go on with plans that are in training, if it is time."""
+        if time.monotonic() - self._written < SECONDS:
+            return
+        with replacing(self._directory / UNFINISHED) as partial:
+            torch.save({"key": key, "state": own_copies(core.state())}, partial)
+        self._written = time.monotonic()
+
+    def unfinished(self, key: str) -> dict[str, Any] | None:
+        """The state of the plans ``key`` that were in training when it ended."""
+        path = self._directory / UNFINISHED
+        if not path.is_file():
+            return None
+        with suppress(CheckpointError):
+            content = read_content(path)
+            if isinstance(content, dict) and content.get("key") == key:
+                state: dict[str, Any] = content["state"]
+                return state
+        return None
+
+    def forget_round(self, round_number: int, numbers: Sequence[int]) -> None:
+        """Take away what nothing goes on from."""
+        for number in numbers:
+            self._path(number, round_number, "safetensors").unlink(missing_ok=True)
+
+    def _path(self, number: int, round_number: int, ending: str) -> Path:
+        return self._directory / f"round-{round_number}" / f"trial-{number}.{ending}"
