@@ -54,17 +54,17 @@ class Study:
         self, model: nn.Module, data: DataSet, directory: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         posed: list[Problem] = []
-        from narrower.study import api
+        from narrower.study import study
 
-        own = api.run_search
+        own = study.search
 
         def remembers(problem: Problem, *arguments: Any, **named: Any) -> Any:
             posed.append(problem)
             return own(problem, *arguments, **named)
 
-        monkeypatch.setattr(api, "run_search", remembers)
+        monkeypatch.setattr(study, "search", remembers)
         found = narrower.search(model, data, SPACE, ["accuracy", "bitops"], directory=directory)
-        monkeypatch.setattr(api, "run_search", own)
+        monkeypatch.setattr(study, "search", own)
         (self.problem,) = posed
         self.run, self.front = RunDirectory(directory), [member.number for member in found.record.members]
 
