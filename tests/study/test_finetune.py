@@ -202,7 +202,7 @@ def test_a_plan_that_cannot_be_trained_says_why(study: Study) -> None:
     with pytest.raises(
         narrower.NarrowerError, match="none of 2 plans could be trained: the loss is no number"
     ):
-        study.finetune(Finetuning(replace(RECIPE, optimizer="sgd", learning_rate=1e30)), [0, 5])
+        study.finetune(Finetuning(replace(RECIPE, optimizer="sgd", learning_rate=3e38)), [0, 5])
     with pytest.raises(narrower.NarrowerError, match="no trial 99; there are 18"):
         study.finetune(Finetuning(RECIPE), [99])
     with pytest.raises(narrower.NarrowerError, match="rounds: plans go on where they stopped"):
