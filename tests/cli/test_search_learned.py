@@ -15,6 +15,9 @@ import torch
 import narrower
 from narrower.files import write_text
 from narrower.intervals import wilson_interval
+from narrower.report.findings import read_findings
+from narrower.report.learned_section import weight_widths
+from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from tests.conftest import RunNarrower
 
@@ -145,7 +148,16 @@ def test_members_are_trials_and_every_command_takes_them(run_narrower: RunNarrow
         f"runs/small/exports/trial-{number}/model.safetensors", learned_blobs.tagger()
     )
     assert torch.equal(whole(inputs), packed(inputs))
-    assert run_narrower("report", "runs/small")[0] == 0
+    assert run_narrower("report", "runs/small", "--png")[0] == 0
+    page = Path("runs/small/report.html").read_text(encoding="utf-8")
+    assert "Bits of single weights" in page
+    assert "mean bits of the weights over the training" in page
+    learned = read_findings(RunDirectory(Path("runs/small")))
+    for member in learned.members:
+        stored = weight_widths(learned, member)
+        assert [each.shape for each in stored.values()] == [(6, 4), (3, 6)]
+        total = sum(int(each.sum()) for each in stored.values())
+        assert total / 42 == pytest.approx(member.metrics["average_bitwidth"])
     assert run_narrower("search", "--resume", "runs/small")[0] == 0
     assert record("small")["members"] == members
     code, _, err = run_narrower("compare", "--config", "small.toml", "--samplers", "tpe,random")

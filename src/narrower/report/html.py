@@ -6,6 +6,7 @@ from narrower.files import write_text
 from narrower.report.findings import Findings
 from narrower.report.finetuned_section import finetuned_section
 from narrower.report.found_sections import front_section, plan_section, widths_section
+from narrower.report.learned_section import learned_section
 from narrower.report.page import Fold, Page, Section, Table, render_page
 from narrower.report.plan_text import count, metric_name, metric_value
 from narrower.report.record import RunRecord
@@ -39,8 +40,7 @@ def run_page(findings: Findings) -> Page:
                 plan_section(findings),
                 front_section(findings),
                 finetuned_section(findings.run),
-                widths_section(findings),
-                sensitivity_section(findings),
+                *_choices(findings),
                 layers_section(findings),
                 hypervolume_section(findings),
                 _origin_section(findings),
@@ -51,6 +51,12 @@ def run_page(findings: Findings) -> Page:
         footer=f"Drawn from {findings.run.path} by narrower {_versions(findings).get('narrower', '')}. "
         "This file needs no network.",
     )
+
+
+def _choices(findings: Findings) -> tuple[Section | None, ...]:
+    """What was chosen for the layers: by a training weight by weight, or by a search layer by layer."""
+    learned = learned_section(findings)
+    return (widths_section(findings), sensitivity_section(findings)) if learned is None else (learned,)
 
 
 def _facts(findings: Findings) -> tuple[tuple[str, str], ...]:

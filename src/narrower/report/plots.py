@@ -16,6 +16,7 @@ from narrower.searching.objective import unit_of
 WIDTH_INCHES, DOTS_PER_INCH = 8.0, 150
 BLUE, ORANGE, GREEN, VIOLET, GREY = "#0b62c4", "#c2550c", "#0e7c66", "#7a3fb0", "#9aa1ab"
 MOST_EFFECTS = 40
+LEAST_DRAWN = 0.5  # bits; what has none is drawn as if it had these
 
 
 def write_plots(findings: Findings, directory: Path) -> tuple[Path, ...]:
@@ -93,7 +94,7 @@ def _widths(findings: Findings) -> Figure | None:
         [[feature.sizes[feature.level_of[o]] for o in options[:, feature.slot]] for feature in features]
     )
     figure, (axes,) = _figure(1.2 + 0.28 * len(features))
-    logarithms = np.vectorize(log2)(sizes)
+    logarithms = np.vectorize(log2)(np.maximum(sizes, LEAST_DRAWN))
     axes.imshow(logarithms, cmap="Blues", aspect="auto", vmin=logarithms.min() - 1)
     axes.set_yticks(range(len(features)), [_plain(feature.name) for feature in features], fontsize=8)
     axes.set_xticks(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from narrower.errors import NarrowerError, RunError
 from narrower.formats.float32 import FLOAT32
+from narrower.formats.stored_each import StoredEach
 from narrower.formats.text import parse_format
 from narrower.plan import OPERANDS, plan_from_dict
 from narrower.searching.numbering import Numbering
@@ -181,4 +182,7 @@ def _space(record: Sequence[Any], source: str) -> RecordedSpace:
 
 
 def _size(value: str | float) -> float:
-    return float(parse_format(value).bits) if isinstance(value, str) else float(value)
+    if not isinstance(value, str):
+        return float(value)
+    number_format = parse_format(value)
+    return number_format.mean_bits if isinstance(number_format, StoredEach) else float(number_format.bits)
