@@ -1,4 +1,4 @@
-"""One sampler with one seed at a task that all samplers share, as a search would run it."""
+"""One sampler with one seed at the problem that all samplers share, as a search would run it."""
 
 import tempfile
 import time

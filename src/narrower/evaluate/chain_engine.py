@@ -1,4 +1,4 @@
-"""Score the plans of a chain: samples in columns, sorted as the task likes them, siblings in one product.
+"""Score the plans of a chain: samples in columns, sorted by their targets, and siblings in one product.
 
 All sums are exact (see ``chain``), so that the order in which they are formed cannot change a bit.
 """

@@ -1,4 +1,4 @@
-"""From the outputs of plans to their quality."""
+"""What all engines do: hand the outputs of plans, batch by batch, to the metrics of the task."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""Trials in an SQLite file: append, read, resume."""
+"""Runs on disk: their directory, trials, facts and log."""

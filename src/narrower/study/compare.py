@@ -1,4 +1,4 @@
-"""Compare samplers on one problem: every sampler with every seed, on scores that are taken once."""
+"""Compare samplers on one problem: every sampler with every seed, on qualities that are computed once."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
