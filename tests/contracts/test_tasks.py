@@ -80,6 +80,9 @@ CASES = {
     "classification": Case(
         TASKS["classification"], SCORES, torch.arange(300) % 4, np.array([0.5, 1.0], dtype=np.float32)
     ),
+    "regression": Case(
+        TASKS["regression"], SCORES[:, :2], SCORES[:, :2] + SCORES[:, 2:], np.array([1, 2], dtype=np.int64)
+    ),
     "distance": Case(Distance(), SCORES[:, :1], SCORES[:, 1] + SCORES[:, 0], np.array(["a", "b"])),
 }
 

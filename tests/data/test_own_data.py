@@ -61,8 +61,10 @@ REFUSED = [
     ("whole(test=part(x=np.where(x == x[3, 0], np.inf, x)))", "part 'test': the inputs hold NaN or infinity"),
     ("(x.astype(str), y)", "the inputs must be numbers, found <U"),
     ("(x, np.array(['cat', 'dog', 'eel'])[y])", "such as cat"),
-    ("(x, y + 0.5)", "the targets are float64: real numbers are the targets of a regression"),
-    ("whole(train=part(y=y + 0.5))", "the targets are float"),
+    ("(x, np.where(y == 1, np.nan, y))", "the targets hold NaN or infinity"),
+    ("(x, y * 0.0)", "all 90 samples have the same targets"),
+    ("whole(train=part(y=y + 0.5))", "1 targets for each sample, but 3 output_names"),
+    ("whole(train=part(y=y + 0.5))", "1 targets for each sample"),
     ("whole(train=part(y=torch.as_tensor(y).int()))", "the classes are torch.int32; expected int64"),
     ("(x, y == 1)", "the classes are bool"),
     ("(x, [None] * 90)", "the classes are object"),
@@ -108,13 +110,15 @@ def data_set(targets: torch.Tensor, inputs: torch.Tensor | None = None) -> DataS
 @pytest.mark.parametrize(
     ("targets", "said"),
     [
-        (torch.rand(6), "the targets are float32: real numbers are the targets of a regression"),
-        (torch.rand(6, 1), r"the classes have shape \(6, 1\)"),
+        (torch.rand(6), "1 targets for each sample, but 3 output_names"),
+        (torch.arange(6)[:, None], r"the classes have shape \(6, 1\)"),
         (torch.tensor([0, 1, 2, 3, 0, 1]), "class 3 has no name"),
         (torch.tensor([0, 1, 2, 0, 1, 2], dtype=torch.int32), r"expected int64: targets.long\(\)"),
     ],
 )
-def test_regression_is_refused_before_anything_is_scored(targets: torch.Tensor, said: str) -> None:
+def test_targets_that_do_not_fit_are_refused_before_anything_is_scored(
+    targets: torch.Tensor, said: str
+) -> None:
     with pytest.raises(DataError, match=said):
         check_fit(nn.Linear(4, 3), data_set(targets))
 

@@ -142,7 +142,11 @@ def _print_manifest(manifest: "Manifest") -> None:
     )
     for check in manifest.checks:
         _print_check(check)
-    what = "every element must be equal" if manifest.mode == "exact" else "every class must be equal"
+    what = {
+        "exact": "every element must be equal",
+        "class": "every class must be equal",
+        "close": "every element must be equal up to rounding",
+    }[manifest.mode]
     answer(f"{what}: {'passed' if manifest.passed else 'NOT passed, kept all the same'}")
     for line in (*manifest.inexact, *manifest.notes):
         answer(f"note: {line}")

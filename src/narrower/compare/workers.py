@@ -1,4 +1,4 @@
-"""Many searches in processes of their own, which ask this one for qualities: a plan is scored once for all."""
+"""Many searches in processes of their own, which ask this one for qualities: each plan is scored once."""
 
 import multiprocessing
 import os

@@ -12,6 +12,7 @@ DATA_SETS: dict[str, str] = {
     "cifar100": "the same of a hundred classes, from the binary archive in --data-path",
     "digits": "scikit-learn's 1,797 handwritten digits, 1x8x8",
     "digits32": "the same digits scaled to 3x32x32",
+    "diabetes": "scikit-learn's 442 patients, 10 measurements; a regression: how far it went in a year",
     "toy-tiny": "four random numbers, 1x2x2; the class says whether their sum is above zero",
 }
 

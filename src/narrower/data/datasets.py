@@ -11,7 +11,7 @@ from narrower.data.jsc_table import jsc
 from narrower.data.own_data import own_data_set
 from narrower.data.parts import DataSet, Part
 from narrower.data.pixels import split_images
-from narrower.data.sources import Table, digits, digits32, jets, toy_tiny
+from narrower.data.sources import Table, diabetes, digits, digits32, jets, toy_tiny
 from narrower.data.splitting import split_indices, standardised
 from narrower.errors import DataError
 
@@ -27,6 +27,7 @@ SOURCES: dict[str, Callable[[Path | None], Raw]] = {
     "cifar100": cifar100,
     "digits": digits,
     "digits32": digits32,
+    "diabetes": diabetes,
     "toy-tiny": toy_tiny,
 }
 

@@ -14,7 +14,8 @@ from narrower.data.splitting import standardised
 from narrower.errors import DataError
 from narrower.own_code.failures import own_code
 from narrower.own_code.imported import import_object
-from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.catalogue import task_of
+from narrower.tasks.task import Task
 
 PART_NAMES = ("train", "validation", "test")
 PAIR = 2  # inputs and targets
@@ -51,7 +52,7 @@ def own_data_set(reference: str) -> DataSet | Table:
             f"{where} returned two pairs, as of (train, test), where three, or one, are taken; {ACCEPTED}"
         )
     inputs, targets = _checked(where, made)
-    names = check_targets(where, targets, CLASSIFICATION, teaches=True)
+    names = check_targets(where, targets, _task(targets), teaches=True)
     return Table(inputs, targets, names, _feature_names(inputs))
 
 
@@ -76,13 +77,14 @@ def _from_three(reference: str, where: str, pairs: Sequence[Any]) -> DataSet:
     kinds = [(*inputs.shape[1:], str(inputs.dtype)) for inputs, _ in checked]
     if len(set(kinds)) > 1:
         raise DataError(f"{where}: the samples of the three parts differ in shape or type: {kinds}")
-    check_targets(f"{where}, part 'train'", checked[0][1], CLASSIFICATION, teaches=True)
+    task = _task(checked[0][1])
+    check_targets(f"{where}, part 'train'", checked[0][1], task, teaches=True)
     inputs = standardised([inputs for inputs, _ in checked])
     parts = [
         Part(torch.from_numpy(values), torch.from_numpy(targets))
         for values, (_, targets) in zip(inputs, checked, strict=True)
     ]
-    names = check_targets(where, np.concatenate([targets for _, targets in checked]), CLASSIFICATION)
+    names = check_targets(where, np.concatenate([targets for _, targets in checked]), task)
     return DataSet(reference, parts[0], parts[1], parts[2], names, _feature_names(checked[0][0]))
 
 
@@ -97,7 +99,7 @@ def _checked(where: str, pair: object) -> tuple[NDArray[Any], NDArray[Any]]:
         )
         raise DataError(f"{where} returned {found}; {ACCEPTED}")
     inputs, targets = pair
-    return checked_pair(where, inputs, targets, CLASSIFICATION)
+    return checked_pair(where, inputs, targets)
 
 
 def _checked_data_set(where: str, data: DataSet) -> DataSet:
@@ -113,3 +115,7 @@ def _checked_data_set(where: str, data: DataSet) -> DataSet:
 def _feature_names(inputs: NDArray[Any]) -> tuple[str, ...]:
     is_table = inputs.ndim == 2  # noqa: PLR2004 - [N, F]
     return tuple(f"feature_{index}" for index in range(inputs.shape[1])) if is_table else ()
+
+
+def _task(targets: NDArray[Any]) -> Task:
+    return task_of(are_real=np.issubdtype(targets.dtype, np.floating))

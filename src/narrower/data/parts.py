@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from narrower.data.sizes import Sizes
-from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.catalogue import task_of
 from narrower.tasks.task import Task
 
 EXAMPLES = 3  # more than one: PyTorch specialises a batch of one
@@ -17,13 +17,19 @@ EXAMPLES = 3  # more than one: PyTorch specialises a batch of one
 class Part:
     """Samples and their targets: inputs [N, ...], targets [N, ...], whose meaning is up to the task.
 
+    Unless ``task`` is given, real numbers are the targets of a regression, and whole ones classes.
+
     ``more`` holds the further arguments [N, ...] of a model that takes several.
     """
 
     inputs: Tensor
     targets: Tensor
     more: tuple[Tensor, ...] = ()
-    task: Task = CLASSIFICATION
+    task: Task = None  # type: ignore[assignment] # __post_init__ gives it one
+
+    def __post_init__(self) -> None:
+        if self.task is None:
+            object.__setattr__(self, "task", task_of(are_real=self.targets.is_floating_point()))
 
     def __len__(self) -> int:
         return len(self.targets)

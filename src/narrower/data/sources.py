@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Raw samples: inputs [N, ...] (float32, or int64 where whole numbers are meant), classes [N].
+    """Raw samples: inputs [N, ...] (float32, or int64 where whole numbers are meant), targets [N, ...].
 
     ``feature_names`` is empty for images.
     """
 
     inputs: NDArray[Any]
-    targets: NDArray[np.int64]
+    targets: NDArray[Any]  # int64 where they are classes, float32 where they are real numbers
     output_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
 
@@ -61,6 +61,19 @@ def digits(_path: Path | None = None) -> Table:
     bunch = load_digits()
     return Table(
         bunch.images[:, None].astype(np.float32), bunch.target.astype(np.int64), tuple(map(str, range(10)))
+    )
+
+
+def diabetes(_path: Path | None = None) -> Table:
+    """Scikit-learn's diabetes: how far the disease went in a year, in hundreds, from ten measurements."""
+    from sklearn.datasets import load_diabetes
+
+    bunch = load_diabetes(scaled=False)
+    return Table(
+        bunch.data.astype(np.float32),
+        (bunch.target / 100).astype(np.float32),
+        ("progression",),
+        tuple(bunch.feature_names),
     )
 
 

@@ -31,6 +31,7 @@ from narrower.graph.trace import trace
 from narrower.learning.deployed import LearnedChain
 from narrower.learning.entering import entering
 from narrower.plan import Plan, plan_to_dict
+from narrower.tasks.classification.task import CLASSIFICATION
 
 Kind = Literal["onnx", "qonnx", "safetensors", "verilog"]
 
@@ -98,6 +99,12 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
         raise unknown_name("kind of artefact", kind, EXPORTERS)
     check_output_directory(directory)
     wishes = wishes or Wishes()
+    is_classification = subject.data.task == CLASSIFICATION
+    if kind == "verilog" and not is_classification:
+        raise ExportError(
+            "logic gives as many digits of its outputs as classes need to be told apart; a "
+            f"{subject.data.task.words.name} cannot be built in it"
+        )
     case = _prepare(subject, wishes)
     delivery = EXPORTERS[kind](case, directory)
     inexact = inexact_operators(case.program, subject.plan.formats)
@@ -109,14 +116,15 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
         trial=subject.trial,
         plan=plan_to_dict(subject.plan),
         batch_size=delivery.batch_size,
-        mode="exact" if is_exact else "class",
+        mode="exact" if is_exact else "class" if is_classification else "close",
         inexact=() if is_exact else inexact,
         checks=delivery.checks,
         samples_of_data_set=min(case.own_samples, delivery.checks[0].samples),
         bytes_on_disk=_bytes_on_disk(delivery.path),
         computed_bytes=NetworkCost(case.program.network).of(subject.plan.formats)["model_size"],
         notes=delivery.notes,
-        class_names=subject.data.output_names,
+        output_names=subject.data.output_names,
+        words=subject.data.task.words,
     )
     write_json(directory / f"{delivery.path.name}.manifest.json", manifest.to_dict())
     if not wishes.allow_mismatch:

@@ -18,6 +18,7 @@ from narrower.graph.describe import base_name
 from narrower.graph.program import Program
 from narrower.plan import Plan
 from narrower.quantizers.quantize import quantize
+from narrower.tasks.classification.decided import decided
 
 FLATTENING = frozenset({"reshape", "view", "flatten", "_unsafe_view"})
 LARGEST_TABLE = 2**26  # accumulators looked at, over all channels of a layer
@@ -223,9 +224,9 @@ def run_integer_network(network: IntegerNetwork, inputs: Integers) -> Integers:
 
 def output_fraction_for(outputs: NDArray[np.float32]) -> int:
     """The fewest fraction bits that leave every sample's class what it is (at most 16)."""
-    classes = outputs.argmax(axis=1)
+    classes = decided(outputs)
     for fraction in range(FINEST_OUTPUT):
-        if (rounded_outputs(outputs, fraction).argmax(axis=1) == classes).all():
+        if (decided(rounded_outputs(outputs, fraction)) == classes).all():
             return fraction
     return FINEST_OUTPUT
 

@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import ExportError
+from narrower.tasks.classification.decided import decided
+from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.task import Words
 
-Mode = Literal["exact", "class"]
+Mode = Literal["exact", "class", "close"]
+CLOSE = 1e-5  # of the largest output: what sums in another order may come to
 VERSIONED = ("narrower", "torch", "numpy", "onnx", "onnxruntime", "qonnx", "da4ml", "safetensors")
 
 
@@ -28,9 +32,12 @@ class Check:
     differing_elements: int
     differing_classes: int
     largest_difference: float
+    largest_output: float = 0.0
 
     def passed(self, mode: Mode) -> bool:
-        """Whether what must be equal is equal."""
+        """Whether what must be equal is equal, or where outputs are numbers, close."""
+        if mode == "close":
+            return self.largest_difference <= CLOSE * self.largest_output
         return (self.differing_elements if mode == "exact" else self.differing_classes) == 0
 
 
@@ -39,9 +46,10 @@ class Manifest:
     """An artefact and how far it can be trusted.
 
     ``mode`` says what must be equal: every output element ("exact"), or, where operators remain that runtimes
-    round differently (``inexact``), the predicted class. The first of ``checks`` is the gate: the artefact as
-    it runs unless told otherwise. ``samples_of_data_set`` of the samples are the data set's own; the others
-    are these with noise. ``computed_bytes`` is the metric model_size, ``bytes_on_disk`` what lies there.
+    round differently (``inexact``), the predicted class ("class"), or of other tasks the outputs up to
+    rounding ("close"). The first of ``checks`` is the gate: the artefact as it runs unless told otherwise.
+    ``samples_of_data_set`` of the samples are the data set's own; the others are these with noise.
+    ``computed_bytes`` is the metric model_size, ``bytes_on_disk`` what lies there.
     """
 
     artefact: str
@@ -57,7 +65,8 @@ class Manifest:
     bytes_on_disk: int
     computed_bytes: float
     notes: tuple[str, ...] = ()
-    class_names: tuple[str, ...] = ()  # what the outputs stand for, in their order
+    output_names: tuple[str, ...] = ()  # what the outputs stand for, in their order
+    words: Words = CLASSIFICATION.words  # of the task
 
     @property
     def passed(self) -> bool:
@@ -66,7 +75,9 @@ class Manifest:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, with the gate's numbers at the top."""
-        gate = self.checks[0]
+        gate, held = self.checks[0], asdict(self)
+        del held["words"]
+        held[self.words.names_key] = held.pop("output_names")
         return {
             "passed": self.passed,
             "mode": self.mode,
@@ -74,7 +85,7 @@ class Manifest:
             "differing_elements": gate.differing_elements,
             "differing_classes": gate.differing_classes,
             "largest_difference": gate.largest_difference,
-            **asdict(self),
+            **held,
             "versions": versions(),
         }
 
@@ -89,7 +100,7 @@ class Manifest:
             what = (
                 f"{gate.differing_elements:,} of {gate.elements:,} output elements differ, by at most "
                 f"{gate.largest_difference:g}"
-                if self.mode == "exact"
+                if self.mode in ("exact", "close")
                 else f"{gate.differing_classes:,} of {gate.samples:,} samples get another class"
             )
             raise ExportError(
@@ -108,8 +119,9 @@ def compare(theirs: NDArray[np.float32], ours: NDArray[np.float32], runtime: str
         samples=len(ours),
         elements=ours.size,
         differing_elements=int(differs.sum()),
-        differing_classes=int((theirs.argmax(axis=1) != ours.argmax(axis=1)).sum()),
+        differing_classes=int((decided(theirs) != decided(ours)).sum()),
         largest_difference=float(np.nan_to_num(gaps, nan=np.finfo(np.float64).max).max(initial=0.0)),
+        largest_output=float(np.abs(ours).max(initial=0.0)),
     )
 
 

@@ -21,6 +21,7 @@ from narrower.export.manifest import Check, compare
 from narrower.export.verilator import run_verilator
 from narrower.graph.program import Program
 from narrower.plan import Plan
+from narrower.tasks.classification.decided import decided
 
 if TYPE_CHECKING:
     from da4ml.types import CombLogic
@@ -67,7 +68,7 @@ def deliver_verilog(
 def _notes(
     network: IntegerNetwork, outputs: NDArray[np.float32], wanted: NDArray[np.float32]
 ) -> tuple[str, ...]:
-    changed = int((outputs.argmax(axis=1) != wanted.argmax(axis=1)).sum())
+    changed = int((decided(outputs) != decided(wanted)).sum())
     low, high = network.input_range
     corrections = sum(len(step.corrections) for stage in network.stages for step in stage.steps)
     return (

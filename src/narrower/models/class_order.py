@@ -15,6 +15,7 @@ from narrower.data.parts import DataSet, Part
 from narrower.errors import CheckpointError, SettingsError, nearest
 from narrower.models.evaluation_mode import evaluation_mode
 from narrower.tasks.classification.better_order import BetterOrder, better_order, fits_as_it_is
+from narrower.tasks.classification.task import CLASSIFICATION
 
 NO_CLASS = "-"  # in an order: an output that stands for no class of the data
 LEAST_SAMPLES, MOST_SAMPLES, SAMPLES_OF_A_CLASS = 1024, 4096, 20
@@ -27,6 +28,10 @@ def in_class_order(data: DataSet, order: Sequence[str]) -> DataSet:
     Raises:
         SettingsError: beginning with the key, where it is no order of these classes.
     """
+    if data.task != CLASSIFICATION:
+        raise SettingsError(
+            f"class_order: data set {data.name!r} is a {data.task.words.name}, without classes"
+        )
     known = ", ".join(data.output_names)
     for position, name in enumerate(order):
         if name != NO_CLASS and name not in data.output_names:
@@ -61,6 +66,8 @@ def check_class_order(model: nn.Module, data: DataSet, source: str) -> None:
 
 def class_order_problem(model: nn.Module, data: DataSet) -> str | None:
     """What to say of a model whose classes seem to be in another order than the data's; None of others."""
+    if data.task != CLASSIFICATION:
+        return None
     classes = len(data.output_names)
     part = _spread(data.train, min(MOST_SAMPLES, max(LEAST_SAMPLES, SAMPLES_OF_A_CLASS * classes)))
     first = _outputs(model, part.first(BATCH))

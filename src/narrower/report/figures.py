@@ -71,7 +71,7 @@ def width_figures(findings: Findings) -> tuple[Figure, ...]:
                     "xaxis": {
                         "type": "category",
                         "tickangle": -60,
-                        "title": {"text": "trial (least accurate first)"},
+                        "title": {"text": "trial (worst first)"},
                     },
                     "yaxis": {"type": "category", "showgrid": False},
                 },

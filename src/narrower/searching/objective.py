@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from narrower.tasks.catalogue import task_metrics
+from narrower.tasks.catalogue import TASKS, task_metrics
 from narrower.tasks.task import Direction
 
 # Measured on data; computed from network and plan; measured on what a plan is exported to.
@@ -49,10 +49,15 @@ ARTEFACT_METRICS = tuple(name for name, metric in COSTS.items() if metric.kind =
 
 def listed_metrics() -> dict[str, Metric]:
     """Every metric that there is, by name: those of tasks first."""
-    qualities = {
-        name: Metric(name, metric.description, metric.direction, "quality", metric.unit)
-        for name, metric in task_metrics().items()
-    }
+    qualities: dict[str, Metric] = {}
+    for name, metric in task_metrics().items():
+        said = "; ".join(
+            other.description if other is metric else f"of a {task.words.name}, {other.description}"
+            for task in TASKS.values()
+            for other in task.metrics
+            if other.name == name
+        )
+        qualities[name] = Metric(name, said, metric.direction, "quality", metric.unit)
     return qualities | COSTS
 
 

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from narrower.errors import NarrowerError
+from narrower.errors import ExportError, NarrowerError
 from narrower.graph.program import Program
 from narrower.plan import Plan
 from narrower.study.problem import Problem
+from narrower.tasks.classification.task import CLASSIFICATION
 
 if TYPE_CHECKING:
     from narrower.export.plan_latency import LatencyMeter, PlanLatency
@@ -73,6 +74,11 @@ class Artefacts:
         from narrower.export.deliver import own_outputs
         from narrower.export.luts import luts
 
+        if self._problem.data.task != CLASSIFICATION:
+            raise ExportError(
+                "logic gives as many digits of its outputs as classes need to be told apart; "
+                f"{self._problem.data.name} is a {self._problem.data.task.words.name}"
+            )
         inputs = self._problem.part.first(min(SCALE_SAMPLES, len(self._problem.part))).inputs
         return luts(self._program, plan.formats, own_outputs(self._program, plan.formats, inputs))
 

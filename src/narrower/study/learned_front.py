@@ -20,6 +20,7 @@ from narrower.learning.scoring import count_correct
 from narrower.learning.settings import LearnSettings
 from narrower.learning.training import Progress
 from narrower.store.provenance import environment
+from narrower.tasks.classification.task import CLASSIFICATION
 
 RECORD, ASKED, MODELS, STATE = "learned.json", "learning.json", "models", "state"
 
@@ -115,6 +116,10 @@ def learn_front(
         raise SettingsError(
             f"widths are learned for networks of linear layers, whose samples are rows of measurements; "
             f"those of {data.name!r} are {data.train.inputs.dtype} of shape {shape}"
+        )
+    if data.task != CLASSIFICATION:
+        raise SettingsError(
+            f"widths are learned for classifications; data set {data.name!r} is a {data.task.words.name}"
         )
     if any(size < 1 for size in hidden):
         raise SettingsError(f"hidden layers: expected whole numbers from 1, found {list(hidden)}")

@@ -9,6 +9,8 @@ from narrower.searching.objective import ARTEFACT_METRICS, COSTS
 from narrower.searching.space import MOST_LISTED
 from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
+from narrower.tasks.catalogue import task_metrics
+from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.task import Direction, leading
 
 STRATEGY = "search.strategy"
@@ -45,8 +47,15 @@ def check_options(problem: Problem) -> None:
         SettingsError: beginning with the keys.
     """
     mistakes = Mistakes()
-    usual = (_check_countable, _check_measurable, check_expressible, _check_bounded, check_backend)
-    checks = (_check_learned,) if _is_learned(problem) else usual
+    usual = (
+        _check_task,
+        _check_countable,
+        _check_measurable,
+        check_expressible,
+        _check_bounded,
+        check_backend,
+    )
+    checks = (_check_task, _check_learned) if _is_learned(problem) else usual
     for check in checks:
         with mistakes.about():
             check(problem)
@@ -69,6 +78,21 @@ def check_backend(problem: Problem) -> None:
             f"{STRATEGY}.setup.drop_dominated: plans are dropped early in processes of this machine only; "
             "take another backend than 'ray', or drop_dominated = false"
         )
+
+
+def _check_task(problem: Problem) -> None:
+    """Whether what is measured on data is a metric of the data's task."""
+    own = [metric.name for metric in problem.data.task.metrics]
+    named = {c.metric: "constraints" for c in problem.constraints}
+    named |= {o.metric: "metrics" for o in problem.objectives.each}
+    mistakes = Mistakes()
+    for metric, table in named.items():
+        if metric in task_metrics() and metric not in own:
+            mistakes.found.append(
+                f"{STRATEGY}.{table}.{metric}: data set {problem.data.name!r} is a "
+                f"{problem.data.task.words.name}; its metrics: {', '.join(own)}"
+            )
+    mistakes.check()
 
 
 def _check_countable(problem: Problem) -> None:
@@ -138,6 +162,11 @@ def _learned_objectives(problem: Problem) -> dict[str, Direction]:
 def _check_learned(problem: Problem) -> None:
     """A training weighs the loss against ebops, and the validation part chooses its members."""
     mistakes = Mistakes()
+    if problem.data.task != CLASSIFICATION:
+        mistakes.found.append(
+            f"dataset: widths are learned for classifications; {problem.data.name!r} is a "
+            f"{problem.data.task.words.name}"
+        )
     best, each = _learned_objectives(problem), {o.metric: o.direction for o in problem.objectives.each}
     for metric in each:
         if metric not in best:

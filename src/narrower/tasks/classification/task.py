@@ -72,7 +72,6 @@ class Classification:
             "mean cross entropy",
             "minimize",
             cross_entropies,
-            unit="nats",
             best=(0.0,),
             chance=log,
         ),
@@ -139,8 +138,8 @@ def _check_shape(shape: tuple[int, ...]) -> None:
 def _check_type(targets: NDArray[Any]) -> None:
     if np.issubdtype(targets.dtype, np.floating):
         raise DataError(
-            f"the targets are {targets.dtype}: real numbers are the targets of a regression, and only "
-            "classification is searched here; if they are classes, targets.astype('int64') says so"
+            f"the targets are {targets.dtype}: real numbers are the targets of a regression; if they are "
+            "classes, targets.astype('int64') says so"
         )
     if not np.issubdtype(targets.dtype, np.integer):
         raise DataError(

@@ -1,0 +1,11 @@
+"""Which class scores stand for: the first of the highest."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def decided(scores: NDArray[Any]) -> NDArray[np.int64]:
+    """The class [N] of each sample of scores [N, classes]."""
+    return np.asarray(scores.argmax(axis=1))
