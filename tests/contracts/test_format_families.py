@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from narrower.data.datasets import Part
 from narrower.errors import SettingsError
-from narrower.evaluate.chain import EXACT_INTEGER
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
 from narrower.export.formats.catalogue import EXPRESSIONS, refusal
@@ -28,6 +27,7 @@ from narrower.formats.catalogue import FAMILIES
 from narrower.formats.family import Family
 from narrower.formats.fields import FieldKind, Positive, Switch, Whole, Word
 from narrower.formats.float32 import FLOAT32, Float32
+from narrower.formats.grid import LARGEST_WHOLE
 from narrower.formats.number_format import NumberFormat
 from narrower.formats.sign_only import BINARY
 from narrower.formats.text import parse_format
@@ -84,7 +84,7 @@ def _numbers(number_format: NumberFormat, seed: int) -> Tensor:
     coarse = spread * 2.0 ** torch.randint(-12, 12, (300,), generator=generator)
     whole = torch.arange(-40, 41) * (grid.step if grid is not None else 0.25) / 2  # and what lies between
     found = torch.cat([fine, coarse, whole, torch.tensor([-1e30, 1e30])])
-    has_room = grid is None or grid.largest <= EXACT_INTEGER  # float32 rounds the ends of wider ranges
+    has_room = grid is None or grid.largest <= LARGEST_WHOLE  # float32 rounds the ends of wider ranges
     return found.to(torch.float32 if has_room else torch.float64).sort().values
 
 

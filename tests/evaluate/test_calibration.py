@@ -1,11 +1,17 @@
-"""Automatic fractions minimise the squared error."""
+"""Automatic ranges: what loses least, or holds what it is asked to hold."""
 
 import pytest
 import torch
+from torch import nn
 
 from narrower.data.datasets import DataSet
-from narrower.evaluate.calibration import Calibration, best_fraction
+from narrower.evaluate.calibration import Calibration, best_fraction, fraction_over, range_of
+from narrower.formats.calibration import CalibrationSettings
+from narrower.formats.fixed import FixedPoint
+from narrower.graph.lower import lower
 from narrower.graph.program import Program
+from narrower.graph.trace import trace
+from narrower.quantizers.quantize import quantize
 
 
 @pytest.mark.parametrize("scale", [1e-3, 0.7, 40.0])
@@ -40,3 +46,56 @@ def test_data_without_a_sign_get_one_bit_more_of_resolution() -> None:
     assert best_fraction(values, 4) == 2
     assert best_fraction(values, 4, signed=False) == 3
     assert best_fraction([torch.linspace(0, 0.9, 4000)], 1, signed=False) == 1  # 0 or 1/2
+
+
+def test_ranges_hold_all_values_the_middle_of_them_or_what_loses_least() -> None:
+    torch.manual_seed(0)
+    values = torch.cat([torch.randn(100_000), torch.tensor([40.0, -3.0])]).double()
+    everything = range_of(values, CalibrationSettings("max"))
+    assert everything == (float(values.min()), 40.0)
+    low, high = range_of(values, CalibrationSettings("percentile", 99.0))
+    assert (low, high) == pytest.approx((-2.326, 2.326), abs=0.05)  # of the normal distribution
+    assert fraction_over(*everything, 8) == 1  # 40 is 80 halves, and 160 quarters are too many
+    assert fraction_over(low, high, 8) == 5  # 2.33 is 75 of 1/32, and 149 of 1/64 are too many
+    assert best_fraction([values.float()], 8) > 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "width", "signed", "fraction"),
+    [
+        (-1.0, 0.9, 4, True, 3),  # -8 to 7 eighths
+        (-1.0, 1.0, 4, True, 2),  # 8 eighths would saturate
+        (0.0, 1.0, 4, True, 2),
+        (0.0, 1.0, 4, False, 3),  # 8 of up to 15
+        (0.0, 0.96, 4, False, 4),  # 15.36 rounds to 15
+        (0.0, 0.98, 4, False, 3),
+        (0.0, 0.0, 6, True, 3),
+        (0.0, 300.0, 8, False, -1),
+    ],
+)
+def test_the_finest_fraction_that_saturates_nothing(
+    low: float, high: float, width: int, signed: bool, fraction: int
+) -> None:
+    assert fraction_over(low, high, width, signed=signed) == fraction
+    number_format = FixedPoint(width, fraction, signed)
+    x = torch.tensor([low, high])
+    assert ((quantize(x, number_format) - x).abs() <= number_format.step / 2).all()
+
+
+def test_affine_data_that_lose_least_lose_less_than_data_that_saturate_nothing() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    samples = torch.randn(2000, 8) * torch.logspace(-1, 1, 8)
+    program = lower(trace(model, samples[:3]))
+    data = model[1](model[0](samples[:500])).detach()
+    errors = {}
+    for method in ("max", "percentile", "mse"):
+        calibration = Calibration(program, samples, settings=CalibrationSettings(method, 99.9, 500))
+        number_format = calibration.affine("2", 4, symmetric=False, scales="free")
+        assert calibration.affine("2", 4, symmetric=False, scales="free") == number_format
+        errors[method] = float((quantize(data, number_format) - data).square().sum())
+        if method == "max":
+            largest = number_format.scale * (15 - number_format.zero)
+            assert largest == pytest.approx(float(data.max()), rel=1e-3)
+    assert errors["mse"] <= min(errors.values())
+    assert errors["mse"] < errors["max"]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from narrower.errors import SettingsError
-from narrower.formats.affine import Affine
+from narrower.formats.affine import Affine, affine_over
 from narrower.formats.text import parse_format
 from narrower.quantizers.quantize import quantize
 
@@ -141,3 +141,30 @@ def test_the_scale_of_a_group_is_shared_by_its_numbers() -> None:
 def test_what_cannot_be_is_refused_with_words(text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         parse_format(text)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_scales_that_lose_least_are_the_best_of_all_shares_of_the_range(symmetric: bool) -> None:
+    torch.manual_seed(4)
+    x = torch.randn(6, 500) * torch.rand(6, 500) ** 4 + 0.05
+    number_format = Affine(4, symmetric, "channel", range="mse")
+    found = quantize(x, number_format)
+    usual = quantize(x, Affine(4, symmetric, "channel"))
+    for row, rounded, plain in zip(x, found, usual, strict=True):
+        errors = []
+        for share in range(6, 21):
+            scaled = affine_over(
+                float(row.min()) * share / 20,
+                float(row.max()) * share / 20,
+                4,
+                symmetric=symmetric,
+                scales="free",
+            )
+            if symmetric:
+                reach = float(row.abs().max()) * share / 20
+                scaled = affine_over(-reach, reach, 4, symmetric=True, scales="free")
+            errors.append(float((quantize(row, scaled) - row).double().square().sum()))
+        loss = float((rounded - row).double().square().sum())
+        assert loss == pytest.approx(min(errors), rel=2e-3)
+        assert loss <= float((plain - row).double().square().sum())
+    assert float((found - x).square().sum()) < float((usual - x).square().sum())

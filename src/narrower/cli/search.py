@@ -48,6 +48,10 @@ Rounding = Annotated[
     str | None,
     typer.Option("--rounding", help="half_even, half_up or floor; half_up where luts are counted."),
 ]
+CalibrationMethod = Annotated[
+    str | None,
+    typer.Option("--calibration", help="max, percentile or mse: what automatic ranges hold of the values."),
+]
 UniformFirst = Annotated[
     bool | None,
     typer.Option(
@@ -118,6 +122,7 @@ WITHOUT_A_FILE = (
     "rounding",
     "overflow",
     "sign",
+    "calibration",
     "objective",
     "constraint",
 )
@@ -154,6 +159,7 @@ def search(
     rounding: Rounding = None,
     overflow: Overflow = None,
     sign: Sign = None,
+    calibration: CalibrationMethod = None,
     objective: ObjectiveNames = None,
     constraint: Bounds = None,
     sampler: Sampler = None,
@@ -228,6 +234,7 @@ def search(
             rounding=rounding,
             overflow=overflow,
             sign=sign,
+            calibration=calibration,
             objectives=objective or [next(iter(task_metrics())), "bitops"],
             bounds=constraint or [],
             setup=setup | {"sampler": sampler or default_sampler(trials)},

@@ -1,21 +1,25 @@
 """Which fraction width loses least, for each operand of a layer at each width."""
 
 from collections.abc import Sequence, Set
+from math import frexp
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from narrower.evaluate.module_engine import unrounded_operands
 from narrower.evaluate.steps import compile_steps
-from narrower.formats.fixed import FixedPoint
+from narrower.formats.affine import Affine, affine_over
+from narrower.formats.calibration import USUAL, CalibrationSettings
+from narrower.formats.fixed import FRACTIONS, FixedPoint
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.known_data import KnownData
 from narrower.formats.sign_only import TERNARY_SHARE
 from narrower.graph.program import Program
 from narrower.quantizers.quantize import quantize
 
-CALIBRATION_SAMPLES = 1024
+SHARES = tuple(share / 40 for share in range(40, 11, -1))  # of the range of data, of which the rest saturates
 LARGEST_SAMPLE = 2**20  # values of one operand that are looked at
 
 
@@ -28,12 +32,14 @@ class Calibration:
         *inputs: Tensor,
         rounding: str = "half_even",
         unsigned: Set[str] = frozenset(),
+        settings: CalibrationSettings = USUAL,
     ) -> None:
-        """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which 1,024 are used.
+        """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which the first are used.
 
         ``unsigned`` are the layers whose data have no sign.
         """
-        self._values = _operands(program, [argument[:CALIBRATION_SAMPLES] for argument in inputs])
+        self._settings = settings
+        self._values = _operands(program, [argument[: settings.samples] for argument in inputs])
         self._rounding, self._unsigned = rounding, unsigned
         self._data: dict[str, KnownData] = {}
         self._fractions: dict[tuple[str, str, int], int] = {}
@@ -43,23 +49,67 @@ class Calibration:
         key = (layer, operand, width)
         if key not in self._fractions:
             is_signed = operand != "data" or layer not in self._unsigned
-            self._fractions[key] = best_fraction(
-                self._values.get((layer, operand), ()), width, self._rounding, signed=is_signed
-            )
+            values = self._values.get((layer, operand), ())
+            if self._settings.method in (None, "mse"):
+                self._fractions[key] = best_fraction(values, width, self._rounding, signed=is_signed)
+            else:
+                low, high = range_of(_flat(values), self._settings)
+                self._fractions[key] = fraction_over(low, high, width, signed=is_signed)
         return self._fractions[key]
 
     def known_data(self, layer: str) -> KnownData:
         """What the data of a layer are."""
         if layer not in self._data:
-            values = self._values.get((layer, "data"), ())
-            flat = torch.cat([value.detach().flatten().double() for value in values] or [torch.zeros(1)])
+            flat = _flat(self._values.get((layer, "data"), ()))
             sizes = flat.abs()
             mean = float(sizes.mean())
             above = sizes[sizes > TERNARY_SHARE * mean]
             self._data[layer] = KnownData(
-                float(flat.min()), float(flat.max()), mean, float(above.mean()) if len(above) else mean
+                *range_of(flat, self._settings), mean, float(above.mean()) if len(above) else mean
             )
         return self._data[layer]
+
+    def affine(self, layer: str, width: int, *, symmetric: bool, scales: str) -> Affine:
+        """The affine integers that hold the data of a layer."""
+        known = self.known_data(layer)
+        ends = [(known.low, known.high)]
+        if self._settings.method == "mse":
+            ends = [(known.low * share, known.high * share) for share in SHARES]
+        formats = [affine_over(low, high, width, symmetric=symmetric, scales=scales) for low, high in ends]
+        if len(formats) == 1:
+            return formats[0]
+        flat = _flat(self._values.get((layer, "data"), ()))
+        errors = [float((quantize(flat, number_format) - flat).square().sum()) for number_format in formats]
+        return formats[min(range(len(errors)), key=errors.__getitem__)]
+
+
+def range_of(flat: Tensor, settings: CalibrationSettings) -> tuple[float, float]:
+    """The ends of what is to be held; the middle ``percentile`` of the values where that is asked for."""
+    if settings.method != "percentile":
+        return float(flat.min()), float(flat.max())
+    beyond = (100 - settings.percentile) / 100
+    low, high = np.quantile(flat.numpy(), [beyond, 1 - beyond])
+    return float(low), float(high)
+
+
+def fraction_over(low: float, high: float, width: int, *, signed: bool = True) -> int:
+    """The largest fraction width at which nothing between the ends saturates; half the width for zeros."""
+    if (low == 0 and high == 0) or (width == 1 and signed):
+        return width // 2
+    reach = max(abs(low), abs(high))
+    fraction = width - signed - frexp(reach)[1] + 1
+    ends = FixedPoint(width, 0, signed).integer_range
+    # Within half a step of the last one, which is what is rounded to it.
+    while min(low, 0.0) * 2.0**fraction < ends[0] - 0.5 or high * 2.0**fraction > ends[1] + 0.5:
+        fraction -= 1
+    return min(max(fraction, FRACTIONS.low), FRACTIONS.high)
+
+
+def _flat(values: Sequence[Tensor]) -> Tensor:
+    """All values in double precision; a regular part of very many."""
+    flat = torch.cat([value.detach().flatten() for value in values]) if values else torch.zeros(1)
+    flat = flat if len(flat) else torch.zeros(1)
+    return flat[:: max(1, -(-len(flat) // LARGEST_SAMPLE))].double()
 
 
 def best_fraction(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from narrower.errors import SettingsError
 from narrower.formats.family import Family
-from narrower.formats.fields import Positive, Switch, Whole
+from narrower.formats.fields import Positive, Switch, Whole, Word
 from narrower.formats.grid import Grid
 from narrower.formats.parts import AXES, GROUPS, PARTS, SCALE_BITS, SCALES, parts_of
 
@@ -22,8 +22,9 @@ class Affine:
 
     Symmetric integers are signed, have no zero point and as many values below zero as above; others begin at
     0. A ``scale`` that is given holds for the whole tensor. Without one ("own") each part of the tensor has
-    the scale with which it just does not saturate: the whole tensor, each channel (``axis``), or each group
-    of 32, 64 or 128 numbers of a channel. Scales are any numbers, or powers of two.
+    the scale with which it just does not saturate, or with ``range`` "mse" the one that loses least (by the
+    squared error): the whole tensor, each channel (``axis``), or each group of 32, 64 or 128 numbers of a
+    channel. Scales are any numbers, or powers of two.
     """
 
     width: Annotated[int, Whole("a width of affine integers", 2, 16)]
@@ -33,13 +34,16 @@ class Affine:
     scale: Annotated[float, Positive("a scale", LARGEST_SCALE, "own", OWN)] = OWN
     zero: Annotated[int, Whole("a zero point", 0, 2**16 - 1, unit="")] = 0
     axis: Annotated[int, AXES] = 0
+    range: Annotated[str, Word("range", ("max", "mse"))] = "max"
 
     def __post_init__(self) -> None:
         AFFINE.check(self)
         if self.is_own and self.width > WIDEST_OWN:
             raise SettingsError(f"scale=own is for widths up to {WIDEST_OWN}, not {self.width}; give a scale")
-        if not self.is_own and self.per != "tensor":
-            raise SettingsError(f"a scale that is given is for per=tensor, not per={self.per}")
+        if not self.is_own and (self.per != "tensor" or self.range != "max"):
+            raise SettingsError(
+                f"a scale that is given is for per=tensor and no range, not per={self.per},range={self.range}"
+            )
         if self.zero > (0 if self.symmetric or self.is_own else 2**self.width - 1):
             raise SettingsError(
                 f"zero={self.zero}: a zero point is for symmetric=false with a scale that is given, and fits "
@@ -114,6 +118,7 @@ AFFINE = Family(
         "affine(4,per=channel)": "a scale for each channel",
         "affine(4,symmetric=false,per=group32)": "a scale and a zero point for each 32 numbers of a channel",
         "affine(4,per=channel,scales=power_of_two)": "scales are powers of two",
+        "affine(4,per=channel,range=mse)": "the scale that loses least, not the one that saturates nothing",
         "affine(8,symmetric=false,scale=0.0125,zero=17)": "from -17 to 238 times 0.0125: what data have",
         "affine(8,scale=0.0625)": "a power of two as scale: from -127 to 127 sixteenths",
     },

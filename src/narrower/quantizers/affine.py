@@ -7,6 +7,7 @@ from narrower.formats.affine import SIGNIFICANT, Affine
 from narrower.quantizers.parts import from_rows, rows_of
 
 NUDGES = 4
+SHRUNK = tuple(share / 20 for share in range(19, 5, -1))  # of the range, where some may saturate
 
 
 class AffineQuantizer:
@@ -43,15 +44,38 @@ def _scaled(x: Tensor, number_format: Affine) -> tuple[Tensor, Tensor, Tensor, T
 
 
 def _own(rows: Tensor, number_format: Affine) -> tuple[Tensor, Tensor]:
-    """The smallest scale [parts, 1] with which nothing saturates, and the zero point."""
+    """The scale [parts, 1] and the zero point that follow from the parts."""
     known = torch.where(rows.isfinite(), rows, 0)
+    scale, zero = _over(known, number_format, 1.0)
+    if number_format.range == "max":
+        return scale, zero
+    least = _error(known, number_format, scale, zero)
+    for factor in SHRUNK:
+        other, other_zero = _over(known, number_format, factor)
+        error = _error(known, number_format, other, other_zero)
+        is_better = error < least
+        scale, zero = torch.where(is_better, other, scale), torch.where(is_better, other_zero, zero)
+        least = torch.where(is_better, error, least)
+    return scale, zero
+
+
+def _error(known: Tensor, number_format: Affine, scale: Tensor, zero: Tensor) -> Tensor:
+    """The squared error [parts, 1]."""
+    low, high = number_format.integer_range
+    rounded = (known * scale.reciprocal()).round_().clamp_(low - zero, high - zero).mul_(scale)
+    return (rounded - known).double().square().sum(1, keepdim=True)
+
+
+def _over(known: Tensor, number_format: Affine, factor: float) -> tuple[Tensor, Tensor]:
+    """The smallest scale with which nothing in a share of the range saturates, and the zero point."""
     _, largest = number_format.integer_range
     if number_format.symmetric:
         reach = known.abs().amax(1, keepdim=True) if known.numel() else known.new_zeros(len(known), 1)
+        reach = reach * factor
         scale = _held(reach / largest, number_format.scales)
         return scale, torch.zeros_like(scale)
-    low = known.amin(1, keepdim=True).clamp_(max=0)
-    high = known.amax(1, keepdim=True).clamp_(min=0)
+    low = known.amin(1, keepdim=True).clamp_(max=0) * factor
+    high = known.amax(1, keepdim=True).clamp_(min=0) * factor
     scale = _held((high / 2 - low / 2) / (largest / 2), number_format.scales)
     if number_format.scales == "free":
         scale = _without_ties(scale, low, high, largest)

@@ -5,7 +5,7 @@ from functools import partial
 
 from narrower.errors import SettingsError
 from narrower.formats.float32 import FLOAT32
-from narrower.formats.known_data import KnownData
+from narrower.formats.known_data import AnyValues, KnownValues
 from narrower.formats.number_format import NumberFormat
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
@@ -20,7 +20,6 @@ from narrower.searching.width_slots import why_fixed, width_slots
 
 # The fraction width with the least squared error for a layer's operand at a width.
 AutoFraction = Callable[[str, str, int], int]
-DataOf = Callable[[str], KnownData]  # of a layer
 OperandOf = Callable[[str, str], Operand]
 NOTHING_TO_CHOOSE = {
     "quantize": "no layer is quantized: every layer has name = ['NA'] or no choices at all",
@@ -39,11 +38,11 @@ def build_space(
     settings: SpaceSettings,
     auto_fraction: AutoFraction,
     channels: Channels | None = None,
-    known_data: DataOf = lambda _layer: KnownData(),
+    values: KnownValues | None = None,
 ) -> Space:
     """Build the space of a network's plans; ``channels`` are needed where layers are resized.
 
-    ``known_data`` stands in where only the shape of a space matters.
+    ``values`` are what calibration says of data; without them only the shape of the space matters.
 
     Raises:
         SettingsError: a name or pattern matches no layer, a layer cannot be quantized or resized, or there
@@ -58,9 +57,10 @@ def build_space(
         is_signed = operand != "data" or layer not in unsigned
         kind = network.product_layers[layer][0].kind
         return Operand(
+            layer,
             operand,
             partial(auto_fraction, layer, operand),
-            partial(known_data, layer),
+            values or AnyValues(),
             CHANNEL_AXES.get(kind, 0),
             _block_axis(kind, operand),
             settings.rounding,

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from narrower.formats.affine import Affine, affine_over
+from narrower.formats.affine import Affine
 from narrower.formats.block import MX, BlockFloat, Mx
 from narrower.formats.fixed import FixedPoint
-from narrower.formats.known_data import KnownData
+from narrower.formats.known_data import KnownValues
 from narrower.formats.minifloat import MINIFLOAT, Minifloat, usual_bias
 from narrower.formats.number_format import NumberFormat
 from narrower.formats.power_of_two import PowerOfTwo, middle_bias
@@ -23,14 +23,15 @@ class Operand:
     """What an operand's format may depend on besides its options.
 
     ``name`` is data, weight or bias. ``auto_fraction`` gives the fraction width with the least squared error
-    at a width, ``data`` what is known of the values of data. ``rounding``, ``overflow`` and
+    at a width, ``values`` what is known of data. ``rounding``, ``overflow`` and
     ``signed`` are for fixed point. ``channel_axis`` is the one of a weight's output channels,
     ``block_axis`` the one over which a product sums.
     """
 
+    layer: str
     name: str
     auto_fraction: Callable[[int], int]
-    data: Callable[[], KnownData]
+    values: KnownValues
     channel_axis: int = 0
     block_axis: int = -1
     rounding: str = "half_even"
@@ -80,10 +81,10 @@ def _minifloat(options: Options, *, hidden_bit: bool) -> NumberFormat:
 def _affine(options: Options, operand: Operand) -> NumberFormat:
     width, symmetric, scales = _whole(options, "width"), bool(options["symmetric"]), str(options["scales"])
     if operand.name == "data":
-        data = operand.data()
-        return affine_over(data.low, data.high, width, symmetric=symmetric, scales=scales)
-    per = _per(options, "channel")
-    return Affine(width, symmetric, per, scales, axis=0 if per == "tensor" else operand.channel_axis)
+        return operand.values.affine(operand.layer, width, symmetric=symmetric, scales=scales)
+    per, axis = _per(options, "channel"), operand.channel_axis
+    ranges = str(options.get("range", "max"))
+    return Affine(width, symmetric, per, scales, axis=0 if per == "tensor" else axis, range=ranges)
 
 
 def _per(options: Options, usual: str) -> str:
@@ -94,14 +95,15 @@ def _per(options: Options, usual: str) -> str:
 
 def _binary(options: Options, operand: Operand) -> NumberFormat:
     if operand.name == "data":
-        return Binary(_above_zero(operand.data().mean_magnitude))
+        return Binary(_above_zero(operand.values.known_data(operand.layer).mean_magnitude))
     per = _per(options, "tensor")
     return Binary(per=per, axis=0 if per == "tensor" else operand.channel_axis)
 
 
 def _ternary(options: Options, operand: Operand) -> NumberFormat:
-    scaled, known = bool(options["scaling_factor"]), operand.data()
+    scaled = bool(options["scaling_factor"])
     if operand.name == "data":
+        known = operand.values.known_data(operand.layer)
         threshold = _above_zero(TERNARY_SHARE * known.mean_magnitude)
         return Ternary(max(known.mean_above, 2 * threshold) if scaled else max(1.0, 2 * threshold), threshold)
     per = _per(options, "tensor")
@@ -147,7 +149,7 @@ POWER_KEYS = ("width", "exponent_bias")
 FLOAT_KEYS = ("width", "exponent_width", "exponent_bias")
 NAMED: dict[str, NamedFormats] = {
     "fixed": NamedFormats(("width", "frac_width"), _fixed),
-    "affine": NamedFormats(("width", "symmetric", "scales"), _affine, ("per",), sees_data=True),
+    "affine": NamedFormats(("width", "symmetric", "scales"), _affine, ("per", "range"), sees_data=True),
     "minifloat": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=True)),
     "minifloat_denorm": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=False)),
     "power_of_two": NamedFormats(POWER_KEYS, lambda options, _: _power_of_two(options, has_zero=True)),
@@ -165,6 +167,7 @@ DEFAULTS: dict[str, dict[str, tuple[Option, ...]]] = {
     "symmetric": {"data": (False,), "": (True,)},
     "scales": {"": ("free",)},
     "per": {"": ("NA",)},
+    "range": {"": ("max",)},
     "scaling_factor": {"": (True,)},
     "stochastic": {"": (False,)},
     "bipolar": {"": (True,)},

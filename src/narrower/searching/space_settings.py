@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from narrower.formats.calibration import USUAL, CalibrationSettings
 from narrower.formats.fields import Word
 from narrower.searching.format_names import DEFAULTS, NOT_QUANTIZED, Option
 
@@ -106,6 +107,7 @@ class SpaceSettings:
     rounding: str = "half_even"
     overflow: str = "saturate"
     sign: Literal["signed", "auto"] = "signed"
+    calibration: CalibrationSettings = USUAL
     fixed: FixedFormats | None = None  # of the layers that are left alone
 
     @property

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from narrower.errors import NarrowerError, nearest
 from narrower.formats.block import BLOCKS
+from narrower.formats.calibration import LEAST_PERCENTILE, MOST_PERCENTILE
 from narrower.formats.fixed import FRACTIONS, WIDTHS
 from narrower.formats.minifloat import BIASES
 from narrower.formats.parts import PARTS, SCALES
@@ -226,6 +227,10 @@ def _only(wanted: bool, why: str) -> Callable[[Any], Any]:
     return check
 
 
+percentile = number(
+    f"a number above {LEAST_PERCENTILE:g}, up to {MOST_PERCENTILE:g}",
+    lambda value: LEAST_PERCENTILE < value <= MOST_PERCENTILE,
+)
 # Checks of the options of an operand besides width and fraction, by the end of the key, each with an example.
 FORMAT_OPTIONS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "exponent_width": (whole_number(1, 8), "[3, 4]"),
@@ -235,6 +240,7 @@ FORMAT_OPTIONS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "scaling_factor": (yes_or_no, "[true]"),
     "symmetric": (yes_or_no, "[true]"),
     "scales": (one_of(SCALES.words), "['free']"),
+    "range": (one_of(("max", "mse")), "['max']"),
     "per": (one_of(PARTS.words), "['channel']"),
     "exponent_bias": (exponent_bias, "['NA'] or [7]"),
 }

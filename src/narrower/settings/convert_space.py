@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from narrower.errors import Mistakes
+from narrower.formats.calibration import CalibrationSettings
 from narrower.searching.format_names import NAMED, NOT_QUANTIZED
 from narrower.searching.match_layers import SEED
 from narrower.searching.space_settings import (
@@ -24,6 +25,7 @@ _NAMES = {
     "quantize_and_resize": tuple(FAMILIES),
 }
 _STAY = ("input_only", "relu", "NA")  # layers with these names have no width of their own to choose
+SETUP_OF_FORMATS = ("rounding", "overflow", "sign", "calibration", "percentile", "calibration_samples")
 _OPERANDS = ("data_in", "weight", "bias")  # as keys begin
 _FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.startswith(_OPERANDS))
 _LEARNED_KEYS = ("granularity", "max_width", "allowed")
@@ -48,12 +50,16 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
             "search.search_space.setup.batch_norm: found 'fold'; where widths are searched, candidates keep "
             "their batch norms; allowed: separate"
         )
-    for key in ("rounding", "overflow", "sign") if kind == "resize" else ():
+    for key in SETUP_OF_FORMATS if kind == "resize" else ():
         if key in given_keys(space.setup):
             mistakes.found.append(
                 f"search.search_space.setup.{key}: found {getattr(space.setup, key)!r}; no layer is "
                 f"quantized in {space.name!r}"
             )
+    if "percentile" in given_keys(space.setup) and space.setup.calibration != "percentile":
+        mistakes.found.append(
+            "search.search_space.setup.percentile: means nothing without calibration = 'percentile'"
+        )
     layers: dict[str, LayerChoices] = {}
     for key, seed in space.seed.items():
         with mistakes.about():
@@ -75,6 +81,7 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
         space.setup.rounding or "half_even",
         space.setup.overflow,
         space.setup.sign,  # type: ignore[arg-type]
+        CalibrationSettings(space.setup.calibration, space.setup.percentile, space.setup.calibration_samples),
     )
 
 

@@ -30,6 +30,7 @@ def settings_from_options(  # noqa: PLR0913 - one argument for each group of opt
     rounding: str | None = None,
     overflow: str | None = None,
     sign: str | None = None,
+    calibration: str | None = None,
 ) -> RunSettings:
     """The settings of a search over one set of choices for all layers whose name matches ``layers``.
 
@@ -51,7 +52,15 @@ def settings_from_options(  # noqa: PLR0913 - one argument for each group of opt
     tables["search"] = {
         "search_space": {
             "name": "quantize",
-            "setup": _given({"by": "regex", "rounding": rounding, "overflow": overflow, "sign": sign}),
+            "setup": _given(
+                {
+                    "by": "regex",
+                    "rounding": rounding,
+                    "overflow": overflow,
+                    "sign": sign,
+                    "calibration": calibration,
+                }
+            ),
             "seed": {layers: {"config": config}},
         },
         "strategy": strategy,

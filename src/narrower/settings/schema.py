@@ -7,6 +7,7 @@ from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from narrower.backends.backend import BACKENDS
 from narrower.data.catalogue import data_set_name
+from narrower.formats.calibration import METHODS
 from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.learning.settings import LEAST_WIDTH, MOST_WIDTH
 from narrower.models.catalogue import model_name
@@ -32,6 +33,7 @@ ExponentBiases = Annotated[
 BlockSizes = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["block_size"]))]
 Stochastic = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["stochastic"]))]
 Bipolar = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["bipolar"]))]
+Ranges = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["range"]))]
 Switches = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["symmetric"]))]
 Scales = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["scales"]))]
 Parts = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["per"]))]
@@ -127,6 +129,7 @@ class LayerConfig(Table):
     weight_symmetric: Switches | None = None
     weight_scales: Scales | None = None
     weight_per: Parts | None = None
+    weight_range: Ranges | None = None
     bias_symmetric: Switches | None = None
     bias_scales: Scales | None = None
 
@@ -159,6 +162,9 @@ class SpaceSetup(Table):
     rounding: Annotated[str, PlainValidator(checks.one_of(ROUNDINGS.words))] | None = None  # half_even
     overflow: Annotated[str, PlainValidator(checks.one_of(OVERFLOWS.words))] = "saturate"
     sign: Annotated[str, PlainValidator(checks.one_of(SIGNS.words))] = "signed"
+    calibration: Annotated[str, PlainValidator(checks.one_of(METHODS.words))] | None = None
+    percentile: Annotated[float, PlainValidator(checks.percentile)] = 99.99
+    calibration_samples: Count = 1024
 
 
 class SearchSpace(Table):

@@ -13,6 +13,7 @@ from narrower.backends.settings import BackendSettings
 from narrower.data.datasets import DataSet, load_data_set
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.formats.calibration import USUAL, CalibrationSettings
 from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.graph.called_modules import trace_or_call
 from narrower.models.build import build_model
@@ -106,6 +107,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     rounding: Literal["half_even", "half_up", "floor"] | None = None,
     overflow: Literal["saturate", "saturate_symmetric", "wrap"] = "saturate",
     sign: Literal["signed", "auto"] = "signed",
+    calibration: CalibrationSettings = USUAL,
 ) -> SearchResult:
     """Search the number formats of a model's layers, their widths, or both.
 
@@ -136,7 +138,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     order in which the model gives them, where it is not that of the data. ``rounding`` is that of all
     fixed-point formats: ties to the even step, or with "luts" upwards, because logic rounds like that.
     ``overflow`` is what becomes of values outside their range. With ``sign`` "auto", data after ReLU,
-    softmax, sigmoid and the like have no sign.
+    softmax, sigmoid and the like have no sign. ``calibration`` says how automatic ranges are found.
 
     Raises:
         NarrowerError: what is asked for cannot be searched; the message says why.
@@ -167,6 +169,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         rounded,
         overflow,
         sign,
+        calibration,
     )
     options = SearchOptions(
         canonical_sampler(sampler or default_sampler(n_trials)),
@@ -213,6 +216,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     rounding: str,
     overflow: str,
     sign: Literal["signed", "auto"],
+    calibration: CalibrationSettings,
 ) -> Problem:
     module = build_model(model, seed=seed, sizes=data_set.sizes) if isinstance(model, str) else model
     check_fit(module, data_set)
@@ -221,7 +225,17 @@ def _pose(  # noqa: PLR0913, PLR0917
     layers = tuple((key, _layer_choices(key, table)) for key, table in space.items())
     is_resized = any(choices.width.multipliers for _, choices in layers)
     kind: Kind = "quantize_and_resize" if is_resized else "quantize"
-    settings = SpaceSettings(by, layers, None, kind, uniform, rounding=rounding, overflow=overflow, sign=sign)
+    settings = SpaceSettings(
+        by,
+        layers,
+        None,
+        kind,
+        uniform,
+        rounding=rounding,
+        overflow=overflow,
+        sign=sign,
+        calibration=calibration,
+    )
     if is_resized:
         candidates = candidates or CandidateSettings(weights="slice")
     elif isinstance(candidates, CandidateSettings):

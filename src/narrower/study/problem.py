@@ -207,10 +207,9 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
         *problem.data.train.arguments,
         rounding=settings.rounding,
         unsigned=unsigned_data(program.network, settings),
+        settings=settings.calibration,
     )
-    space = build_space(
-        program.network, settings, calibration.fraction, problem.channels, calibration.known_data
-    )
+    space = build_space(program.network, settings, calibration.fraction, problem.channels, calibration)
     return replace(problem, model=model, program=program, space=space)
 
 

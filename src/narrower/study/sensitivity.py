@@ -90,7 +90,7 @@ def _plans(
     found = {}
     for name, choice in choices.items():
         settings = SpaceSettings("name", (), choice, sign="signed" if signed else "auto")
-        space = build_space(network, settings, calibration.fraction, known_data=calibration.known_data)
+        space = build_space(network, settings, calibration.fraction, values=calibration)
         found[name] = dict(space.plan(space.options_at(0)).layers)
     return found
 
