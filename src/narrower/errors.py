@@ -1,7 +1,7 @@
 """What a user can get wrong, and what stops a run from outside."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -121,3 +121,33 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError
     names = list(known)
     allowed = ", ".join(names) if names else "none"
     return UnknownNameError(f"unknown {what} {name!r}{nearest(name, names)}; allowed: {allowed}")
+
+
+def spelled(name: str, other_names: Mapping[str, str] | None = None) -> str:
+    """A name as it is listed: underscores and hyphens are the same, and so are capitals."""
+    plain = name.lower().replace("_", "-")
+    return (other_names or {}).get(plain, plain)
+
+
+def canonical_name(
+    what: str,
+    name: str,
+    known: Iterable[str],
+    *,
+    other_names: Mapping[str, str] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
+) -> str:
+    """The listed spelling of a name of ``what``.
+
+    ``other_names`` are those that others use; ``elsewhere`` says of names that exist in other tools only what
+    there is instead.
+
+    Raises:
+        UnknownNameError: the name is not listed.
+    """
+    names, plain = list(known), spelled(name, other_names)
+    if plain in names:
+        return plain
+    if elsewhere and plain in elsewhere:
+        raise UnknownNameError(f"{what} {name!r} {elsewhere[plain]}; allowed: {', '.join(names)}")
+    raise unknown_name(what, name, [*names, "package.module:name"])

@@ -14,11 +14,11 @@ import torch
 
 import narrower
 from narrower.files import write_text
-from narrower.intervals import wilson_interval
 from narrower.report.findings import read_findings
 from narrower.report.learned_section import weight_widths
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
+from narrower.tasks.intervals import wilson_interval
 from tests.conftest import RunNarrower
 
 MODULE = """

@@ -10,10 +10,10 @@ import torch
 
 from narrower.data.parts import DataSet, Part
 from narrower.errors import SettingsError
-from narrower.intervals import wilson_interval
 from narrower.learning.chain_file import load_chain
 from narrower.learning.settings import LearnSettings
 from narrower.study.learned_front import LearnedRecord, learn_front
+from narrower.tasks.intervals import wilson_interval
 from tests.conftest import RunNarrower
 
 QUICK = LearnSettings(

@@ -12,9 +12,9 @@ from narrower.cli.search import say_ignored
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import canonical_sampler
-from narrower.seeds import seeds_from
 from narrower.settings.from_options import with_options
 from narrower.study.read import read_settings
+from narrower.training.recipe import seeds_from
 
 Config = Annotated[Path, typer.Option("--config", help="The search to compare samplers on (TOML).")]
 Samplers = Annotated[

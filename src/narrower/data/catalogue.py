@@ -1,6 +1,6 @@
 """What data sets there are, by name; nothing here imports torch."""
 
-from narrower.names import canonical_name
+from narrower.errors import canonical_name
 
 # Those whose samples are read from a file, or a folder of files, of the user's.
 FROM_FILES = ("jsc", "cifar10", "cifar100")

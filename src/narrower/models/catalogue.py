@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from narrower.names import canonical_name, spelled
+from narrower.errors import canonical_name, spelled
 
 
 @dataclass(frozen=True, slots=True)

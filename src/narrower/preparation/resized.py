@@ -15,9 +15,8 @@ from narrower.graph.trace import trace
 from narrower.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import CandidateSettings
-from narrower.seeds import seeds_from
 from narrower.training.one_model import train_weights
-from narrower.training.recipe import Recipe
+from narrower.training.recipe import Recipe, seeds_from
 from narrower.training.together import layers_of_chain, train_together
 from narrower.transform.resized import wanted_counts, with_counts
 

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from narrower.data.parts import DataSet, Part
 from narrower.errors import NarrowerError, RunError, SettingsError
 from narrower.files import write_json
-from narrower.intervals import wilson_interval
 from narrower.learning.chain_file import save_chain
 from narrower.learning.deployed import LearnedChain
 from narrower.learning.learn import learn
@@ -21,6 +20,7 @@ from narrower.learning.settings import LearnSettings
 from narrower.learning.training import Progress
 from narrower.store.provenance import environment
 from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.intervals import wilson_interval
 
 RECORD, ASKED, MODELS, STATE = "learned.json", "learning.json", "models", "state"
 

@@ -1,11 +1,12 @@
 """How sure a measured metric is."""
 
+from math import sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.intervals import wilson_interval
 from narrower.tasks.task import SampleMetric
 
 DRAWS = 1000
@@ -44,3 +45,17 @@ def resampled(metric: SampleMetric, contributions: NDArray[Any]) -> NDArray[np.f
         times = chance.multinomial(count, even, size=DRAWS_TOGETHER)
         values += [metric.value(tuple(sums), count) for sums in (times @ columns).tolist()]
     return np.array(values)
+
+
+def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Score interval of a binomial share (Wilson 1927); within [0, 1] and sensible at 0 and 1."""
+    if total <= 0:
+        raise ValueError("an interval needs at least one sample")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = successes / total
+    scale = 1 + z * z / total
+    centre = (share + z * z / (2 * total)) / scale
+    half = z * sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / scale
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == total else min(1.0, centre + half)
+    return low, high

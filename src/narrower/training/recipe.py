@@ -104,3 +104,8 @@ class Recipe:
 def _check(name: str, value: Any, expected: str, is_right: bool, hint: str = "") -> None:
     if not is_right:
         raise SettingsError(f"{name}: expected {expected}, found {value!r}{hint}")
+
+
+def seeds_from(first: int, count: int) -> list[int]:
+    """The seeds of several repetitions, the given one first."""
+    return [first + number for number in range(count)]

@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from narrower.intervals import wilson_interval
+from narrower.tasks.intervals import wilson_interval
 
 
 @pytest.mark.parametrize(("hits", "trials"), [(0, 10), (10, 10), (5, 9), (5815, 8800), (1, 512)])
