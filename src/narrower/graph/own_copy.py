@@ -1,6 +1,7 @@
 """A copy of a model that shares nothing with it, whatever computes its weights."""
 
 import copy
+from collections.abc import Iterable
 from typing import TypeVar
 
 from torch import Tensor, nn
@@ -9,12 +10,12 @@ from torch.nn.utils import parametrize
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def own_copy(model: Model) -> Model:
+def own_copy(model: Model, shared: Iterable[Tensor] = ()) -> Model:
     """As ``copy.deepcopy``, also where that falls short.
 
     It refuses the tensors that hooks such as ``nn.utils.weight_norm`` compute in each call; these are no
     parameters, and the copy computes its own. Copies of a parametrized module share their class, to which a
-    further parametrization adds properties; here each has a class of its own.
+    further parametrization adds properties; here each has a class of its own. ``shared`` are not copied.
     """
     computed = (
         value
@@ -22,7 +23,9 @@ def own_copy(model: Model) -> Model:
         for value in vars(module).values()
         if isinstance(value, Tensor) and not value.is_leaf
     )
-    copied = copy.deepcopy(model, {id(value): value.detach().clone() for value in computed})
+    memo = {id(tensor): tensor for tensor in shared}
+    memo |= {id(value): value.detach().clone() for value in computed}
+    copied = copy.deepcopy(model, memo)
     for module in copied.modules():
         if parametrize.is_parametrized(module):
             kind = type(module)

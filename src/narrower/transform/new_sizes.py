@@ -14,10 +14,21 @@ Weights = Literal["slice", "net2net", "scratch"]
 
 
 def changed_copy(
-    model: nn.Module, found: Channels, copies: Mapping[int, Copies], weights: Weights, seed: int
+    model: nn.Module,
+    found: Channels,
+    copies: Mapping[int, Copies],
+    weights: Weights,
+    seed: int,
+    *,
+    shares: bool = False,
 ) -> nn.Module:
-    """Return a copy of ``model`` with the units of the families as ``copies`` say; see ``resize``."""
-    changed = own_copy(model)
+    """Return a copy of ``model`` with the units of the families as ``copies`` say; see ``resize``.
+
+    ``shares``: the copy is only tried, so that parameters of the same size are those of the model.
+    """
+    shared = tuple(model.parameters()) if shares else ()
+    kept = {id(parameter) for parameter in shared}
+    changed = own_copy(model, shared)
     made: dict[int, nn.Parameter | Tensor] = {}
     for path, module in changed.named_modules(remove_duplicate=True):
         for store in (module._parameters, module._buffers):
@@ -26,7 +37,9 @@ def changed_copy(
                     continue
                 name = found.first_name(f"{path}.{own}" if path else own)
                 if id(tensor) not in made:
-                    made[id(tensor)] = _tensor(tensor, name, found, copies, weights)
+                    new = _tensor(tensor, name, found, copies, weights)
+                    is_same = new is None and id(tensor) in kept
+                    made[id(tensor)] = tensor if is_same else _owned(tensor if new is None else new, tensor)
                 store[own] = made[id(tensor)]
     _set_all_sizes(model, changed)
     _set_bare_norms(changed, found, copies)
@@ -37,8 +50,9 @@ def changed_copy(
 
 def _tensor(
     tensor: Tensor, name: str, found: Channels, copies: Mapping[int, Copies], weights: Weights
-) -> Tensor | nn.Parameter:
-    new = tensor.detach()
+) -> Tensor | None:
+    """The numbers of other size; None where the size stays."""
+    old = new = tensor.detach()
     for position in range(tensor.dim()):
         indices = found.indices(name, position, copies)
         if indices is None or indices == list(range(tensor.shape[position])):
@@ -53,8 +67,13 @@ def _tensor(
             shape = [1] * tensor.dim()
             shape[position] = len(shares)
             new = new * torch.tensor(shares, dtype=new.dtype).view(shape)
-    new = new.clone()
-    return nn.Parameter(new, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else new
+    return None if new is old else new
+
+
+def _owned(new: Tensor, tensor: Tensor) -> Tensor | nn.Parameter:
+    """Numbers in memory of their own, as a parameter where they stand for one."""
+    own = new.detach().clone()
+    return nn.Parameter(own, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else own
 
 
 def _initialise(

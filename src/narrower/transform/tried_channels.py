@@ -14,6 +14,7 @@ from narrower.graph.groups import Channels, Copies, Group, find_channels
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.transform.new_sizes import changed_copy
+from narrower.transform.suspects import suspects
 
 
 def groups(model: nn.Module, example: Tensor | Sequence[Tensor]) -> tuple[Group, ...]:
@@ -25,6 +26,7 @@ def groups(model: nn.Module, example: Tensor | Sequence[Tensor]) -> tuple[Group,
 def tried_channels(model: nn.Module, program: Program, examples: Sequence[Tensor]) -> Channels:
     """The channels of a traced model; each group that looks free is tried at twice its width.
 
+    Groups that work together with many others, at one unit more, are not tried alone (see suspects.py).
     Groups that do not run so alone, but do together, are one: sizes in the user's code follow from one
     another. Those that do not run at all say why. Where a view cuts channels in parts (3 x heads x channels),
     the first of these is thought to grow, then the second, ..., until no more layers can change so; at last
@@ -52,8 +54,13 @@ def _free_layers(channels: Channels) -> set[str]:
 def _tried(found: Channels, model: nn.Module, examples: Sequence[Tensor]) -> Channels:
     wanted = outputs_of(model, examples)
     free = [group for group in found.groups if group.can_change]
-    failures: dict[str, str | None] = {}
-    for group in free:
+    failures: dict[str, str | None] = dict.fromkeys((group.name for group in free), None)
+
+    def works(groups: Sequence[Group]) -> bool:
+        """At one unit more, which takes little memory, and which no constant divides."""
+        return failure_of(_wider(found, model, groups), examples, wanted) is None
+
+    for group in suspects(free, works):
         failure = failure_of(_wider(found, model, [group], 2), examples, wanted)
         if failure is not None:  # one unit more is what no constant divides: the error names the line
             failure = failure_of(_wider(found, model, [group]), examples, wanted) or failure
@@ -79,7 +86,7 @@ def _wider(found: Channels, model: nn.Module, groups: Sequence[Group], times: in
         for family in found.families_of(group):
             units = tuple(range(found.units_in(family)))
             copies[family] = (*units, 0) if times is None else units * times
-    return changed_copy(model, found, copies, "net2net", 0)
+    return changed_copy(model, found, copies, "net2net", 0, shares=True)
 
 
 def outputs_of(model: nn.Module, examples: Sequence[Tensor]) -> list[Tensor]:
