@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from narrower.evaluate.steps import Steps
-from narrower.formats.grid import LARGEST_WHOLE
+from narrower.formats.grid import LARGEST_WHOLE, Grid
 from narrower.formats.number_format import NumberFormat
 from narrower.plan import UNCHANGED, LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
@@ -49,6 +49,8 @@ class Chain:
     start: int
     stages: tuple[Stage, ...]
     _options: dict[tuple[int, LayerPlan], "Option | None"] = field(default_factory=dict, repr=False)
+    _weights: dict[tuple[int, NumberFormat], "_Weight | None"] = field(default_factory=dict, repr=False)
+    _biases: dict[tuple[int, NumberFormat], "_Bias | None"] = field(default_factory=dict, repr=False)
 
     def options(self, plan: Plan) -> "tuple[Option, ...] | None":
         """The operands of every layer under a plan; None where a layer's sums may be rounded."""
@@ -65,8 +67,20 @@ class Chain:
         """The operands of a layer under a plan; None where its sums may be rounded."""
         key = (depth, layer)
         if key not in self._options:
-            self._options[key] = _option(self.stages[depth], layer)
+            self._options[key] = self._option(depth, layer)
         return self._options[key]
+
+    def _option(self, depth: int, layer: LayerPlan) -> "Option | None":
+        """Weights and biases are rounded once for all plans."""
+        stage = self.stages[depth]
+        if layer.data.grid is None or layer.weight.grid is None:
+            return None
+        if (depth, layer.weight) not in self._weights:
+            self._weights[depth, layer.weight] = _rounded_weight(stage, layer.weight, layer.weight.grid)
+        if (depth, layer.bias) not in self._biases:
+            self._biases[depth, layer.bias] = _rounded_bias(stage, layer.bias)
+        weight, bias = self._weights[depth, layer.weight], self._biases[depth, layer.bias]
+        return None if weight is None or bias is None else _option(stage, layer, weight, bias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +102,48 @@ def find_chain(steps: Steps) -> Chain | None:
     return _Finder(steps).find()
 
 
-def _option(stage: Stage, layer: LayerPlan) -> Option | None:
-    data, weight = layer.data.grid, layer.weight.grid
-    if data is None or weight is None:
+@dataclass(frozen=True, slots=True)
+class _Weight:
+    """A rounded weight in double precision, and the sum of each row's magnitudes in steps of its grid."""
+
+    values: Tensor
+    grid: Grid
+    steps: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Bias:
+    """A rounded bias, its magnitudes, and zeros that stand where there is none."""
+
+    values: Tensor
+    magnitudes: Tensor
+    none: Tensor
+
+
+def _rounded_weight(stage: Stage, number_format: NumberFormat, grid: Grid) -> _Weight | None:
+    rounded = quantize(stage.weight, number_format).double()
+    if not torch.isfinite(rounded).all():
         return None
-    if not -FINEST_PRODUCT <= data.frac + weight.frac <= FINEST_PRODUCT:
-        return None
-    rounded = quantize(stage.weight, layer.weight).double()
-    bias = quantize(stage.bias, layer.bias) if stage.bias is not None else torch.zeros(len(rounded))
-    if not torch.isfinite(rounded).all() or not torch.isfinite(bias).all():
+    return _Weight(rounded, grid, rounded.abs().sum(dim=1) / grid.step)
+
+
+def _rounded_bias(stage: Stage, number_format: NumberFormat) -> _Bias | None:
+    none = torch.zeros(len(stage.weight))
+    bias = none if stage.bias is None else quantize(stage.bias, number_format)
+    return _Bias(bias, bias.abs(), none) if torch.isfinite(bias).all() else None
+
+
+def _option(stage: Stage, layer: LayerPlan, weight: _Weight, rounded_bias: _Bias) -> Option | None:
+    data, bias, magnitudes = layer.data.grid, rounded_bias.values, rounded_bias.magnitudes
+    assert data is not None
+    if not -FINEST_PRODUCT <= data.frac + weight.grid.frac <= FINEST_PRODUCT:
         return None
     # In units of the products' step: the largest magnitude that any partial sum can have.
-    step = data.step * weight.step
-    products = rounded.abs().sum(dim=1) / weight.step * data.largest
+    step = data.step * weight.grid.step
+    products = weight.steps * data.largest
     if float(products.max()) > LARGEST_WHOLE:
         return None
-    bound = float((products * step + bias.abs()).max())
+    bound = float((products * step + magnitudes).max())
     for operator in stage.after:
         bound = operator.bound(bound)
         if not bound < LARGEST_VALUE:
@@ -113,9 +153,9 @@ def _option(stage: Stage, layer: LayerPlan) -> Option | None:
     if grid is not None and grid.step < step:
         finer = step / grid.step
     is_grid = stage.bias is None or grid is not None
-    joins = is_grid and float((products + bias.abs() / step).max()) * finer <= LARGEST_WHOLE
-    column = bias if joins else torch.zeros_like(bias)
-    matrix = torch.cat([(rounded * data.step).float(), column[:, None]], dim=1)
+    joins = is_grid and float((products + magnitudes / step).max()) * finer <= LARGEST_WHOLE
+    column = bias if joins else rounded_bias.none
+    matrix = torch.cat([(weight.values * data.step).float(), column[:, None]], dim=1)
     return Option(layer.data, matrix, None if joins else bias)
 
 

@@ -37,7 +37,23 @@ def grow(plans: Sequence[tuple[Option, ...]], widest: Sequence[int]) -> Branch:
 
     ``widest`` is how many options of each layer may go through it together.
     """
-    return _Tree(plans, widest).branch(0, len(plans), 0)
+    return _line(plans[0]) if len(plans) == 1 else _Tree(plans, widest).branch(0, len(plans), 0)
+
+
+def _line(options: tuple[Option, ...]) -> Branch:
+    """The tree of one plan."""
+    branch: Branch = ()
+    for option in reversed(options):
+        group = Group(
+            formats=(option.data,),
+            matrices=(option.matrix,),
+            bias=None if option.bias is None else option.bias.view(1, 1, 1, -1, 1),
+            count=1,
+            branches=(branch,) if branch else (),
+            plans=None if branch else torch.zeros(1, dtype=torch.int64),
+        )
+        branch = (group,)
+    return branch
 
 
 class _Tree:

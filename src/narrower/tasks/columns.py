@@ -1,6 +1,6 @@
 """Which tasks can score samples that lie in columns, those of one kind together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
@@ -34,8 +34,11 @@ class Columns(Protocol):
     def contributions(self, outputs: Tensor, kind: int) -> Tensor:
         """What samples contribute to the leading metric: [formats, chunks, options, width]."""
 
-    def sums(self, outputs: Tensor, kind: int, *, loss: bool) -> tuple[Tensor, ...]:
-        """What samples contribute to each wanted metric, added up: [formats, options] each."""
+    def sums(self, outputs: Tensor, kinds: Sequence[int], *, loss: bool) -> tuple[Tensor, ...]:
+        """What samples contribute to each wanted metric, added up: [formats, options] each.
+
+        ``kinds`` are those of the chunks, or the one of all.
+        """
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss [candidates] of outputs [candidates, samples, outputs], to be differentiated."""

@@ -4,6 +4,9 @@ A sample is right when the score of its class is above those of all earlier clas
 later ones: what ``argmax`` says, without its cost.
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,12 +46,16 @@ class ClassColumns:
             right.logical_and_(own >= _largest(later))
         return right
 
-    def sums(self, outputs: Tensor, kind: int, *, loss: bool) -> tuple[Tensor, ...]:
+    def sums(self, outputs: Tensor, kinds: Sequence[int], *, loss: bool) -> tuple[Tensor, ...]:
         """How many samples are right, and with ``loss`` the sum of the cross entropies."""
-        right = self.contributions(outputs, kind).view(torch.uint8).sum((1, 3), dtype=torch.int32)
+        if len(kinds) == 1:
+            own, is_right = outputs[:, :, :, kinds[0]], self.contributions(outputs, kinds[0])
+        else:
+            own, is_right = _own_and_right(outputs, tuple(kinds))
+        right = is_right.view(torch.uint8).sum((1, 3), dtype=torch.int32)
         if not loss:
             return (right,)
-        steps = loss_steps(outputs, outputs[:, :, :, kind], dim=3)
+        steps = loss_steps(outputs, own, dim=3)
         return right, steps.nansum((1, 3), dtype=torch.float64).div_(STEPS_OF_ONE)
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -56,6 +63,28 @@ class ClassColumns:
         logits_ocn = outputs.permute(2, 0, 1).contiguous()
         right_cn = F.log_softmax(logits_ocn, dim=0).gather(0, targets.expand(1, *logits_ocn.shape[1:]))[0]
         return -right_cn.mean(dim=1)
+
+
+def _own_and_right(outputs: Tensor, kinds: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """The scores of the samples' classes, and whether they are right, for chunks of several classes.
+
+    Fewer but larger steps than class by class: better where samples are few.
+    """
+    index, earlier, later = _masks(kinds, outputs.shape[3])
+    formats, chunks, options, _, width = outputs.shape
+    own = outputs.gather(3, index.expand(formats, chunks, options, 1, width)).squeeze(3)
+    right = own > (outputs + earlier).amax(3)
+    return own, right.logical_and_(own >= (outputs + later).amax(3))
+
+
+@lru_cache(maxsize=64)
+def _masks(kinds: tuple[int, ...], classes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each chunk its class, and what leaves only the classes before and after it; [1, chunks, 1, ?, 1]."""
+    own = torch.tensor(kinds).view(1, -1, 1, 1, 1)
+    all_classes = torch.arange(classes).view(1, 1, 1, -1, 1)
+    zero, nothing = torch.tensor(0.0), torch.tensor(-torch.inf)
+    earlier = torch.where(all_classes < own, zero, nothing)
+    return own, earlier, torch.where(all_classes > own, zero, nothing)
 
 
 def _largest(scores: Tensor) -> Tensor:
