@@ -1,6 +1,7 @@
 """Our own sampler: costs are known exactly, so that only the measured quality is modelled."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Guided:
         self._learnt = 0  # plans at the last search for hyper-parameters
         self._first = self._first_plans()
         self.covers_space = space.size <= ENUMERABLE
-        self._all = self._admitted(space.enumerate()) if self.covers_space else None
+        self._all = self._described(self._admitted(space.enumerate())) if self.covers_space else None
 
     def ask(self, count: int) -> Sequence[Options]:
         """Up to ``count`` assignments that were not tried."""
@@ -101,11 +102,20 @@ class Guided:
         drawn = [tuple(int(self._chance.integers(size)) for size in sizes) for _ in range(8 * count)]
         return self._admitted(dict.fromkeys(drawn))[:count]
 
-    def _candidates(self) -> list[Options]:
+    def _candidates(self) -> tuple["_Described", NDArray[np.intp]]:
+        """Candidates, and which of them were not tried."""
         if self._all is not None:
-            self._all = [o for o in self._all if self._space.index_of(o) not in self._tried]
-            return self._all
-        return next((pool for pool in (self._pool() for _ in range(POOLS)) if pool), [])
+            is_left = ~np.isin(self._all.indices, np.fromiter(self._tried, dtype=np.int64))
+            return self._all, np.flatnonzero(is_left)
+        found = self._described(next((pool for pool in (self._pool() for _ in range(POOLS)) if pool), []))
+        return found, np.arange(len(found.options))
+
+    def _described(self, options: list[Options]) -> "_Described":
+        indices = [self._space.index_of(own) for own in options] if self.covers_space else []
+        if not options:
+            return _Described([], np.empty((0, 0)), np.empty((0, 0)), np.empty(0, dtype=np.int64))
+        known, features = self._known.losses(options), self._features_of(options)
+        return _Described(options, known, features, np.array(indices, dtype=np.int64))
 
     def _pool(self) -> list[Options]:
         """Admitted plans that were not tried: near the front's plans, between them, and at random."""
@@ -125,12 +135,10 @@ class Guided:
         return self._admitted(o for o in pool if self._space.index_of(o) not in self._tried)
 
     def _best(self, count: int) -> list[Options]:
-        candidates = self._candidates()
-        if len(candidates) <= count or len(self._losses) < 2:  # noqa: PLR2004 - nothing to learn from
-            order = self._chance.permutation(len(candidates))[:count]
-            return [candidates[i] for i in order]
-        known = self._known.losses(candidates)
-        features = self._features_of(candidates)
+        candidates, left = self._candidates()
+        if len(left) <= count or len(self._losses) < 2:  # noqa: PLR2004 - nothing to learn from
+            order = self._chance.permutation(len(left))[:count]
+            return [candidates.options[left[i]] for i in order]
         learnt = self._learnt_positions()
         points = self._features_of([self._options[i] for i in learnt])
         values = np.array([self._losses[i] for i in learnt]) - self._known.losses(
@@ -139,14 +147,18 @@ class Guided:
         self._learn(points, values)
         losses = np.array(self._losses)
         chosen: list[Options] = []
-        left = np.arange(len(candidates))
         while True:
-            best = int(self._gain(losses, known[left], features[left]).argmax())
+            predictions = [model.predict(candidates.features) for model in self._models]
+            of_left = [(mean[left], deviation[left]) for mean, deviation in predictions]
+            best = int(self._gain(losses, candidates.known[left], of_left).argmax())
             taken, left = int(left[best]), np.delete(left, best)
-            chosen.append(candidates[taken])
+            chosen.append(candidates.options[taken])
             if len(chosen) == count:
                 return chosen
-            losses, points, values = self._believed(losses, points, values, known[taken], features[taken])
+            expected = [float(mean[taken]) for mean, _ in predictions]
+            losses, points, values = self._believed(
+                losses, points, values, candidates.known[taken], candidates.features[taken], expected
+            )
 
     def _learnt_positions(self) -> list[int]:
         if len(self._losses) <= MOST_LEARNT:
@@ -163,22 +175,26 @@ class Guided:
             model.fit(points, values[:, column], search=search)
 
     def _believed(
-        self, losses: Rows, points: Rows, values: Rows, known: Rows, features: Rows
+        self,
+        losses: Rows,
+        points: Rows,
+        values: Rows,
+        known: Rows,
+        features: Rows,
+        predicted: Sequence[float],
     ) -> tuple[Rows, Rows, Rows]:
         """The data with a chosen candidate as the model expects it, so that the next one lies elsewhere."""
         expected = np.zeros(len(self._known.is_measured))
         columns = np.flatnonzero(self._known.is_measured)
-        for model, column in zip(self._models, columns, strict=True):
-            expected[column] = model.predict(features[None])[0][0]
+        expected[columns] = predicted
         points, values = np.vstack([points, features]), np.vstack([values, expected])
         for model, column in zip(self._models, columns, strict=True):
             model.fit(points, values[:, column], search=False)
         return np.vstack([losses, known + expected]), points, values
 
-    def _gain(self, losses: Rows, known: Rows, features: Rows) -> Rows:
+    def _gain(self, losses: Rows, known: Rows, predictions: Sequence[tuple[Rows, Rows]]) -> Rows:
         """How much each candidate is expected to add to the hypervolume."""
         columns = np.flatnonzero(self._known.is_measured)
-        predictions = [model.predict(features) for model in self._models]
         if len(columns) == 1 and losses.shape[1] <= 2:  # noqa: PLR2004 - the plane
             mean = known[:, columns[0]] + predictions[0][0]
             cost = np.zeros(len(known)) if losses.shape[1] == 1 else known[:, 1 - columns[0]]
@@ -192,6 +208,16 @@ class Guided:
     def _features_of(self, assignments: Sequence[Options]) -> Rows:
         options = np.array(assignments, dtype=np.int64).reshape(len(assignments), -1)
         return np.concatenate([own.of(options[:, i]) for i, own in enumerate(self._features)], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """Candidates with what is known of their losses, their features, and, where all are listed, indices."""
+
+    options: list[Options]
+    known: Rows
+    features: Rows
+    indices: NDArray[np.int64]
 
 
 def expected_gain(mean: Rows, deviation: Rows, cost: Rows, losses: Rows, paid: Rows) -> Rows:
