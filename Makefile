@@ -4,6 +4,8 @@ PYTHON ?= $(shell for python in python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Without what only tests and extras need.
+USABLE := $(VENV)/.usable
 # Apart from the searches, so that every search of the demo starts from the same weights.
 WEIGHTS := runs/jsc-toy-weights/checkpoints/best.ckpt
 
@@ -11,11 +13,11 @@ WEIGHTS := runs/jsc-toy-weights/checkpoints/best.ckpt
 .DELETE_ON_ERROR:
 
 # The newest of runs/jsc-toy, runs/jsc-toy-2, ... is the one that this search has just written.
-demo: $(STAMP) $(WEIGHTS)
+demo: $(USABLE) $(WEIGHTS)
 	$(BIN)/narrower search --config configs/jsc-toy.toml --load $(WEIGHTS)
 	$(BIN)/narrower report $$(ls -td runs/jsc-toy runs/jsc-toy-[0-9]* 2>/dev/null | head -n 1)
 
-$(WEIGHTS): | $(STAMP)
+$(WEIGHTS): | $(USABLE)
 	$(BIN)/narrower train jsc-toy jets --max-epochs 10 --batch-size 256 --learning-rate 1e-2 \
 		--project jsc-toy-weights
 
@@ -35,11 +37,15 @@ docs: $(STAMP)
 	$(BIN)/python tools/write_cli_docs.py
 	$(BIN)/python tools/write_format_docs.py
 
-$(STAMP): pyproject.toml
+$(STAMP): $(USABLE)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+$(USABLE): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "narrower needs Python 3.11 or newer"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 # Runs are results: they stay until you delete them.

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 
 class NarrowerError(Exception):
@@ -99,6 +100,16 @@ class MissingExtraError(NarrowerError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'narrower[{extra}]'")
+
+
+def require_extra(package: str, extra: str, purpose: str) -> None:
+    """Check that an optional dependency is there before anything is done that needs it.
+
+    Raises:
+        MissingExtraError: with the command that installs it.
+    """
+    if find_spec(package) is None:
+        raise MissingExtraError(package, extra, purpose)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from narrower.cli.console import answer, messages, note, print_json, print_table
 from narrower.cli.numbers import MOST
 from narrower.cli.search import say_ignored
 from narrower.cli.train import DataPath
-from narrower.errors import SettingsError
+from narrower.errors import SettingsError, require_extra
 from narrower.searching.samplers.catalogue import canonical_sampler
 from narrower.settings.from_options import with_options
 from narrower.study.read import read_settings
@@ -58,6 +58,8 @@ def compare(
     )
     if not names:
         raise SettingsError("--samplers: found no name; 'narrower samplers' lists what there is")
+    if png:
+        require_extra("matplotlib", "png", "--png")
     loaded = read_settings(config, data_path)
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import note, tell
+from narrower.errors import require_extra
 from narrower.files import check_output
 from narrower.store.run_directory import RunDirectory
 
@@ -22,6 +23,8 @@ def report(run: Run, output: Output = None, png: Png = False) -> None:
     from narrower.report.html import write_report
     from narrower.report.whole_run import read_whole_run
 
+    if png:
+        require_extra("matplotlib", "png", "--png")
     directory = RunDirectory(run)
     page = output or directory.report
     check_output(page)

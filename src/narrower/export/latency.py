@@ -9,7 +9,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from narrower.errors import ExportError
+from narrower.errors import ExportError, require_extra
 
 CALLS = 200
 LIMIT_SECONDS = 5.0  # for each runtime and batch size
@@ -68,6 +68,7 @@ def float_latency(
 
 
 def _session(model: nn.Module, inputs: Tensor, threads: int) -> onnxruntime.InferenceSession:
+    require_extra("onnxscript", "latency", "a module's time in ONNX Runtime")
     model.eval()
     try:
         program = torch.onnx.export(
