@@ -102,8 +102,13 @@ def with_parameters(program: Program, model: nn.Module, network: Network) -> Pro
     ``network`` is the picture of the resized network. A weight that was computed from parameters must be
     computed anew.
     """
-    if program.folding is not None or any(
-        node.op == "call_function" and base_name(node) not in _OF_ANY_WIDTH for node in program.graph.nodes
+    is_resized = network is not program.network
+    if program.folding is not None or (
+        is_resized
+        and any(
+            node.op == "call_function" and base_name(node) not in _OF_ANY_WIDTH
+            for node in program.graph.nodes
+        )
     ):
         return None
     held = model.state_dict()
