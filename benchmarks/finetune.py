@@ -4,8 +4,12 @@
 
 - ``step_vs_float_jsc``: a step of jsc-toy at batch 1,024 in number formats, by a float32 step of that loop
 - ``batched_speedup_32``: 32 plans of jsc-toy one after the other, by all at once; batch 256, steps alone
+- ``front_gain``: accuracy of jsc-toy at 2,000 ebops when 128 random plans are trained in three rounds, less
+  that of the same plans without training; mean of three seeds
+- ``rounds_saved``: share of the training steps that three rounds save against training all plans for as long
+  as gives the same hypervolume of accuracy and ebops, between numbers of epochs by a straight line; one seed
 
-Processor time with one thread, taken in turns, medians.
+Processor time with one thread, taken in turns, medians; accuracies on the validation part.
 """
 
 import argparse
@@ -13,20 +17,35 @@ import json
 import random
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
+import narrower
 from narrower.data.datasets import load_data_set
 from narrower.data.parts import DataSet
 from narrower.formats.fixed import FixedPoint
+from narrower.front import hypervolume
 from narrower.models.build import build_model
 from narrower.plan import LayerPlan, Plan
+from narrower.report.finetuned import FinetunedRecord
+from narrower.report.record import RunRecord
+from narrower.store.run_directory import RunDirectory
+from narrower.store.trials import TrialStore
+from narrower.study import study
+from narrower.study.finetune import Finetuner
+from narrower.study.problem import Problem
 from narrower.tasks.task import Ending
 from narrower.training.core import Core
+from narrower.training.finetuning import Finetuning
 from narrower.training.losses import Losses
 from narrower.training.many import train_all, train_in_formats
+from narrower.training.one_model import train_weights
 from narrower.training.recipe import Recipe
 from narrower.training.rounding import formats_of
 
@@ -35,6 +54,9 @@ FOUR_BITS = Plan.of(
     {name: LayerPlan(FixedPoint(8, 4), FixedPoint(4, 2), FixedPoint(8, 4)) for name in LAYERS}
 )
 CANDIDATES, STEPS = 32, 40
+TRIALS, EPOCHS, ROUNDS, BUDGET = 128, 4, 3, 2000
+WIDTHS = {"data": [2, 3, 4, 6], "weight": [2, 3, 4, 6], "bias": [6]}
+FRACTIONS = {f"{operand}_frac": ["auto"] for operand in WIDTHS}
 
 
 def step_vs_float_jsc() -> float:
@@ -85,9 +107,97 @@ def _drawn(chance: random.Random) -> Plan:
     )
 
 
+def _searched(seed: int, directory: Path) -> tuple[Problem, list[int]]:
+    """128 random plans of jsc-toy with random weights of a seed, trained in float32 first; nothing else."""
+    data = load_data_set("jets")
+    model = train_weights(build_model("jsc-toy", seed=seed), data.train, Recipe(seed=seed))
+    posed: list[Problem] = []
+    own = study.search
+
+    def remembering(problem: Problem, *arguments: Any, **named: Any) -> RunRecord:
+        posed.append(problem)
+        return own(problem, *arguments, **named)
+
+    study.search = remembering
+    try:
+        found = narrower.search(
+            model,
+            data,
+            {name: {**WIDTHS, **FRACTIONS} for name in LAYERS},
+            ["accuracy", "ebops"],
+            sampler="random",
+            n_trials=TRIALS,
+            seed=seed,
+            directory=directory,
+        )
+    finally:
+        study.search = own
+    return posed[0], [member.number for member in found.record.members]
+
+
+def _finetuned(
+    problem: Problem, directory: Path, front: list[int], epochs: int, rounds: int
+) -> FinetunedRecord:
+    recipe = Recipe(max_epochs=epochs, learning_rate=5e-3, seed=problem.options.seed)
+    with TrialStore.open(directory / "trials.db", read_only=True) as store:
+        tuner = Finetuner(
+            problem, RunDirectory(directory), store, Finetuning(recipe, rounds), lambda *_: None
+        )
+        return tuner.finetune(range(TRIALS), front)
+
+
+def _points(record: FinetunedRecord, *, after: bool) -> list[tuple[float, float]]:
+    metrics = [(member.after or member.before) if after else member.before for member in record.members]
+    return [(each["accuracy"], each["ebops"]) for each in metrics]
+
+
+def front_gain() -> float:
+    gains = []
+    for seed in range(3):
+        with tempfile.TemporaryDirectory() as name:
+            problem, front = _searched(seed, Path(name, "run"))
+            record = _finetuned(problem, Path(name, "run"), front, EPOCHS, ROUNDS)
+        best = [
+            max(accuracy for accuracy, ebops in _points(record, after=after) if ebops <= BUDGET)
+            for after in (False, True)
+        ]
+        print(f"  seed {seed}: {best[0]:.4f} before, {best[1]:.4f} after", file=sys.stderr)
+        gains.append(best[1] - best[0])
+    return statistics.mean(gains)
+
+
+def rounds_saved() -> float:
+    with tempfile.TemporaryDirectory() as name:
+        problem, front = _searched(0, Path(name, "run"))
+        rounds = _finetuned(problem, Path(name, "run"), front, EPOCHS, ROUNDS)
+        wanted = _volume(rounds)
+        before = (0, 0.0)  # steps and hypervolume of the shorter training
+        for epochs in (1, 2, EPOCHS, 2 * EPOCHS):
+            every = _finetuned(problem, Path(name, "run"), front, epochs, 1)
+            print(
+                f"  all plans, {epochs} epochs, {every.steps:,} steps: hypervolume {_volume(every):.5f}; "
+                f"rounds, {rounds.steps:,} steps: {wanted:.5f}",
+                file=sys.stderr,
+            )
+            found = (every.steps, _volume(every))
+            if found[1] >= wanted:
+                share = (wanted - before[1]) / (found[1] - before[1])
+                return 1 - rounds.steps / (before[0] + share * (found[0] - before[0]))
+            before = found
+    return 1 - rounds.steps / before[0]  # at the least
+
+
+def _volume(record: FinetunedRecord) -> float:
+    """Of errors and the logarithm of ebops, up to chance and 20,000 ebops."""
+    losses = np.array([(1 - a, np.log(max(1.0, e))) for a, e in _points(record, after=True)])
+    return hypervolume(losses, np.array([0.8, np.log(20_000)]))
+
+
 ROWS: dict[str, Callable[[], float]] = {
     "step_vs_float_jsc": step_vs_float_jsc,
     "batched_speedup_32": batched_speedup_32,
+    "front_gain": front_gain,
+    "rounds_saved": rounds_saved,
 }
 
 
