@@ -15,7 +15,7 @@ class CostFactor:
     """Nothing for the ``warm_share`` of a training; then from a first to a last factor, log-linearly.
 
     Where the settings do not say the two, they follow from ``balance``, the factor at which the gradients of
-    loss and cost are equally large after the warm share. With a target the factor begins at the first, and
+    loss and cost are equally large after the first steps. With a target the factor begins at the first, and
     ``steer`` raises and lowers it.
     """
 

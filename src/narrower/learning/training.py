@@ -25,6 +25,7 @@ from narrower.learning.start import grouping, start
 LARGEST_DATA_EVERY = 4  # steps between two looks at the largest data
 WIDTH_DECAY = 1e-8  # so that a width that nothing needs becomes smaller
 LITTLE_CHEAPER = 0.98
+BALANCED_AFTER = 128  # steps; later the gradient of the loss vanishes, as the training converges
 MOST_BATCHES = 16  # that gradients are averaged over, where their sizes are compared
 USUAL_BALANCE = 3e-6  # where a gradient is zero: what it is of small networks on the jets
 EXPONENTS = (-10.0, 12.0)  # range of integer bits and of fractions
@@ -146,7 +147,8 @@ class Training:
         """Every sample once, but for those that fill no batch."""
         size = self._batch_size
         count = len(self._samples) // size
-        if self.cost_factor.needs_balance and epoch >= self.settings.warm_share * self.settings.epochs:
+        warm_steps = self.settings.warm_share * self.settings.epochs * self._steps_per_epoch
+        if self.cost_factor.needs_balance and epoch * count >= min(BALANCED_AFTER, warm_steps):
             self.cost_factor.balance(self._balance())
         order = torch.randperm(len(self._samples), generator=self._generator)[: count * size]
         samples = self._samples[order].T.contiguous()
