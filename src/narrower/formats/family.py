@@ -18,13 +18,12 @@ class Family:
 
     ``kind`` is a frozen dataclass; each of its fields is annotated with a ``FieldKind``. ``names`` are the
     words that the text form may begin with, each with the fields that it settles. ``examples`` are texts with
-    what they mean. ``spellings`` are other words for the first of the names in settings files.
+    what they mean.
     """
 
     kind: type
     names: Mapping[str, Mapping[str, Any]]
     examples: Mapping[str, str]
-    spellings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

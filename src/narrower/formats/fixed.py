@@ -84,5 +84,4 @@ FIXED = Family(
         "fixed(8,frac=4,overflow=saturate_symmetric)": "from -127 to 127 steps",
         "fixed(8,frac=4,overflow=wrap)": "the bits above the range are dropped",
     },
-    spellings=("integer",),
 )
