@@ -6,7 +6,7 @@ from math import exp, log
 from narrower.learning.settings import LearnSettings
 
 # Of the factor at which the gradients of loss and cost by the widths are equally large.
-FIRST, LAST = 1 / 6, 350.0
+FIRST, LAST = 1 / 3, 700.0
 # How far, in powers of e, a cost e times the target moves the factor: at once, and over a whole training.
 AT_ONCE, IN_ALL = 1.0, 14.0
 
