@@ -16,7 +16,7 @@ from narrower.formats.number_format import NumberFormat
 from narrower.formats.text import parse_format
 from narrower.plan import LayerPlan, Plan
 from narrower.tasks.classification.task import CLASSIFICATION
-from narrower.tasks.task import Ending
+from narrower.tasks.task import Ending, Loss
 from narrower.training.core import Core
 from narrower.training.losses import Losses
 from narrower.training.recipe import Recipe
@@ -187,6 +187,40 @@ def test_what_goes_wrong_in_one_candidate_does_not_touch_the_others(part: Part) 
     assert core.finite.tolist() == [True, False]
     wanted = alone(made("chain"), part, recipe, plans("chain")[0]).state_dict()
     torch.testing.assert_close(models[0].state_dict()["3.weight"], wanted["3.weight"], rtol=0, atol=1e-5)
+
+
+def test_outputs_of_three_dimensions_are_those_of_one_model() -> None:
+    """As of networks that give a row of scores for each token."""
+
+    def of_samples(outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).square().mean(dim=(1, 2))
+
+    class Rows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Linear(2, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.last(x.unflatten(1, (3, 2)))
+            return out
+
+    chance = torch.Generator().manual_seed(3)
+    some = Part(torch.randn(64, 6, generator=chance), torch.randn(64, 3, 4, generator=chance))
+    losses = Losses(ONE_STEP, Loss("squares", of_samples))
+    states = []
+    for stacked in (False, True):
+        torch.manual_seed(0)
+        models: list[nn.Module] = [Rows(), Rows()]
+        plan = Plan.of({"last": LayerPlan(weight=FixedPoint(4, 3))})
+        formats = [formats_of(model, plan) for model in models]
+        each = [Stack(models, formats, some.inputs[:2])] if stacked else models
+        for model in each:
+            core = Core(model, some, ONE_STEP, losses, formats=None if stacked else formats[0])
+            core.epoch()
+            core.finish()
+        states.append([model.state_dict()["last.weight"] for model in models])
+    for one, other in zip(*states, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
 def test_other_families_and_other_shapes_are_not_stacked() -> None:

@@ -125,7 +125,9 @@ class Core:
         inputs, targets = self._part.inputs[batch], self._part.targets[batch]
         taught = None if self._taught is None else self._taught[batch]
         try:
-            loss = self._losses.of_batch(self.model(inputs), targets, taught)
+            loss = self._losses.of_batch(
+                self.model(inputs), targets, taught, is_stacked=self._candidates is not None
+            )
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -189,7 +191,7 @@ class Core:
         with evaluation_mode(self.model), torch.inference_mode():
             for some in _batches(part):
                 outputs = self.model(some.inputs.clone())  # it may write into its argument
-                losses.append(self._losses.of_plain(outputs, some.targets) * len(some))
+                losses.append(self._plain(outputs, some))
                 if self._candidates is not None:
                     outputs = outputs.flatten(0, 1)
                 targets = repeated(some.targets, repeats)
@@ -201,11 +203,13 @@ class Core:
     def losses_on(self, part: Part) -> Tensor:
         """The loss of each candidate, or of the one model, on some samples: [C] in double."""
         with evaluation_mode(self.model), torch.inference_mode():
-            losses = [
-                self._losses.of_plain(self.model(some.inputs.clone()), some.targets).double() * len(some)
-                for some in _batches(part)
-            ]
+            losses = [self._plain(self.model(some.inputs.clone()), some).double() for some in _batches(part)]
         return torch.stack(losses).sum(dim=0).view(-1).cpu() / len(part)
+
+    def _plain(self, outputs: Tensor, some: Part) -> Tensor:
+        """The summed loss of samples, of several candidates of each."""
+        is_stacked = self._candidates is not None
+        return self._losses.of_plain(outputs, some.targets, is_stacked=is_stacked) * len(some)
 
     def take_best(self) -> None:
         """Where an epoch was chosen: train on from its weights, and keep those."""

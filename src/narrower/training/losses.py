@@ -15,9 +15,6 @@ from narrower.tasks.classification.task import cross_entropy
 from narrower.tasks.task import Loss, OfSamples
 from narrower.training.recipe import Recipe
 
-STACKED = 3  # dimensions of the outputs of several candidates
-
-
 # The same in one operation of PyTorch's, where there is one: a loss is taken in each step.
 _IN_ONE: dict[OfSamples, OfSamples] = {cross_entropy: partial(F.cross_entropy, reduction="none")}
 
@@ -38,18 +35,20 @@ class Losses:
             if getattr(self.recipe, name) and there is None:
                 raise SettingsError(f"{name}: there is none for the {self.loss.name}; allowed: 0")
 
-    def of_batch(self, outputs: Tensor, targets: Tensor, teacher: Tensor | None) -> Tensor:
+    def of_batch(
+        self, outputs: Tensor, targets: Tensor, teacher: Tensor | None, *, is_stacked: bool = False
+    ) -> Tensor:
         """What a step lowers; ``teacher`` are the float model's outputs.
 
         Of several candidates, with one dimension more in front, a loss for each.
         """
-        if outputs.dim() == STACKED:
+        if is_stacked:
             return self._of_each(outputs, targets, teacher)
         return self._of_samples(outputs, targets, teacher).mean()
 
-    def of_plain(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def of_plain(self, outputs: Tensor, targets: Tensor, *, is_stacked: bool = False) -> Tensor:
         """Without smoothing or teacher: what is shown and compared; of several candidates for each."""
-        if outputs.dim() != STACKED:
+        if not is_stacked:
             return self._own(outputs, targets).mean()
         losses = self._own(outputs.flatten(0, 1), repeated(targets, len(outputs)))
         return losses.view(len(outputs), -1).mean(dim=1)
