@@ -7,6 +7,8 @@ from torch import Tensor
 
 from narrower.learning.deployed import LearnedChain
 from narrower.learning.network import LearnedNetwork
+from narrower.tasks.classification.decided import decided
+from narrower.tasks.classification.task import is_right
 
 SAMPLES_AT_ONCE = 2200
 
@@ -16,7 +18,7 @@ def count_correct(chain: LearnedChain, inputs_ni: NDArray[np.float32], targets: 
     correct = 0
     for start in range(0, len(targets), SAMPLES_AT_ONCE):
         some = slice(start, start + SAMPLES_AT_ONCE)
-        correct += int((chain.outputs(inputs_ni[some]).argmax(1) == targets[some]).sum())
+        correct += int((decided(chain.outputs(inputs_ni[some])) == targets[some]).sum())
     return correct
 
 
@@ -32,7 +34,7 @@ def quick_scores(
     for start in range(0, len(targets), SAMPLES_AT_ONCE):
         some = slice(start, start + SAMPLES_AT_ONCE)
         outputs = network.forward(inputs_in[:, some])
-        correct += (outputs.argmax(1) == targets[some]).sum(1)
+        correct += is_right(outputs, targets[some]).sum(1)
         for most, data in zip(largest, network.data_of(outputs.shape[2]), strict=True):
             torch.maximum(most, data.amax(2), out=most)
     return correct.tolist(), quick_costs(network, largest)
