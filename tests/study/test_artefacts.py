@@ -85,7 +85,7 @@ def test_latency_as_an_objective_is_measured_for_all_plans(toy: nn.Module) -> No
 def test_candidates_with_weights_of_their_own_are_measured_at_the_front_only(toy: nn.Module) -> None:
     space = {"seq_blocks.2": {"width": [0.5, 1]}}
     kept = CandidateSettings(weights="slice")
-    with pytest.raises(SettingsError, match=r"metrics.latency: .*measure_front = \['latency'\]"):
+    with pytest.raises(SettingsError, match=r"objectives: latency: .*measure_front = \['latency'\]"):
         narrower.search(toy, "jets", space, ["accuracy", "latency"], samples=500, candidates=kept)
     found = narrower.search(
         toy,
