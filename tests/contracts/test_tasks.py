@@ -205,10 +205,12 @@ def test_columns_say_what_rows_say(case: Case) -> None:
     found = torch.cat(right, dim=1).flatten()[is_sample]
     metric = leading(case.task)
     assert torch.equal(found, metric.contributions(case.outputs, case.targets)[placed.order[is_sample]])
-    sums = [columns.sums(blocks[:, i : i + 1], kind, loss=True) for i, kind in enumerate(placed.kinds)]
+    chunks = [columns.sums(blocks[:, i : i + 1], [kind], loss=True) for i, kind in enumerate(placed.kinds)]
+    together = columns.sums(blocks, placed.kinds, loss=True)
     for number, each in enumerate(wanted_metrics(case.task, loss=True)):
-        total = sum(float(of_chunk[number]) for of_chunk in sums)
-        assert (total,) == each.sums(case.outputs, case.targets)
+        expected = each.sums(case.outputs, case.targets)
+        assert (sum(float(of_chunk[number]) for of_chunk in chunks),) == expected
+        assert (float(together[number]),) == expected
 
 
 @pytest.fixture(scope="module")
