@@ -323,3 +323,26 @@ def test_a_convolution_to_one_channel_is_a_convolution_like_any_other() -> None:
 def test_one_channel_that_is_broadcast_or_dropped_stays_one(model: nn.Module, layer: str, said: str) -> None:
     with pytest.raises(NarrowerError, match=said):
         resize(model.eval(), torch.randn(2, 3, 8, 8), {layer: 2.0})
+
+
+class Shuffled(nn.Module):
+    """Half of the channels go on as they are, the others through a layer; then they are shuffled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 1)
+        self.second = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept, changed = self.first(x).chunk(2, dim=1)
+        joined = torch.cat([kept, self.second(changed)], 1)
+        batch, channels, height, width = joined.shape
+        shuffled = joined.view(batch, 2, channels // 2, height, width).transpose(1, 2)
+        return shuffled.reshape(batch, -1, height, width).mean((2, 3))
+
+
+def test_channels_in_parts_are_named_as_groups_shows_them() -> None:
+    inputs = torch.randn(3, 3, 4, 4)
+    model = nn.Sequential(Shuffled(), nn.Linear(8, 2)).eval()
+    with pytest.raises(SettingsError, match=r"it has 8 in parts of 4, 4; .*4 channels, times 0\.1 is 0\.4"):
+        resize(model, inputs, {"0.first": 0.1})

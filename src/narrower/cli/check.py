@@ -34,8 +34,8 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
     from narrower.study.study import pose_study, settled
 
     loaded = settled(loaded)
-    say_ignored(loaded)
     study = pose_study(loaded, config, load, say=note, absent=warn)
+    say_ignored(loaded)  # what is wrong comes alone
     problem = study.problem
     warn(*problem.ending_warnings, *problem.notes)
     heading = f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples"

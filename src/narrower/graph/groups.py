@@ -158,6 +158,9 @@ class Channels:
         exact = size * multiplier
         if exact != round(exact) or round(exact) < 1:
             what = f"{size} channels" if group.unit == 1 else f"{size} units of {group.unit} channels"
+            if len(group.families) > 1:
+                parts = ", ".join(map(str, group.families))
+                what = f"it has {group.width} in parts of {parts}; what divides each of them, {what},"
             raise SettingsError(
                 f"{group.name}: {what} times {multiplier:g} is {exact:g}; allowed: what gives a whole "
                 "number from 1 up"

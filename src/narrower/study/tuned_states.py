@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -17,7 +16,7 @@ from narrower.files import replacing, write_text
 from narrower.models.checkpoint_files import read_content
 from narrower.training.continued import CandidateState
 from narrower.training.core import Core
-from narrower.training.saved import own_copies
+from narrower.training.saved import own_copies, write_checkpoint
 
 DIRECTORY, IDENTITY, UNFINISHED = "finetuned", "identity.txt", "unfinished.pt"
 SECONDS = 3.0  # between two times that a training that has not ended is written
@@ -61,8 +60,7 @@ class TunedStates:
         """After an epoch: what is needed to go on with plans that are in training, if it is time."""
         if time.monotonic() - self._written < SECONDS:
             return
-        with replacing(self._directory / UNFINISHED) as partial:
-            torch.save({"key": key, "state": own_copies(core.state())}, partial)
+        write_checkpoint(self._directory / UNFINISHED, {"key": key, "state": own_copies(core.state())})
         self._written = time.monotonic()
 
     def unfinished(self, key: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import time
 from contextlib import suppress
 from functools import cached_property
 from importlib import metadata
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from narrower.errors import CheckpointError
-from narrower.files import replacing
+from narrower.files import write_bytes
 from narrower.models.checkpoint_files import read_content
 from narrower.training.core import Core
 
@@ -64,8 +65,7 @@ class Saved:
 
     def write(self, model: nn.Module, core: Core) -> None:
         """The final weights."""
-        with replacing(self._best) as partial:
-            torch.save(_lightning_form(model, core), partial)
+        write_checkpoint(self._best, _lightning_form(model, core))
 
     def forget(self) -> None:
         """There is nothing to go on with."""
@@ -74,11 +74,20 @@ class Saved:
 
     def _write(self) -> None:
         assert self._held is not None
-        with replacing(self._best) as partial:
-            torch.save(self._held["best"], partial)
-        with replacing(self._unfinished) as partial:
-            torch.save({"identity": self._identity, "state": self._held["state"]}, partial)
+        write_checkpoint(self._best, self._held["best"])
+        write_checkpoint(self._unfinished, {"identity": self._identity, "state": self._held["state"]})
         self._written, self._held = time.monotonic(), None
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write what ``torch.save`` makes of it; PyTorch's own writing does not say why it fails.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    buffer = BytesIO()
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def _lightning_form(model: nn.Module, core: Core) -> dict[str, Any]:
