@@ -94,7 +94,9 @@ class Plan:
 
     @property
     def formats(self) -> "Plan":
-        """The same plan with every width 1."""
+        """The same plan with every width 1; this one where they all are."""
+        if not self.widths:
+            return self
         return Plan.of((name, LayerPlan(plan.data, plan.weight, plan.bias)) for name, plan in self.layers)
 
 
