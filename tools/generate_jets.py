@@ -16,25 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-CLASSES = ("g", "q", "t", "w", "z")
-FEATURES = (
-    "zlogz",
-    "c1_b0_mmdt",
-    "c1_b1_mmdt",
-    "c1_b2_mmdt",
-    "c2_b1_mmdt",
-    "c2_b2_mmdt",
-    "d2_b1_mmdt",
-    "d2_b2_mmdt",
-    "d2_a1_b1_mmdt",
-    "d2_a1_b2_mmdt",
-    "m2_b1_mmdt",
-    "m2_b2_mmdt",
-    "n2_b1_mmdt",
-    "n2_b2_mmdt",
-    "mass_mmdt",
-    "multiplicity",
-)
+from narrower.data.jsc_table import CLASSES, FEATURES
+
 HARD_PROCESSES: dict[str, tuple[str, ...]] = {
     "g": ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on"),
     "q": ("HardQCD:qq2qq = on", "HardQCD:qqbar2qqbarNew = on", "HardQCD:gg2qqbar = on"),

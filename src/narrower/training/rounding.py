@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from narrower.errors import ModelError, unknown_name
 from narrower.formats.float32 import FLOAT32
 from narrower.formats.number_format import NumberFormat
 from narrower.plan import Plan
@@ -20,7 +19,7 @@ from narrower.quantizers.catalogue import QUANTIZERS
 from narrower.quantizers.quantize import quantize, quantize_straight_through
 from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_fixed
 from narrower.training.flat import FlatWeights, Leaf
-from narrower.transform.quantized import PRODUCTS
+from narrower.transform.quantized import product_module
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +44,7 @@ def formats_of(model: nn.Module, plan: Plan) -> Formats | None:
     parameters: dict[str, NumberFormat] = {}
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for name, layer in plan.layers:
-        if name not in modules:
-            raise unknown_name("layer", name, [n for n, m in modules.items() if isinstance(m, PRODUCTS)])
-        module = modules[name]
-        if not isinstance(module, PRODUCTS):
-            raise ModelError(
-                f"{name}: a {type(module).__name__} computes its products inside; only linear and "
-                "convolution layers can be rounded in a module"
-            )
-        if layer.width != 1.0:
-            raise ModelError(f"{name}: resize the model before its formats are put in")
+        module = product_module(modules, name, layer)
         if layer.data != FLOAT32:
             data[name] = layer.data
         for operand, number_format in (("weight", layer.weight), ("bias", layer.bias)):

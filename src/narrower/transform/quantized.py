@@ -1,6 +1,6 @@
 """Put the planned number formats into a module."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -44,18 +44,28 @@ def quantized(model: nn.Module, plan: Plan) -> nn.Module:
     changed = own_copy(model)
     modules = dict(changed.named_modules())
     for name, layer in plan.layers:
-        if name not in modules:
-            raise unknown_name("layer", name, [n for n, m in modules.items() if isinstance(m, PRODUCTS)])
-        module = modules[name]
-        if not isinstance(module, PRODUCTS):
-            raise ModelError(
-                f"{name}: a {type(module).__name__} computes its products inside; only linear and "
-                "convolution layers can be rounded in a module"
-            )
-        if layer.width != 1.0:
-            raise ModelError(f"{name}: resize the model before its formats are put in")
-        _round_operands(module, layer)
+        _round_operands(product_module(modules, name, layer), layer)
     return changed
+
+
+def product_module(modules: Mapping[str, nn.Module], name: str, layer: LayerPlan) -> nn.Module:
+    """The linear or convolution module that a plan rounds, among ``modules`` by name.
+
+    Raises:
+        UnknownNameError: the model does not have the layer.
+        ModelError: it is no linear or convolution module, or the plan changes its width.
+    """
+    if name not in modules:
+        raise unknown_name("layer", name, [n for n, m in modules.items() if isinstance(m, PRODUCTS)])
+    module = modules[name]
+    if not isinstance(module, PRODUCTS):
+        raise ModelError(
+            f"{name}: a {type(module).__name__} computes its products inside; only linear and "
+            "convolution layers can be rounded in a module"
+        )
+    if layer.width != 1.0:
+        raise ModelError(f"{name}: resize the model before its formats are put in")
+    return module
 
 
 def original_weights(model: nn.Module, trained: nn.Module) -> nn.Module:
