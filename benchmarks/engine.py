@@ -30,19 +30,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrower.backends.settings import BackendSettings
 from narrower.cli.progress import search_progress
 from narrower.data.datasets import load_data_set
 from narrower.data.parts import Part
+from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import Naive
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.report.record import RunRecord
 from narrower.searching.space import make_slot
 from narrower.settings.load import load_settings

@@ -29,12 +29,12 @@ import torch
 import narrower
 from narrower.data.datasets import load_data_set
 from narrower.data.parts import DataSet
-from narrower.formats.fixed import FixedPoint
-from narrower.front import hypervolume
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.report.finetuned import FinetunedRecord
 from narrower.report.record import RunRecord
+from narrower.searching.front import hypervolume
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.study import study

@@ -31,11 +31,11 @@ from torch.nn import functional as F
 from narrower.data.datasets import DataSet, load_data_set
 from narrower.data.parts import Part
 from narrower.export.learned_logic import learned_luts
-from narrower.learning.learn import Learned, learn_shapes
-from narrower.learning.members import Member
-from narrower.learning.scoring import count_correct
-from narrower.learning.settings import LearnSettings
-from narrower.learning.training import Training
+from narrower.preparation.learning.learn import Learned, learn_shapes
+from narrower.preparation.learning.members import Member
+from narrower.preparation.learning.scoring import count_correct
+from narrower.preparation.learning.settings import LearnSettings
+from narrower.preparation.learning.training import Training
 
 BUDGETS = (200, 500, 1000, 2000, 5000, 10000)
 LARGE, SMALL = (16, 64, 32, 32, 5), (16, 8, 8, 5)

@@ -25,12 +25,12 @@ from pathlib import Path
 
 import numpy as np
 
-from narrower.backends.backend import Backend, build_backend
-from narrower.backends.settings import BackendSettings
-from narrower.formats.fixed import FixedPoint
-from narrower.front import Front
-from narrower.plan import LayerPlan, Plan
-from narrower.quality import Quality
+from narrower.evaluate.backends.backend import Backend, build_backend
+from narrower.evaluate.backends.settings import BackendSettings
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
+from narrower.searching.front import Front
+from narrower.tasks.quality import Quality
 
 LAYERS = ("seq_blocks.2", "seq_blocks.5", "seq_blocks.8")
 LIST = 1024

@@ -41,9 +41,8 @@ from training_steps import train_vs_plain_loop
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import Naive
-from narrower.formats.fixed import FixedPoint
-from narrower.plan import LayerPlan, Plan
-from narrower.quality import Quality
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.searching.known import Known
 from narrower.searching.loop import Budget, Loop
 from narrower.searching.samplers.build import build_sampler
@@ -55,6 +54,7 @@ from narrower.study.pose import pose
 from narrower.study.problem import Problem, with_model
 from narrower.study.run_facts import begin_run
 from narrower.study.study import search
+from narrower.tasks.quality import Quality
 
 CONFIG = Path(__file__).parent.parent / "configs" / "jsc-toy.toml"
 NARROWER = (sys.executable, "-m", "narrower")

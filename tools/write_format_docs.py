@@ -7,9 +7,9 @@ from pathlib import Path
 
 from narrower.export.formats.catalogue import refusal
 from narrower.export.formats.expression import ARTEFACTS
-from narrower.formats.catalogue import FAMILIES
-from narrower.formats.family import Family
-from narrower.formats.text import parse_format
+from narrower.plan.formats.catalogue import FAMILIES
+from narrower.plan.formats.family import Family
+from narrower.plan.formats.text import parse_format
 
 PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
 START, END = "<!-- generated: make docs -->\n", "<!-- end -->"

@@ -6,10 +6,10 @@ from typing import Any
 # Public names and where they live; loaded on first use, since torch takes seconds to import.
 _HOMES = {
     "CandidateSettings": "narrower.preparation.settings",
-    "FixedPoint": "narrower.formats.fixed",
-    "LayerPlan": "narrower.plan",
+    "FixedPoint": "narrower.plan.formats.fixed",
+    "LayerPlan": "narrower.plan.plan",
     "NarrowerError": "narrower.errors",
-    "Plan": "narrower.plan",
+    "Plan": "narrower.plan.plan",
     "Recipe": "narrower.training.recipe",
     "Subject": "narrower.export.deliver",
     "Wishes": "narrower.export.deliver",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from narrower.errors import RunError
-from narrower.files import write_text
 from narrower.report.whole_run import read_whole_run
+from narrower.store.files import write_text
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.trials import TrialStore
 from tests.conftest import RunNarrower

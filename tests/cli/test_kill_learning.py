@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from narrower.files import write_text
+from narrower.store.files import write_text
 from tests.conftest import RunNarrower
 
 DATA = """
@@ -23,7 +23,7 @@ def blobs():
 OFTEN = """
 import sys
 from narrower.cli.main import main
-from narrower.learning import state_file
+from narrower.preparation.learning import state_file
 
 state_file.EVERY_SECONDS = 0.05
 sys.exit(main())

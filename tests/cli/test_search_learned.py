@@ -13,9 +13,9 @@ import pytest
 import torch
 
 import narrower
-from narrower.files import write_text
 from narrower.report.findings import read_findings
 from narrower.report.learned_section import weight_widths
+from narrower.store.files import write_text
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.tasks.intervals import wilson_interval
@@ -60,7 +60,7 @@ LEARN = 'learn = ["weight", "data"]'
 OFTEN = """
 import sys
 from narrower.cli.main import main
-from narrower.learning import state_file
+from narrower.preparation.learning import state_file
 
 state_file.EVERY_SECONDS = 0.05
 sys.exit(main())

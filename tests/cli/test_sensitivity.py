@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from narrower.data.datasets import load_data_set
-from narrower.formats.text import parse_format
 from narrower.models.build import build_model
 from narrower.models.checkpoints import load_weights
+from narrower.plan.formats.text import parse_format
 from narrower.quantizers.quantize import quantize
 from narrower.report.layer_sensitivity import Measured, losing_order
 from tests.conftest import RunNarrower

@@ -22,7 +22,7 @@ from narrower.compare.summary import (
     summaries,
 )
 from narrower.compare.yardstick import Yardstick
-from narrower.front import hypervolume
+from narrower.searching.front import hypervolume
 
 TRIALS = 10
 CHECKPOINTS = (1, 5, 10)

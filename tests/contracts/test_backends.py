@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from narrower.backends import backend as backends
-from narrower.backends.backend import BACKENDS, Backend, Engine, Say, build_backend
-from narrower.backends.settings import BackendSettings
 from narrower.data.datasets import DataSet
+from narrower.evaluate.backends import backend as backends
+from narrower.evaluate.backends.backend import BACKENDS, Backend, Engine, Say, build_backend
+from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.evaluator import Evaluator
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.program import Program
-from narrower.plan import LayerPlan, Plan
-from narrower.quality import Quality, failed
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
+from narrower.tasks.quality import Quality, failed
 
 PLANS = [
     Plan.of({"seq_blocks.2": LayerPlan(weight=FixedPoint(width, 1)), "seq_blocks.5": LayerPlan(data=data)})

@@ -22,18 +22,18 @@ from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.onnx_model import to_onnx
 from narrower.export.qdq_rounding import QdqRounding
 from narrower.export.rounding import Form
-from narrower.formats.block import BLOCK_FLOAT
-from narrower.formats.catalogue import FAMILIES
-from narrower.formats.family import Family
-from narrower.formats.fields import FieldKind, Positive, Switch, Whole, Word
-from narrower.formats.float32 import FLOAT32, Float32
-from narrower.formats.grid import LARGEST_WHOLE
-from narrower.formats.number_format import NumberFormat
-from narrower.formats.sign_only import BINARY
-from narrower.formats.text import parse_format
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan, plan_from_dict, plan_to_dict
+from narrower.plan.formats.block import BLOCK_FLOAT
+from narrower.plan.formats.catalogue import FAMILIES
+from narrower.plan.formats.family import Family
+from narrower.plan.formats.fields import FieldKind, Positive, Switch, Whole, Word
+from narrower.plan.formats.float32 import FLOAT32, Float32
+from narrower.plan.formats.grid import LARGEST_WHOLE
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.formats.sign_only import BINARY
+from narrower.plan.formats.text import parse_format
+from narrower.plan.plan import LayerPlan, Plan, plan_from_dict, plan_to_dict
 from narrower.quantizers.catalogue import QUANTIZERS
 from narrower.quantizers.quantize import quantize, quantize_straight_through, quantize_to_steps
 from narrower.quantizers.quantizer import Quantizer
@@ -295,7 +295,7 @@ class ThirdsExpression:
 @pytest.fixture
 def thirds(monkeypatch: pytest.MonkeyPatch) -> Thirds:
     """The one line that each of the three tables needs."""
-    monkeypatch.setattr("narrower.formats.text.FAMILIES", [*FAMILIES, THIRDS])
+    monkeypatch.setattr("narrower.plan.formats.text.FAMILIES", [*FAMILIES, THIRDS])
     monkeypatch.setitem(QUANTIZERS, Thirds, ThirdsQuantizer())
     monkeypatch.setitem(EXPRESSIONS, Thirds, ThirdsExpression())
     return Thirds(4)

@@ -12,10 +12,10 @@ from torch import nn
 import narrower
 from narrower.data.datasets import DataSet, Part
 from narrower.evaluate.evaluator import Evaluator
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.preparation.catalogue import PREPARATIONS, build_preparation
 from narrower.preparation.learned import Learned
 from narrower.preparation.preparation import Candidate, Preparation, Prepared, Subject

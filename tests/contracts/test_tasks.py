@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from narrower.data.parts import DataSet, Part
 from narrower.errors import DataError
 from narrower.evaluate.evaluator import Evaluator
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.tasks.catalogue import TASKS
 from narrower.tasks.columns import columns_of, stacked_losses
 from narrower.tasks.intervals import interval

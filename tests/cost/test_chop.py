@@ -3,11 +3,11 @@
 import torch
 
 from narrower.cost.chop import chop_average_bitwidth, chop_profile
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.network import Network
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 
 
 def network(name: str) -> Network:

@@ -6,10 +6,10 @@ import torch
 from narrower.cost.energy import is_measured, multiply_accumulate_pj
 from narrower.cost.network_cost import NetworkCost
 from narrower.cost.plan_energy import energy
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 
 
 @pytest.fixture(scope="module")

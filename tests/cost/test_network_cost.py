@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from narrower.cost.network_cost import NetworkCost
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from torch import nn
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.cost.plan_energy import energy
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from tests.flop_counter import counted_by_torch
 from tests.products_zoo import Recurrent
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from narrower.cost.network_cost import NetworkCost
 from narrower.evaluate.naive import naive_outputs
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from tests.flop_counter import counted_by_torch
 
 transformers = pytest.importorskip("transformers")

@@ -6,11 +6,11 @@ from torch import nn
 
 from narrower.data.datasets import DataSet
 from narrower.evaluate.calibration import Calibration, best_fraction, fraction_over, range_of
-from narrower.formats.calibration import CalibrationSettings
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.plan.formats.calibration import CalibrationSettings
+from narrower.plan.formats.fixed import FixedPoint
 from narrower.quantizers.quantize import quantize
 
 

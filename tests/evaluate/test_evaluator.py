@@ -14,16 +14,16 @@ from narrower.evaluate.chain import find_chain
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
 from narrower.evaluate.steps import compile_steps
-from narrower.formats.fixed import OVERFLOWS, ROUNDINGS, FixedPoint
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
-from narrower.quality import Quality
+from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS, FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
+from narrower.tasks.quality import Quality
 from tests import zoo
 
 PLAIN: tuple[NumberFormat, ...] = (

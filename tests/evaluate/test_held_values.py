@@ -8,11 +8,11 @@ from narrower.data.parts import Part
 from narrower.evaluate.graph_engine import GraphEngine
 from narrower.evaluate.naive import naive_outputs
 from narrower.evaluate.steps import compile_steps
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 
 
 class Branches(nn.Module):

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from narrower.data.datasets import DataSet, Part
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.evaluator import Evaluator
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
 from narrower.models.fit import check_fit
 from narrower.models.quality import model_quality
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.transform.quantized import quantized
 
 

@@ -13,9 +13,9 @@ from narrower.evaluate.processor import SWITCH
 from narrower.evaluate.provenance import Provenance
 from narrower.evaluate.steps import Steps, compile_steps
 from narrower.evaluate.value_cache import ValueCache
-from narrower.formats.fixed import ROUNDINGS, FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
+from narrower.plan.formats.fixed import ROUNDINGS, FixedPoint
 from narrower.quantizers.quantize import quantize
 
 needs_bytes = pytest.mark.skipif(

@@ -10,10 +10,10 @@ import random, resource, threading, time
 from pathlib import Path
 import torch
 from narrower.evaluate.evaluator import Evaluator
-from narrower.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.models.build import build_model
 from narrower.data.parts import Part
 

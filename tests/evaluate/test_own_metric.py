@@ -11,7 +11,7 @@ from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.own_metric import own_metric
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 
 METRICS = """
 seen = []

@@ -1,8 +1,8 @@
 """Plans that tests export."""
 
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.program import Program
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 
 
 def uniform(program: Program, width: int, data_frac: int, weight_frac: int) -> Plan:

@@ -15,15 +15,15 @@ from narrower.export.convolutions import find_convolutions
 from narrower.export.execute import onnx_session, run_onnx
 from narrower.export.onnx_model import to_onnx
 from narrower.export.rounding import Packing
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
 from narrower.graph.folding import fold_batch_norm
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan, Plan
 from tests.conftest import with_statistics
 from tests.export.plans import uniform
 

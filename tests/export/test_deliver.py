@@ -16,11 +16,11 @@ from narrower.export import deliver
 from narrower.export.compressed import load_compressed
 from narrower.export.deliver import Subject, Wishes, export_plan
 from narrower.export.onnx_model import OnnxFile
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan, plan_to_dict
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan, plan_to_dict
 
 WISHES = Wishes(samples=1000)
 

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 
 from narrower.export.exactness import inexact_operators
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 
 
 def _reasons(model: nn.Module, plan: LayerPlan) -> tuple[str, ...]:

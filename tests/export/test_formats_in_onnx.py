@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from narrower.evaluate.naive import naive_outputs
 from narrower.export.onnx_model import to_onnx
-from narrower.formats.text import parse_format
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.text import parse_format
+from narrower.plan.plan import LayerPlan, Plan
 
 
 class Several(nn.Module):

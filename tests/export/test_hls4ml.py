@@ -14,11 +14,11 @@ import torch
 from narrower.data.datasets import load_data_set
 from narrower.export.deliver import own_outputs
 from narrower.export.onnx_model import to_onnx
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 
 SAMPLES = 1000
 

@@ -15,12 +15,12 @@ from narrower.export.integer_network import (
     run_integer_network,
 )
 from narrower.export.logic import build_logic, run_logic
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from tests.export.plans import uniform
 
 

@@ -16,12 +16,12 @@ from narrower.export.execute import onnx_session, run_qonnx
 from narrower.export.formats.fixed_each import FixedEachExpression, on_one_grid, quantized_each
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.onnx_model import OPSETS
-from narrower.formats.fixed_each import FixedEach
-from narrower.learning.deployed import LearnedChain
-from narrower.learning.freeze import fit_widths
-from narrower.learning.plan_form import as_model, plan_of
+from narrower.plan.formats.fixed_each import FixedEach
+from narrower.preparation.learning.deployed import LearnedChain
+from narrower.preparation.learning.freeze import fit_widths
+from narrower.preparation.learning.plan_form import as_model, plan_of
 from narrower.quantizers.quantize import quantize
-from tests.learning.test_deployed import random_chain, samples
+from tests.preparation.learning.test_deployed import random_chain, samples
 
 CHAIN_SIZES = (6, 7, 5, 3)
 

@@ -10,9 +10,9 @@ import pytest
 from narrower.errors import ExportError
 from narrower.export.learned_logic import deliver_learned_verilog, host_inputs, learned_logic, learned_luts
 from narrower.export.logic import run_logic
-from narrower.learning.deployed import LearnedChain
-from narrower.learning.freeze import fit_widths, without_idle
-from tests.learning.test_deployed import random_chain, samples
+from narrower.preparation.learning.deployed import LearnedChain
+from narrower.preparation.learning.freeze import fit_widths, without_idle
+from tests.preparation.learning.test_deployed import random_chain, samples
 
 pytest.importorskip("da4ml")
 

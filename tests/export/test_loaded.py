@@ -13,14 +13,14 @@ from narrower.errors import CheckpointError, UnknownNameError
 from narrower.evaluate.deployed import Deployed
 from narrower.evaluate.evaluator import Evaluator
 from narrower.export.compressed import check_plan, load_compressed, save_compressed, save_packed
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.folding import fold_batch_norm
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.models.build import build_model
 from narrower.models.catalogue import MODELS
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.transform.resized import resize
 from tests import computed_zoo, zoo
 from tests.conftest import with_statistics

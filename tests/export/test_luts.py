@@ -8,10 +8,10 @@ from torch import nn
 
 from narrower.export.deliver import own_outputs
 from narrower.export.luts import ebops, luts, yosys_luts
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 
 
 def test_ebops_count_the_bits_that_weights_need() -> None:

@@ -19,7 +19,7 @@ from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.plan import LayerPlan, Plan
 from tests import zoo
 from tests.export.plans import uniform
 

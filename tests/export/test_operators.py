@@ -16,11 +16,11 @@ from narrower.export.deliver import Subject, Wishes, export_plan
 from narrower.export.exactness import inexact_operators
 from narrower.export.execute import run_onnx
 from narrower.export.onnx_model import to_onnx
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from tests.export.plans import uniform
 
 IMAGE, VECTOR, SEQUENCE, VOLUME = (8, 6, 6), (8,), (5, 8), (8, 3, 4, 3)

@@ -20,11 +20,11 @@ from narrower.export.execute import onnx_session, run_onnx
 from narrower.export.onnx_model import build_onnx
 from narrower.export.pair_sums import pairs_saturate
 from narrower.export.plan_latency import INTEGER_KERNELS
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.grid import Grid
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.grid import Grid
+from narrower.plan.plan import LayerPlan, Plan
 
 BYTES = Grid(0, -128, 127)
 

@@ -11,7 +11,7 @@ from narrower.export.rehearsal import unexported
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from tests import products_zoo, zoo
 
 

@@ -14,9 +14,9 @@ from narrower.export.integers import product_fraction
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.qdq_rounding import QdqRounding
 from narrower.export.quant_rounding import QONNX_DOMAIN, QuantRounding
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import FLOAT32
-from narrower.plan import LayerPlan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import LayerPlan
 
 # Values by hand: (format, input, output).
 KNOWN = [

@@ -12,8 +12,8 @@ from torch import nn
 import narrower
 from narrower.errors import CheckpointError
 from narrower.export.compressed import save_compressed, save_packed
-from narrower.formats.fixed import FixedPoint
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.study.resized_files import save_resized
 from tests.conftest import RunNarrower
 

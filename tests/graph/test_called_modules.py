@@ -13,12 +13,12 @@ from narrower.errors import ExportError, ModelError
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.evaluator import Evaluator
 from narrower.export.onnx_model import to_onnx
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import find_channels
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 
 

@@ -9,11 +9,11 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.lower import lower
 from narrower.graph.program import with_parameters
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 from narrower.transform.resized import wanted_counts, with_counts
 from narrower.transform.tried_channels import tried_channels

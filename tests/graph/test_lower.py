@@ -10,7 +10,7 @@ from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
 from narrower.models.catalogue import MODELS
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from tests import zoo
 from tests.conftest import with_statistics
 

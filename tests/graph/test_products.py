@@ -12,11 +12,11 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.naive import naive_outputs
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import FLOAT32
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 from tests import products_zoo
 from tests.flop_counter import counted_by_torch

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from narrower.errors import SettingsError
-from narrower.formats.affine import Affine, affine_over
-from narrower.formats.text import parse_format
+from narrower.plan.formats.affine import Affine, affine_over
+from narrower.plan.formats.text import parse_format
 from narrower.quantizers.quantize import quantize
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from narrower.errors import SettingsError
-from narrower.formats.text import parse_format
+from narrower.plan.formats.text import parse_format
 from narrower.quantizers.quantize import quantize
 
 ELEMENTS: dict[str, tuple[Any, int]] = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from narrower.errors import SettingsError
-from narrower.formats.text import parse_format
+from narrower.plan.formats.text import parse_format
 from narrower.quantizers.quantize import quantize
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from narrower.errors import SettingsError
-from narrower.formats.fixed import OVERFLOWS, ROUNDINGS, FixedPoint
-from narrower.formats.text import parse_format
+from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS, FixedPoint
+from narrower.plan.formats.text import parse_format
 from narrower.quantizers.quantize import quantize, quantize_straight_through, quantize_to_steps
 
 EVERY = [(rounding, overflow) for rounding in ROUNDINGS.words for overflow in OVERFLOWS.words]

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import FLOAT32
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
 from narrower.quantizers.quantize import quantize, quantize_straight_through
 
 # Computed by hand from clamp(round_half_even(x * 2**frac), low, high) / 2**frac.

@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from narrower.files import write_json, write_text
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
+from narrower.store.files import write_json, write_text
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 

@@ -9,7 +9,7 @@ import torch
 from narrower.errors import SettingsError
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan
+from narrower.plan.plan import LayerPlan
 from narrower.searching.build_space import build_space
 from narrower.searching.space import Space
 from narrower.settings.convert_space import space_settings

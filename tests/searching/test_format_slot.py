@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from narrower.cost.network_cost import NetworkCost
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.minifloat import Minifloat
-from narrower.formats.number_format import NumberFormat
-from narrower.formats.text import parse_format
 from narrower.graph.network import Network
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import UNCHANGED, LayerPlan, Plan, plan_from_dict
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.minifloat import Minifloat
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.formats.text import parse_format
+from narrower.plan.plan import UNCHANGED, LayerPlan, Plan, plan_from_dict
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts
 from narrower.searching.known import Known

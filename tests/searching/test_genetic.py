@@ -7,7 +7,7 @@ import numpy as np
 import optuna
 import pytest
 
-from narrower.plan import LayerPlan
+from narrower.plan.plan import LayerPlan
 from narrower.searching.samplers import genetic
 from narrower.searching.samplers.optuna_samplers import OptunaSampler
 from narrower.searching.samplers.sampler import Losses, Sampler

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import check_grad
 
-from narrower.front import front_indices, hypervolume
-from narrower.plan import LayerPlan
+from narrower.plan.plan import LayerPlan
+from narrower.searching.front import front_indices, hypervolume
 from narrower.searching.known import Known
 from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.samplers.guided import Guided, expected_gain

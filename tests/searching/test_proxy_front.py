@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrower.front import front_indices
 from narrower.searching import proxy_front as module
+from narrower.searching.front import front_indices
 from narrower.searching.proxy_front import proxy_front
 
 Slot = list[tuple[float, int]]

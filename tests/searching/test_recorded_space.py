@@ -1,8 +1,8 @@
 import pytest
 
 from narrower.errors import RunError
-from narrower.formats.fixed import FixedPoint
-from narrower.plan import LayerPlan, plan_from_dict
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, plan_from_dict
 from narrower.searching.recorded_space import RecordedSpace, recorded_space
 from narrower.searching.space import Choice, Space, make_slot
 from narrower.searching.space_record import describe_space

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from narrower.backends.settings import BackendSettings
+from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.evaluator import Evaluator
-from narrower.plan import Plan
-from narrower.quality import Quality
+from narrower.plan.plan import Plan
 from narrower.report.record import RunRecord
 from narrower.searching.samplers.catalogue import SAMPLERS
 from narrower.settings.from_options import settings_from_options
@@ -21,6 +20,7 @@ from narrower.study.pose import pose
 from narrower.study.problem import Problem, given_weights
 from narrower.study.run_facts import begin_run
 from narrower.study.study import search
+from narrower.tasks.quality import Quality
 
 TRIALS = 40
 LIMIT = 5000

@@ -5,11 +5,11 @@ import pytest
 
 from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
-from narrower.front import front_indices
 from narrower.graph.program import Program
 from narrower.searching import proxy_front
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts
+from narrower.searching.front import front_indices
 from narrower.searching.known import Known
 from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.samplers.sensitivity import Sensitivity

@@ -5,11 +5,11 @@ import torch
 
 from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
-from narrower.formats.fixed import FixedPoint
 from narrower.graph.network import Network
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts
 from narrower.searching.space import Space

@@ -12,7 +12,7 @@ from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, find_channels
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import ResizedCosts
 from narrower.searching.space import Space

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from narrower.cli.main import run
 from narrower.evaluate.evaluator import Evaluator
 from narrower.graph.program import Program
-from narrower.quality import Quality
 from narrower.study import data, pose
+from narrower.tasks.quality import Quality
 from tests.settings.test_load import VALID
 
 VALUES: tuple[Any, ...] = (

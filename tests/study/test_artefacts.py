@@ -13,7 +13,7 @@ from narrower.export.luts import ebops, luts
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan import plan_from_dict
+from narrower.plan.plan import plan_from_dict
 from narrower.preparation.settings import CandidateSettings
 
 LAYERS = ("seq_blocks.2", "seq_blocks.5", "seq_blocks.8")

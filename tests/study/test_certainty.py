@@ -10,7 +10,7 @@ from torch import nn
 
 import narrower
 from narrower.data.datasets import DataSet, Part
-from narrower.plan import plan_from_dict
+from narrower.plan.plan import plan_from_dict
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study import certainty

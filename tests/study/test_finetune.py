@@ -17,7 +17,7 @@ from narrower.evaluate.evaluator import Evaluator
 from narrower.export.compressed import load_parts
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.report.finetuned import FinetunedRecord, read_finetuned
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore

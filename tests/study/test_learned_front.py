@@ -10,8 +10,8 @@ import torch
 
 from narrower.data.parts import DataSet, Part
 from narrower.errors import SettingsError
-from narrower.learning.chain_file import load_chain
-from narrower.learning.settings import LearnSettings
+from narrower.preparation.learning.chain_file import load_chain
+from narrower.preparation.learning.settings import LearnSettings
 from narrower.study.learned_front import LearnedRecord, learn_front
 from narrower.tasks.intervals import wilson_interval
 from tests.conftest import RunNarrower

@@ -4,11 +4,11 @@ import statistics
 
 import pytest
 
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Prepared
-from narrower.quality import Quality, failed
 from narrower.study.plan_evaluator import combined
 from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.quality import Quality, failed
 
 SEEDS = [
     Quality(100, {"accuracy": 0.5, "loss": 1.5, "m:f": 2.0}),

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from narrower.data.parts import Part
-from narrower.formats.fixed import FixedPoint
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.task import Ending
 from narrower.training.continued import candidate_states, go_on_from

@@ -9,9 +9,9 @@ from torch.nn.utils import parametrizations
 
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.text import parse_format
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.text import parse_format
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.training.many import is_together, train_all, train_in_formats
 from narrower.training.recipe import Recipe
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.data.parts import Part
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
-from narrower.formats.text import parse_format
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.formats.text import parse_format
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.task import Ending, Loss
 from narrower.training.core import Core

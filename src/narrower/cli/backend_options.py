@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from narrower.backends.backend import BACKENDS
-from narrower.backends.settings import BackendSettings
 from narrower.errors import SettingsError, unknown_name
+from narrower.evaluate.backends.backend import BACKENDS
+from narrower.evaluate.backends.settings import BackendSettings
 from narrower.settings import checks
 
 Jobs = Annotated[

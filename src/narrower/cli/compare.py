@@ -66,7 +66,7 @@ def compare(
     from narrower.cli.progress import step_progress
     from narrower.compare.page import estimate_text, write_comparison_page
     from narrower.compare.record import PAGE, RECORD
-    from narrower.files import write_json
+    from narrower.store.files import write_json
     from narrower.store.run_directory import RunDirectory, claimed
     from narrower.study.compare import compare_samplers
     from narrower.study.study import pose_study, settled, with_weights

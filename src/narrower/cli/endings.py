@@ -9,8 +9,8 @@ from types import FrameType
 from typer.exceptions import TyperException
 
 from narrower.errors import AllTrialsFailedError, NarrowerError
-from narrower.files import FREE_SOME, is_no_space
 from narrower.own_code.failures import described, is_own_file, own_place
+from narrower.store.files import FREE_SOME, is_no_space
 
 DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
 OWN = str(Path(__file__).resolve().parents[1])

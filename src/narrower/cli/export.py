@@ -8,10 +8,10 @@ import typer
 from narrower.cli.console import answer, note, print_json
 from narrower.cli.numbers import MOST
 from narrower.errors import RunError, SettingsError
-from narrower.files import check_output_directory
-from narrower.plan import plan_from_dict, plan_to_dict
+from narrower.plan.plan import plan_from_dict, plan_to_dict
 from narrower.report.finetuned import read_finetuned
 from narrower.report.whole_run import read_whole_run
+from narrower.store.files import check_output_directory
 from narrower.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from narrower.errors import RunError, SettingsError
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 
 if TYPE_CHECKING:
-    from narrower.learning.training import Progress
+    from narrower.preparation.learning.training import Progress
     from narrower.study.learned_front import LearnedRecord
 
 Dataset = Annotated[
@@ -94,7 +94,7 @@ def learn(
     name = project or f"learned-{dataset}"
     first_free(name, _is_used)  # a name that is none shows before the work
     from narrower.data.datasets import load_data_set
-    from narrower.learning.settings import LearnSettings
+    from narrower.preparation.learning.settings import LearnSettings
     from narrower.study.learned_front import learn_front
 
     data = load_data_set(dataset, path=data_path)

@@ -7,7 +7,7 @@ import typer
 
 from narrower.cli.console import note, tell
 from narrower.errors import require_extra
-from narrower.files import check_output
+from narrower.store.files import check_output
 from narrower.store.run_directory import RunDirectory
 
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]

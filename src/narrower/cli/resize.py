@@ -10,7 +10,7 @@ from narrower.cli.console import answer, note, print_json, print_table, warn
 from narrower.cli.groups import DataPath, Dataset, Json, Model, Shape, example_for
 from narrower.cli.numbers import LARGEST_SEED
 from narrower.errors import SettingsError
-from narrower.files import check_output
+from narrower.store.files import check_output
 
 if TYPE_CHECKING:
     from narrower.graph.network import Network

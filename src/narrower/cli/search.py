@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from narrower.backends.settings import BackendSettings
 from narrower.cli.backend_options import Address, BackendName, Jobs, with_backend_options
 from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
@@ -16,6 +15,7 @@ from narrower.cli.project import Project
 from narrower.cli.sizes import byte_count
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
+from narrower.evaluate.backends.settings import BackendSettings
 from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.checks import names_between_commas
 from narrower.settings.dump import settings_text

@@ -7,9 +7,9 @@ import typer
 
 from narrower.cli.console import answer, note, print_json
 from narrower.errors import RunError, SettingsError
-from narrower.files import check_output
 from narrower.models.catalogue import model_name
 from narrower.settings.transform_file import TransformFile, load_transform_file
+from narrower.store.files import check_output
 from narrower.store.run_files import check_files, file_hash, run_of
 from narrower.store.trials import TrialStore
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from narrower.compare.measures import Curve, Measure, curves, measures
 from narrower.compare.record import Comparison, Estimate
-from narrower.files import write_text
 from narrower.report.page import Figure, Page, Section, Table, render_page
 from narrower.report.plan_text import count, metric_name
+from narrower.store.files import write_text
 
 COLOURS = ("var(--accent)", "var(--warm)", "var(--violet)", "var(--good)", "var(--faint)", "var(--text)")
 DASHES = ("solid", "dash", "dot", "dashdot")

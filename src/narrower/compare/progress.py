@@ -6,7 +6,7 @@ import numpy as np
 
 from narrower.compare.record import Steps
 from narrower.compare.yardstick import Rows, Yardstick
-from narrower.front import front_indices
+from narrower.searching.front import front_indices
 from narrower.searching.samplers.sampler import Losses
 
 

@@ -6,11 +6,11 @@ from itertools import takewhile
 from statistics import median
 
 from narrower.compare.contest import Contest
-from narrower.plan import Plan
-from narrower.quality import Quality
+from narrower.plan.plan import Plan
 from narrower.searching.loop import Evaluate
 from narrower.searching.objective import first_broken
 from narrower.searching.samplers.sampler import Losses
+from narrower.tasks.quality import Quality
 
 ENOUGH_SECONDS = 5.0  # of scoring plans one at a time
 

@@ -12,9 +12,9 @@ from multiprocessing.process import BaseProcess
 
 from narrower.compare.contest import Contest, Trace, search_once
 from narrower.errors import NarrowerError, RunError
-from narrower.plan import Plan
-from narrower.quality import Quality
+from narrower.plan.plan import Plan
 from narrower.searching.loop import Evaluate
+from narrower.tasks.quality import Quality
 
 Entry = tuple[str, int]  # sampler, seed
 # One thread for each process: they share the cores, and sums of several threads may round differently.

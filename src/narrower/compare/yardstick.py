@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import SettingsError
-from narrower.front import front_indices, hypervolume
+from narrower.searching.front import front_indices, hypervolume
 from narrower.searching.objective import Objectives
 
 Rows = NDArray[np.float64]

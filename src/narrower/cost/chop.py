@@ -13,7 +13,7 @@ from narrower.cost.flops import window
 from narrower.cost.macs import weight_shape
 from narrower.cost.network_cost import FLOAT_BITS
 from narrower.graph.network import Network, Operator, numel
-from narrower.plan import UNCHANGED, LayerPlan, Plan
+from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
 
 
 @dataclass(frozen=True, slots=True)

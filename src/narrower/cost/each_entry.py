@@ -5,8 +5,8 @@ from math import prod
 
 import numpy as np
 
-from narrower.formats.fixed_each import FixedEach
-from narrower.formats.number_format import NumberFormat
+from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.formats.number_format import NumberFormat
 
 
 def width_pairs(data: NumberFormat, weight: NumberFormat) -> dict[tuple[int, int], int] | None:

@@ -10,9 +10,9 @@ from narrower.cost.each_entry import pair_bitops, width_pairs
 from narrower.cost.energy import ATTOJOULES, multiply_accumulate_attojoules
 from narrower.cost.flops import flops
 from narrower.cost.macs import macs
-from narrower.formats.float32 import FLOAT32
 from narrower.graph.network import MATRIX, RECURRENT_KINDS, Network, Operator, Parameter
-from narrower.plan import UNCHANGED, LayerPlan, Plan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
 
 FLOAT_BITS = 32
 DECIDING_TOTALS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from narrower.cost.energy import ACCESS_BITS, ACCESS_PJ, is_measured
 from narrower.cost.network_cost import FLOAT_BITS, NetworkCost
 from narrower.graph.network import numel
-from narrower.plan import UNCHANGED, Plan
+from narrower.plan.plan import UNCHANGED, Plan
 
 
 @dataclass(frozen=True, slots=True)

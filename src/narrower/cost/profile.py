@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.graph.network import Network, Operator, numel
-from narrower.plan import UNCHANGED, LayerPlan, Plan
+from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
 
 
 @dataclass(frozen=True, slots=True)

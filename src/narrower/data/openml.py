@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import AbsentDataError, DataError
-from narrower.files import replacing
+from narrower.store.files import replacing
 
 DATA_ID = 42468
 # As the public HDF5 file is called: it is looked for below the working directory.

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from narrower.evaluate.module_engine import unrounded_operands
 from narrower.evaluate.steps import compile_steps
-from narrower.formats.affine import Affine, affine_over
-from narrower.formats.calibration import USUAL, CalibrationSettings
-from narrower.formats.fixed import FRACTIONS, FixedPoint
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.known_data import KnownData
-from narrower.formats.sign_only import TERNARY_SHARE
 from narrower.graph.program import Program
+from narrower.plan.formats.affine import Affine, affine_over
+from narrower.plan.formats.calibration import USUAL, CalibrationSettings
+from narrower.plan.formats.fixed import FRACTIONS, FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.known_data import KnownData
+from narrower.plan.formats.sign_only import TERNARY_SHARE
 from narrower.quantizers.quantize import quantize
 
 SHARES = tuple(share / 40 for share in range(40, 11, -1))  # of the range of data, of which the rest saturates

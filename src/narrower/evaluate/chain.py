@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from narrower.evaluate.steps import Steps
-from narrower.formats.grid import LARGEST_WHOLE, Grid
-from narrower.formats.number_format import NumberFormat
-from narrower.plan import UNCHANGED, LayerPlan, Plan
+from narrower.plan.formats.grid import LARGEST_WHOLE, Grid
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 
 aten = torch.ops.aten

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from narrower.evaluate.chain import Option
-from narrower.formats.number_format import NumberFormat
+from narrower.plan.formats.number_format import NumberFormat
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from torch import Tensor, fx, nn
 
 from narrower.errors import unknown_name
 from narrower.evaluate.steps import rounded_operand
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize
 
 ROUNDINGS = "roundings"

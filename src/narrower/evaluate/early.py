@@ -5,9 +5,8 @@ from itertools import pairwise
 
 from narrower.data.parts import Part
 from narrower.evaluate.evaluator import Evaluator
-from narrower.plan import Plan
-from narrower.quality import Quality, failed
-from narrower.tasks.quality import added, best_reachable, quality_of
+from narrower.plan.plan import Plan
+from narrower.tasks.quality import Quality, added, best_reachable, failed, quality_of
 
 # Takes the position of a plan and its bounds, the best values that its metrics can still reach.
 CanMatter = Callable[[int, Mapping[str, float]], bool]

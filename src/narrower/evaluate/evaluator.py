@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from narrower.backends.backend import Backend
 from narrower.data.parts import Part
 from narrower.data.sizes import SAMPLES_AT_ONCE
+from narrower.evaluate.backends.backend import Backend
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.evaluate.program_engine import ProgramEngine
 from narrower.graph.program import Program
-from narrower.plan import Plan
-from narrower.quality import Quality
+from narrower.plan.plan import Plan
+from narrower.tasks.quality import Quality
 from narrower.tasks.task import LOSS
 
 CACHE_BYTES = 2**30

@@ -15,10 +15,10 @@ from narrower.evaluate.provenance import Provenance
 from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
 from narrower.own_code.failures import described
-from narrower.plan import Plan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import Plan
 
 Formats = tuple[NumberFormat, ...]
 LIVE_VALUES = 12  # of the largest value: what one plan needs at a time, with its operators' working memory

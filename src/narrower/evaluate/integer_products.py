@@ -19,8 +19,8 @@ from narrower.evaluate.processor import multiplies_bytes_fast
 from narrower.evaluate.sample_engine import is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
-from narrower.formats.grid import LARGEST_WHOLE, Grid
-from narrower.formats.number_format import NumberFormat
+from narrower.plan.formats.grid import LARGEST_WHOLE, Grid
+from narrower.plan.formats.number_format import NumberFormat
 
 aten = torch.ops.aten
 CONVOLUTION = (

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from narrower.evaluate.evaluator import Evaluator
-from narrower.plan import Plan
-from narrower.quality import Quality
+from narrower.plan.plan import Plan
 from narrower.tasks.intervals import interval, share_interval
+from narrower.tasks.quality import Quality
 from narrower.tasks.task import leading
 
 

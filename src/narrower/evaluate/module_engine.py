@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from narrower.data.parts import Part
 from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
 from narrower.evaluate.value_cache import ValueCache
-from narrower.formats.float32 import FLOAT32
 from narrower.graph.called_modules import call_unchanged
 from narrower.graph.network import Network
 from narrower.graph.program import Program, Untraced
 from narrower.own_code.failures import described
-from narrower.plan import Plan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize
 
 OPERANDS = ("weight", "bias")

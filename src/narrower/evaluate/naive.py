@@ -8,7 +8,7 @@ from torch import Tensor, fx
 
 from narrower.graph.describe import parameter_behind
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize
 
 

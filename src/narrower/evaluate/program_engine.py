@@ -18,10 +18,9 @@ from narrower.evaluate.sample_engine import SampleEngine, is_finite
 from narrower.evaluate.steps import Steps, compile_steps
 from narrower.graph.network import Network
 from narrower.graph.program import Program, Untraced
-from narrower.plan import Plan
-from narrower.quality import Quality
+from narrower.plan.plan import Plan
 from narrower.tasks.columns import columns_of
-from narrower.tasks.quality import quality_of
+from narrower.tasks.quality import Quality, quality_of
 from narrower.tasks.task import wanted_metrics
 
 PLANS_IN_A_TREE = 8192

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from narrower.evaluate.steps import Steps
-from narrower.formats.number_format import NumberFormat
+from narrower.plan.formats.number_format import NumberFormat
 
 MOST_NAMES = 100_000  # known at a time: they take memory, too
 

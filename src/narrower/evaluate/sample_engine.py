@@ -10,9 +10,8 @@ from narrower.data.parts import Part
 from narrower.errors import AllTrialsFailedError
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.own_code.failures import OwnCodeError, described, is_of_own_code
-from narrower.plan import Plan
-from narrower.quality import Quality, failed
-from narrower.tasks.quality import added, quality_of
+from narrower.plan.plan import Plan
+from narrower.tasks.quality import Quality, added, failed, quality_of
 from narrower.tasks.task import Sums, leading, wanted_metrics
 
 PLANS_TOGETHER = 2048

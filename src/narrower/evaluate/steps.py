@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
 from narrower.graph.describe import parameter_behind
 from narrower.graph.program import Program
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
 from narrower.quantizers.quantize import quantize
 
 aten = torch.ops.aten

@@ -1,11 +1,11 @@
 """The learned network that a program computes under a plan whose widths were learned."""
 
-from narrower.formats.fixed_each import FixedEach
 from narrower.graph.program import Program
-from narrower.learning.chain_of_network import chain_of_network
-from narrower.learning.deployed import LearnedChain
-from narrower.learning.plan_form import chain_of
-from narrower.plan import Plan
+from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.plan import Plan
+from narrower.preparation.learning.chain_of_network import chain_of_network
+from narrower.preparation.learning.deployed import LearnedChain
+from narrower.preparation.learning.plan_form import chain_of
 
 
 def learned_chain(program: Program, plan: Plan) -> LearnedChain | None:

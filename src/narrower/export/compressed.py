@@ -16,9 +16,6 @@ from narrower.evaluate.steps import rounded_operand
 from narrower.export.bit_packing import pack, unpack
 from narrower.export.integers import whole_numbers
 from narrower.export.loaded import DeployedAtFirstCall, deployed_model, deployed_program
-from narrower.files import replacing
-from narrower.formats.fixed_each import FixedEach
-from narrower.formats.text import parse_format
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.describe import is_layout, parameter_behind
 from narrower.graph.lower import lower
@@ -27,8 +24,11 @@ from narrower.models.arguments import ARGUMENTS, arguments_note, example_of_note
 from narrower.models.build import model_of_file
 from narrower.models.checkpoints import load_weights, save_weights, structure_note, structured_like
 from narrower.models.stored_formats import format_tensors, formats_in, without_formats
-from narrower.plan import OPERANDS, Plan, plan_from_dict, plan_to_dict
+from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.formats.text import parse_format
+from narrower.plan.plan import OPERANDS, Plan, plan_from_dict, plan_to_dict
 from narrower.quantizers.quantize import quantize_to_steps
+from narrower.store.files import replacing
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.quantized import quantized
 

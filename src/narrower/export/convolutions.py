@@ -9,11 +9,11 @@ from torch import Tensor, fx
 from narrower.export.formats.catalogue import linear_grid
 from narrower.export.integers import BYTE, whole_numbers
 from narrower.export.pair_sums import pairs_saturate
-from narrower.formats.grid import LARGEST_WHOLE
 from narrower.graph.constants import constant_nodes
 from narrower.graph.describe import base_name
 from narrower.graph.program import Program
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.grid import LARGEST_WHOLE
+from narrower.plan.plan import LayerPlan, Plan
 
 CONVOLUTIONS = frozenset({"conv1d", "conv2d"})
 

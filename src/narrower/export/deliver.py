@@ -24,13 +24,13 @@ from narrower.export.manifest import Check, Manifest, compare
 from narrower.export.onnx_model import build_onnx, to_onnx
 from narrower.export.pair_sums import note
 from narrower.export.rounding import Packing
-from narrower.files import check_output_directory, explaining, write_bytes, write_json
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
-from narrower.learning.deployed import LearnedChain
-from narrower.learning.entering import entering
-from narrower.plan import Plan, plan_to_dict
+from narrower.plan.plan import Plan, plan_to_dict
+from narrower.preparation.learning.deployed import LearnedChain
+from narrower.preparation.learning.entering import entering
+from narrower.store.files import check_output_directory, explaining, write_bytes, write_json
 from narrower.tasks.classification.task import CLASSIFICATION
 
 Kind = Literal["onnx", "qonnx", "safetensors", "verilog"]

@@ -12,13 +12,13 @@ from narrower.export.operators.moves import MOVES
 from narrower.export.operators.resampling import REARRANGING
 from narrower.export.operators.translation import argument
 from narrower.export.operators.windows import WINDOWS
-from narrower.formats.fixed_each import FixedEach
-from narrower.formats.grid import LARGEST_WHOLE
 from narrower.graph.constants import constant_nodes
 from narrower.graph.describe import base_name, is_size, kind_of, parameter_behind
 from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.formats.grid import LARGEST_WHOLE
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 
 # One correctly rounded operation for each element (IEEE 754), or none at all.

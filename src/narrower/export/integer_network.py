@@ -12,11 +12,11 @@ from narrower.export.affine_fit import AffineSteps, fit_affine
 from narrower.export.exactness import ELEMENTWISE
 from narrower.export.formats.catalogue import refusal
 from narrower.export.integers import whole_numbers
-from narrower.formats.grid import Grid
-from narrower.formats.number_format import NumberFormat
 from narrower.graph.describe import base_name
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.formats.grid import Grid
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize
 from narrower.tasks.classification.decided import decided
 

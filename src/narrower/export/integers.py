@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import Tensor
 
-from narrower.formats.grid import Grid
-from narrower.formats.number_format import NumberFormat
-from narrower.plan import LayerPlan
+from narrower.plan.formats.grid import Grid
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan
 from narrower.quantizers.quantize import quantize
 
 # Container by whether it is signed: (bits it has, ONNX type), the narrowest first.

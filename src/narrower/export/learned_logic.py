@@ -12,7 +12,7 @@ from narrower.export.logic import run_logic
 from narrower.export.manifest import Check, compare
 from narrower.export.verilator import run_verilator
 from narrower.export.verilog import MODULE, write_verilog
-from narrower.learning.deployed import LearnedChain, LearnedLayer
+from narrower.preparation.learning.deployed import LearnedChain, LearnedLayer
 
 if TYPE_CHECKING:
     from da4ml.types import CombLogic

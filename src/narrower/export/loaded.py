@@ -10,7 +10,7 @@ from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.models.arguments import example_like
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.transform.quantized import quantized
 
 

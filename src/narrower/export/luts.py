@@ -16,7 +16,7 @@ from narrower.export.learned_logic import learned_luts
 from narrower.export.logic import build_logic
 from narrower.export.verilog import MODULE, write_verilog
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 
 LUT_CELL = re.compile(r"^\s+LUT[1-6]\s+(\d+)\s*$", re.MULTILINE)
 

@@ -20,7 +20,7 @@ from narrower.export.rounding import Packing
 from narrower.export.shapes import with_shapes
 from narrower.graph.describe import is_size
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 
 Dialect = Literal["onnx", "qonnx"]
 BATCH = "batch"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from narrower.evaluate.processor import SWITCH, saturates_pairs
 from narrower.export.integers import BYTE, byte_range
-from narrower.formats.grid import Grid
+from narrower.plan.formats.grid import Grid
 
 PAIR_LIMIT = 2**15 - 1
 PAIR = 2

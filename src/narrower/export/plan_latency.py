@@ -15,9 +15,9 @@ from torch import Tensor
 
 from narrower.export.execute import onnx_session
 from narrower.export.onnx_model import to_onnx
-from narrower.formats.float32 import FLOAT32
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import Plan
 
 INTERVAL = 0.05  # width of the 95 % interval of the median ratio at which measuring ends
 LIMIT_SECONDS = 20.0

@@ -17,10 +17,10 @@ from narrower.export.integers import (
 )
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.rounding import Form, Kernel, Packing
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.grid import Grid
-from narrower.formats.number_format import NumberFormat
-from narrower.plan import LayerPlan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.grid import Grid
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan
 from narrower.quantizers.quantize import quantize
 
 

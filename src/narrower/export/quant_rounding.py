@@ -8,9 +8,9 @@ from narrower.export.formats.expression import QuantNode
 from narrower.export.formats.fixed_each import on_one_grid, quantized_each
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.rounding import Form, Kernel
-from narrower.formats.fixed_each import FixedEach
-from narrower.formats.number_format import NumberFormat
-from narrower.plan import LayerPlan
+from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan
 from narrower.quantizers.quantize import quantize
 
 QONNX_DOMAIN = "qonnx.custom_op.general"

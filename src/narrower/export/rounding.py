@@ -4,8 +4,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from narrower.formats.number_format import NumberFormat
-from narrower.plan import LayerPlan
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan
 
 Packing = Literal["speed", "size"]
 # Where a product is computed: in integers, in float32 with constants that the runtime unpacks as it loads the

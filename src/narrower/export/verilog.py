@@ -20,7 +20,7 @@ from narrower.export.logic import build_logic, run_logic
 from narrower.export.manifest import Check, compare
 from narrower.export.verilator import run_verilator
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.tasks.classification.decided import decided
 
 if TYPE_CHECKING:

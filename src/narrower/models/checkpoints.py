@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from narrower.data.sizes import Sizes, sizes_from_text
 from narrower.errors import CheckpointError, ModelError
-from narrower.files import replacing
 from narrower.graph.folding import folded_layers, with_folded_layers
 from narrower.graph.own_copy import own_copy
 from narrower.models.checkpoint_files import metadata_of, read_content
 from narrower.models.stored_weights import NAMED_PROBLEMS, largest_state_dict, stored_weights
+from narrower.store.files import replacing
 
 FOLDED = "narrower.folded"  # metadata: the layer that each folded batch norm is in
 SIZES = "narrower.sizes"  # metadata: the sizes that a model of any size was built for

@@ -8,9 +8,8 @@ from torch import nn
 from narrower.data.parts import Part
 from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.models.evaluation_mode import evaluation_mode
-from narrower.quality import Quality
 from narrower.tasks.intervals import interval
-from narrower.tasks.quality import added, quality_of
+from narrower.tasks.quality import Quality, added, quality_of
 from narrower.tasks.task import Sums, leading
 
 

@@ -9,9 +9,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from narrower.errors import CheckpointError, SettingsError
-from narrower.formats.fixed_each import ARRAYS, OVERFLOWS, FixedEach
-from narrower.formats.stored_each import StoredEach
-from narrower.plan import OPERANDS, LayerPlan, Plan
+from narrower.plan.formats.fixed_each import ARRAYS, OVERFLOWS, FixedEach
+from narrower.plan.formats.stored_each import StoredEach
+from narrower.plan.plan import OPERANDS, LayerPlan, Plan
 
 PREFIX = "narrower.formats."
 Held = TypeVar("Held")

@@ -11,14 +11,14 @@ from narrower.errors import NarrowerError
 from narrower.graph.lower import lower
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
-from narrower.learning.chain_of_network import ChainOfLayers, chain_of_network
-from narrower.learning.deployed import LearnedChain
-from narrower.learning.entering import entering
-from narrower.learning.learn import learn_shapes
-from narrower.learning.members import Member
-from narrower.learning.plan_form import plan_of, state_of
-from narrower.learning.training import Saved
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
+from narrower.preparation.learning.chain_of_network import ChainOfLayers, chain_of_network
+from narrower.preparation.learning.deployed import LearnedChain
+from narrower.preparation.learning.entering import entering
+from narrower.preparation.learning.learn import learn_shapes
+from narrower.preparation.learning.members import Member
+from narrower.preparation.learning.plan_form import plan_of, state_of
+from narrower.preparation.learning.training import Saved
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import LearnedSettings
 

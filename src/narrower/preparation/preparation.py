@@ -13,7 +13,7 @@ from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.transform.resized import wanted_counts
 
 

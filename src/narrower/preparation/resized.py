@@ -12,7 +12,7 @@ from narrower.graph.lower import lower
 from narrower.graph.network import numel
 from narrower.graph.program import with_parameters
 from narrower.graph.trace import trace
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import CandidateSettings
 from narrower.training.one_model import train_weights

@@ -9,7 +9,7 @@ from narrower.graph.lower import lower
 from narrower.graph.network import numel
 from narrower.graph.program import with_parameters
 from narrower.own_code.failures import described
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import RetrainedSettings
 from narrower.training.many import is_together, train_all, train_in_formats

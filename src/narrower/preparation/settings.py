@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from narrower.learning.settings import LearnSettings, WeightGranularity
+from narrower.preparation.learning.settings import LearnSettings, WeightGranularity
 from narrower.training.recipe import Recipe
 from narrower.transform.importance import Importance
 

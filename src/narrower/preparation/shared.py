@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import SharedSettings
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from narrower.formats.affine import SIGNIFICANT, Affine
+from narrower.plan.formats.affine import SIGNIFICANT, Affine
 from narrower.quantizers.parts import from_rows, rows_of
 
 NUDGES = 4

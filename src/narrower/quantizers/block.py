@@ -5,10 +5,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from narrower.formats.block import BlockFloat, Mx, axis_in
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.minifloat import Minifloat
-from narrower.formats.text import parse_format
+from narrower.plan.formats.block import BlockFloat, Mx, axis_in
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.minifloat import Minifloat
+from narrower.plan.formats.text import parse_format
 from narrower.quantizers.fixed import FixedQuantizer
 from narrower.quantizers.minifloat import MinifloatQuantizer
 

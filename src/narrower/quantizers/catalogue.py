@@ -1,12 +1,12 @@
 """The quantizer of each family of formats; float32 needs none."""
 
-from narrower.formats.affine import Affine
-from narrower.formats.block import BlockFloat, Mx
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.fixed_each import FixedEach
-from narrower.formats.minifloat import Minifloat
-from narrower.formats.power_of_two import PowerOfTwo
-from narrower.formats.sign_only import Binary, Ternary
+from narrower.plan.formats.affine import Affine
+from narrower.plan.formats.block import BlockFloat, Mx
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.formats.minifloat import Minifloat
+from narrower.plan.formats.power_of_two import PowerOfTwo
+from narrower.plan.formats.sign_only import Binary, Ternary
 from narrower.quantizers.affine import AffineQuantizer
 from narrower.quantizers.block import BlockFloatQuantizer, MxQuantizer
 from narrower.quantizers.fixed import FixedQuantizer

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from narrower.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed import FixedPoint
 
 DOUBLED_WIDTH = 23  # up to here twice every value of the range, and one more, is a float32
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrower.formats.fixed_each import FixedEach
+from narrower.plan.formats.fixed_each import FixedEach
 
 
 class FixedEachQuantizer:

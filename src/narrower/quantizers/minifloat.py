@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from narrower.formats.minifloat import Minifloat
+from narrower.plan.formats.minifloat import Minifloat
 
 
 class MinifloatQuantizer:

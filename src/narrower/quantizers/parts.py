@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from narrower.formats.parts import GROUPS
+from narrower.plan.formats.parts import GROUPS
 
 
 def rows_of(x: Tensor, per: str, axis: int) -> Tensor:

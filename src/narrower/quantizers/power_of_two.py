@@ -5,7 +5,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from narrower.formats.power_of_two import PowerOfTwo
+from narrower.plan.formats.power_of_two import PowerOfTwo
 
 BETWEEN = sqrt(0.5)  # the middle of 1/2 and 1 by their logarithms; no float32 number lies on it
 

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import Float32
-from narrower.formats.number_format import NumberFormat
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import Float32
+from narrower.plan.formats.number_format import NumberFormat
 from narrower.quantizers.catalogue import QUANTIZERS
 from narrower.quantizers.fixed import FixedQuantizer
 

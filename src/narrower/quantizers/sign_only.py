@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from narrower.formats.affine import SIGNIFICANT
-from narrower.formats.sign_only import OWN, TERNARY_SHARE, Binary, Ternary
+from narrower.plan.formats.affine import SIGNIFICANT
+from narrower.plan.formats.sign_only import OWN, TERNARY_SHARE, Binary, Ternary
 from narrower.quantizers.parts import from_rows, rows_of
 
 PASSES = 1.5  # times a scale that is given

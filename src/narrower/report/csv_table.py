@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from io import StringIO
 
-from narrower.formats.float32 import FLOAT32
+from narrower.plan.formats.float32 import FLOAT32
 from narrower.report.record import RunRecord
 from narrower.searching.recorded_space import ASPECTS, RecordedSpace, recorded_space
 from narrower.searching.space_record import PlanTables

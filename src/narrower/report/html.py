@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from narrower.files import write_text
 from narrower.report.findings import Findings
 from narrower.report.finetuned_section import finetuned_section
 from narrower.report.found_sections import front_section, plan_section, widths_section
@@ -11,6 +10,7 @@ from narrower.report.page import Fold, Page, Section, Table, render_page
 from narrower.report.plan_text import count, metric_name, metric_value
 from narrower.report.record import RunRecord
 from narrower.report.why_sections import hypervolume_section, layers_section, sensitivity_section
+from narrower.store.files import write_text
 
 HASHED = ("space", "model weights", "data set")
 

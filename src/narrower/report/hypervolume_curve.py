@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.front import front_indices, hypervolume
+from narrower.searching.front import front_indices, hypervolume
 
 CHUNK = 256  # trials that are compared with the front at a time
 

@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from narrower.formats.stored_each import StoredEach
-from narrower.formats.text import parse_format
+from narrower.plan.formats.stored_each import StoredEach
+from narrower.plan.formats.text import parse_format
 from narrower.report.figures import SCALE
 from narrower.report.findings import Findings
 from narrower.report.page import Figure, Section, plot_text, rounded
 from narrower.report.record import Member
 from narrower.searching.space_record import PlanTables
 
-PREFIX = "narrower.formats."
+PREFIX = "narrower.plan.formats."
 LARGEST = 2**16  # weights of a layer that are drawn one by one
 COLOURS = ("var(--accent)", "var(--warm)", "var(--good)", "var(--violet)", "var(--faint)", "var(--text)")
 

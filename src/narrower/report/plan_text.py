@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.stored_each import StoredEach
-from narrower.formats.text import parse_format
-from narrower.plan import OPERANDS
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.stored_each import StoredEach
+from narrower.plan.formats.text import parse_format
+from narrower.plan.plan import OPERANDS
 from narrower.searching.objective import unit_of
 from narrower.tasks.catalogue import task_metrics
 

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from narrower.files import replacing
 from narrower.report.findings import Findings
 from narrower.report.plan_text import effect_scale, is_share, metric_name
 from narrower.searching.objective import unit_of
+from narrower.store.files import replacing
 
 WIDTH_INCHES, DOTS_PER_INCH = 8.0, 150
 BLUE, ORANGE, GREEN, VIOLET, GREY = "#0b62c4", "#c2550c", "#0e7c66", "#7a3fb0", "#9aa1ab"

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from narrower.files import replacing
 from narrower.report.layer_sensitivity import LayerSensitivity
+from narrower.store.files import replacing
 
 DOTS_PER_INCH = 150
 

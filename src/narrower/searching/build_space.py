@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from narrower.errors import SettingsError
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.known_data import AnyValues, KnownValues
-from narrower.formats.number_format import NumberFormat
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.graph.signs import unsigned_layers
-from narrower.plan import OPERANDS
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.known_data import AnyValues, KnownValues
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import OPERANDS
 from narrower.searching.format_names import NAMED, NOT_QUANTIZED, Operand
 from narrower.searching.format_slot import FormatSlot, OperandFormats
 from narrower.searching.match_layers import SEED, Matches, match_layers, require_matches

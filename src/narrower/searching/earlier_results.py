@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from narrower.errors import NarrowerError
-from narrower.plan import Plan, plan_from_dict
-from narrower.quality import Quality
+from narrower.plan.plan import Plan, plan_from_dict
 from narrower.searching.recorded_space import recorded_space
 from narrower.searching.space import merged
 from narrower.searching.space_record import SPACE_FACT
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
-from narrower.tasks.quality import check_share
+from narrower.tasks.quality import Quality, check_share
 from narrower.tasks.task import Task
 
 

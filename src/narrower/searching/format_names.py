@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from narrower.formats.affine import Affine
-from narrower.formats.block import MX, BlockFloat, Mx
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.known_data import KnownValues
-from narrower.formats.minifloat import MINIFLOAT, Minifloat, usual_bias
-from narrower.formats.number_format import NumberFormat
-from narrower.formats.power_of_two import PowerOfTwo, middle_bias
-from narrower.formats.sign_only import TERNARY_SHARE, Binary, Ternary
-from narrower.formats.text import parse_format
+from narrower.plan.formats.affine import Affine
+from narrower.plan.formats.block import MX, BlockFloat, Mx
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.known_data import KnownValues
+from narrower.plan.formats.minifloat import MINIFLOAT, Minifloat, usual_bias
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.formats.power_of_two import PowerOfTwo, middle_bias
+from narrower.plan.formats.sign_only import TERNARY_SHARE, Binary, Ternary
+from narrower.plan.formats.text import parse_format
 
 NOT_QUANTIZED = "NA"
 Option = int | float | str

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.number_format import NumberFormat
-from narrower.plan import OPERANDS, UNCHANGED, LayerPlan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import OPERANDS, UNCHANGED, LayerPlan
 from narrower.searching.numbering import Numbering, Numbers
 from narrower.searching.space import Choice, Fragment, Value
 

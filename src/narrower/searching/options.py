@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from narrower.backends.settings import BackendSettings
+from narrower.evaluate.backends.settings import BackendSettings
 
 
 @dataclass(frozen=True, slots=True)

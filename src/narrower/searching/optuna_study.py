@@ -17,9 +17,9 @@ from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
 from narrower.errors import OutputError, RunError
-from narrower.files import check_output, replacing
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.recorded_space import Feature, RecordedSpace, recorded_space
+from narrower.store.files import check_output, replacing
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 

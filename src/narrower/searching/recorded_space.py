@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import NarrowerError, RunError
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.stored_each import StoredEach
-from narrower.formats.text import parse_format
-from narrower.plan import OPERANDS, plan_from_dict
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.stored_each import StoredEach
+from narrower.plan.formats.text import parse_format
+from narrower.plan.plan import OPERANDS, plan_from_dict
 from narrower.searching.numbering import Numbering
 from narrower.searching.space_record import SPACE_FACT, PlanTables, read_formats
 

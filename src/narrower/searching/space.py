@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.formats.float32 import FLOAT32
-from narrower.plan import OPERANDS, UNCHANGED, LayerPlan, Plan, plan_to_dict
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import OPERANDS, UNCHANGED, LayerPlan, Plan, plan_to_dict
 
 Value = int | float | str
 Fragment = tuple[tuple[str, LayerPlan], ...]

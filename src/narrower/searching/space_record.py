@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from narrower.formats.float32 import FLOAT32
-from narrower.plan import OPERANDS
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import OPERANDS
 from narrower.searching.numbering import Numbering
 from narrower.searching.space import Space, option_tables
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from narrower.formats.calibration import USUAL, CalibrationSettings
-from narrower.formats.fields import Word
+from narrower.plan.formats.calibration import USUAL, CalibrationSettings
+from narrower.plan.formats.fields import Word
 from narrower.searching.format_names import DEFAULTS, NOT_QUANTIZED, Option
 
 Kind = Literal["quantize", "resize", "quantize_and_resize"]

@@ -6,7 +6,7 @@ from narrower.errors import Mistakes, SettingsError
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.graph.parents import parents, producers
-from narrower.plan import LayerPlan
+from narrower.plan.plan import LayerPlan
 from narrower.searching.match_layers import SEED
 from narrower.searching.space import Choice, ListedSlot, make_slot
 from narrower.searching.space_settings import LayerChoices

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from narrower.errors import NarrowerError, nearest
-from narrower.formats.block import BLOCKS
-from narrower.formats.calibration import LEAST_PERCENTILE, MOST_PERCENTILE
-from narrower.formats.fixed import FRACTIONS, WIDTHS
-from narrower.formats.minifloat import BIASES
-from narrower.formats.parts import PARTS, SCALES
+from narrower.plan.formats.block import BLOCKS
+from narrower.plan.formats.calibration import LEAST_PERCENTILE, MOST_PERCENTILE
+from narrower.plan.formats.fixed import FRACTIONS, WIDTHS
+from narrower.plan.formats.minifloat import BIASES
+from narrower.plan.formats.parts import PARTS, SCALES
 from narrower.searching.format_names import NOT_QUANTIZED, SPELLED
 from narrower.settings.not_here import hint
 

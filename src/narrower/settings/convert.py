@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from narrower.backends.settings import BackendSettings
 from narrower.errors import Mistakes, SettingsError
+from narrower.evaluate.backends.settings import BackendSettings
 from narrower.preparation.settings import (
     CandidateSettings,
     LearnedSettings,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from narrower.errors import Mistakes
-from narrower.formats.calibration import CalibrationSettings
+from narrower.plan.formats.calibration import CalibrationSettings
 from narrower.searching.format_names import NAMED, NOT_QUANTIZED
 from narrower.searching.match_layers import SEED
 from narrower.searching.space_settings import (

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PlainValidator, field_validator, model_validator
 
-from narrower.backends.backend import BACKENDS
 from narrower.data.catalogue import data_set_name
-from narrower.formats.calibration import METHODS
-from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
-from narrower.learning.settings import LEAST_WIDTH, MOST_WIDTH
+from narrower.evaluate.backends.backend import BACKENDS
 from narrower.models.catalogue import model_name
+from narrower.plan.formats.calibration import METHODS
+from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
+from narrower.preparation.learning.settings import LEAST_WIDTH, MOST_WIDTH
 from narrower.searching import format_names
 from narrower.searching.objective import ARTEFACT_METRICS, listed_metric, listed_metrics
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler

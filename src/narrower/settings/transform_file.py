@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from narrower.errors import NarrowerError, SettingsError, nearest
-from narrower.plan import Plan, plan_from_dict
+from narrower.plan.plan import Plan, plan_from_dict
 
 KEYS = ("model", "load", "weights_sha256", "plan")
 

@@ -1,1 +1,1 @@
-"""Runs on disk: their directory, trials, facts and log."""
+"""What is kept on disk: files that appear whole or not at all, runs and their trials, facts and log."""

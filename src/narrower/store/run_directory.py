@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from narrower.errors import BusyRunError, RunError
-from narrower.files import check_output_directory, explaining
+from narrower.store.files import check_output_directory, explaining
 
 RUNS = Path("runs")
 

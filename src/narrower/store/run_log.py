@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from narrower.errors import NarrowerError
-from narrower.files import explaining
+from narrower.store.files import explaining
 
 
 class RunLog:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import RunError
-from narrower.files import FREE_SOME, is_no_space, replacing
 from narrower.store.facts import check_facts
+from narrower.store.files import FREE_SOME, is_no_space, replacing
 from narrower.store.trial import STATES, State, Trial
 
 SCHEMA_VERSION = 1

@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 from torch import nn
 
-from narrower.backends.settings import BackendSettings
 from narrower.data.datasets import DataSet, load_data_set
 from narrower.errors import SettingsError
+from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.own_metric import OwnMetric, own_metric
-from narrower.formats.calibration import USUAL, CalibrationSettings
-from narrower.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.graph.called_modules import trace_or_call
 from narrower.models.build import build_model
 from narrower.models.class_order import check_class_order, in_class_order
 from narrower.models.fit import check_fit
-from narrower.plan import OPERANDS
+from narrower.plan.formats.calibration import USUAL, CalibrationSettings
+from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
+from narrower.plan.plan import OPERANDS
 from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
 from narrower.report.record import RunRecord
 from narrower.searching.build_space import build_space

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from narrower.errors import ExportError, NarrowerError
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.study.problem import Problem
 from narrower.tasks.classification.task import CLASSIFICATION
 

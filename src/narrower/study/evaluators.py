@@ -7,9 +7,9 @@ from functools import partial
 
 import torch
 
-from narrower.backends.backend import build_backend
-from narrower.backends.settings import BackendSettings
 from narrower.data.parts import Part
+from narrower.evaluate.backends.backend import build_backend
+from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.early import EarlyEvaluator, pieces
 from narrower.evaluate.evaluator import Evaluator
 from narrower.preparation.catalogue import build_preparation

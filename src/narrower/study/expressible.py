@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from narrower.errors import ExportError, Mistakes
 from narrower.graph.lower import lower
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.searching.space import Space
 

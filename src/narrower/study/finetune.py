@@ -12,21 +12,21 @@ from narrower.errors import RunError, SettingsError
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import with_intervals
 from narrower.export.compressed import save_compressed
-from narrower.files import write_json
-from narrower.front import dominates, front_indices
 from narrower.graph.lower import lower
 from narrower.graph.network import numel
 from narrower.graph.program import Program, with_parameters
-from narrower.plan import Plan, plan_to_dict
-from narrower.quality import Quality
+from narrower.plan.plan import Plan, plan_to_dict
 from narrower.report.finetuned import NAME, FinetunedMember, FinetunedRecord
+from narrower.searching.front import dominates, front_indices
 from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.store.files import write_json
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
 from narrower.study.problem import Problem
 from narrower.study.tuned_states import TunedStates
+from narrower.tasks.quality import Quality
 from narrower.tasks.task import leading
 from narrower.training.continued import CandidateState
 from narrower.training.core import Core

@@ -8,9 +8,9 @@ from narrower.data.datasets import load_data_set
 from narrower.errors import RunError
 from narrower.export.deliver import Subject, Wishes, export_plan
 from narrower.export.manifest import Manifest
-from narrower.files import check_output_directory
-from narrower.learning.chain_file import load_chain
-from narrower.learning.plan_form import as_model, plan_of
+from narrower.preparation.learning.chain_file import load_chain
+from narrower.preparation.learning.plan_form import as_model, plan_of
+from narrower.store.files import check_output_directory
 from narrower.study.learned_front import RECORD
 
 

@@ -10,14 +10,14 @@ from pydantic import TypeAdapter
 
 from narrower.data.parts import DataSet, Part
 from narrower.errors import NarrowerError, RunError, SettingsError
-from narrower.files import write_json
-from narrower.learning.chain_file import save_chain
-from narrower.learning.deployed import LearnedChain
-from narrower.learning.learn import learn
-from narrower.learning.members import Member
-from narrower.learning.scoring import count_correct
-from narrower.learning.settings import LearnSettings
-from narrower.learning.training import Progress
+from narrower.preparation.learning.chain_file import save_chain
+from narrower.preparation.learning.deployed import LearnedChain
+from narrower.preparation.learning.learn import learn
+from narrower.preparation.learning.members import Member
+from narrower.preparation.learning.scoring import count_correct
+from narrower.preparation.learning.settings import LearnSettings
+from narrower.preparation.learning.training import Progress
+from narrower.store.files import write_json
 from narrower.store.provenance import environment
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.intervals import wilson_interval

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from narrower.errors import DivergedError, RunError
-from narrower.front import Front
-from narrower.learning.members import Member
-from narrower.plan import Plan, plan_to_dict
+from narrower.plan.plan import Plan, plan_to_dict
 from narrower.preparation.learned import Learned
+from narrower.preparation.learning.members import Member
 from narrower.preparation.settings import LearnedSettings
+from narrower.searching.front import Front
 from narrower.searching.loop import Progress, Tally
 from narrower.searching.objective import first_broken
 from narrower.searching.space_record import SPACE_FACT

@@ -8,12 +8,11 @@ from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import with_intervals
 from narrower.export.compressed import save_compressed
 from narrower.graph.program import Program
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Preparation
-from narrower.quality import Quality
 from narrower.study.plan_evaluator import combined
 from narrower.study.problem import Problem
-from narrower.tasks.quality import rank
+from narrower.tasks.quality import Quality, rank
 
 
 @dataclass(frozen=True, slots=True)

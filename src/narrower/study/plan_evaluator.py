@@ -6,11 +6,10 @@ import numpy as np
 
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.own_metric import OwnMetric
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Preparation, Prepared
-from narrower.quality import Quality, failed
 from narrower.study.artefacts import Artefacts
-from narrower.tasks.quality import rank
+from narrower.tasks.quality import Quality, failed, rank
 from narrower.tasks.task import Task, leading, spread_name
 
 

@@ -16,11 +16,11 @@ from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.graph.watched_chain import watched_chain
-from narrower.learning.chain_of_network import chain_of_network
 from narrower.models.build import build_model
 from narrower.models.catalogue import model_note
 from narrower.models.class_order import in_class_order
 from narrower.models.fit import check_fit
+from narrower.preparation.learning.chain_of_network import chain_of_network
 from narrower.preparation.settings import (
     LearnedSettings,
     PreparationSettings,

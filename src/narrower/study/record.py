@@ -11,11 +11,10 @@ from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import with_intervals
-from narrower.front import Front
-from narrower.plan import Plan, plan_to_dict
+from narrower.plan.plan import Plan, plan_to_dict
 from narrower.preparation.settings import CandidateSettings, LearnedSettings
-from narrower.quality import Quality
 from narrower.report.record import LayerCost, Member, RunRecord, Summary
+from narrower.searching.front import Front
 from narrower.searching.loop import Tally
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.searching.space import widest_of
@@ -28,6 +27,7 @@ from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem
 from narrower.study.rank_correlation import rank_correlation
 from narrower.tasks.intervals import share_interval
+from narrower.tasks.quality import Quality
 from narrower.tasks.task import LOSS, SampleMetric, leading, spread_name
 
 if TYPE_CHECKING:

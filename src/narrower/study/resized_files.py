@@ -15,7 +15,7 @@ from narrower.models.build import build_model, model_of_file
 from narrower.models.catalogue import model_note
 from narrower.models.checkpoint_files import metadata_of
 from narrower.models.checkpoints import load_weights, save_weights, sizes_in
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.resized import resize
 

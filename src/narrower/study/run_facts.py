@@ -8,20 +8,20 @@ import torch
 
 from narrower.errors import RunError
 from narrower.evaluate.batch_size import fitting_batch_size
-from narrower.files import write_text
 from narrower.models.arguments import arguments_note
 from narrower.models.checkpoints import save_weights
 from narrower.models.finite import check_finite
-from narrower.plan import Plan
-from narrower.quality import Quality
+from narrower.plan.plan import Plan
 from narrower.searching.earlier_results import earlier_results
 from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_quality
 from narrower.searching.space_record import SPACE_FACT, describe_space
+from narrower.store.files import write_text
 from narrower.store.provenance import changed_versions, environment
 from narrower.store.run_directory import RunDirectory, list_runs
 from narrower.store.run_files import WEIGHTS_FACT, file_facts
 from narrower.store.trials import TrialStore
 from narrower.study.problem import Problem, Say
+from narrower.tasks.quality import Quality
 from narrower.tasks.task import leading, spread_name
 
 MERGED_FACT = "merged from"

@@ -10,12 +10,12 @@ from narrower.data.parts import DataSet, Part
 from narrower.errors import SettingsError, nearest
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.evaluator import Evaluator
-from narrower.formats.float32 import FLOAT32
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.signs import unsigned_layers
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.report.layer_sensitivity import LayerSensitivity, Measured, losing_order
 from narrower.searching.build_space import build_space
 from narrower.searching.format_names import NAMED

@@ -13,7 +13,6 @@ from pathlib import Path
 from narrower.errors import DivergedError, RunError
 from narrower.evaluate.evaluator import CACHE_BYTES
 from narrower.evaluate.sample_engine import all_failed
-from narrower.files import write_json
 from narrower.preparation.learned import Learned
 from narrower.report.record import RunRecord
 from narrower.searching.known import Known
@@ -25,6 +24,7 @@ from narrower.searching.samplers.uniform_first import UniformFirst
 from narrower.settings.convert import weights_file
 from narrower.settings.load import LoadedSettings, located
 from narrower.settings.logic_rounding import with_rounding
+from narrower.store.files import write_json
 from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory
 from narrower.store.run_files import MEMBERS_FACT, member_facts

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from narrower.errors import CheckpointError
-from narrower.files import replacing, write_text
 from narrower.models.checkpoint_files import read_content
+from narrower.store.files import replacing, write_text
 from narrower.training.continued import CandidateState
 from narrower.training.core import Core
 from narrower.training.saved import own_copies, write_checkpoint

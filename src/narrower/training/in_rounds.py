@@ -12,7 +12,7 @@ from narrower.data.parts import Part
 from narrower.errors import NarrowerError
 from narrower.graph.own_copy import own_copy
 from narrower.models.ending import ending_of_outputs
-from narrower.plan import Plan
+from narrower.plan.plan import Plan
 from narrower.training.batches import Batches
 from narrower.training.choosing import taught_and_choosing
 from narrower.training.continued import CandidateState, candidate_states, go_on_from

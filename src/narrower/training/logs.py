@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
-from narrower.files import explaining
+from narrower.store.files import explaining
 from narrower.training.core import Figures
 
 

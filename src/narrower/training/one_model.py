@@ -19,7 +19,7 @@ from narrower.models.ending import ending_of_outputs
 from narrower.models.finite import check_finite
 from narrower.models.fit import check_fit
 from narrower.models.quality import model_quality
-from narrower.quality import Quality
+from narrower.tasks.quality import Quality
 from narrower.tasks.task import leading
 from narrower.training.accelerator import accelerators, device_of
 from narrower.training.choosing import taught_and_choosing

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from narrower.files import write_json
+from narrower.store.files import write_json
 from narrower.tasks.task import Words
 
 NAME = "training.json"

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
-from narrower.plan import Plan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import Plan
 from narrower.quantizers.catalogue import QUANTIZERS
 from narrower.quantizers.quantize import quantize, quantize_straight_through
 from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_fixed

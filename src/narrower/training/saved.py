@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from narrower.errors import CheckpointError
-from narrower.files import write_bytes
 from narrower.models.checkpoint_files import read_content
+from narrower.store.files import write_bytes
 from narrower.training.core import Core
 
 BEST = "checkpoints/best.ckpt"

@@ -12,8 +12,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from narrower.formats.float32 import FLOAT32
 from narrower.graph.own_copy import own_copy
+from narrower.plan.formats.float32 import FLOAT32
 from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_straight_through
 from narrower.training.flat import FlatWeights
 from narrower.training.rounding import Formats, VectorRounding

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from narrower.data.parts import DataSet
 from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.errors import NarrowerError, OutputError, SettingsError
-from narrower.files import FREE_SOME, explaining, is_no_space
 from narrower.graph.own_copy import own_copy
+from narrower.store.files import FREE_SOME, explaining, is_no_space
 from narrower.tasks.quality import added, quality_of
 from narrower.tasks.task import Loss, Sums, Task, leading
 from narrower.training.batches import Batches

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from narrower.errors import ModelError, unknown_name
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
 from narrower.graph.own_copy import own_copy
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize_straight_through
 
 PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

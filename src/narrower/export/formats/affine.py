@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from narrower.export.formats.expression import Artefact, QuantNode
-from narrower.formats.affine import Affine
-from narrower.formats.grid import Grid
+from narrower.plan.formats.affine import Affine
+from narrower.plan.formats.grid import Grid
 
 if TYPE_CHECKING:
     from narrower.export.onnx_builder import OnnxBuilder

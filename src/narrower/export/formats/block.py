@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from narrower.export.formats.expression import Artefact
-from narrower.formats.block import BlockFloat, Mx
+from narrower.plan.formats.block import BlockFloat, Mx
 
 if TYPE_CHECKING:
     from narrower.export.onnx_builder import OnnxBuilder

@@ -10,16 +10,16 @@ from narrower.export.formats.float32 import Float32Expression
 from narrower.export.formats.minifloat import MinifloatExpression
 from narrower.export.formats.power_of_two import PowerOfTwoExpression
 from narrower.export.formats.sign_only import SignExpression
-from narrower.formats.affine import Affine
-from narrower.formats.block import BlockFloat, Mx
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.fixed_each import FixedEach
-from narrower.formats.float32 import Float32
-from narrower.formats.grid import Grid
-from narrower.formats.minifloat import Minifloat
-from narrower.formats.number_format import NumberFormat
-from narrower.formats.power_of_two import PowerOfTwo
-from narrower.formats.sign_only import Binary, Ternary
+from narrower.plan.formats.affine import Affine
+from narrower.plan.formats.block import BlockFloat, Mx
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.formats.float32 import Float32
+from narrower.plan.formats.grid import Grid
+from narrower.plan.formats.minifloat import Minifloat
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.formats.power_of_two import PowerOfTwo
+from narrower.plan.formats.sign_only import Binary, Ternary
 
 EXPRESSIONS: dict[type, Expression] = {
     Float32: Float32Expression(),

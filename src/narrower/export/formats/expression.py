@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from narrower.formats.grid import Grid
+from narrower.plan.formats.grid import Grid
 
 if TYPE_CHECKING:
     from narrower.export.onnx_builder import OnnxBuilder

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from narrower.export.formats.expression import Artefact
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.fixed_each import FixedEach
-from narrower.formats.float32 import FLOAT32
-from narrower.formats.number_format import NumberFormat
-from narrower.learning.deployed import bit_lengths
-from narrower.plan import LayerPlan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan
+from narrower.preparation.learning.deployed import bit_lengths
 from narrower.quantizers.quantize import quantize
 
 if TYPE_CHECKING:

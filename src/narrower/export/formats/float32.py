@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from narrower.export.formats.expression import Artefact
-from narrower.formats.float32 import Float32
+from narrower.plan.formats.float32 import Float32
 
 if TYPE_CHECKING:
     from narrower.export.onnx_builder import OnnxBuilder

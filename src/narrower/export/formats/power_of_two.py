@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from narrower.export.formats.expression import Artefact
-from narrower.formats.power_of_two import PowerOfTwo
+from narrower.plan.formats.power_of_two import PowerOfTwo
 
 if TYPE_CHECKING:
     from narrower.export.onnx_builder import OnnxBuilder

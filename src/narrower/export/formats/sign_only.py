@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from narrower.export.formats.expression import Artefact
-from narrower.formats.sign_only import Binary, Ternary
+from narrower.plan.formats.sign_only import Binary, Ternary
 
 if TYPE_CHECKING:
     from narrower.export.onnx_builder import OnnxBuilder

@@ -12,8 +12,8 @@ from narrower.export.integers import container, whole_numbers
 from narrower.export.operators.translation import Rule, Translation, argument, each, sizes_of
 from narrower.export.pair_sums import pairs_saturate
 from narrower.export.rounding import Form, Kernel
-from narrower.formats.grid import Grid
-from narrower.plan import LayerPlan
+from narrower.plan.formats.grid import Grid
+from narrower.plan.plan import LayerPlan
 
 
 def _linear(t: Translation, node: fx.Node) -> str:

@@ -14,7 +14,7 @@ from narrower.export.convolutions import Convolutions
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.rounding import Rounding
 from narrower.graph.describe import batch_multiple
-from narrower.plan import LayerPlan
+from narrower.plan.plan import LayerPlan
 
 # The name of a value in the ONNX graph; the tensor where no input reaches it; several, of an operator that
 # computes several.

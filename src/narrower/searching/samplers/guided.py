@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from narrower.front import front_indices, hypervolume
+from narrower.searching.front import front_indices, hypervolume
 from narrower.searching.known import Known
 from narrower.searching.samplers.features import SlotFeatures
 from narrower.searching.samplers.order import uniforms

@@ -1,0 +1,60 @@
+"""What every place where plans are scored has in common, and which there are."""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Protocol, runtime_checkable
+
+from narrower.evaluate.backends.settings import BackendSettings
+from narrower.plan.plan import Plan
+from narrower.tasks.quality import Quality
+
+Say = Callable[[str], None]
+
+
+class Engine(Protocol):
+    """What scores plans by itself, in one process."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """The layers that a plan can round, in the order in which they run."""
+
+    def warm_up(self) -> None:
+        """Make what all plans share, so that copies of this process have it already."""
+
+    def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        """The quality of each plan; one that goes wrong has a ``failure``."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Scores lists of plans with an engine, wherever that is.
+
+    It owns the start, the loss and the order of its workers. Results are those of the engine. ``lost`` counts
+    workers that ended before they were told to.
+    """
+
+    lost: int
+
+    def start(self, engine: Engine) -> None:
+        """Get ready to score with this engine."""
+
+    def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+        """The qualities of different plans, in their order."""
+
+    def close(self) -> None:
+        """End the workers; what was started can be started again."""
+
+
+BACKENDS: dict[str, str] = {
+    "this_process": "narrower.evaluate.backends.this_process:ThisProcess",
+    "processes": "narrower.evaluate.backends.processes:Processes",
+    "ray": "narrower.evaluate.backends.ray_cluster:RayCluster",
+}
+
+
+def build_backend(settings: BackendSettings, say: Say) -> Backend:
+    """The backend that the settings name; it tells ``say`` what its user should know of the workers."""
+    name = settings.name or ("this_process" if settings.jobs == 1 else "processes")
+    module, class_name = BACKENDS[name].split(":")
+    build: Callable[[BackendSettings, Say], Backend] = getattr(import_module(module), class_name)
+    return build(settings, say)

@@ -1,0 +1,38 @@
+"""What is known of the data that formats are to hold."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from narrower.plan.formats.affine import Affine, affine_over
+
+
+@dataclass(frozen=True, slots=True)
+class KnownData:
+    """The ends of the range, the mean magnitude, and that of the values above 3/4 of it (Li et al. 2016)."""
+
+    low: float = -1.0
+    high: float = 1.0
+    mean_magnitude: float = 0.5
+    mean_above: float = 0.75
+
+
+@runtime_checkable
+class KnownValues(Protocol):
+    """What calibration says of the data of layers."""
+
+    def known_data(self, layer: str, /) -> KnownData:
+        """What the data of a layer are."""
+
+    def affine(self, layer: str, width: int, *, symmetric: bool, scales: str) -> Affine:
+        """The affine integers that hold the data of a layer."""
+
+
+class AnyValues:
+    """Stands in for calibration where only the shape of a space matters."""
+
+    def known_data(self, _layer: str, /) -> KnownData:
+        return KnownData()
+
+    def affine(self, layer: str, width: int, *, symmetric: bool, scales: str) -> Affine:
+        known = self.known_data(layer)
+        return affine_over(known.low, known.high, width, symmetric=symmetric, scales=scales)
