@@ -8,6 +8,7 @@ import pytest
 from narrower.errors import SettingsError
 from narrower.preparation.settings import PreparationSettings, RetrainedSettings, SharedSettings
 from narrower.settings import convert
+from narrower.settings.dump import settings_text
 from narrower.settings.load import load_settings
 from narrower.training.recipe import Recipe
 
@@ -47,6 +48,12 @@ def test_candidates_are_trained_where_it_is_said(tmp_path: Path) -> None:
     wanted = RetrainedSettings(Recipe(max_epochs=2, optimizer="sgd"))
     assert prepared(tmp_path, "when = 'candidates'\nn_epochs = 2\noptimizer = 'sgd'") == wanted
     assert prepared(tmp_path, "n_epochs = 2\noptimizer = 'sgd'", "false") == wanted
+    nearest = prepared(tmp_path, "when = 'candidates'\nfrom = 'nearest'")
+    assert nearest == RetrainedSettings(Recipe(), "nearest")
+    assert prepared(tmp_path, "from = 'nearest'", "false") == nearest
+    written = settings_text(load_settings(tmp_path / "settings.toml").settings)
+    (tmp_path / "again.toml").write_text(written, encoding="utf-8")
+    assert convert.preparation_settings(load_settings(tmp_path / "again.toml").settings) == nearest
 
 
 @pytest.mark.parametrize(
@@ -58,6 +65,16 @@ def test_candidates_are_trained_where_it_is_said(tmp_path: Path) -> None:
             "when = 'candidates'\nweights = 'slice'",
             "val",
             "training.weights: means nothing in this kind of space",
+        ),
+        (
+            "when = 'front'\nfrom = 'nearest'",
+            "val",
+            "training.from: means something with when = 'candidates'",
+        ),
+        (
+            "when = 'candidates'\nfrom = 'best'",
+            "val",
+            "training.from: found 'best' (did you mean 'nearest'?)",
         ),
         ("when = 'candidates'\nn_seeds = 2", "val", "training.n_seeds: means nothing in this kind of space"),
         (

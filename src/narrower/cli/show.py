@@ -101,7 +101,7 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             "scaled_metrics",
             f"{metric}, 95 %",
             f"test {metric}, 95 %",
-            *(("trained alone",) if has_own_weights(record) else ()),
+            *(("trained alone",) if _was_made_again(record) else ()),
             "member",
             "plan",
         ),
@@ -160,7 +160,7 @@ def summary_lines(record: RunRecord) -> list[str]:
     if summary.training is not None:
         lines.append(f"weights of candidates: {summary.training}")
         if not has_own_weights(record):
-            lines.append("the front's members were not trained again: the search was stopped before")
+            lines.append("the front's members have no weights: the search was stopped before")
     if summary.stopped in ("timeout", "interrupted"):
         lines.append(f"stopped early: {summary.stopped}; go on with narrower search --resume")
     if summary.loss_rank_correlation is not None:
@@ -241,7 +241,7 @@ def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
         None
         if member.test_value is None or member.test_interval is None
         else f"{member.test_value:.4f} ({_interval(member.test_interval)})",
-        *((_alone(member),) if has_own_weights(record) else ()),
+        *((_alone(member),) if _was_made_again(record) else ()),
         CERTAINTY[member.certain],
         short_plan(member.plan),
     )
@@ -284,8 +284,13 @@ def _hardware(record: RunRecord) -> list[str]:
 
 
 def has_own_weights(record: RunRecord) -> bool:
-    """Whether any member was trained again on its own."""
+    """Whether any member has weights of its own."""
     return any(member.weights is not None for member in record.members)
+
+
+def _was_made_again(record: RunRecord) -> bool:
+    """Whether any member was trained again, apart from all others."""
+    return any(member.alone_value is not None for member in record.members)
 
 
 def _alone(member: Member) -> str | None:

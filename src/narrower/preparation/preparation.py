@@ -1,7 +1,7 @@
 """What every way of giving plans their weights has in common."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol, runtime_checkable
 
@@ -67,13 +67,14 @@ class Prepared:
     """Plans that have the same weights, and these: one candidate for each seed.
 
     ``failure`` says why there are none. With several seeds, ``keep`` says whether their mean or the best one
-    is the plan's quality.
+    is the plan's quality. ``recorded`` is what is recorded with the trial of how the weights were made.
     """
 
     plans: tuple[Plan, ...]
     candidates: tuple[Candidate, ...]
     failure: str | None = None
     keep: Literal["mean", "best"] = "mean"
+    recorded: Mapping[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable

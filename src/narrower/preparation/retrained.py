@@ -1,50 +1,72 @@
-"""Each plan is trained in its number formats, from the model's weights, before it is scored."""
+"""Each plan is trained in its number formats before it is scored: from the model's weights, or another's."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 
 from torch import nn
 
 from narrower.graph.lower import lower
 from narrower.graph.network import numel
+from narrower.graph.own_copy import own_copy
 from narrower.graph.program import with_parameters
 from narrower.own_code.failures import described
 from narrower.plan.plan import Plan
+from narrower.preparation.nearest import TrainedBefore
 from narrower.preparation.preparation import Candidate, Prepared, Subject
-from narrower.preparation.settings import RetrainedSettings
+from narrower.preparation.settings import STARTED_FROM, RetrainedSettings
 from narrower.training.many import is_together, train_all, train_in_formats
 
 MOST_TOGETHER = 32  # candidates that are trained at once
+GROUP = 16  # of these start from plans before all of them, where plans start from the nearest one
+MOST_KEPT = 2**30  # bytes of trained weights that are kept where no plan starts from them
 MOST_VALUES = 2**26  # numbers that the layers of these may hold for one batch
 
 
 class Retrained:
-    """Quantization-aware training of every plan with the same seed: many at once, with the same results."""
+    """Quantization-aware training of every plan with the same seed: many at once, with the same results.
+
+    The weights of what was trained are kept, for plans that start from the nearest one, and so that members
+    of a front are not trained once more.
+    """
 
     def __init__(self, subject: Subject, settings: RetrainedSettings) -> None:
         self._subject, self._recipe = subject, settings.training
+        self._starts_from_nearest = settings.start == "nearest"
+        self._before = TrainedBefore(min(GROUP, self._at_once))
+        self._kept_bytes = 0
 
     @property
     def words(self) -> str:
         """How plans are trained."""
         at_once = "one at a time" if self._at_once == 1 else f"up to {self._at_once} at once"
-        return f"each candidate trained in its number formats, {at_once}"
+        start = ", from the weights of the nearest plan before it" if self._starts_from_nearest else ""
+        return f"each candidate trained in its number formats{start}, {at_once}"
 
     @property
     def together(self) -> int | None:
         """Many that are trained at once take less time."""
         return self._at_once if self._at_once > 1 else None
 
+    def keep_in(self, directory: Path, plans: Sequence[Plan], failed: Sequence[Plan]) -> None:
+        """Keep weights on disk; those of ``plans``, in the order of their trials, may lie there already."""
+        self._before.go_on(directory, plans, failed)
+
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself; one that goes wrong has a failure."""
         every = list(dict.fromkeys(plans))
-        for start in range(0, len(every), self._at_once):
-            some = every[start : start + self._at_once]
-            for plan, trained in zip(some, self._trained(some), strict=True):
+        while every:
+            at_once = self._at_once
+            if self._starts_from_nearest:
+                at_once = self._before.in_group(len(self._before))
+            some, every = every[:at_once], every[at_once:]
+            starts = [self._start(plan, len(self._before) + place) for place, plan in enumerate(some)]
+            for plan, start, trained in zip(some, starts, self._trained(some, starts), strict=True):
+                self._keep(plan, trained)
                 if isinstance(trained, str):
                     yield Prepared((plan,), (), trained)
                 else:
-                    yield self._prepared(plan, trained)
+                    yield self._prepared(plan, trained, start)
 
     def alone(self, plan: Plan) -> Prepared:
         """The model with the float32 weights that it has after training in a plan's formats.
@@ -52,25 +74,59 @@ class Retrained:
         Raises:
             NarrowerError: its loss became no number.
         """
-        subject = self._subject
-        model = train_in_formats(subject.model, plan, subject.data.train, self._recipe, teacher=self._teacher)
-        return self._prepared(plan, model)
+        place = self._before.place(plan)
+        start = self._start(plan, len(self._before) if place is None else place)
+        model = train_in_formats(
+            self._begun(start), plan, self._subject.data.train, self._recipe, teacher=self._teacher
+        )
+        return self._prepared(plan, model, start)
+
+    def kept(self, plan: Plan) -> Prepared | None:
+        """The weights that a plan was scored with; None where they were not kept."""
+        weights = self._before.of(plan)
+        if weights is None:
+            return None
+        model = own_copy(self._subject.model)
+        model.load_state_dict(weights)
+        return self._prepared(plan, model.eval(), None)
 
     @property
     def _teacher(self) -> nn.Module | None:
         return self._subject.model if self._recipe.distillation else None
 
-    def _trained(self, plans: Sequence[Plan]) -> list[nn.Module | str]:
-        models = [self._subject.model] * len(plans)
+    def _start(self, plan: Plan, number: int) -> int | None:
+        return self._before.start(plan, number) if self._starts_from_nearest else None
+
+    def _begun(self, start: int | None) -> nn.Module:
+        """The model that a plan starts from."""
+        if start is None:
+            return self._subject.model
+        model = own_copy(self._subject.model)
+        model.load_state_dict(self._before.weights(start))
+        return model
+
+    def _keep(self, plan: Plan, trained: nn.Module | str) -> None:
+        if isinstance(trained, str):
+            self._before.add(plan, None)
+            return
+        weights = trained.state_dict()
+        self._kept_bytes += sum(tensor.nbytes for tensor in weights.values())
+        if self._starts_from_nearest or self._kept_bytes <= MOST_KEPT:
+            self._before.add(plan, weights)
+
+    def _trained(self, plans: Sequence[Plan], starts: Sequence[int | None]) -> list[nn.Module | str]:
+        models = [self._begun(start) for start in starts]
         try:
             return train_all(models, plans, self._subject.data.train, self._recipe, teacher=self._teacher)
         except Exception as error:  # the user's own code
             return [described(error)] * len(plans)
 
-    def _prepared(self, plan: Plan, model: nn.Module) -> Prepared:
+    def _prepared(self, plan: Plan, model: nn.Module, start: int | None) -> Prepared:
         subject = self._subject
         program = with_parameters(subject.program, model, subject.program.network)
-        return Prepared((plan,), (Candidate(model, lower(program or subject.traced(model))),))
+        candidate = Candidate(model, lower(program or subject.traced(model)))
+        recorded = {} if start is None else {STARTED_FROM: float(start)}
+        return Prepared((plan,), (candidate,), recorded=recorded)
 
     @cached_property
     def _at_once(self) -> int:

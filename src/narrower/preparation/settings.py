@@ -45,9 +45,14 @@ class SharedSettings:
 
 @dataclass(frozen=True, slots=True)
 class RetrainedSettings:
-    """Each plan is trained in its number formats, from the model's weights."""
+    """Each plan is trained in its number formats.
+
+    It starts from the model's weights (float), or from those of the nearest plan that was trained before
+    (nearest), where there is one.
+    """
 
     training: Recipe
+    start: Literal["float", "nearest"] = "float"
     shares_weights: ClassVar[bool] = False
     seeds: ClassVar[int] = 1
     trains_float32: ClassVar[bool] = False
@@ -58,7 +63,7 @@ class RetrainedSettings:
         return True
 
     def __repr__(self) -> str:
-        return repr(self.training)
+        return repr(self.training) if self.start == "float" else f"{self.training!r} from {self.start}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +143,11 @@ class LearnedSettings:
             seed=self.seed,
             **{name: value for name, value in given.items() if value is not None},
         )
+
+
+STARTED_FROM = "started_from"  # recorded with a trial: the number of the one whose weights it started from
+
+
+def is_by_plan_alone(settings: PreparationSettings) -> bool:
+    """Whether a plan becomes the same in every search, whatever was tried before it."""
+    return not (isinstance(settings, RetrainedSettings) and settings.start == "nearest")

@@ -36,8 +36,8 @@ class Member:
     counts the other trials with the same objectives. ``certain`` says whether the member is better, at 95 %,
     than the plans that are better in everything else; None where that has no meaning.
     ``layer_bitops`` and ``layer_bytes`` are the shares of the layers under the plan; None where they were not
-    recorded. Where candidates have weights of their own, the member was trained again alone:
-    ``alone_value`` is what it reached on the samples of the search, ``alone_spread`` its deviation
+    recorded. Where candidates have weights of their own that were not kept, the member was trained again
+    alone: ``alone_value`` is what it reached on the samples of the search, ``alone_spread`` its deviation
     over seeds, and ``weights`` the file in the run that holds it; ``test_value`` is that of this file.
     ``latency`` holds the details where it was measured on the member's artefact; ``unmeasured`` says of other
     metrics that were to be measured there why they could not be.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from narrower.errors import Mistakes, SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
@@ -69,6 +70,8 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
             f"{where}.when: found {given.when!r}, which is for number formats alone; resized candidates are "
             "trained before they are scored with eval_mode = false"
         )
+    if given.start is not None:
+        raise SettingsError(f"{where}.from: means nothing for resized candidates; allowed: weights")
     weights = given.weights or ("slice" if strategy.eval_mode else "scratch")
     if strategy.eval_mode:
         if weights == "scratch":
@@ -116,6 +119,11 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
         )
     if given.rounds is not None and given.when != "rounds":
         raise SettingsError(f"{where}.rounds: means something with when = 'rounds' alone")
+    if given.start is not None and given.when in ("front", "rounds"):
+        raise SettingsError(
+            f"{where}.from: means something with when = 'candidates' alone; members of a front start "
+            "from the float weights"
+        )
     if given.when in ("front", "rounds"):
         if not strategy.eval_mode:
             raise SettingsError(
@@ -124,7 +132,8 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
             )
         finetuning(settings)
         return SharedSettings()
-    return RetrainedSettings(_of_candidates(settings, given))
+    start: Any = given.start or "float"
+    return RetrainedSettings(_of_candidates(settings, given), start)
 
 
 def _of_plans(settings: RunSettings) -> Recipe:

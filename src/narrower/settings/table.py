@@ -31,4 +31,8 @@ class Table(BaseModel):
 
 def given_keys(table: Table) -> list[str]:
     """The keys of a table that do not have their default; resolved files hold the others as well."""
-    return [key for key, field in type(table).model_fields.items() if getattr(table, key) != field.default]
+    return [
+        field.alias or name
+        for name, field in type(table).model_fields.items()
+        if getattr(table, name) != field.default
+    ]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 
 from narrower.settings import checks
 from narrower.settings.table import (
@@ -22,6 +22,7 @@ from narrower.training.recipe import OPTIMIZERS, SCHEDULES, Recipe
 from narrower.transform.importance import IMPORTANCES
 
 WHENS = ("candidates", "front", "rounds")
+STARTS = ("float", "nearest")
 ROUNDS = 3  # where nothing else is said
 
 
@@ -59,13 +60,15 @@ class CandidateTraining(RecipeTable):
     """``[search.strategy.training]``: how plans are trained.
 
     ``when`` is for number formats: each plan before it is scored (candidates), the members of the front after
-    the search (front), or all plans after the search, in ``rounds`` of which the best quarter goes on.
+    the search (front), or all plans after the search, in ``rounds`` of which the best quarter goes on. With
+    ``from`` each candidate starts from the float weights, or from those of the nearest plan that was trained.
     Without it, the table is about the weights of resized candidates.
     """
 
     n_epochs: Count | None = None  # another name of max_epochs
     when: Annotated[str, PlainValidator(checks.one_of(WHENS))] | None = None
     rounds: Annotated[int, PlainValidator(checks.whole_number(2, 10))] | None = None
+    start: Annotated[str, PlainValidator(checks.one_of(STARTS))] | None = Field(default=None, alias="from")
     weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
     importance: Annotated[str, PlainValidator(checks.one_of(IMPORTANCES))] = "l2"
     n_seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] = 1

@@ -1,4 +1,4 @@
-"""The members of a front whose plans have weights of their own: made again alone, scored, and kept."""
+"""The members of a front whose plans have weights of their own: scored as they are delivered, and kept."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from narrower.export.compressed import save_compressed
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Preparation
+from narrower.preparation.retrained import Retrained
 from narrower.study.plan_evaluator import combined
 from narrower.study.problem import Problem
 from narrower.tasks.quality import Quality, rank
@@ -17,27 +18,32 @@ from narrower.tasks.quality import Quality, rank
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One member made alone: its quality on the samples of the search, on the test part, and its file."""
+    """One member: its quality on the samples of the search, on the test part, and its file.
+
+    ``was_made_again``: apart from all others, as the weights that it was scored with were not kept.
+    """
 
     quality: Quality
     test: Quality
     weights: Path | None
     program: Program
+    was_made_again: bool
 
 
 class Members:
-    """Prepares plans one at a time, apart from all others."""
+    """Takes the weights that plans were scored with, or prepares them again one at a time."""
 
     def __init__(self, problem: Problem, preparation: Preparation, batch_size: int) -> None:
         self._problem, self._preparation, self._batch_size = problem, preparation, batch_size
 
     def keep(self, plan: Plan, path: Path | None) -> Kept:
-        """Prepare a plan, score it, and write its weights (those of its best seed) where a path is given.
+        """Score a plan, and write its weights (those of its best seed) where a path is given.
 
         Raises:
             NarrowerError: its weights cannot be made.
         """
-        prepared = self._preparation.alone(plan)
+        kept = self._preparation.kept(plan) if isinstance(self._preparation, Retrained) else None
+        prepared = kept or self._preparation.alone(plan)
         programs = [candidate.program for candidate in prepared.candidates]
         qualities = [self._score(program, plan, self._problem.part) for program in programs]
         on_test = [self._score(program, plan, self._problem.data.test) for program in programs]
@@ -47,7 +53,8 @@ class Members:
             examples = self._problem.subject.examples
             save_compressed(prepared.candidates[best].model, self._problem.model_name, plan, path, examples)
         # Of several seeds the best is delivered, so that it is the one that counts on the test part.
-        return Kept(combined(task, prepared, qualities), on_test[best], path, programs[best])
+        quality = combined(task, prepared, qualities)
+        return Kept(quality, on_test[best], path, programs[best], kept is None)
 
     def _score(self, program: Program, plan: Plan, part: Part) -> Quality:
         evaluator = Evaluator(program, part, batch_size=self._batch_size)

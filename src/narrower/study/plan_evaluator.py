@@ -77,7 +77,10 @@ class PlanEvaluator:
                 own_metrics=self._own_metrics,
             )
             by_seed.append(evaluator.evaluate(formats, loss=True))
-        return [combined(task, prepared, qualities) for qualities in zip(*by_seed, strict=True)]
+        return [
+            combined(task, prepared, qualities).with_metrics(prepared.recorded)
+            for qualities in zip(*by_seed, strict=True)
+        ]
 
     def _with_artefact(self, plan: Plan, quality: Quality) -> Quality:
         if self._artefacts is None or quality.failure is not None:

@@ -96,7 +96,7 @@ def build_record(
         trials, plans, scored, on_test, certain, kept, measured, strict=True
     ):
         metrics = {**artefacts.values, **trial.metrics}
-        was_apart = not is_learned
+        was_apart = not is_learned and alone is not None and alone.was_made_again
         if is_learned and alone is not None:  # nothing was trained again
             metrics[LOSS] = alone.quality.metrics[LOSS]
             was_apart = alone.quality.metrics[metric.name] != metrics[metric.name]

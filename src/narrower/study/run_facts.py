@@ -12,6 +12,7 @@ from narrower.models.arguments import arguments_note
 from narrower.models.checkpoints import save_weights
 from narrower.models.finite import check_finite
 from narrower.plan.plan import Plan
+from narrower.preparation.settings import STARTED_FROM, is_by_plan_alone
 from narrower.searching.earlier_results import earlier_results
 from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_quality
 from narrower.searching.space_record import SPACE_FACT, describe_space
@@ -50,9 +51,17 @@ def begin_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
     artefacts = sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
     task = problem.data.task
     spread = [spread_name(task)] if problem.preparation.seeds > 1 else []
+    start = [] if is_by_plan_alone(problem.preparation) else [STARTED_FROM]
     return TrialStore.create(
         run.trials,
-        [*(metric.name for metric in task.metrics), *problem.own_metrics, *spread, *artefacts, *costs],
+        [
+            *(metric.name for metric in task.metrics),
+            *problem.own_metrics,
+            *spread,
+            *start,
+            *artefacts,
+            *costs,
+        ],
         {
             **fingerprint(problem),
             **conditions(problem, batch_size, THREADS),

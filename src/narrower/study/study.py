@@ -14,6 +14,8 @@ from narrower.errors import DivergedError, RunError
 from narrower.evaluate.evaluator import CACHE_BYTES
 from narrower.evaluate.sample_engine import all_failed
 from narrower.preparation.learned import Learned
+from narrower.preparation.retrained import Retrained
+from narrower.preparation.settings import is_by_plan_alone
 from narrower.report.record import RunRecord
 from narrower.searching.known import Known
 from narrower.searching.loop import Budget, Loop, Progress
@@ -29,6 +31,7 @@ from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory
 from narrower.store.run_files import MEMBERS_FACT, member_facts
 from narrower.store.trials import TrialStore
+from narrower.study.candidate_weights import keep_weights
 from narrower.study.evaluators import Evaluators, build_plan_evaluator, plans_together
 from narrower.study.learned_search import learned_search
 from narrower.study.machine import on_this_machine, present_weights
@@ -134,7 +137,10 @@ def search(
         plan_evaluator = build_plan_evaluator(
             problem, evaluators.whole
         )  # with the preparation, which gives plans their weights
-        if problem.preparation.seeds == 1:  # the spread is not taken over
+        if isinstance(plan_evaluator.preparation, Retrained):
+            keep_weights(problem, run, store, plan_evaluator.preparation)
+        if problem.preparation.seeds == 1 and is_by_plan_alone(problem.preparation):
+            # the spread is not taken over, nor what depends on the plans before
             plan_evaluator.adopt(results_beside(problem, run, batch_size, say))
         if isinstance(plan_evaluator.preparation, Learned):
             outcome: Outcome = learned_search(problem, run, store, plan_evaluator.preparation, show_progress)

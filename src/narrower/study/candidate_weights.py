@@ -1,0 +1,16 @@
+"""Where a run keeps the weights of candidates that were trained before they were scored."""
+
+from narrower.preparation.retrained import Retrained
+from narrower.store.run_directory import RunDirectory
+from narrower.store.trials import TrialStore
+from narrower.study.problem import Problem
+
+DIRECTORY = "candidates"
+
+
+def keep_weights(problem: Problem, run: RunDirectory, store: TrialStore, preparation: Retrained) -> None:
+    """Let a preparation keep them below the run, and go on with those of the trials that are recorded."""
+    trials = list(store.trials())
+    plans = [problem.space.plan(problem.space.options_at(trial.plan_index)) for trial in trials]
+    failed = [plan for plan, trial in zip(plans, trials, strict=True) if trial.state == "failed"]
+    preparation.keep_in(run.path / DIRECTORY, plans, failed)
