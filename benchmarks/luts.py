@@ -24,7 +24,6 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
-from narrower.cli.export import run_subjects
 from narrower.cli.main import run as narrower
 from narrower.export.deliver import Subject, own_outputs
 from narrower.export.luts import ebops, luts, yosys_luts
@@ -32,6 +31,7 @@ from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.report.read_record import read_record
 from narrower.store.run_directory import RunDirectory
+from narrower.study.run_subjects import run_subjects
 
 SEARCH = (
     *("search", "--model", "jsc-toy", "--dataset", "jets", "--project", "jsc-toy"),
@@ -89,7 +89,7 @@ def main() -> None:
     run = finished_run(arguments.run)
     record = read_record(run)
     numbers = [member.number for member in record.members]
-    points = [point(subject) for subject in run_subjects(run, spread(numbers, arguments.members))]
+    points = [point(subject) for subject in run_subjects(run, spread(numbers, arguments.members), say=print)]
     errors = [abs(p["luts"] - p["yosys"]) / p["yosys"] for p in points]
     synthesised = [p["yosys"] for p in points]
     rows = {

@@ -33,10 +33,9 @@ def groups(
 ) -> None:
     """Print the groups of channels of MODEL, and why some cannot change."""
     example, sizes = example_for(model, dataset, shape, data_path)
-    from narrower.models.build import build_model
-    from narrower.transform.tried_channels import groups as groups_of
+    from narrower.study.resizing import channel_groups
 
-    found = groups_of(build_model(model, sizes=sizes).eval(), example)
+    found = channel_groups(model, example, sizes)
     if as_json:
         print_json([asdict(group) for group in found])
         return

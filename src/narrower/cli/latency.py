@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.console import print_json, print_table, tell, warn
-from narrower.cli.export import run_subjects
+from narrower.cli.console import note, print_json, print_table, tell, warn
 from narrower.cli.numbers import MOST, number_within
 from narrower.cli.show import without_kernel
 from narrower.store.run_directory import RunDirectory
@@ -42,17 +41,11 @@ def latency(
 
     A ratio below 1 is faster than float32. Measuring ends when the 95 % interval of the ratio is within 5 %.
     """
-    subjects = run_subjects(RunDirectory(run), trial)
-    from narrower.export.plan_latency import LatencyMeter
-    from narrower.graph.lower import lower
-    from narrower.graph.trace import trace
+    from narrower.study.front_latency import front_latency
 
-    first = subjects[0]
-    program = lower(trace(first.model, first.data.examples[0], first.model_name))
-    meter = LatencyMeter(
-        program, first.data.test.inputs, batch_size=batch_size, threads=threads, limit_seconds=limit
+    measured = front_latency(
+        RunDirectory(run), trial, batch_size=batch_size, threads=threads, limit_seconds=limit, say=note
     )
-    measured = [(subject.trial, meter.measure(subject.plan)) for subject in subjects]
     if as_json:
         print_json([{"trial": number, **asdict(found)} for number, found in measured])
         return

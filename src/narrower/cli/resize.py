@@ -1,8 +1,9 @@
 """``narrower resize``: other widths for some layers, neighbours follow."""
 
+from dataclasses import asdict, astuple
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,9 +12,6 @@ from narrower.cli.groups import DataPath, Dataset, Json, Model, Shape, example_f
 from narrower.cli.numbers import LARGEST_SEED
 from narrower.errors import SettingsError
 from narrower.store.files import check_output
-
-if TYPE_CHECKING:
-    from narrower.graph.network import Network
 
 
 class Weights(StrEnum):
@@ -66,27 +64,15 @@ def resize(
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
     check_output(output)
     example, sizes = example_for(model, dataset, shape, data_path)
-    from narrower.cost.missing import missing
-    from narrower.cost.network_cost import NetworkCost
-    from narrower.graph.trace import trace
-    from narrower.models.build import build_model
-    from narrower.models.checkpoints import load_weights
-    from narrower.study.resized_files import save_resized
-    from narrower.transform.resized import resize as resized
+    from narrower.study.resizing import NewWidths, save_with_widths
 
-    before = build_model(model, seed=seed, sizes=sizes).eval()
-    if load is not None:
-        before = load_weights(before, load, say=note).eval()
-    after = resized(before, example, factors, channels=counts, weights=init.value, seed=seed)
-    pictures = [trace(module, example, model).network for module in (before, after)]
-    save_resized(after, model, output)
-    warn(*(group.sentence for group in missing(NetworkCost(pictures[-1]))))
-    rows = _rows(*pictures)
+    wanted = NewWidths(factors, counts, init.value, seed)
+    found = save_with_widths(model, example, sizes, wanted, output, load=load, say=note)
+    warn(*found.notes)
     if as_json:
-        keys = ("layer", "parameters", "parameters_after", "macs", "macs_after")
-        print_json({"output": str(output), "layers": [dict(zip(keys, row, strict=True)) for row in rows]})
+        print_json({"output": str(output), "layers": [asdict(layer) for layer in found.layers]})
         return
-    print_table(("layer", "parameters", "after", "macs", "after"), rows)
+    print_table(("layer", "parameters", "after", "macs", "after"), [astuple(layer) for layer in found.layers])
     answer(f"{output}: {output.stat().st_size:,} bytes")
 
 
@@ -111,14 +97,3 @@ def _number(option: str, layer: str, text: str) -> float:
         allowed = "a number above 0" if option == "--set" else "a whole number from 1 up"
         raise SettingsError(f"{option} {layer}: found {text!r}; allowed: {allowed}")
     return number
-
-
-def _rows(before: "Network", after: "Network") -> list[list[object]]:
-    from narrower.cost.profile import profile
-
-    olds, news = (profile(network).layers for network in (before, after))
-    return [
-        [old.layer, old.parameters, new.parameters, old.macs, new.macs]
-        for old, new in zip(olds, news, strict=True)
-        if old.parameters or old.macs
-    ]

@@ -39,16 +39,10 @@ def transform(
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
     check_output(output)
     _check_weights(wanted)
-    from narrower.export.compressed import check_plan, save_compressed
-    from narrower.models.stored_formats import formats_in, with_stored
-    from narrower.study.resized_files import arguments_of, planned_model
+    from narrower.study.transformed import save_transformed
 
     name = model_name(model or wanted.model)
-    plan = with_stored(wanted.plan, formats_in(wanted.load), wanted.load)
-    planned = planned_model(name, wanted.load, plan)
-    arguments = arguments_of(name, wanted.load)
-    check_plan(planned, plan, arguments)
-    save_compressed(planned, name, plan, output, arguments)
+    plan = save_transformed(name, wanted.load, wanted.plan, output)
     size = output.stat().st_size
     if as_json:
         print_json({"model": name, "output": str(output), "bytes": size})

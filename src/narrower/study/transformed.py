@@ -1,0 +1,22 @@
+"""A plan put into a named model, with both in one file."""
+
+from pathlib import Path
+
+from narrower.export.compressed import check_plan, save_compressed
+from narrower.models.stored_formats import formats_in, with_stored
+from narrower.plan.plan import Plan
+from narrower.study.resized_files import arguments_of, planned_model
+
+
+def save_transformed(name: str, weights: Path, plan: Plan, output: Path) -> Plan:
+    """Write the model with the plan; return the plan with the formats that the file of weights holds.
+
+    Raises:
+        NarrowerError: the file cannot be read or written, or the model cannot have this plan.
+    """
+    plan = with_stored(plan, formats_in(weights), weights)
+    planned = planned_model(name, weights, plan)
+    arguments = arguments_of(name, weights)
+    check_plan(planned, plan, arguments)
+    save_compressed(planned, name, plan, output, arguments)
+    return plan
