@@ -158,7 +158,7 @@ def test_dropped_plans_leave_the_front_as_it_is(trained: Path, tmp_path: Path) -
 def test_several_processes_give_the_same_trials(sampler: str, trained: Path, tmp_path: Path) -> None:
     posed = problem(trained, sampler, trials=300)
     alone, trials = searched(posed, tmp_path / "a" / "run")
-    shared = replace(posed, options=replace(posed.options, backend=BackendSettings(jobs=2)))
+    shared = replace(posed, backend=BackendSettings(jobs=2))
     record, others = searched(shared, tmp_path / "b" / "run")
     assert [(t.plan_index, t.metrics) for t in others] == [(t.plan_index, t.metrics) for t in trials]
     assert record.members == alone.members

@@ -1,6 +1,6 @@
 """``narrower check``: is this settings file right, and what would it do?"""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,8 +29,7 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     for module in own_modules(loaded.settings):
         note(f"imports your module {module!r}, whose code runs")
-    from narrower.preparation.settings import LearnedSettings
-    from narrower.study.preview import preview
+    from narrower.study.preview import learned_preview, preview
     from narrower.study.study import pose_study, settled
 
     loaded = settled(loaded)
@@ -39,13 +38,12 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
     problem = study.problem
     warn(*problem.ending_warnings, *problem.notes)
     heading = f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples"
-    if isinstance(problem.preparation, LearnedSettings):
-        wanted = problem.preparation.of(len(problem.data.train))
+    if (learned := learned_preview(problem)) is not None:
         if as_json:
-            print_json({"learned": asdict(wanted)})
+            print_json({"learned": learned.settings})
             return
         answer(heading)
-        answer(f"plans: {problem.preparation.words}; at most {wanted.most_members:,} members are kept")
+        answer(f"plans: {learned.words}; at most {learned.most_members:,} members are kept")
         return
     found = preview(problem)
     if as_json:

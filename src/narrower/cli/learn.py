@@ -1,6 +1,6 @@
 """``narrower learn``: one training that learns the width of every weight, and gives a whole front."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,6 @@ from narrower.errors import RunError, SettingsError
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 
 if TYPE_CHECKING:
-    from narrower.preparation.learning.training import Progress
     from narrower.study.learned_front import LearnedRecord
 
 Dataset = Annotated[
@@ -94,18 +93,11 @@ def learn(
     name = project or f"learned-{dataset}"
     first_free(name, _is_used)  # a name that is none shows before the work
     from narrower.data.datasets import load_data_set
-    from narrower.preparation.learning.settings import LearnSettings
-    from narrower.study.learned_front import learn_front
+    from narrower.study.learned_front import learn_front, suited_settings
 
     data = load_data_set(dataset, path=data_path)
-    settings = LearnSettings.suited(
-        epochs,
-        len(data.train),
-        weight_granularity=granularity,
-        data_granularity="tensor" if granularity == "tensor" else "element",
-        max_width=max_width,
-        target_ebops=target_ebops,
-        seed=seed,
+    settings = suited_settings(
+        data, epochs, granularity=granularity, max_width=max_width, target_ebops=target_ebops, seed=seed
     )
     with claimed(name, _is_used) as run, _progress(epochs) as progress:
         record = learn_front(data, sizes, settings, run.path, progress, data_path)
@@ -130,7 +122,7 @@ def _resumed(path: Path) -> "LearnedRecord":
 
 
 @contextmanager
-def _progress(epochs: int) -> "Iterator[Progress | None]":
+def _progress(epochs: int) -> "Iterator[Callable[[int, object], None] | None]":
     from narrower.cli.progress import step_progress
 
     with step_progress() as report:

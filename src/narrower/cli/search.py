@@ -1,22 +1,21 @@
 """``narrower search``: the Pareto front of quality against cost."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from narrower.cli.backend_options import Address, BackendName, Jobs, with_backend_options
+from narrower.cli.backend_options import Address, BackendName, Jobs
 from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.project import Project
 from narrower.cli.sizes import byte_count
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
-from narrower.evaluate.backends.settings import BackendSettings
 from narrower.searching.samplers.catalogue import default_sampler
+from narrower.settings.backend import BackendWishes
 from narrower.settings.checks import names_between_commas
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options, with_options
@@ -249,8 +248,8 @@ def search(
             },
         )
         loaded = LoadedSettings(settings, ())
-    scored = partial(with_backend_options, jobs=jobs, name=backend, address=address)
-    return _run(loaded, file, run, load, train, as_json, scored, cache_bytes)
+    wishes = BackendWishes(jobs, backend, address)
+    return _run(loaded, file, run, load, train, as_json, wishes, cache_bytes)
 
 
 def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
@@ -268,7 +267,7 @@ def _run(
     load: Path | None,
     may_train: bool,
     as_json: bool,
-    backend: Callable[[BackendSettings], BackendSettings],
+    backend: BackendWishes,
     cache_bytes: int,
 ) -> int:
     from narrower.cli.progress import search_progress
@@ -289,8 +288,7 @@ def _run(
     if run is None:  # a search does not begin where plans reach too little of the network
         with located(where):
             check_counted(problem.program.network, allowed=problem.options.allow_uncounted)
-    options = problem.options
-    problem = replace(problem, options=replace(options, backend=backend(options.backend)))
+    problem = replace(problem, backend=backend.over(problem.backend))
     check_backend(problem)
     needs_training = study.weights is None and problem.preparation.needs_weights
     must_be_there = needs_training and not may_train
@@ -299,7 +297,8 @@ def _run(
     with run.locked() if run else claimed(study.name, holds_search) as target, RunLog(target.log) as log:
         if must_be_there:
             _check_weights(target)
-        log.write(f"{'resumed' if run else 'began'}: {problem.space.size:,} plans, {problem.options}")
+        began = "resumed" if run else "began"
+        log.write(f"{began}: {problem.space.size:,} plans, {problem.options}, {problem.backend}")
 
         def say(text: str) -> None:
             tell(text)

@@ -1,15 +1,12 @@
 """Score plans on one part of the samples after the other, and drop those that can no longer matter."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from narrower.data.parts import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.plan.plan import Plan
-from narrower.tasks.quality import Quality, added, best_reachable, failed, quality_of
-
-# Takes the position of a plan and its bounds, the best values that its metrics can still reach.
-CanMatter = Callable[[int, Mapping[str, float]], bool]
+from narrower.tasks.quality import CanMatter, Quality, added, best_reachable, failed, quality_of
 
 ENDS = (0.5, 0.625, 0.75, 0.875, 1.0)  # shares of the samples after which plans can be dropped
 

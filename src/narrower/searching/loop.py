@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from narrower.errors import DivergedError, RunError
-from narrower.evaluate.early import CanMatter
 from narrower.plan.plan import Plan
 from narrower.searching.costs import SpaceCosts, broken
 from narrower.searching.front import Front
@@ -18,7 +17,7 @@ from narrower.searching.samplers.sampler import Losses, Sampler
 from narrower.searching.space import Options, Space
 from narrower.store.trial import State, Trial
 from narrower.store.trials import TrialRow, TrialStore
-from narrower.tasks.quality import Quality
+from narrower.tasks.quality import CanMatter, Quality
 
 PATIENCE = 100  # proposals in a row that repeat or are not admitted before a plan is drawn instead
 CHUNK_SECONDS = 0.4  # plans are scored in chunks of about this time, so that little is lost when killed

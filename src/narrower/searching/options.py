@@ -1,8 +1,6 @@
 """How a search goes about it: which sampler, how long, with what chance."""
 
-from dataclasses import dataclass, field
-
-from narrower.evaluate.backends.settings import BackendSettings
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +14,15 @@ class LatencyOptions:
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """Everything about a search besides what is searched.
+    """Everything about a search besides what is searched, and where.
 
     ``trials`` counts distinct evaluated plans, None meaning all; ``batch`` is the number of proposals asked
-    for at a time, None meaning what suits the sampler; ``backend`` says where plans are scored. With
-    ``drop_dominated``, a plan is dropped as soon as it can no longer reach the front. ``measure_front`` names
-    metrics that are measured on the artefacts of the front's members when the search has ended. Without
-    ``allow_uncounted``, a network is not searched where plans reach too little of its work.
-    With ``uniform_first``, plans with the same formats in every layer are tried before the sampler begins.
-    ``part`` (3, 8) tries the third of eight shares of the plans that the sampler would propose.
+    for at a time, None meaning what suits the sampler. With ``drop_dominated``, a plan is dropped as soon as
+    it can no longer reach the front. ``measure_front`` names metrics that are measured on the artefacts of
+    the front's members when the search has ended. Without ``allow_uncounted``, a network is not searched
+    where plans reach too little of its work. With ``uniform_first``, plans with the same formats in every
+    layer are tried before the sampler begins. ``part`` (3, 8) tries the third of eight shares of the plans
+    that the sampler would propose.
     """
 
     sampler: str = "brute_force"
@@ -32,7 +30,6 @@ class SearchOptions:
     timeout_seconds: float | None = None
     batch: int | None = None
     seed: int = 0
-    backend: BackendSettings = field(default_factory=BackendSettings)
     drop_dominated: bool = False
     measure_front: tuple[str, ...] = ()
     latency: LatencyOptions = LatencyOptions()

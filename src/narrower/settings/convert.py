@@ -329,23 +329,27 @@ def _part(text: str | None) -> tuple[int, int] | None:
     return part, parts
 
 
+def backend_settings(settings: RunSettings) -> BackendSettings:
+    """Where plans are scored."""
+    backend, jobs = settings.search.strategy.backend, settings.search.strategy.setup.n_jobs
+    return BackendSettings(
+        backend.name,
+        None if jobs == "auto" else jobs,
+        backend.address,
+        backend.max_workers,
+        backend.accept_other_bits,
+    )
+
+
 def search_options(settings: RunSettings) -> SearchOptions:
     """How to go about the search."""
     setup, hardware = settings.search.strategy.setup, settings.search.strategy.hw_runner
-    backend = settings.search.strategy.backend
     return SearchOptions(
         sampler=setup.sampler,
         trials=setup.n_trials,
         timeout_seconds=setup.timeout,
         batch=setup.batch,
         seed=settings.seed,
-        backend=BackendSettings(
-            backend.name,
-            None if setup.n_jobs == "auto" else setup.n_jobs,
-            backend.address,
-            backend.max_workers,
-            backend.accept_other_bits,
-        ),
         drop_dominated=setup.drop_dominated,
         measure_front=hardware.measure_front or (),
         latency=LatencyOptions(hardware.latency.batch_size, hardware.latency.threads, hardware.latency.limit),

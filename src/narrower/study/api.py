@@ -177,7 +177,6 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         timeout,
         batch,
         seed,
-        backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs),
         drop_dominated,
         tuple(measure_front),
         allow_uncounted=allow_uncounted,
@@ -191,7 +190,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     if drop_dominated and options.sampler not in ENUMERATIONS:
         raise SettingsError(f"drop_dominated needs one of the samplers {', '.join(ENUMERATIONS)}")
     check_counted(problem.program.network, allowed=allow_uncounted, way_out="allow_uncounted=True")
-    problem = replace(problem, options=options)
+    where = backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs)
+    problem = replace(problem, options=options, backend=where)
     check_options(problem)
     with _run_directory(directory) as run, run.locked():
         if run.trials.exists():

@@ -87,7 +87,7 @@ def plans_together(problem: Problem, preparation: Preparation) -> int | None:
 
 
 def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int, say: Say) -> Evaluator:
-    settings = problem.options.backend if problem.shares_weights else BackendSettings()
+    settings = problem.backend if problem.shares_weights else BackendSettings()
     return Evaluator(
         problem.subject.lowered,
         part,

@@ -94,6 +94,27 @@ def read_asked(directory: Path) -> Asked:
         raise RunError(f"{path}: cannot be read: {error}") from error
 
 
+def suited_settings(
+    data: DataSet,
+    epochs: int,
+    *,
+    granularity: str,
+    max_width: int,
+    target_ebops: float | None,
+    seed: int,
+) -> LearnSettings:
+    """How widths are learned on these data; values share a width where the weights of a tensor do."""
+    return LearnSettings.suited(
+        epochs,
+        len(data.train),
+        weight_granularity=granularity,
+        data_granularity="tensor" if granularity == "tensor" else "element",
+        max_width=max_width,
+        target_ebops=target_ebops,
+        seed=seed,
+    )
+
+
 def learn_front(
     data: DataSet,
     hidden: Sequence[int],

@@ -128,6 +128,7 @@ class _Look:
             constraints=constraints or (),
             own_metrics=own_metrics,
             options=convert.search_options(self._settings),
+            backend=convert.backend_settings(self._settings),
             convention=self._strategy.hw_runner.average_bitwidth.convention,  # type: ignore[arg-type]
             preparation=preparation or SharedSettings(),
             channels=self._channels,

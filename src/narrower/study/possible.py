@@ -69,7 +69,7 @@ def check_backend(problem: Problem) -> None:
         SettingsError: they cannot be dropped early there.
         MissingExtraError: Ray is not installed.
     """
-    if problem.options.backend.name != "ray":
+    if problem.backend.name != "ray":
         return
     if find_spec("ray") is None:
         raise MissingExtraError("ray", "ray", "the backend 'ray'")

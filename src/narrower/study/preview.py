@@ -10,6 +10,7 @@ import numpy as np
 
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
+from narrower.preparation.settings import LearnedSettings
 from narrower.searching.costs import SpaceCosts, broken
 from narrower.study.problem import Problem
 
@@ -39,6 +40,23 @@ class Preview:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedPreview:
+    """How plans are learned: the settings by name, in words, and how many members are kept at most."""
+
+    settings: dict[str, Any]
+    words: str
+    most_members: int
+
+
+def learned_preview(problem: Problem) -> LearnedPreview | None:
+    """What a training would do that proposes plans itself; None where a sampler proposes them."""
+    if not isinstance(problem.preparation, LearnedSettings):
+        return None
+    wanted = problem.preparation.of(len(problem.data.train))
+    return LearnedPreview(asdict(wanted), problem.preparation.words, wanted.most_members)
 
 
 def preview(problem: Problem) -> Preview:

@@ -10,6 +10,7 @@ from torch import nn
 from narrower.cost.network_cost import Convention, NetworkCost
 from narrower.data.datasets import DataSet, Part
 from narrower.errors import SettingsError
+from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.graph.called_modules import trace_or_call
@@ -44,10 +45,10 @@ class Problem:
     """One search, posed.
 
     ``model`` is as it was built until it is given its weights, then as plans are applied to it. ``part`` are
-    the samples that plans are scored on. ``preparation`` says how plans get their weights. Where widths are
-    searched, ``channels`` are the model's groups. ``states_order``: the user said in which order the model
-    gives its classes, and ``data`` number them so. ``notes`` say what of the settings and of the network is
-    passed over.
+    the samples that plans are scored on, ``backend`` says where. ``preparation`` says how plans get their
+    weights. Where widths are searched, ``channels`` are the model's groups. ``states_order``: the user said
+    in which order the model gives its classes, and ``data`` number them so. ``notes`` say what of the
+    settings and of the network is passed over.
     """
 
     model_name: str
@@ -62,6 +63,7 @@ class Problem:
     constraints: tuple[Constraint, ...] = ()
     own_metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
     options: SearchOptions = field(default_factory=SearchOptions)
+    backend: BackendSettings = field(default_factory=BackendSettings)
     convention: Convention = "narrower"
     preparation: PreparationSettings = field(default_factory=SharedSettings)
     channels: Channels | None = None

@@ -278,7 +278,7 @@ def _summary(
         correlation_plans=plans,
         dominated=tally.dominated,
         saved_share=tally.saved_samples / max(1, tally.trials * len(problem.part)),
-        jobs=problem.options.backend.processes if problem.shares_weights else 1,
+        jobs=problem.backend.processes if problem.shares_weights else 1,
         note=tally.note,
         training=plan_evaluator.preparation.words,
     )

@@ -1,10 +1,13 @@
 """The quality of a plan: its metrics, summed over samples, or why there are none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
 from narrower.tasks.task import SampleMetric, Sums, Task, leading
+
+# Takes the position of a plan and its bounds, the best values that its metrics can still reach.
+CanMatter = Callable[[int, Mapping[str, float]], bool]
 
 ROUNDING = 1e-9  # of a share
 
