@@ -10,10 +10,9 @@ from torch import Tensor
 
 from narrower.errors import CheckpointError, SettingsError
 from narrower.plan.formats.fixed_each import ARRAYS, OVERFLOWS, FixedEach
-from narrower.plan.formats.stored_each import StoredEach
+from narrower.plan.formats.stored_each import TENSORS, StoredEach
 from narrower.plan.plan import OPERANDS, LayerPlan, Plan
 
-PREFIX = "narrower.formats."
 Held = TypeVar("Held")
 
 
@@ -21,7 +20,7 @@ def format_tensors(plan: Plan) -> dict[str, Tensor]:
     """Of each such format of a plan: ``narrower.formats.OVERFLOW.DIGEST.widths``, ``.fracs``, ``.signs``."""
     found = {getattr(layer, operand) for _, layer in plan.layers for operand in OPERANDS}
     return {
-        f"{PREFIX}{each.overflow}.{each.digest}.{name}": torch.from_numpy(getattr(each, name).copy())
+        f"{TENSORS}{each.overflow}.{each.digest}.{name}": torch.from_numpy(getattr(each, name).copy())
         for each in found
         if isinstance(each, FixedEach)
         for name in ARRAYS
@@ -30,7 +29,7 @@ def format_tensors(plan: Plan) -> dict[str, Tensor]:
 
 def without_formats(tensors: Mapping[str, Held]) -> dict[str, Held]:
     """The tensors that are weights."""
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(TENSORS)}
 
 
 def formats_of(tensors: Mapping[str, Tensor]) -> dict[str, FixedEach]:
@@ -41,16 +40,16 @@ def formats_of(tensors: Mapping[str, Tensor]) -> dict[str, FixedEach]:
     """
     arrays: dict[tuple[str, str], dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        parts = name.removeprefix(PREFIX).split(".")
-        if name.startswith(PREFIX) and len(parts) == 3:  # noqa: PLR2004 - overflow, digest, array
+        parts = name.removeprefix(TENSORS).split(".")
+        if name.startswith(TENSORS) and len(parts) == 3:  # noqa: PLR2004 - overflow, digest, array
             arrays.setdefault((parts[0], parts[1]), {})[parts[2]] = tensor
     found = {}
     for (overflow, digest), held in arrays.items():
         if overflow not in OVERFLOWS or set(held) != set(ARRAYS):
-            raise CheckpointError(f"{PREFIX}{overflow}.{digest}: its arrays are not those of a format")
+            raise CheckpointError(f"{TENSORS}{overflow}.{digest}: its arrays are not those of a format")
         each = FixedEach(**{name: held[name].numpy() for name in ARRAYS}, overflow=overflow)
         if each.digest != digest:
-            raise CheckpointError(f"{PREFIX}{overflow}.{digest}: its arrays are others than its digest says")
+            raise CheckpointError(f"{TENSORS}{overflow}.{digest}: its arrays are others than its digest says")
         found[each.text] = each
     return found
 
@@ -59,7 +58,7 @@ def formats_in(path: Path) -> dict[str, FixedEach]:
     """The formats that lie in a safetensors file; none in any other file."""
     try:
         with safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - no mapping
+            names = [name for name in file.keys() if name.startswith(TENSORS)]  # noqa: SIM118 - no mapping
             return formats_of({name: file.get_tensor(name) for name in names})
     except (SafetensorError, OSError):
         return {}  # reading its weights says why

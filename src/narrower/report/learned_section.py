@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from narrower.plan.formats.stored_each import StoredEach
+from narrower.plan.formats.stored_each import TENSORS, StoredEach
 from narrower.plan.formats.text import parse_format
 from narrower.report.figures import SCALE
 from narrower.report.findings import Findings
@@ -15,7 +15,6 @@ from narrower.report.page import Figure, Section, plot_text, rounded
 from narrower.report.record import Member
 from narrower.searching.space_record import PlanTables
 
-PREFIX = "narrower.plan.formats."
 LARGEST = 2**16  # weights of a layer that are drawn one by one
 COLOURS = ("var(--accent)", "var(--warm)", "var(--good)", "var(--violet)", "var(--faint)", "var(--text)")
 
@@ -50,8 +49,8 @@ def weight_widths(findings: Findings, member: Member) -> dict[str, NDArray[np.in
     found = {}
     for layer, number_format in _stored(findings.plan(member)).items():
         for name, array in arrays.items():
-            parts = name.removeprefix(PREFIX).split(".")
-            if name.startswith(PREFIX) and parts[-1] == "widths" and number_format.digest in parts[1]:
+            parts = name.removeprefix(TENSORS).split(".")
+            if name.startswith(TENSORS) and parts[-1] == "widths" and number_format.digest in parts[1]:
                 found[layer] = array
     return found
 
