@@ -36,6 +36,7 @@ slow: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python tools/write_cli_docs.py
 	$(BIN)/python tools/write_format_docs.py
+	$(BIN)/python tools/write_schema.py
 
 $(STAMP): $(USABLE)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"

@@ -23,8 +23,15 @@ message says what), 1 a defect of ours or a search in which every trial failed, 
 
 def page() -> str:
     """The whole page."""
-    names = [command.name for command in app.registered_commands]
-    sections = [("narrower", help_text()), *((f"narrower {name}", help_text(name)) for name in names if name)]
+    words = [[command.name] for command in app.registered_commands]
+    for group in app.registered_groups:
+        of_group = group.typer_instance.registered_commands if group.typer_instance else []
+        words += [[group.name, command.name] for command in of_group]
+    named = [list(filter(None, word)) for word in words]
+    sections = [
+        ("narrower", help_text()),
+        *((f"narrower {' '.join(word)}", help_text(*word)) for word in named),
+    ]
     return "\n".join([HEAD, *(f"## {title}\n\n```text\n{text}\n```\n" for title, text in sections)])
 
 

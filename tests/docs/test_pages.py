@@ -14,7 +14,14 @@ PAGES = [
     ROOT / "README.md",
     *(
         ROOT / "docs" / name
-        for name in ("coming-from-mase.md", "cost.md", "formats.md", "datasets.md", "training.md")
+        for name in (
+            "coming-from-mase.md",
+            "cost.md",
+            "formats.md",
+            "datasets.md",
+            "settings.md",
+            "training.md",
+        )
     ),
 ]
 

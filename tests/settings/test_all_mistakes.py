@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from narrower.errors import SettingsError
+from narrower.settings.layers import read_layers
 from narrower.settings.load import located
 from narrower.settings.locate import key_lines
 from narrower.study.pose import pose
@@ -26,7 +27,7 @@ def changed(*changes: tuple[str, str]) -> Path:
 
 def read_and_pose(path: Path) -> None:
     loaded = read_settings(path)
-    with located(path):
+    with located(read_layers(path)):
         pose(loaded.settings)
 
 

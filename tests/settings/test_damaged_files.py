@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from narrower.errors import SettingsError
+from narrower.settings.layers import read_layers
 from narrower.settings.load import located
 from narrower.study import data, pose
 from narrower.study.read import read_settings
@@ -70,7 +71,7 @@ def test_a_damaged_file_is_read_or_refused_with_its_place(seed: int, monkeypatch
         path.write_text(damaged(chance), encoding="utf-8")
         try:
             settings = read_settings(path).settings
-            with located(path):
+            with located(read_layers(path)):
                 pose.pose(settings)
         except SettingsError as error:
             refused.append(str(error))

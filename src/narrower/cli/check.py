@@ -8,8 +8,10 @@ import typer
 
 from narrower.cli.console import answer, note, print_json, print_table, warn
 from narrower.cli.search import say_ignored
+from narrower.cli.settings_options import Override, Set
 from narrower.cli.train import DataPath
 from narrower.settings.from_options import with_options
+from narrower.settings.layers import read_layers
 from narrower.settings.schema import RunSettings
 from narrower.study.read import read_settings
 
@@ -18,13 +20,20 @@ Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def check(config: Config, load: Load = None, data_path: DataPath = None, as_json: Json = False) -> None:
+def check(
+    config: Config,
+    load: Load = None,
+    data_path: DataPath = None,
+    set_values: Set = None,
+    override: Override = None,
+    as_json: Json = False,
+) -> None:
     """Validate FILE and say what the search would do; nothing is trained or written.
 
     A module of your own that FILE names is imported. Data that are not here are a warning; the rest is
     checked all the same.
     """
-    loaded = read_settings(config, data_path, absent=warn)
+    loaded = read_settings(read_layers(config, override or (), set_values or ()), data_path, absent=warn)
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     for module in own_modules(loaded.settings):
@@ -33,7 +42,7 @@ def check(config: Config, load: Load = None, data_path: DataPath = None, as_json
     from narrower.study.study import pose_study, settled
 
     loaded = settled(loaded)
-    study = pose_study(loaded, config, load, say=note, absent=warn)
+    study = pose_study(loaded, load, say=note, absent=warn)
     say_ignored(loaded)  # what is wrong comes alone
     problem = study.problem
     warn(*problem.ending_warnings, *problem.notes)

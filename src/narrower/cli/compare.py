@@ -9,10 +9,12 @@ import typer
 from narrower.cli.console import answer, messages, note, print_json, print_table, tell, warn
 from narrower.cli.numbers import MOST
 from narrower.cli.search import say_ignored
+from narrower.cli.settings_options import Override, Set
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError, require_extra
 from narrower.searching.samplers.catalogue import canonical_sampler
 from narrower.settings.from_options import with_options
+from narrower.settings.layers import read_layers
 from narrower.study.read import read_settings
 from narrower.training.recipe import seeds_from
 
@@ -47,6 +49,8 @@ def compare(
     enumerate_up_to: Enumerate = None,
     output: Output = None,
     png: Png = False,
+    set_values: Set = None,
+    override: Override = None,
     as_json: Json = False,
 ) -> None:
     """Run each sampler with each seed on the same space and scores, and say which was better.
@@ -60,7 +64,7 @@ def compare(
         raise SettingsError("--samplers: found no name; 'narrower samplers' lists what there is")
     if png:
         require_extra("matplotlib", "png", "--png")
-    loaded = read_settings(config, data_path)
+    loaded = read_settings(read_layers(config, override or (), set_values or ()), data_path)
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     from narrower.cli.progress import step_progress
@@ -77,7 +81,7 @@ def compare(
     def is_taken(run: RunDirectory) -> bool:
         return (run.path / RECORD).exists()
 
-    study = pose_study(loaded, config, load, say=note)
+    study = pose_study(loaded, load, say=note)
     warn(*study.problem.notes)
     name = f"{study.name}-comparison"
     with RunDirectory(output).locked() if output else claimed(name, is_taken) as target:

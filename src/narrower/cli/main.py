@@ -10,6 +10,7 @@ import typer
 
 from narrower.cli.check import check
 from narrower.cli.compare import compare
+from narrower.cli.config import config, schema
 from narrower.cli.console import answer, fail, messages, prepare_streams, tell
 from narrower.cli.endings import DONE, INTERRUPTED, OUR_FAULT, explanation
 from narrower.cli.export import export
@@ -79,8 +80,10 @@ for command in (
     datasets,
     samplers,
     metrics,
+    schema,
 ):
     app.command(command.__name__)(command)
+app.add_typer(config, name="config")
 app.command("export-study")(export_study)
 
 

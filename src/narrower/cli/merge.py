@@ -40,8 +40,9 @@ def merge(runs: Runs, project: Project = None, as_json: Json = False) -> int:
         if not run.front.is_file():
             warn(f"{run.path}: its search did not end; what it has tried is taken")
     first = directories[0]
-    settings = whole(read_settings(first.settings).settings)
-    with located(first.settings):
+    loaded = read_settings(first.settings)
+    settings = whole(loaded.settings)
+    with located(loaded.layers):
         problem = given_weights(pose(settings), first.weights)
     trials = read_trials(problem, directories)
     name = project or f"{settings.project or settings.model}-merged"

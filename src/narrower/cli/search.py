@@ -11,6 +11,7 @@ from narrower.cli.backend_options import Address, BackendName, Jobs
 from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.project import Project
+from narrower.cli.settings_options import Override, Set
 from narrower.cli.sizes import byte_count
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError
@@ -19,6 +20,7 @@ from narrower.settings.backend import BackendWishes
 from narrower.settings.checks import names_between_commas
 from narrower.settings.dump import settings_text
 from narrower.settings.from_options import settings_from_options, with_options
+from narrower.settings.layers import read_layers
 from narrower.settings.load import LoadedSettings, located
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 from narrower.store.run_log import RunLog
@@ -125,6 +127,7 @@ WITHOUT_A_FILE = (
     "objective",
     "constraint",
 )
+WITH_A_FILE = ("set_values", "override")
 OF_A_NEW_RUN = (
     "load",
     "sampler",
@@ -138,6 +141,7 @@ OF_A_NEW_RUN = (
     "seed",
     "project",
     "class_order",
+    *WITH_A_FILE,
 )
 
 
@@ -176,13 +180,15 @@ def search(
     seed: Seed = None,
     project: Project = None,
     class_order: ClassOrder = None,
+    set_values: Set = None,
+    override: Override = None,
     as_json: Json = False,
 ) -> int:
     """Search the plans of a settings file, or of --model and --dataset, and print the front.
 
-    With a file, --data-path, --class-order, --sampler, --trials, --timeout, --drop-dominated, --part,
-    --allow-uncounted, --jobs, --backend, --address, --samples, --seed and --project take the place of
-    what it says.
+    With a file, --set and --override change any of its keys; --data-path, --class-order, --sampler,
+    --trials, --timeout, --drop-dominated, --part, --allow-uncounted, --jobs, --backend, --address,
+    --samples, --seed and --project take the place of what it says.
 
     Writes a run below runs/. Ctrl-C ends the search and writes the front of what was tried.
     """
@@ -200,6 +206,8 @@ def search(
         refuse_given(context, WITHOUT_A_FILE, "go with --model; a file says it itself")
     if run:
         refuse_given(context, OF_A_NEW_RUN, "go with a new search; a run goes on as it began")
+    if model:
+        refuse_given(context, WITH_A_FILE, "go with --config")
     file = run.settings if run else config
     setup = {
         "sampler": sampler,
@@ -211,7 +219,7 @@ def search(
         "uniform_first": uniform_first,
     }
     if file is not None:
-        loaded = read_settings(file, data_path)
+        loaded = read_settings(read_layers(file, override or (), set_values or ()), data_path)
         settings = with_options(
             loaded.settings,
             setup=setup,
@@ -249,7 +257,7 @@ def search(
         )
         loaded = LoadedSettings(settings, ())
     wishes = BackendWishes(jobs, backend, address)
-    return _run(loaded, file, run, load, train, as_json, wishes, cache_bytes)
+    return _run(loaded, run, load, train, as_json, wishes, cache_bytes)
 
 
 def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
@@ -257,12 +265,12 @@ def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None
     sources = {name: context.get_parameter_source(name) for name in names}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:
-        raise SettingsError(f"{', '.join('--' + name.replace('_', '-') for name in given)}: {why}")
+        options = ", ".join("--" + name.removesuffix("_values").replace("_", "-") for name in given)
+        raise SettingsError(f"{options}: {why}")
 
 
 def _run(
     loaded: LoadedSettings,
-    file: Path | None,
     run: RunDirectory | None,
     load: Path | None,
     may_train: bool,
@@ -281,12 +289,11 @@ def _run(
 
     loaded = settled(loaded, is_new=run is None)
     say_ignored(loaded)
-    where = file or Path("options")
-    study = resumed_study(loaded, run) if run else pose_study(loaded, where, load, say=note)
+    study = resumed_study(loaded, run) if run else pose_study(loaded, load, say=note)
     problem = study.problem
     warn(*problem.notes)
     if run is None:  # a search does not begin where plans reach too little of the network
-        with located(where):
+        with located(loaded.layers):
             check_counted(problem.program.network, allowed=problem.options.allow_uncounted)
     problem = replace(problem, backend=backend.over(problem.backend))
     check_backend(problem)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from narrower.errors import NarrowerError, nearest
 from narrower.plan.formats.block import BLOCKS
@@ -13,7 +13,10 @@ from narrower.plan.formats.parts import PARTS, SCALES
 from narrower.searching.format_names import NOT_QUANTIZED, SPELLED
 from narrower.settings.not_here import hint
 
+C = TypeVar("C", bound=Callable[..., Any])
 NOTHING: Mapping[str, str] = {}
+SCHEMA = "json_schema"  # the attribute of a check
+TEXT, YES_OR_NO = {"type": "string"}, {"type": "boolean"}
 LARGEST_SHOWN = 10**60
 LARGEST_NUMBER = 10**300  # larger ones are no floats, or soon are not
 LARGEST_COUNT = 10**9
@@ -23,6 +26,22 @@ FAMILIES = {**SPELLED, NOT_QUANTIZED: NOT_QUANTIZED}  # number formats by every 
 SCOPES = ("output_only", "both", "input_only")  # what of a layer is resized; inputs follow in any case
 KINDS_OF_LAYERS = ("linear", "relu")  # as names: a layer with a width of its own, one without
 LARGEST_MULTIPLIER = 1000
+
+
+def allows(schema: Mapping[str, Any]) -> Callable[[C], C]:
+    """Let a check say as JSON Schema what it allows, as far as JSON Schema can."""
+
+    def put(check: C) -> C:
+        setattr(check, SCHEMA, schema)
+        return check
+
+    return put
+
+
+def allowed_by(check: Callable[..., Any]) -> Mapping[str, Any]:
+    """What a check allows, as JSON Schema."""
+    found: Mapping[str, Any] = getattr(check, SCHEMA, NOTHING)
+    return found
 
 
 def shown(value: object) -> str:
@@ -42,6 +61,7 @@ def whole_number(low: int, high: int | None = None) -> Callable[[Any], int]:
     if low == high:
         allowed = str(low)
 
+    @allows({"type": "integer", "minimum": low} | ({} if high is None else {"maximum": high}))
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < low or (high and value > high):
             raise ValueError(f"found {shown(value)}; allowed: {allowed}")
@@ -50,6 +70,7 @@ def whole_number(low: int, high: int | None = None) -> Callable[[Any], int]:
     return check
 
 
+@allows({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_JOBS}, {"const": "auto"}]})
 def jobs(value: Any) -> int | Literal["auto"]:
     """A number of processes, or "auto": as many as there are cores."""
     try:
@@ -58,6 +79,7 @@ def jobs(value: Any) -> int | Literal["auto"]:
         raise ValueError(f"{error}, or 'auto'") from None
 
 
+@allows({"type": "string", "pattern": "^[0-9]+/[0-9]+$"})
 def part(value: Any) -> str:
     """Which share of a search: "3/8"."""
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value) if isinstance(value, str) else None
@@ -66,6 +88,7 @@ def part(value: Any) -> str:
     return match[0]
 
 
+@allows({"anyOf": [{"enum": ["local", "auto"]}, {"type": "string", "pattern": "^ray://"}]})
 def ray_address(value: Any) -> str:
     """Where a Ray cluster is."""
     if isinstance(value, str) and (value in ("local", "auto") or value.startswith("ray://")):
@@ -76,6 +99,7 @@ def ray_address(value: Any) -> str:
 def number(allowed: str, admits: Callable[[float], bool]) -> Callable[[Any], float]:
     """A check for a finite number that ``admits`` accepts."""
 
+    @allows({"type": "number", "description": allowed})
     def check(value: Any) -> float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or abs(value) > LARGEST_NUMBER or not admits(float(value)):
@@ -99,6 +123,9 @@ def spelled_as(
 ) -> Callable[[Any], str]:
     """A check for one of several names in any spelling for which ``canonical`` gives the listed one."""
 
+    @allows(
+        {"anyOf": [{"enum": list(names)}, TEXT]}
+    )  # editors complete the first; other spellings are right too
     def check(value: Any) -> str:
         name = canonical(value) if isinstance(value, str) else None
         if name is None:
@@ -109,6 +136,7 @@ def spelled_as(
     return check
 
 
+@allows({"type": "string", "minLength": 1})
 def text(value: Any) -> str:
     """A check for text that is not empty."""
     if not isinstance(value, str) or not value.strip():
@@ -116,6 +144,7 @@ def text(value: Any) -> str:
     return value
 
 
+@allows({"type": "string", "minLength": 1, "pattern": "^[^/\\\\]+$"})
 def directory_name(value: Any) -> str:
     """A name for a directory below another: no path, and not longer than file systems allow."""
     name = text(value)
@@ -127,6 +156,7 @@ def directory_name(value: Any) -> str:
     return name
 
 
+@allows(YES_OR_NO)
 def yes_or_no(value: Any) -> bool:
     """A check for a truth value."""
     if not isinstance(value, bool):
@@ -137,6 +167,7 @@ def yes_or_no(value: Any) -> bool:
 def list_of(check: Callable[[Any], Any], example: str) -> Callable[[Any], tuple[Any, ...]]:
     """A check for a list that is not empty and names nothing twice."""
 
+    @allows({"type": "array", "minItems": 1, "items": allowed_by(check)})
     def check_list(values: Any) -> tuple[Any, ...]:
         if not isinstance(values, list | tuple):
             raise ValueError(f"found {shown(values)}; allowed: a list such as {example}")
@@ -151,6 +182,7 @@ def list_of(check: Callable[[Any], Any], example: str) -> Callable[[Any], tuple[
     return check_list
 
 
+@allows({"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}})
 def class_order(value: Any) -> tuple[str, ...]:
     """A list of names of classes; whole numbers are names as well."""
     if not isinstance(value, list | tuple) or not value:
@@ -166,6 +198,7 @@ def names_between_commas(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
+@allows({"anyOf": [{"type": "integer", "minimum": WIDTHS.low, "maximum": WIDTHS.high}, {"const": "NA"}]})
 def width(value: Any) -> int | str:
     """A width in bits, or "NA" for an operand that is not quantized."""
     if value == "NA":
@@ -175,6 +208,7 @@ def width(value: Any) -> int | str:
     return value
 
 
+@allows({"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_MULTIPLIER})
 def multiplier(value: Any) -> float:
     """What a number of channels is multiplied by."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -183,6 +217,14 @@ def multiplier(value: Any) -> float:
     return float(value)
 
 
+@allows(
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": FRACTIONS.low, "maximum": FRACTIONS.high},
+            {"enum": ["NA", "auto"]},
+        ]
+    }
+)
 def fraction(value: Any) -> int | str:
     """A fraction width in bits, "NA" for half the width, or "auto"."""
     if value in ("NA", "auto") and isinstance(value, str):
@@ -195,6 +237,7 @@ def fraction(value: Any) -> int | str:
     return value
 
 
+@allows({"anyOf": [{"type": "integer", "minimum": BIASES.low, "maximum": BIASES.high}, {"const": "NA"}]})
 def exponent_bias(value: Any) -> int | str:
     """The bias of an exponent, or "NA" for the one that puts 1 in the middle of the exponents."""
     if value in ("NA", "none", "None") and isinstance(value, str):
@@ -207,6 +250,7 @@ def exponent_bias(value: Any) -> int | str:
     return value
 
 
+@allows({"anyOf": [{"type": "integer", "minimum": BLOCKS.low, "maximum": BLOCKS.high}, {"type": "array"}]})
 def block_size(value: Any) -> int:
     """Numbers in a block; as a list, the sizes along each axis, of which all but the last are 1."""
     sizes = value if isinstance(value, list) and value else [value]
@@ -219,6 +263,7 @@ def block_size(value: Any) -> int:
 def _only(wanted: bool, why: str) -> Callable[[Any], Any]:
     """A check for one truth value: what the other means does not exist here."""
 
+    @allows({"const": wanted})
     def check(value: Any) -> Any:
         if value is not wanted:
             raise ValueError(f"found {shown(value)} ({why}); allowed: {shown(wanted)}")
@@ -249,6 +294,7 @@ FORMAT_OPTIONS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
 def known(canonical: Callable[[str], str], absent: Mapping[str, str] = NOTHING) -> Callable[[Any], str]:
     """A check by a function that returns a listed name or raises ``NarrowerError``."""
 
+    @allows({"type": "string", "minLength": 1})
     def check(value: Any) -> str:
         try:
             return canonical(text(value))

@@ -1,10 +1,9 @@
 """From a TOML file to settings, or to one message that says what is wrong where."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ from pydantic import ValidationError
 
 from narrower.errors import NarrowerError, SettingsError, SeveralMistakesError
 from narrower.settings.explain import Key, dotted, mistakes
-from narrower.settings.locate import line_of, line_of_text
+from narrower.settings.layers import OPTIONS, Layers, read_layers
 from narrower.settings.mend import mended
 from narrower.settings.respell import respelled
 from narrower.settings.schema import RunSettings
 
-DEEPEST = 50  # tables and lists within each other; the deepest key that has a meaning is at 6
 _LIKE_A_KEY = re.compile(r"[a-z_]+(\.\S+)*")
 # Keys that files written for MASE/chop carry and that have no meaning here.
 WITHOUT_MEANING = frozenset(
@@ -42,6 +40,10 @@ class LoadedSettings:
     settings: RunSettings
     ignored: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what else was made of the file
+    layers: Layers = OPTIONS  # what they were read from
+    moved: Mapping[Key, Key] = field(
+        default_factory=dict
+    )  # where keys stand there that are spelled otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +66,15 @@ def load_settings(path: Path) -> LoadedSettings:
     Raises:
         SettingsError: with file, line, key, what was found and what is allowed, for every mistake.
     """
-    draft = read_draft(path)
+    draft = draft_of(read_layers(path))
     if draft.loaded is None:
         raise SeveralMistakesError(draft.mistakes, str(path))
     return draft.loaded
 
 
-def read_draft(path: Path) -> Draft:
-    """Read a settings file, whatever is wrong in it.
-
-    Raises:
-        SettingsError: it cannot be read, or is no TOML.
-    """
-    text, tables = _read(path)
-    kept, ignored = _without_meaningless(tables, ())
+def draft_of(layers: Layers) -> Draft:
+    """What can be made of settings, whatever is wrong in them."""
+    kept, ignored = _without_meaningless(layers.tables(), ())
     found = respelled(kept)
     ignored += found.ignored
     try:
@@ -85,52 +82,14 @@ def read_draft(path: Path) -> Draft:
     except ValidationError as error:
         said = [(found.place(key), what) for key, what in mistakes(error)]
         rest, wrong = mended(found.tables)
-        return Draft(
-            None,
-            in_order(
-                path,
-                [
-                    _placed(path, line_of(text, key), f"{dotted(key)}: {what}" if key else what)
-                    for key, what in said
-                ],
-            ),
-            rest,
-            wrong,
-        )
+        placed = [
+            f"{layers.place(key)}: {dotted(key)}: {what}" if key else f"{layers.main}: {what}"
+            for key, what in said
+        ]
+        return Draft(None, in_order(layers, placed), rest, wrong)
     if settings.load_type is not None and settings.load_name is None:
         ignored.append("load_type")  # of no file
-    return Draft(LoadedSettings(settings, tuple(ignored), tuple(found.notes)))
-
-
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SettingsError(f"{path}: cannot be read: {reason}") from None
-    try:
-        tables = tomllib.loads(text)
-    except RecursionError:
-        raise SettingsError(f"{path}: tables or lists are nested too deep") from None
-    except ValueError as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    if _is_too_deep(tables):
-        raise SettingsError(f"{path}: tables or lists are nested too deep")
-    return text, tables
-
-
-def _is_too_deep(tables: dict[str, Any]) -> bool:
-    level: list[Any] = [tables]
-    for _ in range(DEEPEST):
-        level = [
-            value
-            for holder in level
-            for value in (holder.values() if isinstance(holder, dict) else holder)
-            if isinstance(value, dict | list)
-        ]
-    return bool(level)
+    return Draft(LoadedSettings(settings, tuple(ignored), tuple(found.notes), layers, found.moved))
 
 
 @contextmanager
@@ -143,33 +102,30 @@ def about(key: str) -> Iterator[None]:
 
 
 @contextmanager
-def located(path: Path) -> Iterator[None]:
-    """Put ``file:line`` before later mistakes that begin with a key of the file."""
+def located(layers: Layers) -> Iterator[None]:
+    """Put ``file:line`` before later mistakes that begin with a key of the settings."""
     try:
         yield
     except SettingsError as error:
-        # options of the command line have no lines
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
         found = error.mistakes if isinstance(error, SeveralMistakesError) else (str(error),)
-        lines = [_placed(path, _line(text, mistake), mistake) for mistake in found]
-        raise SeveralMistakesError(in_order(path, lines), str(path)) from error
+        placed = [f"{_place(layers, mistake)}: {mistake}" for mistake in found]
+        raise SeveralMistakesError(in_order(layers, placed), layers.main) from error
 
 
-def _line(text: str, mistake: str) -> int | None:
+def _place(layers: Layers, mistake: str) -> str:
     key = mistake.partition(": ")[0]
-    return line_of_text(text, key) if text and _LIKE_A_KEY.fullmatch(key) else None
+    return layers.place_of_text(key) if _LIKE_A_KEY.fullmatch(key) else layers.main
 
 
-def _placed(path: Path, line: int | None, mistake: str) -> str:
-    return f"{path}:{line}: {mistake}" if line else f"{path}: {mistake}"
+def in_order(layers: Layers, mistakes: Sequence[str]) -> tuple[str, ...]:
+    """Mistakes that begin with their place, by file and line; those without a line come first."""
+    names = [layers.main, *dict.fromkeys(layer.name for layer in layers.each)]
 
-
-def in_order(path: Path, mistakes: Sequence[str]) -> tuple[str, ...]:
-    """Mistakes that begin with their place, by line; those without a line come first."""
-
-    def line(mistake: str) -> int:
-        number = mistake.removeprefix(f"{path}:").partition(":")[0]
-        return int(number) if number.isdecimal() else 0
+    def line(mistake: str) -> tuple[int, int]:
+        named = [name for name in names if mistake.startswith(f"{name}:")]
+        file = max(named, key=len, default=layers.main)
+        number = mistake.removeprefix(f"{file}:").partition(":")[0]
+        return (names.index(file, 1), int(number)) if number.isdecimal() else (names.index(file), 0)
 
     return tuple(sorted(mistakes, key=line))
 

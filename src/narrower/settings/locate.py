@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 Path = tuple[str, ...]
 
@@ -18,16 +19,26 @@ def line_of(text: str, path: Sequence[object]) -> int | None:
     return None
 
 
-def line_of_text(text: str, key: str) -> int | None:
-    """The line of a key in dotted form, in which a layer's name may be spelled with dots or underscores."""
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """How much of a dotted key a line sets, and whether it spells it so; the larger, the nearer."""
+
+    length: int
+    is_exact: bool
+    line: int
+
+
+def nearest_line(text: str, key: str) -> Nearest | None:
+    """Where a key in dotted form stands, in which a layer's name may be spelled with dots or underscores."""
     spelled = f"{key}."
-    found: tuple[int, bool, int] | None = None  # how much of the key, whether in its very spelling, the line
+    found: Nearest | None = None
     for path, line in key_lines(text).items():
         start = f"{'.'.join(path)}."
         if spelled.replace("_", ".").startswith(start.replace("_", ".")):
-            match = (len(start), spelled.startswith(start), line)
-            found = match if found is None or match[:2] > found[:2] else found
-    return found[2] if found else None
+            match = Nearest(len(start), spelled.startswith(start), line)
+            if found is None or (match.length, match.is_exact) > (found.length, found.is_exact):
+                found = match
+    return found
 
 
 def key_lines(text: str) -> dict[Path, int]:

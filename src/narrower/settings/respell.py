@@ -47,10 +47,15 @@ class Respelled:
 
     def place(self, path: Path) -> Path:
         """Where in the file a key of the schema stands."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.moved:
-                return (*self.moved[path[:length]], *path[length:])
-        return path
+        return place_in_file(path, self.moved)
+
+
+def place_in_file(path: Path, moved: Mapping[Path, Path]) -> Path:
+    """Where in the file a key of the schema stands; ``moved`` has those that stand elsewhere."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in moved:
+            return (*moved[path[:length]], *path[length:])
+    return path
 
 
 def respelled(tables: Mapping[str, Any]) -> Respelled:

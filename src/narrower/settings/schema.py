@@ -298,6 +298,7 @@ class Bound(Table):
         return self
 
 
+@checks.allows(checks.TEXT)
 def _metric_name(value: Any) -> str:
     if isinstance(value, str) and ":" in value:
         return checks.text(value)
@@ -311,6 +312,7 @@ MetricName = Annotated[str, PlainValidator(_metric_name)]
 _listed_strategy = checks.one_of(("optuna", *SAMPLERS), not_here.STRATEGIES)
 
 
+@checks.allows(checks.allowed_by(_listed_strategy))
 def _strategy_name(value: Any) -> str:
     """The samplers are those of Optuna or stand beside it; one that is named here is taken out before."""
     return "optuna" if value == "optuna" else _listed_strategy(value)

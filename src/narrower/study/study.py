@@ -70,18 +70,16 @@ def settled(loaded: LoadedSettings, *, is_new: bool = True) -> LoadedSettings:
     return on_this_machine(with_rounding(loaded) if is_new else loaded)
 
 
-def pose_study(
-    loaded: LoadedSettings, file: Path, load: Path | None, *, say: Say, absent: Say | None = None
-) -> Study:
+def pose_study(loaded: LoadedSettings, load: Path | None, *, say: Say, absent: Say | None = None) -> Study:
     """From settings to what is searched: task and data, model, network and space; then the weights of a file.
 
-    ``file`` is where the settings stand, for what is wrong with them; ``load`` are weights in the place of
-    those that they name. ``absent`` is told of data and weights that are not here; without it that is wrong.
+    ``load`` are weights in the place of those that the settings name. ``absent`` is told of data and weights
+    that are not here; without it that is wrong.
 
     Raises:
         SettingsError: with file and line.
     """
-    with located(file):
+    with located(loaded.layers):
         if absent is None:
             weights = weights_file(loaded.settings, load)
         else:
@@ -96,7 +94,7 @@ def pose_study(
 
 def resumed_study(loaded: LoadedSettings, run: RunDirectory) -> Study:
     """What a run began to search, with the weights that it began with."""
-    with located(run.settings):
+    with located(loaded.layers):
         problem = pose(loaded.settings)
     return Study(loaded, given_weights(problem, run.weights), run.weights)
 

@@ -1,0 +1,17 @@
+"""``--set`` and ``--override``: what takes the place of values of a settings file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A value in the place of the file's; give it several times."
+    ),
+]
+Override = Annotated[
+    list[Path] | None,
+    typer.Option("--override", metavar="FILE", help="A settings file (TOML) whose values go over the first."),
+]
