@@ -1,7 +1,7 @@
 import csv
 from pathlib import Path
 
-from narrower.report.csv_table import front_csv, trials_csv
+from narrower.report.flat_table import csv_lines, front_rows, trials_rows
 from narrower.report.markdown import front_markdown
 from narrower.report.read_record import read_record
 from tests.report.made_up_run import additive_accuracy, all_widths, bitops, write_run
@@ -11,7 +11,7 @@ REASON = 'broke, "badly"\nin two lines'
 
 def test_the_front_as_csv_reads_back_as_the_record(tmp_path: Path) -> None:
     record = read_record(write_run(tmp_path / "run"))
-    rows = list(csv.DictReader(front_csv(record)))
+    rows = list(csv.DictReader(csv_lines(front_rows(record))))
     assert [int(row["number"]) for row in rows] == [member.number for member in record.members]
     for row, member in zip(rows, record.members, strict=True):
         assert float(row["accuracy"]) == member.metrics["accuracy"]
@@ -22,7 +22,7 @@ def test_the_front_as_csv_reads_back_as_the_record(tmp_path: Path) -> None:
 
 def test_all_trials_as_csv_read_back_with_plans_and_reasons(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", tried=[3, 20, 35], failed={1: REASON})
-    text = "\n".join(trials_csv(run)).splitlines(keepends=True)
+    text = "\n".join(csv_lines(trials_rows(run))).splitlines(keepends=True)
     rows = list(csv.DictReader(text))
     assert [row["state"] for row in rows] == ["complete", "failed", "complete"]
     assert rows[1]["reason"] == REASON

@@ -10,9 +10,9 @@ import typer
 from narrower.cli.console import note, print_json, print_lines, print_table, tell, warn
 from narrower.errors import RunError, SettingsError
 from narrower.report import finetuned as finetuned_report
-from narrower.report.csv_table import front_csv, trials_csv
 from narrower.report.findings import read_findings
 from narrower.report.finetuned import FinetunedRecord, read_finetuned
+from narrower.report.flat_table import csv_lines, front_rows, trials_rows
 from narrower.report.markdown import front_markdown
 from narrower.report.plan_text import short_plan
 from narrower.report.read_record import read_record
@@ -54,13 +54,13 @@ def show(
         with TrialStore.open(directory.trials, read_only=True) as store:
             for line in check_files(directory, store.facts()):
                 note(line)
-        print_lines(trials_csv(directory))
+        print_lines(csv_lines(trials_rows(directory)))
         return
     record = read_whole_run(directory, note)
     if as_json:
         print_json(record.to_dict())
     elif as_csv:
-        print_lines(front_csv(record))
+        print_lines(csv_lines(front_rows(record)))
     elif as_markdown:
         print_lines(front_markdown(record))
     else:

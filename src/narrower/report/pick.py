@@ -36,8 +36,8 @@ def pick_within(record: RunRecord, limits: Mapping[str, float]) -> Pick:
         least = min(member.metrics[name] for member in members)
         raise RunError(f"no member of the front has {said}; the smallest {name} on it is {least:g}")
     best = min(within, key=lambda m: (record.lost(record.value(m)), m.number))
-    name = record.metric.name
-    return Pick(best, f"the best {name} of the {len(within)} of {len(members)} members with {said}")
+    of = f"{len(within)} of {len(members)} members with {said}" if limits else f"{len(members)} members"
+    return Pick(best, f"the best {record.metric.name} of the {of}")
 
 
 def pick_drop(record: RunRecord, drop: float) -> Pick:

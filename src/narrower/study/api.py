@@ -1,9 +1,8 @@
 """A search from Python: the same as from a settings file, with models and data as they are."""
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +20,6 @@ from narrower.plan.formats.calibration import USUAL, CalibrationSettings
 from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.plan.plan import OPERANDS
 from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
-from narrower.report.record import RunRecord
 from narrower.searching.build_space import build_space
 from narrower.searching.format_names import ABSENT, NOT_QUANTIZED
 from narrower.searching.objective import (
@@ -50,32 +48,10 @@ from narrower.study.arguments import spoken_of_arguments
 from narrower.study.limits import check_counted
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, first_samples, with_model
+from narrower.study.result import SearchResult, passing_directory
 from narrower.study.run_facts import begin_run
 from narrower.tasks.task import Direction
 from narrower.transform.tried_channels import tried_channels
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found; ``front`` is a plain table, a dictionary for each member."""
-
-    record: RunRecord
-
-    @property
-    def front(self) -> list[dict[str, Any]]:
-        """The members: number, metrics, interval and test value of the leading one, and plan."""
-        leading = self.record.metric.name
-        return [
-            {
-                "number": member.number,
-                **member.metrics,
-                f"{leading}_interval": member.interval,
-                f"test_{leading}": member.test_value,
-                "certain": member.certain,
-                "plan": member.plan,
-            }
-            for member in self.record.members
-        ]
 
 
 @spoken_of_arguments()
@@ -128,10 +104,9 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     processes, unless ``backend`` says where plans are scored; ``batch`` is how many plans a sampler is asked
     for at a time; with ``drop_dominated``, enumerations drop plans that can no longer reach the front.
     With ``uniform_first``, plans with the same formats in every layer are tried before the sampler begins.
-    ``allow_uncounted`` searches
-    also where no plan changes more than 1 % of the multiply-accumulates. ``directory`` keeps the run;
-    without one nothing is left behind. Without ``sampler``, every plan is tried, or with ``n_trials`` those
-    that the guided sampler proposes.
+    ``allow_uncounted`` searches also where no plan changes more than 1 % of the multiply-accumulates.
+    ``directory`` keeps the run; without one nothing is left behind when this process ends. Without
+    ``sampler``, every plan is tried, or with ``n_trials`` those that the guided sampler proposes.
 
     ``measure_front`` names metrics ("latency", "luts", "ebops") that are measured on the artefacts of the
     front's members; as objectives they are measured for every plan. ``class_order`` names the classes in the
@@ -193,12 +168,13 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     where = backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs)
     problem = replace(problem, options=options, backend=where)
     check_options(problem)
-    with _run_directory(directory) as run, run.locked():
+    run = RunDirectory(Path(directory)) if directory is not None else passing_directory()
+    with run.locked():
         if run.trials.exists():
             raise SettingsError(f"{run.path} holds a search already; choose another directory")
         with begin_run(problem, run, _note(problem)) as store:
             record = study.search(problem, run, store, show_progress=lambda _: nullcontext(_no_progress))
-    return SearchResult(record)
+    return SearchResult(record, problem, run)
 
 
 def _pose(  # noqa: PLR0913, PLR0917
@@ -321,15 +297,6 @@ def _layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices
     width = WidthChoices(read("width", multipliers, ()) if "width" in table else ())
     families = tuple(dict.fromkeys(checks.FAMILIES[name] for name in names))
     return LayerChoices(families, data, weight, bias, width)
-
-
-@contextmanager
-def _run_directory(directory: Path | str | None) -> Iterator[RunDirectory]:
-    if directory is not None:
-        yield RunDirectory(Path(directory))
-        return
-    with tempfile.TemporaryDirectory(prefix="narrower-") as temporary:
-        yield RunDirectory(Path(temporary) / "run")
 
 
 def _note(problem: Problem) -> str:

@@ -1,7 +1,7 @@
-"""The front, or all trials, as a CSV table: one column for each metric and each layer's format."""
+"""The front, or all trials, as a table: one column for each metric and each layer's format."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 from narrower.plan.formats.float32 import FLOAT32
@@ -14,8 +14,16 @@ from narrower.store.trials import TrialStore
 Cell = str | int | float | bool | None
 
 
-def front_csv(record: RunRecord) -> Iterator[str]:
-    """Lines of the front, the header first; an empty cell is not known."""
+def csv_lines(rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
+    """Rows as lines of CSV; an empty cell is not known."""
+    for row in rows:
+        text = StringIO()
+        csv.writer(text, lineterminator="").writerow(row)
+        yield text.getvalue()
+
+
+def front_rows(record: RunRecord) -> Iterator[list[Cell]]:
+    """Rows of the front, the header first; None where something is not known."""
     leading = record.metric.name
     metrics = list(dict.fromkeys(name for member in record.members for name in member.metrics))
     columns = list(
@@ -27,7 +35,7 @@ def front_csv(record: RunRecord) -> Iterator[str]:
             if aspect in table
         )
     )
-    yield _line(
+    yield (
         [
             "number",
             "plan_index",
@@ -43,7 +51,7 @@ def front_csv(record: RunRecord) -> Iterator[str]:
         ]
     )
     for member in record.members:
-        yield _line(
+        yield (
             [
                 member.number,
                 member.plan_index,
@@ -58,8 +66,8 @@ def front_csv(record: RunRecord) -> Iterator[str]:
         )
 
 
-def trials_csv(run: RunDirectory) -> Iterator[str]:
-    """Lines of all trials in their order, failed ones included; an empty cell is not known.
+def trials_rows(run: RunDirectory) -> Iterator[list[Cell]]:
+    """Rows of all trials in their order, failed ones included, the header first; None is not known.
 
     Raises:
         RunError: they cannot be read.
@@ -68,7 +76,7 @@ def trials_csv(run: RunDirectory) -> Iterator[str]:
     with TrialStore.open(run.trials, read_only=True) as store:
         space = recorded_space(store.facts(), run.trials)
         columns = [(layer, f.aspect) for f in space.features for layer in f.layers]
-        yield _line(
+        yield (
             [
                 "number",
                 "plan_index",
@@ -86,7 +94,7 @@ def trials_csv(run: RunDirectory) -> Iterator[str]:
             cells: dict[tuple[str, str], Cell] = {}
             for slot, option in enumerate(options):
                 cells |= texts[slot][option]
-            yield _line(
+            yield (
                 [
                     trial.number,
                     trial.plan_index,
@@ -115,9 +123,3 @@ def _formats(plan: PlanTables, columns: list[tuple[str, str]]) -> list[Cell]:
     """The formats and multipliers of a plan; what it does not name stays as it is."""
     default = {aspect: 1.0 if aspect == "width" else FLOAT32.text for aspect in ASPECTS}
     return [plan.get(layer, {}).get(aspect, default[aspect]) for layer, aspect in columns]
-
-
-def _line(cells: list[Cell]) -> str:
-    text = StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
