@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from narrower.errors import RunError, require_extra, unknown_name
-from narrower.plan import plan_from_dict
+from narrower.plan.plan import plan_from_dict
 from narrower.report.flat_table import trials_rows
 from narrower.report.pick import pick_drop, pick_knee, pick_within
 from narrower.report.record import Member, RunRecord
