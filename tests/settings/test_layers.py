@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from narrower.errors import SettingsError, SeveralMistakesError
@@ -16,11 +16,8 @@ from narrower.study.read import read_settings
 from tests.settings.test_load import VALID
 
 KEYS = st.sampled_from(["a", "b", "c"])
-TABLES: st.SearchStrategy[dict[str, Any]] = st.recursive(
-    st.dictionaries(KEYS, st.integers()),
-    lambda below: st.dictionaries(KEYS, st.integers() | below),
-    max_leaves=6,
-)
+SMALL = st.dictionaries(KEYS, st.integers(0, 9), max_size=2)
+TABLES: st.SearchStrategy[dict[str, Any]] = st.dictionaries(KEYS, st.integers(0, 9) | SMALL, max_size=3)
 
 
 def written(name: str, text: str) -> Path:
@@ -37,6 +34,7 @@ def leaves(tables: dict[str, Any], at: tuple[str, ...] = ()) -> dict[tuple[str, 
     return found
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(TABLES, max_size=3))
 def test_the_last_layer_that_holds_a_key_says_what_it_is(tables: list[dict[str, Any]]) -> None:
     merged = Layers("x", tuple(Layer(str(n), each, "", has_lines=False) for n, each in enumerate(tables)))
