@@ -1,11 +1,13 @@
 """How plans get their weights, as settings: one frozen value for each way. Its ``repr`` is recorded."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, get_args
 
 from narrower.preparation.learning.settings import LearnSettings, WeightGranularity
 from narrower.training.recipe import Recipe
 from narrower.transform.importance import Importance
+
+IMPORTANCES: tuple[str, ...] = get_args(Importance)
 
 
 class PreparationSettings(Protocol):

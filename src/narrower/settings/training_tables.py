@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator
 
+from narrower.preparation.settings import IMPORTANCES
 from narrower.settings import checks
 from narrower.settings.table import (
     BatchSize,
@@ -19,7 +20,6 @@ from narrower.settings.table import (
     Table,
 )
 from narrower.training.recipe import OPTIMIZERS, SCHEDULES, Recipe
-from narrower.transform.importance import IMPORTANCES
 
 WHENS = ("candidates", "front", "rounds")
 STARTS = ("float", "nearest")

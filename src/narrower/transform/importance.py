@@ -1,6 +1,5 @@
 """By what the most important channels of a layer are chosen."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 Importance = Literal["l2", "batch_norm", "taylor"]
-IMPORTANCES: tuple[str, ...] = get_args(Importance)
