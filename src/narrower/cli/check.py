@@ -10,6 +10,7 @@ from narrower.cli.console import answer, note, print_json, print_table, warn
 from narrower.cli.search import say_ignored
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.train import DataPath
+from narrower.data.catalogue import is_own
 from narrower.settings.from_options import with_options
 from narrower.settings.layers import read_layers
 from narrower.settings.schema import RunSettings
@@ -74,5 +75,7 @@ def check(
 def own_modules(settings: RunSettings) -> list[str]:
     """The modules of the user's own that a settings file names, for its model, data or metrics."""
     strategy = settings.search.strategy
-    names = (settings.model, settings.dataset, *strategy.metrics, *strategy.constraints)
+    names = [settings.model, settings.task, *strategy.metrics, *strategy.constraints]
+    if is_own(settings.dataset):
+        names.append(settings.dataset)
     return sorted({name.partition(":")[0] for name in names if ":" in name})

@@ -63,9 +63,9 @@ def example_for(
     known = model_note(model)
     name = dataset or (known.data_set if known and shape is None else None)
     if name is not None:
-        from narrower.data.datasets import load_data_set
+        from narrower.cli.loaded_data import loaded_data
 
-        data = load_data_set(name, path=data_path)
+        data = loaded_data(name, data_path)
         return data.examples[0], data.sizes
     sizes = [size.strip() for size in (shape or "").split(",")]
     if not all(size.isdigit() and int(size) > 0 for size in sizes):

@@ -10,6 +10,7 @@ import typer
 from narrower.cli.console import messages, print_json, print_table, tell
 from narrower.cli.project import Project
 from narrower.cli.search import refuse_given
+from narrower.data.catalogue import short_name
 from narrower.errors import RunError, SettingsError
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 
@@ -90,12 +91,12 @@ def learn(
         raise SettingsError("give DATASET ('narrower datasets' lists what there is), or --resume RUN")
     if granularity not in GRANULARITIES:
         raise SettingsError(f"--granularity: found {granularity!r}; allowed: {', '.join(GRANULARITIES)}")
-    name = project or f"learned-{dataset}"
+    name = project or f"learned-{short_name(dataset)}"
     first_free(name, _is_used)  # a name that is none shows before the work
-    from narrower.data.datasets import load_data_set
+    from narrower.cli.loaded_data import loaded_data
     from narrower.study.learned_front import learn_front, suited_settings
 
-    data = load_data_set(dataset, path=data_path)
+    data = loaded_data(dataset, data_path)
     settings = suited_settings(
         data, epochs, granularity=granularity, max_width=max_width, target_ebops=target_ebops, seed=seed
     )
@@ -106,7 +107,7 @@ def learn(
 
 def _resumed(path: Path) -> "LearnedRecord":
     """What a training that goes on found."""
-    from narrower.data.datasets import load_data_set
+    from narrower.cli.loaded_data import loaded_data
     from narrower.study.learned_front import learn_front, read_asked
 
     if not path.is_dir():
@@ -114,7 +115,7 @@ def _resumed(path: Path) -> "LearnedRecord":
     with RunDirectory(path).locked() as run:
         asked = read_asked(run.path)
         data_path = None if asked.data_path is None else Path(asked.data_path)
-        data = load_data_set(asked.data_set, path=data_path)
+        data = loaded_data(asked.data_set, data_path)
         if data.content_hash != asked.data_hash:
             raise RunError(f"{path}: the data set {data.name!r} has changed since the run began")
         with _progress(asked.settings.epochs) as progress:

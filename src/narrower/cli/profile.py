@@ -9,7 +9,8 @@ import typer
 
 from narrower.cli.console import note, print_json, print_table, warn
 from narrower.cli.numbers import MOST
-from narrower.cli.train import DataPath, Dataset, Json, Model
+from narrower.cli.train import DataPath, Dataset, Json, Model, Target
+from narrower.data.catalogue import wished
 from narrower.models.catalogue import model_name
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def profile(
     convention: Rules = Convention.narrower,
     latency: Latency = False,
     load: Load = None,
+    target: Target = None,
     data_path: DataPath = None,
     as_json: Json = False,
 ) -> None:
@@ -46,10 +48,10 @@ def profile(
     macs, flops and bitops are for one sample, unless --convention chop counts the whole batch.
     """
     model = model_name(model)
-    from narrower.data.datasets import load_data_set
+    from narrower.cli.loaded_data import loaded_data
     from narrower.study.profiled import profiled
 
-    data = load_data_set(dataset, path=data_path)
+    data = loaded_data(wished(dataset, target), data_path)
     found = profiled(
         model,
         data,

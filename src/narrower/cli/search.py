@@ -13,7 +13,8 @@ from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.project import Project
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.sizes import byte_count
-from narrower.cli.train import DataPath
+from narrower.cli.train import DataPath, Target
+from narrower.data.catalogue import wished
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.backend import BackendWishes
@@ -115,6 +116,7 @@ ClassOrder = Annotated[
 # What a file says itself, and what is settled when a run begins.
 WITHOUT_A_FILE = (
     "dataset",
+    "target",
     "layers",
     "data_widths",
     "weight_widths",
@@ -154,6 +156,7 @@ def search(
     resume: Resume = None,
     model: Model = None,
     dataset: Dataset = None,
+    target: Target = None,
     layers: Layers = ".*",
     data_widths: DataWidths = "4,8",
     weight_widths: WeightWidths = "2,4,8",
@@ -248,7 +251,7 @@ def search(
             samples=samples,
             top={
                 "model": model,
-                "dataset": dataset,
+                "dataset": wished(dataset, target),
                 "data_path": data_path,
                 "seed": seed,
                 "project": project,

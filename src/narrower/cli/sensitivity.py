@@ -10,7 +10,8 @@ import typer
 
 from narrower.cli.console import note, print_json, print_table, tell
 from narrower.cli.numbers import MOST
-from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model
+from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model, Target
+from narrower.data.catalogue import wished
 from narrower.errors import SettingsError
 from narrower.models.catalogue import model_name
 from narrower.report.layer_sensitivity import LayerSensitivity
@@ -43,6 +44,7 @@ def sensitivity(
     samples: Samples = None,
     signed: Signed = False,
     plot: Plot = None,
+    target: Target = None,
     data_path: DataPath = None,
     class_order: ClassOrder = None,
     as_json: Json = False,
@@ -57,7 +59,7 @@ def sensitivity(
         raise SettingsError(
             f"--plot: found {str(plot)!r}; allowed: a file that ends in {', '.join(PICTURES)}"
         )
-    from narrower.data.datasets import load_data_set
+    from narrower.cli.loaded_data import loaded_data
     from narrower.models.build import build_model
     from narrower.models.checkpoints import load_weights
     from narrower.models.class_order import check_class_order, in_class_order
@@ -65,7 +67,7 @@ def sensitivity(
     from narrower.study.problem import first_samples
     from narrower.study.sensitivity import layer_sensitivity
 
-    data = load_data_set(dataset, path=data_path)
+    data = loaded_data(wished(dataset, target), data_path)
     if class_order is not None:
         data = in_class_order(data, names_between_commas(class_order))
     network = load_weights(build_model(model, sizes=data.sizes), load, say=note)

@@ -8,7 +8,8 @@ import typer
 
 from narrower.cli.console import interval_text, note, print_json, print_table, warn
 from narrower.cli.numbers import MOST
-from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model
+from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model, Target
+from narrower.data.catalogue import wished
 from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.models.catalogue import model_name
 from narrower.settings.checks import names_between_commas
@@ -26,13 +27,14 @@ def test(
     dataset: Dataset,
     load: Load,
     batch_size: BatchSize = SAMPLES_AT_ONCE,
+    target: Target = None,
     data_path: DataPath = None,
     class_order: ClassOrder = None,
     as_json: Json = False,
 ) -> None:
     """Print the metrics of MODEL with the weights of a file, on each part of DATASET."""
     model = model_name(model)
-    from narrower.data.datasets import load_data_set
+    from narrower.cli.loaded_data import loaded_data
     from narrower.models.build import build_model
     from narrower.models.checkpoints import load_weights
     from narrower.models.class_order import check_class_order, class_order_problem, in_class_order
@@ -41,7 +43,7 @@ def test(
     from narrower.models.fit import check_fit
     from narrower.models.quality import model_quality
 
-    data = load_data_set(dataset, path=data_path)
+    data = loaded_data(wished(dataset, target), data_path)
     if class_order is not None:
         data = in_class_order(data, names_between_commas(class_order))
     network = load_weights(build_model(model, sizes=data.sizes), load, say=note)

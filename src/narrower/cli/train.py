@@ -11,6 +11,7 @@ from narrower.cli import recipe_options as options
 from narrower.cli.console import interval_text, messages, note, print_json, print_table, tell, warn
 from narrower.cli.project import Project
 from narrower.cli.recipe_options import DEFAULTS
+from narrower.data.catalogue import short_name, wished
 from narrower.errors import RunError
 from narrower.models.catalogue import model_name
 from narrower.settings.checks import names_between_commas
@@ -23,7 +24,10 @@ Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A name of 'narrower models', or package.module:callable.")
 ]
 Dataset = Annotated[
-    str, typer.Argument(metavar="DATASET", help="A name of 'narrower datasets', or package.module:function.")
+    str,
+    typer.Argument(
+        metavar="DATASET", help="A name of 'narrower datasets', a file, or package.module:function."
+    ),
 ]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights to begin with.")]
 Resume = Annotated[
@@ -32,6 +36,10 @@ Resume = Annotated[
 DataPath = Annotated[
     Path | None,
     typer.Option("--data-path", help="The file of 'jsc', or the folder of 'cifar10' or 'cifar100'."),
+]
+Target = Annotated[
+    str | None,
+    typer.Option("--target", help="The column of a file that is the target; several between commas."),
 ]
 ClassOrder = Annotated[
     str | None,
@@ -67,6 +75,7 @@ def train(
     resume: Resume = False,
     project: Project = None,
     load: Load = None,
+    target: Target = None,
     data_path: DataPath = None,
     class_order: ClassOrder = None,
     as_json: Json = False,
@@ -98,17 +107,18 @@ def train(
         temperature=temperature,
         freeze_norms_after=freeze_norms_after,
     )
-    name = project or f"{model}-{dataset}"
+    dataset = wished(dataset, target)
+    name = project or f"{model}-{short_name(dataset)}"
     first_free(name, is_used)  # a name that is none shows before the work
     model = model_name(model)
-    from narrower.data.datasets import load_data_set
+    from narrower.cli.loaded_data import loaded_data
     from narrower.models.build import build_model
     from narrower.models.checkpoints import load_weights
     from narrower.models.class_order import check_class_order, in_class_order
     from narrower.models.ending import ending_of
     from narrower.models.fit import check_fit
 
-    data = load_data_set(dataset, path=data_path)
+    data = loaded_data(dataset, data_path)
     if class_order is not None:
         data = in_class_order(data, names_between_commas(class_order))
     network = build_model(model, seed=seed, sizes=data.sizes)

@@ -1,6 +1,10 @@
 """What data sets there are, by name; nothing here imports torch."""
 
-from narrower.errors import canonical_name
+from dataclasses import replace
+from pathlib import Path
+
+from narrower.data.request import DataRequest, data_request, file_kind
+from narrower.errors import DataError, canonical_name
 
 # Those whose samples are read from a file, or a folder of files, of the user's.
 FROM_FILES = ("jsc", "cifar10", "cifar100")
@@ -16,6 +20,8 @@ DATA_SETS: dict[str, str] = {
     "toy-tiny": "four random numbers, 1x2x2; the class says whether their sum is above zero",
 }
 
+OF_ANY = ("task", "loss")  # wishes that mean something for every data set
+
 # Names that files written for other tools hold, and what there is instead.
 ELSEWHERE: dict[str, str] = {
     "cifar10-subset": (
@@ -26,10 +32,59 @@ ELSEWHERE: dict[str, str] = {
 }
 
 
+SHAPES = "FILE.csv, .tsv, .arff, .parquet, .npz, .npy, .h5, FOLDER/ of class folders, sklearn:NAME"
+
+
 def data_set_name(name: str) -> str:
-    """The listed spelling of a data set's name, or the reference ``package.module:name`` as it is.
+    """The listed spelling of a data set's name; a file or ``package.module:name`` as it is.
 
     Raises:
-        UnknownNameError: it is neither.
+        UnknownNameError: it is none of these.
+        DataError: what is wished of a file is nothing that there is.
     """
-    return name if ":" in name else canonical_name("data set", name, DATA_SETS, elsewhere=ELSEWHERE)
+    return named_request(name).text
+
+
+def named_request(text: str) -> DataRequest:
+    """What a data set's name asks for.
+
+    Raises:
+        UnknownNameError: there is no such data set.
+        DataError: what is wished of it is nothing that there is, or means nothing for it.
+    """
+    request = data_request(text)
+    source = request.source
+    if file_kind(source) is not None:
+        return request
+    if ":" not in source:
+        known = canonical_name("data set", source, DATA_SETS, elsewhere=ELSEWHERE)
+        request = replace(request, source=known)
+    meaningless = [wish for wish in request.wishes if wish not in OF_ANY]
+    if meaningless:
+        raise DataError(f"{meaningless[0]}: goes with a file ({SHAPES}), not with the data set {source!r}")
+    return request
+
+
+def wished(name: str, target: str | None) -> str:
+    """A data set's name with the target that an option names.
+
+    Raises:
+        UnknownNameError: there is no such data set.
+        DataError: it has another target already.
+    """
+    more = {} if target is None else {"target": tuple(target.split(","))}
+    return named_request(data_request(name, more).text).text
+
+
+def is_own(name: str) -> bool:
+    """Whether a data set is a function of the user's own."""
+    source = data_request(name).source
+    return ":" in source and file_kind(source) is None
+
+
+def short_name(name: str) -> str:
+    """What a directory may be called after a data set."""
+    source = data_request(name).source
+    if file_kind(source) is None:
+        return source
+    return Path(source.rpartition(":")[2]).stem or "data"

@@ -1,19 +1,23 @@
 """A data set by its name: three disjoint parts, standardised by the first unless they are whole numbers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from narrower.data import catalogue
 from narrower.data.cifar import Images, cifar10, cifar100
+from narrower.data.file_sets import file_data_set
 from narrower.data.jsc_table import jsc
 from narrower.data.own_data import own_data_set
 from narrower.data.parts import DataSet, Part
 from narrower.data.pixels import split_images
+from narrower.data.request import DataRequest, file_kind
 from narrower.data.sources import Table, diabetes, digits, digits32, jets, toy_tiny
 from narrower.data.splitting import split_indices, standardised
 from narrower.errors import DataError
+from narrower.tasks.catalogue import trained_by
 
 __all__ = ["DataSet", "Part", "load_data_set", "split_table"]
 
@@ -33,7 +37,7 @@ SOURCES: dict[str, Callable[[Path | None], Raw]] = {
 
 
 def load_data_set(name: str, *, seed: int = 0, path: Path | None = None) -> DataSet:
-    """Load a data set of ``narrower datasets``, or call ``package.module:function``.
+    """Load a data set of ``narrower datasets`` or of a file, or call ``package.module:function``.
 
     ``path`` is the file of ``jsc``, or the folder of ``cifar10`` or ``cifar100``; ``seed`` chooses the split.
 
@@ -42,12 +46,24 @@ def load_data_set(name: str, *, seed: int = 0, path: Path | None = None) -> Data
         AbsentDataError: its file is not there.
         DataError: it cannot be read, or is no classification data.
     """
-    known = catalogue.data_set_name(name)
+    request = catalogue.named_request(name)
+    data = _loaded(request, seed, path)
+    if request.loss is None:
+        return data
+    task = trained_by(data.task, request.loss)
+    train, validation, test = (replace(part, task=task) for part in data.parts.values())
+    return replace(data, train=train, validation=validation, test=test)
+
+
+def _loaded(request: DataRequest, seed: int, path: Path | None) -> DataSet:
+    known = request.source
     if path is not None and known not in catalogue.FROM_FILES:
         raise DataError(
             f"a local file goes with the data sets {', '.join(catalogue.FROM_FILES)}, not {known!r}"
         )
-    made = own_data_set(name) if ":" in name else SOURCES[known](path)
+    if file_kind(known) is not None:
+        return file_data_set(request, seed)
+    made = own_data_set(known) if ":" in known else SOURCES[known](path)
     if isinstance(made, Table):
         return split_table(known, made, seed)
     if isinstance(made, Images):

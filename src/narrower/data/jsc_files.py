@@ -46,7 +46,7 @@ def read_columns(path: Path, chosen: Choice, is_text: Callable[[str], bool]) -> 
         return _hdf5(path, chosen)
     if kind == "npz":
         return _npz(path)
-    names, skipped = (_arff_header if kind == "arff" else _csv_header)(path)
+    names, skipped = (arff_header if kind == "arff" else _csv_header)(path)
     wanted = [name for name in dict.fromkeys(chosen(names)) if name in names]
     if not wanted:
         raise DataError(f"{path}: none of the columns that are looked for; found: {', '.join(names)[:300]}")
@@ -90,7 +90,8 @@ def _csv_header(path: Path) -> tuple[list[str], int]:
     return [name.strip().strip("'\"") for name in header], skipped
 
 
-def _arff_header(path: Path) -> tuple[list[str], int]:
+def arff_header(path: Path) -> tuple[list[str], int]:
+    """The names of the columns of an ARFF file, and how many lines lie before its rows."""
     names = []
     try:
         with path.open(encoding="utf-8-sig") as file:

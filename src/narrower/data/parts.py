@@ -67,7 +67,8 @@ class DataSet:
     """Three disjoint parts of one kind of samples; ``feature_names`` is empty for images.
 
     ``output_names`` say what the outputs of a model stand for: of a classification, the classes. With
-    ``stands_in`` the samples are zeros, in the place of data that are not here.
+    ``stands_in`` the samples are zeros, in the place of data that are not here. ``notes`` say what was done
+    with samples that nobody asked for, a sentence each.
     """
 
     name: str
@@ -78,6 +79,7 @@ class DataSet:
     feature_names: tuple[str, ...] = ()
     content_hash: str = ""  # computed where it is not given
     stands_in: bool = False
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.content_hash:

@@ -16,17 +16,17 @@ IMAGES_AT_A_TIME = 4096
 def split_images(name: str, images: Images, seed: int) -> DataSet:
     """Split what is no test part into 80 % training and 20 % validation, and standardise by the first."""
     train, validation = split_in_two(len(images.targets), seed)
-    table = _standardised_levels(images.pixels, train)
+    table = standardised_levels(images.pixels, train)
     return DataSet(
         name,
-        Part(_looked_up(images.pixels[train], table), torch.from_numpy(images.targets[train])),
-        Part(_looked_up(images.pixels[validation], table), torch.from_numpy(images.targets[validation])),
-        Part(_looked_up(images.test_pixels, table), torch.from_numpy(images.test_targets)),
+        Part(looked_up(images.pixels[train], table), torch.from_numpy(images.targets[train])),
+        Part(looked_up(images.pixels[validation], table), torch.from_numpy(images.targets[validation])),
+        Part(looked_up(images.test_pixels, table), torch.from_numpy(images.test_targets)),
         images.output_names,
     )
 
 
-def _standardised_levels(pixels: Pixels, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+def standardised_levels(pixels: Pixels, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
     """For each channel and level, what it becomes: [C, 256]. The sums are of whole numbers, and exact."""
     channels = pixels.shape[1]
     counts = np.zeros((channels, LEVELS), dtype=np.int64)
@@ -42,7 +42,8 @@ def _standardised_levels(pixels: Pixels, chosen: NDArray[np.int64]) -> NDArray[n
     return standardised.astype(np.float32)
 
 
-def _looked_up(pixels: Pixels, table: NDArray[np.float32]) -> Tensor:
+def looked_up(pixels: Pixels, table: NDArray[np.float32]) -> Tensor:
+    """The standardised value of each pixel [N, C, ...], by a table of levels [C, 256]."""
     values = np.empty(pixels.shape, dtype=np.float32)
     for channel, levels in enumerate(table):
         values[:, channel] = levels[pixels[:, channel]]

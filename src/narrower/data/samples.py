@@ -29,6 +29,16 @@ def checked_pair(where: str, inputs: object, targets: object) -> tuple[NDArray[A
     return _numbers(where, "inputs", samples), _numbers(where, "targets", wanted)
 
 
+def checked_inputs(where: str, inputs: NDArray[Any]) -> NDArray[Any]:
+    """Inputs [N, ...] as they are held: float32, or int64 where they are whole numbers.
+
+    Raises:
+        DataError: they are no samples.
+    """
+    _check_shape(where, inputs.shape)
+    return _numbers(where, "inputs", inputs)
+
+
 def check_targets(where: str, targets: NDArray[Any], task: Task, *, teaches: bool = False) -> tuple[str, ...]:
     """Check targets alone; names for what outputs stand for that suit them.
 

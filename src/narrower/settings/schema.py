@@ -17,6 +17,7 @@ from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS
 from narrower.searching.space_settings import SIGNS, Kind
 from narrower.settings import checks, not_here
 from narrower.settings.basic_train import BasicTrain
+from narrower.settings.data_keys import DataKeys
 from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text, given_keys
 from narrower.settings.training_tables import CandidateTraining, RecipeTable
 from narrower.tasks.catalogue import task_metrics
@@ -360,14 +361,13 @@ class Search(Table):
     strategy: Strategy
 
 
-class RunSettings(Table):
+class RunSettings(DataKeys):
     """A whole settings file."""
 
     model: Annotated[str, PlainValidator(checks.known(model_name, not_here.MODELS))]
     dataset: Annotated[str, PlainValidator(checks.known(data_set_name, not_here.DATA_SETS))]
     data_path: Text | None = None
     class_order: Annotated[tuple[str, ...], PlainValidator(checks.class_order)] | None = None
-    task: Annotated[str, PlainValidator(checks.one_of(("cls",)))] = "cls"
     max_epochs: Count = 10
     batch_size: BatchSize = 256
     learning_rate: Positive = 1e-2

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from narrower.data.absent import stand_in
+from narrower.data.absent import is_known, stand_in
 from narrower.data.datasets import DataSet, load_data_set
-from narrower.errors import AbsentDataError, SettingsError
+from narrower.errors import AbsentDataError, DataError, SettingsError
+from narrower.settings.data_keys import request_of
 from narrower.settings.load import about
 from narrower.settings.schema import RunSettings
 
@@ -16,8 +17,12 @@ def named_data(settings: RunSettings) -> DataSet:
         SettingsError: beginning with the key, where it cannot be had.
     """
     path = Path(settings.data_path) if settings.data_path else None
+    try:
+        request = request_of(settings.dataset, settings)
+    except DataError as error:  # begins with the key
+        raise SettingsError(str(error)) from error
     with about("data_path" if path else "dataset"):
-        return load_data_set(settings.dataset, path=path)
+        return load_data_set(request.text, path=path)
 
 
 def present_data(settings: RunSettings) -> tuple[DataSet, str | None]:
@@ -29,6 +34,6 @@ def present_data(settings: RunSettings) -> tuple[DataSet, str | None]:
     try:
         return named_data(settings), None
     except SettingsError as error:
-        if not isinstance(error.__cause__, AbsentDataError):
+        if not isinstance(error.__cause__, AbsentDataError) or not is_known(settings.dataset):
             raise
         return stand_in(settings.dataset), f"{error}; the rest of the file is checked without the data"

@@ -41,7 +41,6 @@ from narrower.study.expressible import export_notes
 from narrower.study.limits import check_trainable
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, Say, any_fraction, deployed, first_samples
-from narrower.tasks.regression.task import REGRESSION
 from narrower.transform.tried_channels import tried_channels
 
 SPACE = "search.search_space"
@@ -134,7 +133,7 @@ class _Look:
             channels=self._channels,
             states_order=self._settings.class_order is not None,
             notes=(
-                *_task_note(samples),
+                *_data_notes(samples),
                 *(convert.objective_notes(self._settings) if objectives else ()),
                 *convert.runner_notes(self._settings),
                 *space_notes(self._settings),
@@ -287,12 +286,12 @@ class _Look:
         return None
 
 
-def _task_note(data: DataSet) -> tuple[str, ...]:
-    """What targets that are no classes are taken for."""
+def _data_notes(data: DataSet) -> tuple[str, ...]:
+    """What was done with the samples, and what targets that are no classes are taken for."""
     task = data.task
     names = ", ".join(metric.name for metric in task.metrics)
-    said = f"{data.name} is a {task.words.name}: the targets are real numbers; metrics: {names}"
-    return (said,) if task == REGRESSION else ()
+    said = f"{data.name} is a {task.words.name}: {task.words.targets_are}; metrics: {names}"
+    return (*data.notes, said) if task.words.targets_are else data.notes
 
 
 def _fixed(channels: Channels | None, settings: SpaceSettings) -> tuple[str, ...]:

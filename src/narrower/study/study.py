@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from narrower.data.catalogue import short_name
 from narrower.errors import DivergedError, RunError
 from narrower.evaluate.evaluator import CACHE_BYTES
 from narrower.evaluate.sample_engine import all_failed
@@ -62,7 +63,7 @@ class Study:
     def name(self) -> str:
         """What its directory is called where nothing else is asked for."""
         asked = self.settings.settings
-        return asked.project or f"{asked.model}-{self.problem.data.name}"
+        return asked.project or f"{asked.model}-{short_name(self.problem.data.name)}"
 
 
 def settled(loaded: LoadedSettings, *, is_new: bool = True) -> LoadedSettings:

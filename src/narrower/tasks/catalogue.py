@@ -1,7 +1,10 @@
 """What tasks there are, by name."""
 
+from dataclasses import replace
+
+from narrower.errors import DataError
 from narrower.tasks.classification.task import CLASSIFICATION
-from narrower.tasks.regression.task import REGRESSION
+from narrower.tasks.regression.task import LOSSES, REGRESSION, Regression
 from narrower.tasks.task import SampleMetric, Task
 
 TASKS: dict[str, Task] = {
@@ -13,6 +16,19 @@ TASKS: dict[str, Task] = {
 def task_of(*, are_real: bool) -> Task:
     """What targets mean where nobody says it: real numbers are those of a regression, whole ones classes."""
     return REGRESSION if are_real else CLASSIFICATION
+
+
+def trained_by(task: Task, loss: str) -> Task:
+    """The task with the loss of this name.
+
+    Raises:
+        DataError: it has no such loss.
+    """
+    if not isinstance(task, Regression):
+        raise DataError(f"loss: found {loss!r}; a {task.words.name} is trained by one loss alone")
+    if loss not in LOSSES:
+        raise DataError(f"loss: found {loss!r}; allowed for a {task.words.name}: {', '.join(LOSSES)}")
+    return replace(task, trained_by=loss)
 
 
 def task_metrics() -> dict[str, SampleMetric]:

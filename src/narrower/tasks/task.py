@@ -88,6 +88,7 @@ class Words:
     name: str
     output: str
     outputs: str
+    targets_are: str = ""  # what is said of targets that are no classes
 
     @property
     def names_key(self) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score, root_mean_squared_error
 
 from narrower.data.datasets import load_data_set
 from narrower.data.parts import Part
 from narrower.tasks.catalogue import TASKS
-from narrower.tasks.regression.task import REGRESSION
+from narrower.tasks.regression.task import REGRESSION, Regression
 from narrower.tasks.task import Ending
 from tests.conftest import RunNarrower
 
@@ -20,6 +20,7 @@ ORACLES = {
     "loss": mean_squared_error,
     "mae": mean_absolute_error,
     "r2": r2_score,
+    "rmse": root_mean_squared_error,
 }
 
 
@@ -104,3 +105,26 @@ def test_a_model_that_knows_nothing_explains_nothing() -> None:
     targets = torch.from_numpy(np.random.default_rng(0).normal(size=100))
     outputs = torch.full((100,), float(targets.mean()), dtype=torch.float64)
     assert metric.value(metric.sums(outputs, targets), 100) == pytest.approx(metric.chance(1), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "of_torch"),
+    [("mae", torch.nn.L1Loss()), ("huber", torch.nn.HuberLoss()), ("mse", torch.nn.MSELoss())],
+)
+def test_other_losses_are_those_of_pytorch(name: str, of_torch: torch.nn.Module) -> None:
+    outputs, targets = torch.randn(2, 300, 3, generator=torch.Generator().manual_seed(4)) * 2
+    task = Regression(trained_by=name)
+    of_samples = task.loss(Ending()).of_samples(outputs, targets)
+    torch.testing.assert_close(of_samples.mean(), of_torch(outputs, targets))
+    (metric,) = [metric for metric in task.metrics if metric.name == "loss"]
+    value = metric.value(metric.sums(outputs, targets), len(targets))
+    assert value == pytest.approx(float(of_torch(outputs.double(), targets.double())))
+
+
+def test_metrics_of_scaled_targets_are_in_their_own_units() -> None:
+    outputs, targets = torch.randn(2, 300, 2, generator=torch.Generator().manual_seed(4))
+    scales = torch.tensor([10.0, 0.5])
+    for scaled, plain in zip(Regression((10.0, 0.5)).metrics, REGRESSION.metrics, strict=True):
+        undone = (outputs * scales, targets * scales) if scaled.name != "loss" else (outputs, targets)
+        expected = plain.value(plain.sums(*undone), 300)
+        assert scaled.value(scaled.sums(outputs, targets), 300) == pytest.approx(expected, rel=1e-5)

@@ -1,42 +1,56 @@
 """What the outputs of a regression mean: numbers that should be near their targets."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cache, partial
+from math import sqrt
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import DataError
-from narrower.tasks.task import LOSS, Ending, Loss, SampleMetric, Words
+from narrower.tasks.task import LOSS, Ending, Loss, OfSamples, SampleMetric, Words
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SQUARED_ERROR = "mean squared error"
 WARNED = ("softmax", "log_softmax", "sigmoid", "softmax over samples")
+HUBER_DELTA = 1.0  # of standardised targets: beyond it an error counts by its size, not its square
 
 
-def _rows(values: "Tensor") -> "Tensor":
-    """Numbers [N] or [N, K] as [N, K]."""
-    return values[:, None] if values.dim() == 1 else values
+def rows(values: "Tensor") -> "Tensor":
+    """Numbers [N] or [N, ...] as [N, K]."""
+    return values[:, None] if values.dim() == 1 else values.flatten(1)
 
 
-def _squares(outputs: "Tensor", targets: "Tensor") -> "Tensor":
-    return (_rows(outputs).double() - _rows(targets).double()).square().mean(dim=1)
+def _differences(outputs: "Tensor", targets: "Tensor", scales: tuple[float, ...]) -> "Tensor":
+    """How far outputs are off, in the units that targets had before they were standardised: [N, K]."""
+    found = rows(outputs).double() - rows(targets).double()
+    return found * found.new_tensor(scales) if scales else found
 
 
-def _distances(outputs: "Tensor", targets: "Tensor") -> "Tensor":
-    return (_rows(outputs).double() - _rows(targets).double()).abs().mean(dim=1)
+def _squares(outputs: "Tensor", targets: "Tensor", scales: tuple[float, ...] = ()) -> "Tensor":
+    return _differences(outputs, targets, scales).square().mean(dim=1)
+
+
+def _squares_of_each(outputs: "Tensor", targets: "Tensor", scales: tuple[float, ...] = ()) -> "Tensor":
+    return _differences(outputs, targets, scales).square()
+
+
+def _distances(outputs: "Tensor", targets: "Tensor", scales: tuple[float, ...] = ()) -> "Tensor":
+    return _differences(outputs, targets, scales).abs().mean(dim=1)
 
 
 def _squares_and_targets(outputs: "Tensor", targets: "Tensor") -> "Tensor":
     """For each sample and target: the squared error, the target and its square, [N, 3 * K]."""
-    own, wanted = _rows(outputs).double(), _rows(targets).double()
+    own, wanted = rows(outputs).double(), rows(targets).double()
     columns: Any = [(own - wanted).square(), wanted, wanted.square()]
-    rows: Tensor = columns[0].new_empty(len(wanted), 3 * wanted.shape[1])
+    filled: Tensor = columns[0].new_empty(len(wanted), 3 * wanted.shape[1])
     for number, column in enumerate(columns):
-        rows[:, number :: len(columns)] = column
-    return rows
+        filled[:, number :: len(columns)] = column
+    return filled
 
 
 def _explained(sums: Sequence[float], samples: int) -> float:
@@ -49,22 +63,45 @@ def _explained(sums: Sequence[float], samples: int) -> float:
     return sum(found) / len(found) if found else 0.0
 
 
+def _roots(sums: Sequence[float], samples: int) -> float:
+    """The root of the mean squared error of each target, on average over targets."""
+    return sum(sqrt(total / samples) for total in sums) / len(sums)
+
+
 def _squared_error(outputs: "Tensor", targets: "Tensor") -> "Tensor":
-    return (_rows(outputs) - _rows(targets)).square().mean(dim=1)
+    return (rows(outputs) - rows(targets)).square().mean(dim=1)
 
 
-def _distance_to_teacher(outputs: "Tensor", teacher: "Tensor", _temperature: float) -> "Tensor":
-    return _squared_error(outputs, teacher)
+def _absolute_error(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+    return (rows(outputs) - rows(targets)).abs().mean(dim=1)
 
 
-class Regression:
-    """Targets are real numbers [N] or [N, K]; outputs [N, K], or [N] where there is one."""
+def _huber(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+    """Half the square of small errors, the size of large ones less a half (Huber 1964)."""
+    off = (rows(outputs) - rows(targets)).abs()
+    near = off.clamp(max=HUBER_DELTA)
+    return (near * (off - near / 2)).mean(dim=1)
 
-    words = Words("regression", "target", "targets")
-    metrics = (
-        SampleMetric("mse", SQUARED_ERROR, "minimize", _squares, best=(0.0,)),
-        SampleMetric(LOSS, SQUARED_ERROR, "minimize", _squares, best=(0.0,)),
-        SampleMetric("mae", "mean absolute error", "minimize", _distances, best=(0.0,)),
+
+LOSSES: dict[str, tuple[str, OfSamples]] = {
+    "mse": (SQUARED_ERROR, _squared_error),
+    "mae": ("mean absolute error", _absolute_error),
+    "huber": ("Huber loss", _huber),
+}
+
+
+def _in_double(loss: OfSamples, outputs: "Tensor", targets: "Tensor") -> "Tensor":
+    return loss(outputs.double(), targets.double())
+
+
+@cache
+def _metrics(scales: tuple[float, ...], trained_by: str) -> tuple[SampleMetric, ...]:
+    scaled: Any = partial(partial, scales=scales) if scales else lambda function: function
+    name, loss = LOSSES[trained_by]
+    return (
+        SampleMetric("mse", SQUARED_ERROR, "minimize", scaled(_squares), best=(0.0,)),
+        SampleMetric(LOSS, name, "minimize", partial(_in_double, loss), best=(0.0,)),
+        SampleMetric("mae", "mean absolute error", "minimize", scaled(_distances), best=(0.0,)),
         SampleMetric(
             "r2",
             "share of the targets' variance that is explained, on average over targets",
@@ -73,17 +110,38 @@ class Regression:
             _explained,
             chance=lambda _outputs: 0.0,
         ),
+        SampleMetric("rmse", "root of the mean squared error", "minimize", scaled(_squares_of_each), _roots),
     )
 
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """Targets are real numbers [N] or [N, K]; outputs [N, K], or [N] where there is one.
+
+    ``scales`` are what standardised targets were divided by: metrics are in the units before, the loss is
+    not. ``trained_by`` names the loss.
+    """
+
+    scales: tuple[float, ...] = ()
+    trained_by: str = "mse"
+
+    words: ClassVar = Words("regression", "target", "targets", "the targets are real numbers")
+
+    @property
+    def metrics(self) -> tuple[SampleMetric, ...]:
+        """What is measured; the first leads."""
+        return _metrics(self.scales, self.trained_by)
+
     def loss(self, ending: Ending) -> Loss:
-        """The squared error."""
+        """The squared error, unless another loss was asked for."""
         warning = None
         if ending.kind in WARNED:
             warning = (
                 f"ends in {ending.kind}{ending.where}, which bounds its outputs: targets elsewhere "
                 "cannot be met; return the numbers before it"
             )
-        return Loss(SQUARED_ERROR, _squared_error, warning, taught=_distance_to_teacher)
+        name, of_samples = LOSSES[self.trained_by]
+        return Loss(name, of_samples, warning, taught=_distance_to_teacher)
 
     def check(
         self,
@@ -129,6 +187,10 @@ class Regression:
 
 
 REGRESSION = Regression()
+
+
+def _distance_to_teacher(outputs: "Tensor", teacher: "Tensor", _temperature: float) -> "Tensor":
+    return _squared_error(outputs, teacher)
 
 
 def _are_one_hot(targets: NDArray[Any]) -> bool:

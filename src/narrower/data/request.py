@@ -1,0 +1,132 @@
+"""Which file or set holds samples, and what of it is what: one text that names it all, as a web address does.
+
+``wine.csv?target=quality&group=cellar`` is the file with two wishes. Settings files have a key for each wish.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from narrower.errors import DataError, canonical_name
+
+ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".arff": "arff",
+    ".parquet": "parquet",
+    ".npz": "npz",
+    ".npy": "npy",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+}
+SKLEARN = "sklearn:"
+SHARE_TOLERANCE = 1e-6
+CHOICES = {
+    "missing": ("fill", "drop", "refuse"),
+    "categories": ("one-hot", "codes"),
+    "duplicates": ("keep", "drop"),
+}
+LISTS = ("target", "features")
+NUMBERS = ("split", "size")
+
+
+@dataclass(frozen=True, slots=True)
+class DataRequest:
+    """A source of samples and what is wished of it; what is not said is chosen, and the choice is said."""
+
+    source: str
+    target: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    group: str | None = None
+    time: str | None = None
+    split: tuple[float, ...] = ()
+    task: str | None = None
+    loss: str | None = None
+    missing: str | None = None
+    categories: str | None = None
+    duplicates: str | None = None
+    size: tuple[float, ...] = ()  # height and width of pictures
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            if value is not None and value not in allowed:
+                raise DataError(f"{name}: found {value!r}; allowed: {', '.join(allowed)}")
+        if self.split and (
+            len(self.split) != 3  # noqa: PLR2004 - training, validation, test
+            or min(self.split) <= 0
+            or abs(sum(self.split) - 1) > SHARE_TOLERANCE
+        ):
+            raise DataError(
+                f"split: found {list(self.split)}; allowed: three shares above 0 that add up to 1, those of "
+                "training, validation and test, as in [0.8, 0.1, 0.1]"
+            )
+        if self.size and (len(self.size) != 2 or any(not 1 <= s <= 4096 or s % 1 for s in self.size)):  # noqa: PLR2004
+            raise DataError(
+                f"size: found {list(self.size)}; allowed: height and width in pixels, as in [32, 32]"
+            )
+        if self.group is not None and self.time is not None:
+            raise DataError("group and time: a split goes by one of them; leave one out")
+
+    @property
+    def wishes(self) -> dict[str, object]:
+        """What is said beside the source."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        return {name: value for name, value in found.items() if value not in (None, ())}
+
+    @property
+    def text(self) -> str:
+        """The one text, which ``data_request`` reads."""
+        pairs = []
+        for name, value in self.wishes.items():
+            parts = value if isinstance(value, tuple) else (value,)
+            pairs.append(f"{name}={','.join(quote(_said(part), safe=' /:.') for part in parts)}")
+        return self.source + ("?" + "&".join(pairs) if pairs else "")
+
+
+def data_request(text: str, more: Mapping[str, object] | None = None) -> DataRequest:
+    """Read a text such as ``wine.csv?target=quality``; ``more`` are wishes that were given beside it.
+
+    Raises:
+        DataError: a wish is none, or is given twice.
+    """
+    source, _, asked = text.partition("?")
+    given: dict[str, object] = {}
+    allowed = [field.name for field in fields(DataRequest)[1:]]
+    for pair in filter(None, asked.split("&")):
+        key, _, value = pair.partition("=")
+        name = canonical_name(f"key of data set {source!r}", key, allowed)
+        if not value:
+            raise DataError(f"data set {text!r}: {name} has no value; expected {name}=...")
+        parts = tuple(unquote(part) for part in value.split(","))
+        if name in NUMBERS:
+            given[name] = tuple(_number(name, part) for part in parts)
+        else:
+            given[name] = parts if name in LISTS else unquote(value)
+    for name, said in (more or {}).items():
+        if name in given and given[name] != said:
+            raise DataError(f"{name}: found {said!r} beside data set {text!r}, which says {given[name]!r}")
+        given[name] = said
+    return DataRequest(source, **given)  # type: ignore[arg-type]
+
+
+def file_kind(source: str) -> str | None:
+    """What kind of file a source is: "csv", ..., "folder"; None where it is the name of a set."""
+    if source.startswith(SKLEARN):
+        return "sklearn"
+    kind = ENDINGS.get(Path(source).suffix.lower())
+    if kind is None and (source.endswith("/") or ("/" in source and Path(source).is_dir())):
+        return "folder"
+    return kind
+
+
+def _said(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"{name}: found {text!r}, expected numbers between commas") from None

@@ -1,0 +1,168 @@
+"""A table from a file: which columns are features and targets, and how its rows are parted."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from narrower.data.column_kinds import Column, column_of
+from narrower.data.duplicates import repeated_note, without_repeated
+from narrower.data.features import MOST_CATEGORIES, features_of
+from narrower.data.parting import Parted, parted
+from narrower.data.parts import DataSet, Part
+from narrower.data.raw_columns import Columns
+from narrower.data.request import DataRequest
+from narrower.data.samples import check_targets
+from narrower.data.splitting import standardised
+from narrower.data.target_columns import Targets, check_columns, targets_of, usual_target
+from narrower.errors import DataError
+from narrower.tasks.catalogue import TASKS
+
+
+def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet:
+    """Parts of a table whose features are standardised by the training part.
+
+    Raises:
+        DataError: with what is wrong, and in which column or row.
+        UnknownNameError: there is no such column.
+    """
+    where, names = request.source, list(columns)
+    wanted = request.target or (usual_target(where, names),)
+    unsaid = [] if request.target else [f"no target is named: {wanted[0]!r} is taken"]
+    for key, found in (("target", wanted), ("features", request.features)):
+        check_columns(where, key, found, names)
+    for key in ("group", "time"):
+        check_columns(where, key, tuple(filter(None, (getattr(request, key),))), names)
+    others = [n for n in names if n not in (*wanted, request.group, request.time)]
+    if both := set(wanted) & set(request.features):
+        raise DataError(f"{where}: {min(both)!r} is both target and feature")
+    read = {
+        name: column_of(where, name, columns[name])
+        for name in dict.fromkeys((*(request.features or others), *wanted, request.group, request.time))
+        if name is not None
+    }
+    features, notes = (
+        ([read[name] for name in request.features], [])
+        if request.features
+        else _useful([read[name] for name in others])
+    )
+    if not features:
+        raise DataError(f"{where}: no column is left that could be a feature")
+    kept, dropped = _kept_rows(request, [*features, *(read[name] for name in wanted)])
+    notes = [*unsaid, *notes, *dropped]
+    features = [column.of(kept) for column in features]
+    targets = targets_of(where, [read[name].of(kept) for name in wanted], request.task)
+    rows = _rows(request, targets, {n: c.of(kept) for n, c in read.items()}, seed)
+    made = features_of(where, features, rows[0], as_codes=request.categories == "codes")
+    if request.duplicates == "drop":
+        rows, said = without_repeated(made.values, rows)
+        notes += said
+    notes += [*made.notes, *_constant(made.values[rows[0]], made.names), *repeated_note(made.values, rows)]
+    check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
+    return _data_set(request, made.values, made.names, targets, rows, (*targets.notes, *notes))
+
+
+def _data_set(
+    request: DataRequest,
+    values: NDArray[Any],
+    names: tuple[str, ...],
+    targets: Targets,
+    rows: Parted,
+    notes: tuple[str, ...],
+) -> DataSet:
+    inputs = standardised([values[part] for part in rows])
+    wanted, task = targets.values, targets.task
+    if task.words.name == "regression":
+        wanted, task = scaled_targets(wanted, wanted[rows[0]])
+    parts = [
+        Part(torch.from_numpy(own), torch.from_numpy(wanted[part]), task=task)
+        for own, part in zip(inputs, rows, strict=True)
+    ]
+    return DataSet(request.text, parts[0], parts[1], parts[2], targets.names, names, notes=notes)
+
+
+def _useful(columns: Sequence[Column]) -> tuple[list[Column], list[str]]:
+    """Columns that can be features, and why the others are left out where nobody says which are."""
+    kept, out = [], []
+    for column in columns:
+        if column.kind == "time":
+            out.append(f"{column.name} (times)")
+        elif column.missing.all():
+            out.append(f"{column.name} (no values)")
+        elif column.kind == "category" and len(set(column.present.tolist())) > MOST_CATEGORIES:
+            out.append(f"{column.name} ({len(set(column.present.tolist())):,} different texts)")
+        elif column.kind == "whole" and _counts_rows(column):
+            out.append(f"{column.name} (counts the rows)")
+        else:
+            kept.append(column)
+    return kept, [f"columns that are no features unless features names them: {', '.join(out)}"] if out else []
+
+
+def _counts_rows(column: Column) -> bool:
+    values = column.values
+    return len(values) > 2 and not column.missing.any() and bool((np.diff(values) == 1).all())  # noqa: PLR2004
+
+
+def _kept_rows(request: DataRequest, columns: Sequence[Column]) -> tuple[NDArray[np.bool_], list[str]]:
+    lacking = {c.name: int(c.missing.sum()) for c in columns if c.missing.any()}
+    kept = np.ones(len(columns[0].missing), dtype=bool)
+    if not lacking or request.missing in (None, "fill"):
+        return kept, []
+    said = ", ".join(f"{name} {count:,}" for name, count in lacking.items())
+    if request.missing == "refuse":
+        raise DataError(f"{request.source}: values are missing: {said}; missing = 'fill' or 'drop' goes on")
+    for column in columns:
+        kept &= ~column.missing
+    return kept, [f"{int((~kept).sum()):,} rows with missing values were left out: {said}"]
+
+
+def _rows(request: DataRequest, targets: Targets, read: dict[str, Column], seed: int) -> Parted:
+    groups, times = group_numbers(request, read), time_numbers(request, read)
+    is_class = targets.values.ndim == 1 and np.issubdtype(targets.values.dtype, np.integer)
+    classes = targets.values if is_class else None
+    try:
+        return parted(len(targets.values), seed, request.split, classes=classes, groups=groups, times=times)
+    except DataError as error:
+        raise DataError(f"{request.source}: {error}") from None
+
+
+def group_numbers(request: DataRequest, read: dict[str, Column]) -> NDArray[np.int64] | None:
+    """The number of each row's group, where rows are grouped."""
+    if request.group is None:
+        return None
+    column = read[request.group]
+    if column.missing.any():
+        raise DataError(
+            f"{request.source}: group {column.name!r} is missing in {int(column.missing.sum()):,} rows"
+        )
+    return np.unique(column.values.astype(str), return_inverse=True)[1].astype(np.int64)
+
+
+def time_numbers(request: DataRequest, read: dict[str, Column]) -> NDArray[np.float64] | None:
+    """The time of each row, where it decides the parts."""
+    if request.time is None:
+        return None
+    column = read[request.time]
+    if column.kind == "category" or column.missing.any():
+        raise DataError(f"{request.source}: time {column.name!r} must hold a number or a time in each row")
+    return column.values.astype(np.float64)
+
+
+def _constant(values: NDArray[Any], names: Sequence[str]) -> list[str]:
+    constant = [name for name, same in zip(names, (values == values[:1]).all(axis=0), strict=True) if same]
+    return (
+        [f"features that are the same in all training samples: {', '.join(constant[:20])}"]
+        if constant
+        else []
+    )
+
+
+def scaled_targets(values: NDArray[Any], train: NDArray[Any]) -> tuple[NDArray[Any], Any]:
+    """Targets standardised by the training part, and a regression whose metrics undo that."""
+    mean, deviation = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
+    deviation = np.where(deviation == 0, 1.0, deviation)
+    task = replace(TASKS["regression"], scales=tuple(np.atleast_1d(deviation).tolist()))  # type: ignore[type-var]
+    return ((values - mean) / deviation).astype(np.float32), task
