@@ -5,8 +5,8 @@
 Everything runs in this process, with one thread (``jobs2_speedup`` starts workers). Weights are random, with
 batch norm statistics of the data: time does not depend on them. "Naive" evaluates one plan after the other.
 For jsc-toy it builds the quantized module of each plan and runs it, for the others it runs the lowered graph
-(``narrower.evaluate.naive``); where that would take minutes it is timed on a random sample of the plans, and
-the row says so.
+(``narrower.evaluate.definition``); where that would take minutes it is timed on a random sample of the plans,
+and the row says so.
 """
 
 import argparse
@@ -35,8 +35,8 @@ from narrower.data.datasets import load_data_set
 from narrower.data.parts import Part
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.batch_size import fitting_batch_size
+from narrower.evaluate.definition import Definition
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.naive import Naive
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
@@ -111,7 +111,7 @@ def whole_search(problem: Problem) -> RunRecord:
 
 def naive_counts(program: Program, plans: Sequence[Plan], part: Part, batch_size: int, loss: bool) -> None:
     """Run the lowered graph from its beginning for one plan after the other."""
-    naive = Naive(program)
+    naive = Definition(program)
     for plan in plans:
         count(partial(naive.outputs, plan), part, batch_size, loss)
 

@@ -39,8 +39,8 @@ from torch.nn import functional
 from training_steps import train_vs_plain_loop
 
 from narrower.evaluate.batch_size import fitting_batch_size
+from narrower.evaluate.definition import Definition
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.naive import Naive
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.searching.known import Known
@@ -224,7 +224,7 @@ def evaluator(samples: int) -> Evaluator:
 def single_plan_overhead(repeats: int) -> float:
     """Milliseconds of scoring a new plan less those of a forward, taken in turns."""
     ours, inputs = evaluator(FEW), large().part.first(FEW).inputs
-    forward = Naive(ours.program)
+    forward = Definition(ours.program)
     differences = []
     for plan in random_plans(40 * repeats):
         started = time.perf_counter()

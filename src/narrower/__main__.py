@@ -1,4 +1,4 @@
-"""``python -m narrower``."""
+"""The program, started as ``python -m narrower``."""
 
 from narrower.cli.main import main
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from narrower.data.datasets import Part
 from narrower.errors import SettingsError
+from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.naive import naive_outputs
 from narrower.export.formats.catalogue import EXPRESSIONS, refusal
 from narrower.export.formats.expression import ARTEFACTS, Artefact, Expression
 from narrower.export.onnx_builder import OnnxBuilder
@@ -309,8 +309,8 @@ def test_a_toy_family_needs_three_lines_and_no_other_file(thirds: Thirds) -> Non
     plan = Plan.of({"0": LayerPlan(thirds, thirds, thirds), "2": LayerPlan(thirds, thirds, FLOAT32)})
     assert plan_from_dict(plan_to_dict(plan)) == plan
     part = Part(torch.randn(50, 6), torch.randint(0, 3, (50,)))
-    expected = naive_outputs(program, plan, part.inputs)
-    assert (expected != naive_outputs(program, Plan(), part.inputs)).any()
+    expected = defined_outputs(program, plan, part.inputs)
+    assert (expected != defined_outputs(program, Plan(), part.inputs)).any()
     evaluator = Evaluator(program, part)
     assert torch.equal(evaluator.outputs(plan, part.inputs), expected)
     (scored,) = evaluator.evaluate([plan])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from narrower.cost.network_cost import NetworkCost
-from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.definition import defined_outputs
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint
@@ -82,6 +82,6 @@ def test_macs_are_those_that_pytorch_counts(kind: str) -> None:
     eight = FixedPoint(8, 5)
     plan = Plan.of(dict.fromkeys(program.network.product_layers, LayerPlan(eight, eight, eight)))
     assert cost.of(plan)["bitops"] < cost.of(Plan())["bitops"]
-    rounded = naive_outputs(lower(program), plan, inputs)
+    rounded = defined_outputs(lower(program), plan, inputs)
     assert rounded.shape[0] == len(inputs)
     assert rounded.isfinite().all()

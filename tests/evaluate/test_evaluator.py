@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from narrower.data.datasets import DataSet, Part
 from narrower.evaluate.chain import find_chain
+from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.naive import naive_outputs
 from narrower.evaluate.steps import compile_steps
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
@@ -53,7 +53,7 @@ def random_plans(
 
 @pytest.mark.parametrize("batch_size", [7, 40])
 @pytest.mark.parametrize("name", sorted(zoo.MODELS))
-def test_outputs_equal_the_naive_ones_bit_for_bit(name: str, batch_size: int) -> None:
+def test_outputs_equal_the_defined_ones_bit_for_bit(name: str, batch_size: int) -> None:
     model, inputs = zoo.build(name)
     program = lower(trace(model, inputs[:3], name))
     part = Part(inputs, torch.arange(len(inputs)) % 5)
@@ -61,7 +61,7 @@ def test_outputs_equal_the_naive_ones_bit_for_bit(name: str, batch_size: int) ->
     plans = random_plans(program.network, 25, seed=1)
     qualities = evaluator.evaluate(plans, loss=True)
     for plan, quality in zip(plans, qualities, strict=True):
-        batches = [naive_outputs(program, plan, batch) for batch in torch.split(inputs, batch_size)]
+        batches = [defined_outputs(program, plan, batch) for batch in torch.split(inputs, batch_size)]
         expected = torch.cat(batches)
         assert torch.equal(evaluator.outputs(plan, inputs), expected)
         assert quality.sums["accuracy"] == (int((expected.argmax(dim=1) == part.targets).sum()),)
@@ -86,7 +86,7 @@ def test_neither_memory_nor_order_nor_company_changes_a_result(name: str, cache_
     expected = [
         int(
             (
-                torch.cat([naive_outputs(program, p, b) for b in torch.split(inputs, 16)]).argmax(1)
+                torch.cat([defined_outputs(program, p, b) for b in torch.split(inputs, 16)]).argmax(1)
                 == part.targets
             ).sum()
         )
@@ -122,7 +122,7 @@ def random_chain(chance: random.Random) -> tuple[nn.Module, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_chains_of_fixed_point_layers_equal_the_naive_way(seed: int) -> None:
+def test_chains_of_fixed_point_layers_equal_the_definition(seed: int) -> None:
     chance = random.Random(seed)
     model, samples, targets = random_chain(chance)
     program = lower(trace(model, samples[:3], "chain"))
@@ -143,7 +143,7 @@ def test_chains_of_fixed_point_layers_equal_the_naive_way(seed: int) -> None:
     qualities = evaluator.evaluate(plans, loss=True)
     hits = evaluator.contributions(plans)
     for plan, quality, own_hits in zip(plans, qualities, hits, strict=True):
-        outputs = torch.cat([naive_outputs(program, plan, batch) for batch in torch.split(samples, 512)])
+        outputs = torch.cat([defined_outputs(program, plan, batch) for batch in torch.split(samples, 512)])
         expected = outputs.argmax(dim=1) == targets
         assert torch.equal(own_hits, expected)
         assert quality.sums["accuracy"] == (int(expected.sum()),)
@@ -186,7 +186,7 @@ def test_a_model_may_take_several_inputs() -> None:
     plans = random_plans(program.network, 15, seed=6)
     for plan, quality in zip(plans, Evaluator(program, part, batch_size=16).evaluate(plans), strict=True):
         batches = zip(torch.split(x, 16), torch.split(y, 16), strict=True)
-        outputs = torch.cat([naive_outputs(program, plan, *batch) for batch in batches])
+        outputs = torch.cat([defined_outputs(program, plan, *batch) for batch in batches])
         assert quality.sums["accuracy"] == (int((outputs.argmax(dim=1) == part.targets).sum()),)
 
 

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.data.parts import Part
+from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.graph_engine import GraphEngine
-from narrower.evaluate.naive import naive_outputs
 from narrower.evaluate.steps import compile_steps
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
@@ -73,4 +73,4 @@ def test_a_format_that_comes_later_finds_unrounded_data() -> None:
         ]
         engine._visit(plans, keep)
         for position, plan in enumerate(plans):
-            assert torch.equal(found[position], naive_outputs(program, plan, inputs))
+            assert torch.equal(found[position], defined_outputs(program, plan, inputs))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.definition import defined_outputs
 from narrower.export.convolutions import find_convolutions
 from narrower.export.execute import onnx_session, run_onnx
 from narrower.export.onnx_model import to_onnx
@@ -58,7 +58,7 @@ def _check_equal(
     program: Program, plan: Plan, inputs: Tensor, path: Path, packing: Packing = "speed"
 ) -> None:
     path.write_bytes(to_onnx(program, plan, packing=packing).SerializeToString())
-    wanted = naive_outputs(program, plan, inputs).numpy()
+    wanted = defined_outputs(program, plan, inputs).numpy()
     for optimised in (True, False):
         np.testing.assert_array_equal(run_onnx(path, inputs, optimised=optimised), wanted)
 
@@ -129,5 +129,5 @@ def _largest_difference(
     program = lower(trace(model, inputs, name))
     path = directory / "m.onnx"
     path.write_bytes(to_onnx(program, plan, packing=packing).SerializeToString())
-    wanted = naive_outputs(program, plan, inputs).numpy()
+    wanted = defined_outputs(program, plan, inputs).numpy()
     return float(np.abs(run_onnx(path, inputs) - wanted).max())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.definition import defined_outputs
 from narrower.export.onnx_model import to_onnx
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
@@ -53,8 +53,8 @@ def test_onnx_runtime_gives_the_outputs_of_the_search(data: str, weight: str) ->
     layers = program.network.product_layers
     assert len(layers) == 4
     plan = Plan.of(dict.fromkeys(layers, chosen))
-    expected = naive_outputs(program, plan, x).numpy()
-    assert (expected != naive_outputs(program, Plan(), x).numpy()).any()
+    expected = defined_outputs(program, plan, x).numpy()
+    assert (expected != defined_outputs(program, Plan(), x).numpy()).any()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(to_onnx(program, plan).SerializeToString(), options)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from narrower.errors import ExportError
-from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.definition import defined_outputs
 from narrower.export.integer_network import (
     Chain,
     integer_network,
@@ -41,7 +41,7 @@ def test_whole_numbers_equal_the_float_evaluation(
     plan = uniform(program, width, data_frac, weight_frac)
     network = integer_network(program, plan, output_fraction=6)
     fed = Chain(program, plan).host_inputs(inputs)
-    wanted = np.floor(naive_outputs(program, plan, inputs).double().numpy() * 64 + 0.5)
+    wanted = np.floor(defined_outputs(program, plan, inputs).double().numpy() * 64 + 0.5)
     found = run_integer_network(network, fed)
     np.testing.assert_array_equal(found, wanted)
     pytest.importorskip("da4ml")
@@ -59,7 +59,7 @@ def test_signed_data_without_a_relu_is_met_too() -> None:
     )
     network = integer_network(program, plan, output_fraction=10)
     fed = Chain(program, plan).host_inputs(inputs)
-    wanted = np.floor(naive_outputs(program, plan, inputs).double().numpy() * 1024 + 0.5)
+    wanted = np.floor(defined_outputs(program, plan, inputs).double().numpy() * 1024 + 0.5)
     np.testing.assert_array_equal(run_integer_network(network, fed), wanted)
 
 
@@ -90,7 +90,7 @@ def test_ties_that_half_up_cannot_give_are_refused_with_the_layer() -> None:
     inputs = torch.arange(-32, 32).float()[:, None]
     corrected = integer_network(program, halved(6), output_fraction=0)
     found = run_integer_network(corrected, Chain(program, halved(6)).host_inputs(inputs))
-    np.testing.assert_array_equal(found, naive_outputs(program, halved(6), inputs).numpy())
+    np.testing.assert_array_equal(found, defined_outputs(program, halved(6), inputs).numpy())
     finer = LayerPlan(data=FixedPoint(10, 1), weight=FixedPoint(10, 0))
     integer_network(program, Plan.of({**dict(halved(10).layers), "second": finer}), output_fraction=1)
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from narrower.data.sizes import Sizes
 from narrower.errors import ExportError
-from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.definition import defined_outputs
 from narrower.export.exactness import inexact_operators
 from narrower.export.execute import run_onnx, run_qonnx
 from narrower.export.onnx_model import to_onnx
@@ -72,7 +72,7 @@ def test_shipped_models_are_equal_bit_for_bit(name: str, optimised: bool, tmp_pa
         plan = uniform(program, width, data_frac, weight_frac)
         assert inexact_operators(program, plan) == ()
         found = _exported(program, plan, inputs, tmp_path / "m.onnx", optimised)
-        np.testing.assert_array_equal(found, naive_outputs(program, plan, inputs).numpy())
+        np.testing.assert_array_equal(found, defined_outputs(program, plan, inputs).numpy())
 
 
 @pytest.mark.parametrize("name", zoo.MODELS)
@@ -81,7 +81,7 @@ def test_models_of_many_shapes_are_close_and_equal_where_they_are_exact(name: st
     program = lower(trace(model, inputs, name))
     for plan in (Plan(), uniform(program, 8, 4, 7)):
         found = _exported(program, plan, inputs, tmp_path / "m.onnx", True)
-        wanted = naive_outputs(program, plan, inputs).numpy()
+        wanted = defined_outputs(program, plan, inputs).numpy()
         np.testing.assert_allclose(found, wanted, atol=1e-5)
         if name in EXACT and plan.layers:
             assert inexact_operators(program, plan) == ()
@@ -135,7 +135,7 @@ def test_neither_packing_nor_a_fixed_batch_changes_a_number(
     found = _exported(
         program, plan, inputs, tmp_path / "m.onnx", True, packing=packing, batch_size=batch_size
     )
-    np.testing.assert_array_equal(found, naive_outputs(program, plan, inputs).numpy())
+    np.testing.assert_array_equal(found, defined_outputs(program, plan, inputs).numpy())
     shape = onnx.load(tmp_path / "m.onnx").graph.input[0].type.tensor_type.shape.dim[0]
     assert (shape.dim_param, shape.dim_value) == (("batch", 0) if batch_size is None else ("", 16))
 
@@ -147,7 +147,7 @@ def test_qonnx_is_equal_bit_for_bit(name: str, tmp_path: Path) -> None:
     plan = uniform(program, 5, 2, 4)
     path = tmp_path / "m.onnx"
     path.write_bytes(to_onnx(program, plan, dialect="qonnx", batch_size=1).SerializeToString())
-    np.testing.assert_array_equal(run_qonnx(path, inputs), naive_outputs(program, plan, inputs).numpy())
+    np.testing.assert_array_equal(run_qonnx(path, inputs), defined_outputs(program, plan, inputs).numpy())
 
 
 def test_qonnx_needs_a_batch_size() -> None:

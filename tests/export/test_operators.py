@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from narrower.data.datasets import DataSet, Part
 from narrower.errors import ExportError
-from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.definition import defined_outputs
 from narrower.export.deliver import Subject, Wishes, export_plan
 from narrower.export.exactness import inexact_operators
 from narrower.export.execute import run_onnx
@@ -207,7 +207,7 @@ def _outputs(program: Program, plan: Plan, inputs: Tensor, **options: object) ->
 @pytest.mark.parametrize("name", EXACT)
 def test_these_are_equal_bit_for_bit(name: str) -> None:
     model, program, inputs = _program(*EXACT[name])
-    wanted = naive_outputs(program, Plan(), inputs)
+    wanted = defined_outputs(program, Plan(), inputs)
     with torch.no_grad():
         assert torch.equal(wanted, model(inputs))
     assert inexact_operators(program, Plan()) == ()
@@ -247,7 +247,7 @@ def test_rounded_convolutions_of_other_kinds_are_equal_bit_for_bit(
     for width, data, weight in ((8, 5, 7), (4, 2, 3)):
         plan = uniform(program, width, data, weight)
         assert inexact_operators(program, plan) == ()
-        wanted = naive_outputs(program, plan, inputs).numpy()
+        wanted = defined_outputs(program, plan, inputs).numpy()
         for found in _outputs(program, plan, inputs):
             np.testing.assert_array_equal(found, wanted)
 
@@ -285,7 +285,7 @@ class Dynamic(nn.Module):
 def test_a_weight_that_depends_on_the_data_is_rounded_as_data(spatial: bool, shape: tuple[int, ...]) -> None:
     _, program, inputs = _program(lambda: Dynamic(spatial=spatial), shape)
     plan = Plan.of(dict.fromkeys(program.network.product_layers, LayerPlan(EIGHT, EIGHT, EIGHT)))
-    wanted = naive_outputs(program, plan, inputs).numpy()
+    wanted = defined_outputs(program, plan, inputs).numpy()
     for found in _outputs(program, plan, inputs):
         np.testing.assert_allclose(found, wanted, atol=2**-5)  # sigmoid's last bit can become one step
 
@@ -299,7 +299,7 @@ def test_ids_stay_whole_numbers() -> None:
     plan = uniform(program, 8, 5, 6)
     assert inexact_operators(program, plan) == ()
     for found in _outputs(program, plan, ids):
-        np.testing.assert_array_equal(found, naive_outputs(program, plan, ids).numpy())
+        np.testing.assert_array_equal(found, defined_outputs(program, plan, ids).numpy())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from narrower.data.datasets import DataSet, Part
-from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.processor import SWITCH, saturates_pairs
 from narrower.export.deliver import Subject, Wishes, export_plan
 from narrower.export.execute import onnx_session, run_onnx
@@ -76,7 +76,7 @@ def test_products_that_could_saturate_are_computed_in_float32(
     program = lower(trace(Products().eval(), inputs, "products"))
     layer = LayerPlan(FixedPoint(width, 3), FixedPoint(width, 5), FixedPoint(width, 5))
     plan = Plan.of(dict.fromkeys(PRODUCTS, layer))
-    wanted = naive_outputs(program, plan, inputs).numpy()
+    wanted = defined_outputs(program, plan, inputs).numpy()
     files, kernels = {}, {}
     for said in ("off", ""):
         monkeypatch.setenv(SWITCH, said)

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import Part
+from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.naive import naive_outputs
 from narrower.graph.lower import lower
 from narrower.graph.program import with_parameters
 from narrower.graph.trace import trace
@@ -54,7 +54,7 @@ def test_what_is_scored_computes_what_the_model_computes(form: str) -> None:
     model, inputs = computed_zoo.build(form)
     with torch.no_grad():
         expected = model(inputs)
-    found = naive_outputs(lower(trace(model, inputs[:3])), Plan(), inputs)
+    found = defined_outputs(lower(trace(model, inputs[:3])), Plan(), inputs)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -63,7 +63,7 @@ def test_a_plan_rounds_the_weight_that_is_multiplied(form: str) -> None:
     model, inputs = computed_zoo.build(form)
     plan = Plan.of({_name(form): LayerPlan(weight=NARROW)})
     program = lower(trace(model, inputs[:3]))
-    found = naive_outputs(program, plan, inputs)
+    found = defined_outputs(program, plan, inputs)
     rounded = quantize(FORMS[form][2](model.layer).detach(), NARROW)
     with torch.no_grad():
         y = torch.relu(model.first(inputs))
@@ -77,7 +77,7 @@ def test_a_plan_rounds_the_weight_that_is_multiplied(form: str) -> None:
         y = torch.relu(y)
         expected = model.last(y.mean(dim=(2, 3)) if y.dim() == 4 else y)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    assert not torch.allclose(found, naive_outputs(program, Plan(), inputs), atol=1e-3)
+    assert not torch.allclose(found, defined_outputs(program, Plan(), inputs), atol=1e-3)
     evaluator = Evaluator(program, Part(inputs, torch.zeros(len(inputs), dtype=torch.long)))
     assert torch.equal(evaluator.outputs(plan, inputs), found)
 
@@ -122,7 +122,7 @@ def test_a_layer_that_is_called_twice_has_one_weight() -> None:
     ]
     with torch.no_grad():
         expected = model(inputs)
-    torch.testing.assert_close(naive_outputs(lower(program), Plan(), inputs), expected)
+    torch.testing.assert_close(defined_outputs(lower(program), Plan(), inputs), expected)
 
 
 def test_a_parameter_that_is_still_read_keeps_its_name() -> None:

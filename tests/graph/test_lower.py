@@ -5,7 +5,7 @@ import torch
 
 from narrower.data.datasets import load_data_set
 from narrower.data.sizes import Sizes
-from narrower.evaluate.naive import naive_outputs
+from narrower.evaluate.definition import defined_outputs
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
@@ -25,7 +25,7 @@ def test_shipped_models_give_the_modules_outputs(name: str) -> None:
     with torch.inference_mode():
         expected = model(inputs)
     # batch norm as multiply and add rounds differently in the last bits, layer after layer
-    torch.testing.assert_close(naive_outputs(lowered, Plan(), inputs), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(defined_outputs(lowered, Plan(), inputs), expected, rtol=1e-5, atol=1e-5)
     targets = {str(node.target) for node in lowered.graph.nodes if node.op == "call_function"}
     assert not any("batch_norm" in target for target in targets)
 
@@ -36,7 +36,7 @@ def test_zoo_models_give_the_modules_outputs(name: str) -> None:
     lowered = lower(trace(model, inputs[:3], name))
     with torch.inference_mode():
         expected = model(inputs)
-    torch.testing.assert_close(naive_outputs(lowered, Plan(), inputs), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(defined_outputs(lowered, Plan(), inputs), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_lowering_leaves_the_program_alone() -> None:

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import Part
+from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.naive import naive_outputs
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint
@@ -38,11 +38,11 @@ def test_the_deployed_form_computes_what_the_model_does(name: str) -> None:
     model, inputs = products_zoo.build(name)
     program = lower(trace(model, inputs[:3], name))
     with torch.no_grad():
-        torch.testing.assert_close(naive_outputs(program, Plan(), inputs), model(inputs))
+        torch.testing.assert_close(defined_outputs(program, Plan(), inputs), model(inputs))
 
 
 @pytest.mark.parametrize("name", sorted(products_zoo.MODELS))
-def test_the_engine_equals_the_naive_way_bit_for_bit(name: str) -> None:
+def test_the_engine_equals_the_definition_bit_for_bit(name: str) -> None:
     model, inputs = products_zoo.build(name)
     program = lower(trace(model, inputs[:3], name))
     chance = random.Random(1)
@@ -53,7 +53,7 @@ def test_the_engine_equals_the_naive_way_bit_for_bit(name: str) -> None:
     evaluator = Evaluator(program, Part(inputs, torch.arange(len(inputs)) % 5), batch_size=16)
     evaluator.evaluate(plans)
     for plan in plans:
-        expected = torch.cat([naive_outputs(program, plan, batch) for batch in torch.split(inputs, 16)])
+        expected = torch.cat([defined_outputs(program, plan, batch) for batch in torch.split(inputs, 16)])
         assert torch.equal(evaluator.outputs(plan, inputs), expected)
 
 
@@ -61,7 +61,7 @@ def test_the_engine_equals_the_naive_way_bit_for_bit(name: str) -> None:
 def test_every_operand_of_every_product_changes_the_outputs(name: str) -> None:
     model, inputs = products_zoo.build(name)
     program = lower(trace(model, inputs[:3], name))
-    exact = naive_outputs(program, Plan(), inputs)
+    exact = defined_outputs(program, Plan(), inputs)
     for layer, operators in program.network.product_layers.items():
         operands = {
             "data": True,
@@ -72,13 +72,13 @@ def test_every_operand_of_every_product_changes_the_outputs(name: str) -> None:
             is_zero = layer.endswith("weight_hh") and operand != "bias"  # a cell's first state
             if is_present and not is_zero:
                 plan = Plan.of({layer: LayerPlan(**{operand: FixedPoint(3, 1)})})
-                assert not torch.equal(naive_outputs(program, plan, inputs), exact), (layer, operand)
+                assert not torch.equal(defined_outputs(program, plan, inputs), exact), (layer, operand)
 
 
 def test_addmm_rounds_data_weight_and_bias_like_a_linear_layer() -> None:
     model, inputs = products_zoo.build("transposed")
     data, weight, bias = FixedPoint(5, 3), FixedPoint(3, 1), FixedPoint(4, 2)
-    found = naive_outputs(
+    found = defined_outputs(
         lower(trace(model, inputs[:3])), Plan.of({"weight": LayerPlan(data, weight, bias)}), inputs
     )
     assert isinstance(model, products_zoo.Transposed)
@@ -101,7 +101,7 @@ def test_einsum_rounds_both_activations_and_a_weight() -> None:
     model, x, chosen = Letters(), torch.randn(4, 6), LayerPlan(FixedPoint(5, 3), FixedPoint(4, 2))
     program = lower(trace(model, x))
     assert list(program.network.product_layers) == ["weight"]
-    found = naive_outputs(program, Plan.of({"weight": chosen}), x)
+    found = defined_outputs(program, Plan.of({"weight": chosen}), x)
     weight = quantize(model.weight, chosen.weight).detach()
     y = quantize(x, chosen.data) @ weight.t()
     # the product with x sums over nothing: it is no product of matrices, and its factors stay as they are
@@ -119,7 +119,7 @@ def test_queries_that_share_keys_are_attention_with_repeated_keys() -> None:
     x = torch.randn(3, 5, 12)
     program = trace(Grouped(), x)
     assert NetworkCost(program.network).macs == counted_by_torch(Grouped(), x[:1]) == 4 * 5 * 5 * (3 + 3)
-    torch.testing.assert_close(naive_outputs(lower(program), Plan(), x), Grouped()(x))
+    torch.testing.assert_close(defined_outputs(lower(program), Plan(), x), Grouped()(x))
 
 
 def test_a_weight_that_comes_first_contracts_the_rows_of_its_data() -> None:

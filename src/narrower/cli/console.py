@@ -1,4 +1,4 @@
-"""What a terminal is given: results on stdout, progress and messages on stderr, user text made harmless."""
+"""How results go to stdout and progress and messages to stderr, with the user's text made harmless."""
 
 import codecs
 import json

@@ -1,4 +1,4 @@
-"""What the end of a command means: whose fault it is, in words, and the exit code."""
+"""Exit codes, and what is said when a command fails: by the user's mistake, by the system, or by ours."""
 
 import errno
 import traceback

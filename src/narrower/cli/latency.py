@@ -1,4 +1,4 @@
-"""``narrower latency``: is what was found faster, here?"""
+"""``narrower latency``: time the plans of a front on this machine, beside float32."""
 
 from dataclasses import asdict
 from pathlib import Path

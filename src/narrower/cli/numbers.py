@@ -1,4 +1,4 @@
-"""Which numbers options take: ranges that every command keeps to, and no number that is none."""
+"""Ranges of the numbers that options take; NaN lies in none."""
 
 from collections.abc import Callable
 from math import isfinite

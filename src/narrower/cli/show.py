@@ -20,7 +20,7 @@ from narrower.report.record import Member, RunRecord, Summary
 from narrower.report.whole_run import read_whole_run
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
-from narrower.store.run_files import check_files
+from narrower.store.run_files import compare_files
 from narrower.store.trials import TrialStore
 from narrower.tasks.catalogue import TASKS
 from narrower.tasks.task import LOSS, Ending
@@ -52,7 +52,7 @@ def show(
     if all_trials:
         directory.require()
         with TrialStore.open(directory.trials, read_only=True) as store:
-            for line in check_files(directory, store.facts()):
+            for line in compare_files(directory, store.facts()):
                 note(line)
         print_lines(csv_lines(trials_rows(directory)))
         return

@@ -10,7 +10,7 @@ from narrower.errors import RunError, SettingsError
 from narrower.models.catalogue import model_name
 from narrower.settings.transform_file import TransformFile, load_transform_file
 from narrower.store.files import check_output
-from narrower.store.run_files import check_files, file_hash, run_of
+from narrower.store.run_files import compare_files, file_hash, run_of
 from narrower.store.trials import TrialStore
 
 Config = Annotated[
@@ -64,5 +64,5 @@ def _check_weights(wanted: TransformFile) -> None:
         )
     if (run := run_of(path)) is not None:
         with TrialStore.open(run.trials, read_only=True) as store:
-            for line in check_files(run, store.facts()):
+            for line in compare_files(run, store.facts()):
                 note(line)

@@ -1,4 +1,4 @@
-"""How a search came closer to the best front, trial by trial."""
+"""How near the front of a search was to the best front, trial by trial."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Qualities of plans, each asked for once."""
+"""Qualities of plans for all compared searches: each plan is scored once and then remembered."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Bits where each entry of a tensor has a width of its own."""
+"""Bits of a tensor each of whose entries has a width of its own."""
 
 from collections import Counter
 from math import prod

@@ -1,4 +1,4 @@
-"""What stands in for a data set whose file is not here: shape, classes and number of samples are known."""
+"""Samples of zeros in the place of a data set whose file is not here, with its shape and classes."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The user's own data: what a function may return, and what is checked."""
+"""Data sets of the user's own: what their function may return, and how it is checked."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

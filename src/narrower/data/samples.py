@@ -1,4 +1,4 @@
-"""Which arrays are samples with targets, and what is said of all others."""
+"""Check arrays of samples and targets: their shapes, types and numbers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Raw samples that come with the package or with scikit-learn."""
+"""Samples that come with the package or with scikit-learn, before they are split."""
 
 from dataclasses import dataclass
 from importlib import resources

@@ -1,4 +1,4 @@
-"""Which samples go where, and what is subtracted from them and divided by."""
+"""Samples split at random into training, validation and test parts, and standardised by the first."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which fraction width loses least, for each operand of a layer at each width."""
+"""The fraction width that loses least for each operand of a layer, at each width, on data."""
 
 from collections.abc import Sequence, Set
 from math import frexp

@@ -1,4 +1,4 @@
-"""When memory that was freed goes back to the operating system."""
+"""Give freed memory back to the operating system, or keep it."""
 
 import ctypes
 import sys

@@ -1,4 +1,4 @@
-"""What a value is made from: values with the same name are equal, whatever plan they were computed for."""
+"""Names for values by what they are made from: equal names mean equal values, whichever plan asks."""
 
 from collections.abc import Sequence
 

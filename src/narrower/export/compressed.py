@@ -15,7 +15,7 @@ from narrower.errors import CheckpointError, NarrowerError
 from narrower.evaluate.steps import rounded_operand
 from narrower.export.bit_packing import pack, unpack
 from narrower.export.integers import whole_numbers
-from narrower.export.loaded import DeployedAtFirstCall, deployed_model, deployed_program
+from narrower.export.loaded import DeployedAtFirstCall, deployed_model, deployed_module
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.describe import is_layout, parameter_behind
 from narrower.graph.lower import lower
@@ -73,7 +73,7 @@ def save_packed(
         NarrowerError: the plan does not fit the model.
     """
     program = lower(trace_or_call(model, arguments))
-    deployed_program(model, program, plan.formats)  # what cannot be loaded back is not written
+    deployed_module(model, program, plan.formats)  # what cannot be loaded back is not written
     rounded = _rounded_parameters(program)
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)

@@ -23,10 +23,10 @@ def deployed_model(model: nn.Module, plan: Plan, arguments: Sequence[Tensor]) ->
     Raises:
         NarrowerError: it cannot be followed, or the plan does not fit.
     """
-    return deployed_program(model, lower(trace_or_call(model, arguments)), plan)
+    return deployed_module(model, lower(trace_or_call(model, arguments)), plan)
 
 
-def deployed_program(model: nn.Module, program: Program, plan: Plan) -> nn.Module:
+def deployed_module(model: nn.Module, program: Program, plan: Plan) -> nn.Module:
     """The same for a model whose lowered program is known."""
     return quantized(model, plan).eval() if program.untraced is not None else deployed(program, plan)
 

@@ -1,4 +1,4 @@
-"""The picture of a model that cannot be traced: the modules that it calls for one batch."""
+"""The picture of a model that cannot be traced: which modules it calls for one batch."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

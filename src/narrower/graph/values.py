@@ -1,4 +1,4 @@
-"""What is known of a value before it is computed, where no tensor without numbers stands for it."""
+"""The shape and type of a value of a graph, where no tensor stands for it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A model in evaluation mode for a while."""
+"""Put a model into evaluation mode for a block of code, and back into the modes that it had."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

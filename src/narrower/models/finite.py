@@ -1,4 +1,4 @@
-"""Whether a model gives numbers, and the first of its layers that does not."""
+"""Check that a model's outputs are finite, and name the first layer whose outputs are not."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Whether a model runs on the data at all, and gives what they need."""
+"""Check that a model runs on the data and gives outputs that suit their targets."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Formats with a width for each entry, as tensors beside the weights in a safetensors file."""
+"""Formats with a width for each entry as tensors in a file of weights."""
 
 from collections.abc import Mapping
 from pathlib import Path

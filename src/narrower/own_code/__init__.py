@@ -1,1 +1,1 @@
-"""What is named by the user and written by the user: import it, and say where in it something went wrong."""
+"""The user's own code: how it is imported, and where in it something went wrong."""

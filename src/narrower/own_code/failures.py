@@ -1,4 +1,4 @@
-"""Where in the user's own code something was raised: what is theirs is shown with file and line."""
+"""Say of an exception which line of the user's own code raised it."""
 
 import inspect
 import linecache

@@ -7,7 +7,7 @@ from narrower.report.read_record import read_record
 from narrower.report.record import Member, RunRecord
 from narrower.searching.recorded_space import RecordedSpace, recorded_space
 from narrower.store.run_directory import RunDirectory
-from narrower.store.run_files import check_files
+from narrower.store.run_files import compare_files
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 
@@ -23,7 +23,7 @@ def read_whole_run(run: RunDirectory, say: Callable[[str], object]) -> RunRecord
     record = read_record(run)
     with TrialStore.open(run.trials, read_only=True) as store:
         facts = store.facts()
-        for note in check_files(run, facts):
+        for note in compare_files(run, facts):
             say(note)
         lacking = [o["metric"] for o in record.objectives if o["metric"] not in store.metrics]
         if lacking:

@@ -290,15 +290,15 @@ class Loop:
     def _untried(self) -> int | None:
         for _ in range(PATIENCE):
             index = self._chance.randrange(self._space.size)
-            if index not in self._seen and self._is_admitted([index])[0]:
+            if index not in self._seen and self._admitted([index])[0]:
                 return index
         if self._space.size > ENUMERABLE:
             return None
         left = [index for index in range(self._space.size) if index not in self._seen]
-        admitted = [i for i, is_admitted in zip(left, self._is_admitted(left), strict=True) if is_admitted]
+        admitted = [i for i, is_admitted in zip(left, self._admitted(left), strict=True) if is_admitted]
         return self._chance.choice(admitted) if admitted else None
 
-    def _is_admitted(self, indices: Sequence[int]) -> list[bool]:
+    def _admitted(self, indices: Sequence[int]) -> list[bool]:
         if not indices:
             return []
         costs = self._costs.of([self._space.options_at(index) for index in indices])

@@ -1,4 +1,4 @@
-"""Numbers of the combinations of the entries of several lists, without listing them."""
+"""Numbers for combinations of the entries of several lists, without listing them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

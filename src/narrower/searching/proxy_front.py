@@ -1,4 +1,4 @@
-"""The exact front of a proxy: losses and costs that are sums over slots."""
+"""The exact front where losses and costs are sums over slots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a single value in a settings file may be, and what is said when it is something else."""
+"""Checks of single values in a settings file, with what is said of wrong ones."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

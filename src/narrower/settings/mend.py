@@ -1,4 +1,4 @@
-"""A settings file with mistakes, as far as it makes sense, so that the rest of it can be looked at too."""
+"""Take the mistakes out of a settings file, so that the rest of it can be checked too."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Do the files of a run belong together? Hashes of them are kept with the trials."""
+"""Whether the files of a run belong together, by hashes that are kept with its trials."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def member_facts(run: RunDirectory, weights: list[str]) -> dict[str, str]:
     return {name: file_hash(run.path / name) for name in weights}
 
 
-def check_files(run: RunDirectory, facts: Mapping[str, object]) -> list[str]:
+def compare_files(run: RunDirectory, facts: Mapping[str, object]) -> list[str]:
     """Compare the files with what the search recorded of them; what could not be compared is returned.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What of a network no artefact can express, found before the first trial."""
+"""Whether artefacts can express the operators and formats of a search, checked before the first trial."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

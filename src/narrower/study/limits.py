@@ -1,4 +1,4 @@
-"""What cannot be done with a network, found before the first trial."""
+"""Networks and plans that cannot be searched or trained, found before the first trial."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a settings file names that this machine does not have: an accelerator, a file of weights."""
+"""What a settings file asks for and this machine does not have: an accelerator, a file of weights."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -40,7 +40,7 @@ from narrower.study.data import named_data, present_data
 from narrower.study.expressible import export_notes
 from narrower.study.limits import check_trainable
 from narrower.study.possible import check_options, check_possible
-from narrower.study.problem import Problem, Say, any_fraction, deployed, first_samples
+from narrower.study.problem import Problem, Say, any_fraction, first_samples, with_wanted_norms
 from narrower.transform.tried_channels import tried_channels
 
 SPACE = "search.search_space"
@@ -226,7 +226,7 @@ class _Look:
             with self._mistakes.about("model"):
                 model = build_model(name, seed=self._settings.seed, sizes=samples.sizes)
                 check_fit(model, samples)
-                made = model if chosen is None else deployed(model, samples, chosen)
+                made = model if chosen is None else with_wanted_norms(model, samples, chosen)
                 example = samples.examples[0]
                 chain = None if chosen is None or chosen.resizes else watched_chain(made, example, name)
                 return _Traced(model, made, chain or trace_or_call(made, example, name))

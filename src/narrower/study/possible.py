@@ -1,4 +1,4 @@
-"""Whether a problem can be searched as its settings ask."""
+"""Whether a problem can be searched as its settings ask: bounds, samplers, metrics, backends."""
 
 from importlib.util import find_spec
 from math import inf

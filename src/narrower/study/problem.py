@@ -199,7 +199,7 @@ def users_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
 
 def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
-    model = deployed(model, problem.data, problem.space_settings)
+    model = with_wanted_norms(model, problem.data, problem.space_settings)
     program = with_weights(problem.program, model) or trace_or_call(
         model, problem.data.examples[0], problem.model_name
     )
@@ -215,8 +215,8 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
     return replace(problem, model=model, program=program, space=space)
 
 
-def deployed(model: nn.Module, data: DataSet, settings: SpaceSettings) -> nn.Module:
-    """The model with its batch norms as they are deployed."""
+def with_wanted_norms(model: nn.Module, data: DataSet, settings: SpaceSettings) -> nn.Module:
+    """The model, with its batch norms in the products before them where the settings fold them."""
     return fold_batch_norm(model, data.examples[0]) if settings.folds_batch_norm else model
 
 

@@ -51,7 +51,7 @@ class Outcome(Protocol):
         """The plan of a trial."""
 
 
-def build_record(
+def examine_front(
     problem: Problem,
     loop: Outcome,
     store: TrialStore,

@@ -39,7 +39,7 @@ from narrower.study.machine import on_this_machine, present_weights
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, Say, given_weights, named_weights, users_weights
-from narrower.study.record import Outcome, build_record
+from narrower.study.record import Outcome, examine_front
 from narrower.study.run_facts import (
     BATCH_SIZE_FACT,
     PROPOSALS_FACT,
@@ -145,7 +145,7 @@ def search(
             outcome: Outcome = learned_search(problem, run, store, plan_evaluator.preparation, show_progress)
         else:
             outcome = _proposed(problem, store, plan_evaluator, evaluators, show_progress, sampler)
-        record = build_record(problem, outcome, store, evaluators.whole, plan_evaluator, run, started)
+        record = examine_front(problem, outcome, store, evaluators.whole, plan_evaluator, run, started)
         lost = evaluators.lost_workers
     store.set_fact(MEMBERS_FACT, member_facts(run, [m.weights for m in record.members if m.weights]))
     record = replace(record, summary=replace(record.summary, lost_workers=lost))

@@ -1,4 +1,4 @@
-"""The best epoch of a training, or of each of several candidates, by the loss on samples that choose."""
+"""The best epoch of one training, or of each of several, by the loss on samples that choose."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which samples of the training part teach, and which choose: no sample does both."""
+"""Split the training part into samples that teach and samples that choose."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""By what the most important channels of a layer are chosen."""
+"""The ways in which the most important channels of a layer can be chosen."""
 
 from typing import Literal
 

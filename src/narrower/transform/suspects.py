@@ -1,4 +1,4 @@
-"""Which of many changes might fail alone, found by making many of them at once."""
+"""Find the changes that may fail on their own, by trying many of them at once."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -75,7 +75,7 @@ def _started(granularity: LearnSettings, candidates: int = 2) -> tuple[LearnedNe
     start(own, layout, granularity, [SIZES] * candidates, range(candidates))
     generator = torch.Generator().manual_seed(1)
     # zero to five bits of which -1 to 1 before the point: many saturate, and some are pruned
-    own.values[layout.is_bias] = 0.3
+    own.values[layout.bias_mask] = 0.3
     own.bits.uniform_(-0.4, 5.4, generator=generator)
     own.integer_bits.uniform_(-1.4, 1.4, generator=generator)
     own.data_fractions.uniform_(-0.4, 4.4, generator=generator)

@@ -1,4 +1,4 @@
-"""How ranges are found that formats are to hold."""
+"""Settings of calibration: by which rule the range of data is chosen that a format is to hold."""
 
 from dataclasses import dataclass
 

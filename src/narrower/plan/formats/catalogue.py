@@ -1,4 +1,4 @@
-"""All families of number formats."""
+"""All families of number formats, in the order of the documentation."""
 
 from narrower.plan.formats.affine import AFFINE
 from narrower.plan.formats.block import BLOCK_FLOAT, MX

@@ -1,4 +1,4 @@
-"""What is known of the data that formats are to hold."""
+"""What calibration tells the formats of a space: ranges of data, and the integers that hold them."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, fx
 
 from narrower.data.sizes import SAMPLES_AT_ONCE
-from narrower.evaluate.naive import Naive
+from narrower.evaluate.definition import Definition
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.preparation.learning.chain_of_network import chain_of_network
@@ -24,7 +24,7 @@ def entering(lowered: Program, arguments: Sequence[Tensor]) -> Tensor:
     return torch.cat([before.outputs(Plan(), *batch) for batch in batches])
 
 
-def _before(lowered: Program, layer: str) -> Naive:
+def _before(lowered: Program, layer: str) -> Definition:
     program = lowered.copy()
     graph = program.graph
     product = next(node for node in graph.nodes if node.meta.get("layer") == layer)
@@ -33,4 +33,4 @@ def _before(lowered: Program, layer: str) -> Naive:
     graph.erase_node(output)
     graph.output(source)
     graph.eliminate_dead_code()
-    return Naive(replace(program, graph=graph))
+    return Definition(replace(program, graph=graph))

@@ -1,4 +1,4 @@
-"""Turn a candidate of a training into what is deployed: whole numbers, and the widths that they need."""
+"""Turn a candidate of a training into whole numbers with the widths that they need, as it is deployed."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -80,7 +80,7 @@ class Layout:
         return torch.cat(columns)
 
     @cached_property
-    def is_bias(self) -> Tensor:
+    def bias_mask(self) -> Tensor:
         """Whether each coefficient is a bias."""
         return self.read_nodes == self.node_count - 1
 

@@ -48,7 +48,7 @@ class LearnedNetwork:
         self.fraction_count = layout.data_count if grouping.data is None else int(grouping.data.max()) + 1
         self.rounded = RoundedCoefficients(count, allowed_bits)
         self._read, self._written = layout.read_nodes, layout.written_nodes
-        is_hidden_bias = layout.is_bias & (self._written < layout.data_count)
+        is_hidden_bias = layout.bias_mask & (self._written < layout.data_count)
         self._half_steps = is_hidden_bias.float() * HALF_STEP
         self._exponents = torch.zeros(layout.node_count)  # fractions of data; 0 for outputs and for the one
         self._weighted_bits = torch.zeros(layout.node_count)

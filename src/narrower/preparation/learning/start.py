@@ -1,4 +1,4 @@
-"""The numbers that a training of widths begins with."""
+"""First weights and widths of a training of widths, drawn by each candidate's seed."""
 
 from collections.abc import Sequence
 from math import sqrt

@@ -1,4 +1,4 @@
-"""What float networks say of the samples of the training part: softer targets than their classes.
+"""Shares of classes that float networks give the training samples: softer targets than classes.
 
 The class of one sample is a draw; the shares of classes among samples like it are what a small network
 should learn. A network that has seen a sample would repeat its class, so each is judged by a network

@@ -1,4 +1,4 @@
-"""One part of what a sampler that does not learn proposes, and proposals that are known beforehand."""
+"""A sampler for one part of a search, and a sampler that repeats recorded proposals."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice

@@ -1,4 +1,4 @@
-"""What is measured of a slot on its own, and what its options lose by that."""
+"""Which plans show what each option of a slot loses on its own, and those losses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which class scores stand for: the first of the highest."""
+"""The class that scores stand for: the first of the highest."""
 
 from typing import Any
 

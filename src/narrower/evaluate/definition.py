@@ -1,4 +1,4 @@
-"""One plan on its own: the definition of what every faster way must reproduce bit for bit."""
+"""The definition of what a plan computes: one plan run on its own. Faster ways must equal it bit for bit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize
 
 
-class Naive:
+class Definition:
     """A lowered program that is run from its beginning for each plan and batch."""
 
     def __init__(self, program: Program) -> None:
@@ -34,9 +34,9 @@ class Naive:
         return first
 
 
-def naive_outputs(program: Program, plan: Plan, *inputs: Tensor) -> Tensor:
+def defined_outputs(program: Program, plan: Plan, *inputs: Tensor) -> Tensor:
     """Run a lowered program on one batch with every operand rounded as the plan says."""
-    return Naive(program).outputs(plan, *inputs)
+    return Definition(program).outputs(plan, *inputs)
 
 
 class _QuantizedInterpreter(fx.Interpreter):
