@@ -31,6 +31,7 @@ from narrower.cli.show import runs, show
 from narrower.cli.test import test
 from narrower.cli.train import train
 from narrower.cli.transform import transform
+from narrower.cli.watch import watch
 
 app = typer.Typer(
     name="narrower",
@@ -67,6 +68,7 @@ for command in (
     compare,
     show,
     runs,
+    watch,
     pick,
     report,
     transform,

@@ -1,6 +1,7 @@
 """``narrower search``: the Pareto front of quality against cost."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +14,13 @@ from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.project import Project
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.sizes import byte_count
+<<<<<<< HEAD
 from narrower.cli.train import DataPath, Target
 from narrower.data.catalogue import wished
+=======
+from narrower.cli.train import DataPath
+from narrower.cli.watch import watched
+>>>>>>> 20c3e27 (Watch a run in the browser while it is searched)
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.backend import BackendWishes
@@ -108,6 +114,7 @@ Samples = Annotated[
 Seed = Annotated[
     int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Of everything that is left to chance.")
 ]
+Watch = Annotated[bool, typer.Option("--watch", help="Serve a page that shows the search while it runs.")]
 ClassOrder = Annotated[
     str | None,
     typer.Option("--class-order", help="Classes in the order of the model's outputs, such as g,q,w,z,t."),
@@ -185,6 +192,7 @@ def search(
     class_order: ClassOrder = None,
     set_values: Set = None,
     override: Override = None,
+    watch: Watch = False,
     as_json: Json = False,
 ) -> int:
     """Search the plans of a settings file, or of --model and --dataset, and print the front.
@@ -260,7 +268,7 @@ def search(
         )
         loaded = LoadedSettings(settings, ())
     wishes = BackendWishes(jobs, backend, address)
-    return _run(loaded, run, load, train, as_json, wishes, cache_bytes)
+    return _run(loaded, run, load, train, as_json, watch, wishes, cache_bytes)
 
 
 def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
@@ -278,6 +286,7 @@ def _run(
     load: Path | None,
     may_train: bool,
     as_json: bool,
+    is_watched: bool,
     backend: BackendWishes,
     cache_bytes: int,
 ) -> int:
@@ -304,7 +313,11 @@ def _run(
     must_be_there = needs_training and not may_train
     if must_be_there:  # before anything is written
         _check_weights(first_free(study.name, holds_search))
-    with run.locked() if run else claimed(study.name, holds_search) as target, RunLog(target.log) as log:
+    with (
+        run.locked() if run else claimed(study.name, holds_search) as target,
+        RunLog(target.log) as log,
+        watched(target) if is_watched else nullcontext(),
+    ):
         if must_be_there:
             _check_weights(target)
         began = "resumed" if run else "began"

@@ -162,11 +162,15 @@ class TrialStore:
         with _explained(self.path):
             return int(self._connection.execute(query, values).fetchone()[0])
 
-    def trials(self, numbers: Sequence[int] | None = None) -> Iterator[Trial]:
-        """All trials in order, or those with the given numbers; streamed, so that memory stays bounded."""
+    def trials(self, numbers: Sequence[int] | None = None, *, first: int = 0) -> Iterator[Trial]:
+        """All trials from ``first`` on in order, or those with the given numbers; streamed.
+
+        Memory stays bounded, whatever their number.
+        """
         if numbers is None:
+            query = "SELECT * FROM trials WHERE number >= ? ORDER BY number"
             with _explained(self.path):
-                yield from map(self._trial, self._connection.execute("SELECT * FROM trials ORDER BY number"))
+                yield from map(self._trial, self._connection.execute(query, (first,)))
             return
         for number in numbers:
             with _explained(self.path):
