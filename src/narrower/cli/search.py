@@ -14,13 +14,9 @@ from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.project import Project
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.sizes import byte_count
-<<<<<<< HEAD
 from narrower.cli.train import DataPath, Target
-from narrower.data.catalogue import wished
-=======
-from narrower.cli.train import DataPath
 from narrower.cli.watch import watched
->>>>>>> 20c3e27 (Watch a run in the browser while it is searched)
+from narrower.data.catalogue import wished
 from narrower.errors import SettingsError
 from narrower.searching.samplers.catalogue import default_sampler
 from narrower.settings.backend import BackendWishes
