@@ -14,10 +14,12 @@ from narrower.tasks.catalogue import TASKS
 ANY_TASK = "cls"  # of MASE/chop's files: what the targets are decides
 
 
+@checks.allows({"anyOf": [{"enum": [ANY_TASK, *TASKS]}, checks.TEXT]})
 def _task(value: Any) -> str:
     return value if isinstance(value, str) and ":" in value else checks.one_of((ANY_TASK, *TASKS))(value)
 
 
+@checks.allows({"anyOf": [checks.TEXT, {"type": "array", "minItems": 1, "items": checks.TEXT}]})
 def _columns(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (checks.text(value),)
@@ -27,6 +29,7 @@ def _columns(value: Any) -> tuple[str, ...]:
 def _numbers(example: str) -> Callable[[Any], tuple[float, ...]]:
     """A check for several numbers, of which some may be equal; the request says which they may be."""
 
+    @checks.allows({"type": "array", "items": {"type": "number"}})
     def check(value: Any) -> tuple[float, ...]:
         is_list = isinstance(value, list | tuple) and all(
             isinstance(each, int | float) and not isinstance(each, bool) for each in value
