@@ -9,6 +9,7 @@ wider, as far as the next position.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,42 +55,54 @@ class Codes:
             found.append(place)
         return found
 
+    def frequencies(self, places: Positions) -> Positions:
+        """How many of the trials at places [groups, N] have each position: [choices, positions]."""
+        found = np.zeros((len(self.counts), max(self.counts)), dtype=np.int64)
+        for group, own in zip(self.groups, places, strict=True):
+            shape = tuple(self.counts[choice] for choice in group)
+            together = np.bincount(own, minlength=prod(shape)).reshape(shape)
+            for axis, choice in enumerate(group):
+                others = tuple(other for other in range(len(group)) if other != axis)
+                found[choice, : shape[axis]] = together.sum(axis=others)
+        return found
+
 
 class Mixture:
-    """The density of some trials, of which ``positions`` [N, choices] and ``places`` [N, groups] are given.
+    """The density of trials at ``columns`` [choices, N] (positions) and ``places`` [groups, N].
 
     The weights [N + 1] are those of the trials and of a wide kernel in the middle.
     """
 
-    def __init__(self, codes: Codes, positions: Positions, places: Positions, weights: Rows) -> None:
-        self._codes, self._positions, self._places = codes, positions, places
+    def __init__(self, codes: Codes, columns: Rows, places: Positions, weights: Rows) -> None:
+        self._codes, self._columns, self._places = codes, columns, places
         self.weights = weights
-        kernels = len(positions)
-        order = np.argsort(np.ascontiguousarray(positions.T, dtype=np.float64), axis=1)
-        self._smallest = [count / min(MOST_KERNELS, kernels + 2.0) for count in codes.counts]
-        self._wide = [
-            _wide_kernels(count, order[choice], np.bincount(positions[:, choice], minlength=count), smallest)
-            for choice, (count, smallest) in enumerate(zip(codes.counts, self._smallest, strict=True))
+        self._trials = columns.shape[1]
+        self._forms = _forms(codes.counts, min(MOST_KERNELS, self._trials + 2.0))
+        choices, trials, widths = _widths(
+            codes.counts, np.argsort(columns, axis=1), codes.frequencies(places), self._forms.smallest
+        )
+        self._wider = np.unique(trials)
+        self._wider_forms = self._forms.around(columns[:, self._wider])
+        self._wider_forms[np.searchsorted(self._wider, trials), choices] = [
+            self._forms.number(codes.counts[choice], mean, width)
+            for choice, mean, width in zip(
+                choices.tolist(), columns[choices, trials].tolist(), widths.tolist(), strict=True
+            )
         ]
+        self._centre = [self._forms.number(count, (count - 1) / 2, float(count)) for count in codes.counts]
 
     def positions_of(self, kernels: NDArray[np.intp], quantiles: Rows) -> tuple[Positions, bool]:
         """What kernels [K] give at quantiles [choices, K]; and whether rounding might decide otherwise."""
-        found = np.empty((len(kernels), len(self._codes.counts)), dtype=np.int64)
-        is_close = False
-        centre = len(self._positions)
-        is_centre = kernels == centre
+        is_centre = kernels == self._trials
         trials = np.where(is_centre, 0, kernels)
-        for choice, count in enumerate(self._codes.counts):
-            limits = _limits(count, self._smallest[choice])[self._positions[trials, choice]]
-            for kernel, width in self._wide[choice].items():
-                here = trials == kernel
-                if here.any():
-                    limits[here] = _kernel(count, float(self._positions[kernel, choice]), width)[1]
-            limits[is_centre] = _kernel(count, *_centre(count))[1]
-            distance = quantiles[choice, :, None] - limits
-            found[:, choice] = (distance > 0).sum(axis=1)
-            is_close = is_close or bool((np.abs(distance) < TOO_CLOSE).any())
-        return found, is_close
+        forms = self._forms.around(self._columns[:, trials])
+        if len(self._wider):
+            near = np.minimum(np.searchsorted(self._wider, trials), len(self._wider) - 1)
+            forms = np.where((self._wider[near] == trials)[:, None], self._wider_forms[near], forms)
+        forms[is_centre] = self._centre
+        distances = quantiles.T[:, :, None] - self._forms.limits[forms]
+        found: Positions = (distances > 0).sum(axis=2)
+        return found, bool((np.abs(distances) < TOO_CLOSE).any())
 
     def logarithm(self, candidates: Positions) -> Rows:
         """The logarithm of the density at candidates [C, choices]; NaN where it is too small for this way.
@@ -97,82 +110,116 @@ class Mixture:
         Kernels are products of table entries, each as a share of the largest that its table has for the
         candidate. What is lost when such a product becomes zero is nothing beside the wide kernel.
         """
-        counts, kernels = self._codes.counts, len(self._positions)
-        tables = [
-            _masses(count, self._smallest[choice])[:, candidates[:, choice]]
-            for choice, count in enumerate(counts)
-        ]
-        largest = sum(table.max(axis=0) for table in tables)
-        wider = sorted({kernel for wide in self._wide for kernel in wide})
-        weights = self.weights[:kernels].copy()
-        weights[wider] = 0.0
-        total = self.weights[wider] @ np.exp(self._widened(wider, tables, candidates) - largest)
-        shared = [self._table(group, tables) for group in self._codes.groups]
-        for start in range(0, kernels, BLOCK):
-            places = self._places[start : start + BLOCK]
-            shares = shared[0].take(places[:, 0], axis=0)
-            for number, table in enumerate(shared[1:], start=1):
-                shares *= table.take(places[:, number], axis=0)
+        largest = self._forms.peaks[np.arange(len(self._codes.counts)), candidates].sum(axis=1)
+        weights = self.weights[:-1].copy()
+        weights[self._wider] = 0.0
+        total = self.weights[self._wider] @ np.exp(self._at(self._wider_forms, candidates) - largest)
+        shared = [self._table(group, candidates) for group in self._codes.groups]
+        for start in range(0, self._trials, BLOCK):
+            places = self._places[:, start : start + BLOCK]
+            shares = shared[0].take(places[0], axis=0)
+            for own, table in zip(places[1:], shared[1:], strict=True):
+                shares *= table.take(own, axis=0)
             total += weights[start : start + BLOCK] @ shares
-        centre = sum(
-            _kernel(count, *_centre(count))[0][candidates[:, choice]] for choice, count in enumerate(counts)
-        )
-        total += self.weights[kernels] * np.exp(centre - largest)
+        centre = self._at(np.array([self._centre]), candidates)[0]
+        total += self.weights[-1] * np.exp(centre - largest)
         total[total < SMALLEST_TOTAL] = np.nan
         logarithm: Rows = np.log(total) + largest
         return logarithm
 
-    @staticmethod
-    def _table(group: tuple[int, ...], tables: list[Rows]) -> Rows:
+    def _at(self, forms: Positions, candidates: Positions) -> Rows:
+        """Logarithms of kernels with forms [K, choices] at candidates [C, choices]: [K, C]."""
+        masses = self._forms.masses
+        entries = forms[:, None] * masses.shape[1] + candidates
+        logarithms: Rows = masses.reshape(-1).take(entries).sum(axis=2)
+        return logarithms
+
+    def _table(self, group: tuple[int, ...], candidates: Positions) -> Rows:
         """For all positions of some choices together, their share of the largest mass at each candidate."""
-        candidates = tables[0].shape[1]
-        shares: Rows = np.ones((1, candidates))
+        shares: Rows = np.ones((1, len(candidates)))
         for choice in group:
-            own = np.exp(tables[choice] - tables[choice].max(axis=0))
-            shares = (shares[:, None] * own).reshape(-1, candidates)
+            own = self._forms.shares[self._codes.counts[choice]].take(candidates[:, choice], axis=1)
+            shares = (shares[:, None] * own).reshape(-1, len(candidates))
         return shares
 
-    def _widened(self, kernels: list[int], tables: list[Rows], candidates: Positions) -> Rows:
-        """Logarithms of kernels some of whose widths are not the smallest."""
-        positions = self._positions[kernels]
-        place = {kernel: place for place, kernel in enumerate(kernels)}
-        found = np.zeros((len(kernels), len(candidates)))
-        for choice, table in enumerate(tables):
-            masses = table[positions[:, choice]]
-            for kernel, width in self._wide[choice].items():
-                own = _kernel(self._codes.counts[choice], float(self._positions[kernel, choice]), width)[0]
-                masses[place[kernel]] = own[candidates[:, choice]]
-            found += masses
+
+class _Forms:
+    """The forms of kernels: how many positions there are, around which, how wide; numbered as they come up.
+
+    ``masses`` [forms, positions] are their logarithms at all positions, ``limits`` the quantiles between
+    these. For kernels of the smallest widths [choices], ``peaks`` [choices, positions] are the largest
+    logarithms at a position, and ``shares``, by the number of positions, what each kernel has of it.
+    """
+
+    def __init__(self, counts: tuple[int, ...], divisor: float) -> None:
+        most = max(counts)
+        self.smallest: Rows = np.array(counts) / divisor
+        self.masses: Rows = np.full((64, most), -np.inf)
+        self.limits: Rows = np.full((64, most - 1), np.inf)
+        self.peaks: Rows = np.zeros((len(counts), most))
+        self.shares: dict[int, Rows] = {}
+        self._numbers: dict[tuple[int, float, float], int] = {}
+        first = {}
+        for count in dict.fromkeys(counts):
+            numbers = [self.number(count, float(mean), count / divisor) for mean in range(count)]
+            first[count] = numbers[0]
+            table = self.masses[numbers, :count]
+            self.shares[count] = np.exp(table - table.max(axis=0))
+            self.peaks[np.array(counts) == count, :count] = table.max(axis=0)
+        self._first = np.array([first[count] for count in counts])
+
+    def around(self, columns: Rows) -> Positions:
+        """The numbers [K, choices] of the narrowest forms around positions [choices, K]."""
+        numbers: Positions = self._first + columns.T.astype(np.int64)
+        return numbers
+
+    def number(self, count: int, mean: float, width: float) -> int:
+        """The number of one form."""
+        found = self._numbers.get((count, mean, width))
+        if found is None:
+            found = self._numbers[count, mean, width] = len(self._numbers)
+            if found == len(self.masses):
+                self.masses = np.concatenate([self.masses, np.full_like(self.masses, -np.inf)])
+                self.limits = np.concatenate([self.limits, np.full_like(self.limits, np.inf)])
+            masses, limits = _kernel(count, mean, width)
+            self.masses[found, :count], self.limits[found, : count - 1] = masses, limits
         return found
 
 
-def _centre(count: int) -> tuple[float, float]:
-    """Where the wide kernel in the middle is, and how wide."""
-    return (count - 1) / 2, float(count)
+@lru_cache(maxsize=4)
+def _forms(counts: tuple[int, ...], divisor: float) -> _Forms:
+    return _Forms(counts, divisor)
 
 
-def _wide_kernels(
-    count: int, order: NDArray[np.intp], frequencies: Positions, smallest: float
-) -> dict[int, float]:
-    """The kernels that are wider than the smallest, with their widths.
+def _widths(
+    counts: tuple[int, ...], order: NDArray[np.intp], frequencies: Positions, smallest: Rows
+) -> tuple[Positions, Positions, Rows]:
+    """The kernels that are wider than the smallest: their choices, trials and widths.
 
-    In the order of positions a kernel reaches to its farther neighbour; the first and the last to the only
-    one that they have, and a single one to the farther end.
+    In the order [choices, N] of positions a kernel reaches to its farther neighbour; the first and the last
+    to the only one that they have, and a single one to the farther end.
     """
-    taken = np.flatnonzero(frequencies).tolist()
-    if len(order) == 1:
-        return {0: min(max(taken[0] + 0.5, count - 0.5 - taken[0]), float(count))}
-    found: dict[int, float] = {}
-    end = 0
-    for number, value in enumerate(taken):
-        start, end = end, end + int(frequencies[value])
-        left = float(value - taken[number - 1]) if number else 0.0
-        right = float(taken[number + 1] - value) if number + 1 < len(taken) else 0.0
-        for kernel, gap in ((int(order[start]), left), (int(order[end - 1]), right)):
-            width = max(gap, found.get(kernel, 0.0))
-            if width > smallest:
-                found[kernel] = width
-    return found
+    choices, values = np.nonzero(frequencies)
+    if order.shape[1] == 1:
+        ends = np.array(counts)
+        return (
+            choices,
+            np.zeros_like(choices),
+            np.minimum(np.maximum(values + 0.5, ends - 0.5 - values), ends),
+        )
+    is_first = np.append(True, choices[1:] != choices[:-1])[: len(choices)]
+    gaps = np.where(is_first, 0, np.diff(values, prepend=0)).astype(np.float64)
+    following = np.append(gaps[1:], 0.0)[: len(choices)]
+    ends = np.cumsum(frequencies, axis=1)[choices, values]
+    starts = ends - frequencies[choices, values]
+    is_alone = ends == starts + 1
+    gaps[is_alone] = np.maximum(gaps, following)[is_alone]
+    following[is_alone] = 0.0
+    choices = np.concatenate([choices, choices])
+    widths = np.concatenate([gaps, following])
+    trials = order[choices, np.concatenate([starts, ends - 1])]
+    is_wider = widths > smallest[choices]
+    return choices[is_wider], trials[is_wider], widths[is_wider]
 
 
 @lru_cache(maxsize=4096)
@@ -181,17 +228,6 @@ def _kernel(count: int, mean: float, width: float) -> tuple[Rows, Rows]:
     edges: Rows = (np.arange(count + 1, dtype=np.float64) - 0.5 - mean) / width
     masses = _log_mass(edges[:-1], edges[1:]) - _log_mass(edges[:1], edges[-1:])
     return masses, np.cumsum(np.exp(masses))[:-1]
-
-
-@lru_cache(maxsize=256)
-def _masses(count: int, width: float) -> Rows:
-    """Of kernels of a width around each position (rows), the logarithms of their masses."""
-    return np.stack([_kernel(count, float(mean), width)[0] for mean in range(count)])
-
-
-@lru_cache(maxsize=256)
-def _limits(count: int, width: float) -> Rows:
-    return np.stack([_kernel(count, float(mean), width)[1] for mean in range(count)])
 
 
 def _log_mass(low: Rows, high: Rows) -> Rows:

@@ -1,8 +1,10 @@
-"""Optuna's multivariate TPE without what Optuna computes anew for every proposal.
+"""Optuna's multivariate TPE without what Optuna computes anew for every proposal, and without repetitions.
 
-The proposals are those of Optuna's sampler for the same seed and answers: with its random numbers in its
-order, its split into better and worse trials (``better_part.py``) and its densities (``parzen.py``). Where
-two candidates are so close that rounding decides between them, Optuna's own code is asked.
+Candidates and their values are those of Optuna's sampler for the same seed and answers: with its random
+numbers in its order, its split into better and worse trials (``better_part.py``) and its densities
+(``parzen.py``). Where two candidates are so close that rounding decides between them, Optuna's own code is
+asked. But only candidates count that were not proposed before: Optuna's best one mostly was, the more so
+the longer a search lasts.
 """
 
 import math
@@ -24,6 +26,8 @@ from narrower.searching.space import Options, Space
 STARTUP_TRIALS = 10
 BETTER_SHARE, MOST_BETTER = 0.1, 25  # the limit is that for one loss
 CANDIDATES = 24
+DRAWS = 4  # of candidates, until one is new
+DRAWN_INSTEAD = 100  # plans at random, where none was
 FULL_WEIGHTS = 25  # the latest trials, among the worse ones; the others count less and less
 SAME = 1e-9  # difference of logarithms below which rounding may decide
 
@@ -54,12 +58,15 @@ class Tpe:
         self._better: BetterPart = Smallest() if loss_count == 1 else Fronts(loss_count)
         self._completed = 0
         self._worst: list[float] | None = None
+        self._known: set[Options] = set()
+        self._known_positions: set[tuple[int, ...]] = set()  # some of those that give them, by name
 
     def ask(self, count: int) -> Sequence[Options]:
         proposals = []
         for _ in range(count):
             positions = self._drawn() if self._completed < STARTUP_TRIALS else self._proposed()
             options = self._options(positions)
+            self._known.add(options)
             self._asked.append((options, self._add(positions)))
             proposals.append(options)
         return proposals
@@ -76,6 +83,7 @@ class Tpe:
                 self._trials.is_learnt[row] = False
             return
         if row is None:
+            self._known.add(options)
             row = self._add(self._positions(options))
         self._better.add(row, values)
         self._completed += 1
@@ -107,21 +115,48 @@ class Tpe:
         better, worse = self._split()
         below = self._mixture(better, np.ones(len(better)))
         above = self._mixture(worse, _weights(len(worse)))
-        candidates = self._candidates(below, better)
-        different = list(dict.fromkeys(map(tuple, candidates.tolist())))
-        some = np.array(different, dtype=np.int64)
-        gains = below.logarithm(some) - above.logarithm(some)
-        best = int(np.argmax(gains))
-        if int((gains > gains[best] - SAME).sum()) != 1:  # or some are NaN
-            exactly = self._exactly(better, True).log_pdf(self._named(candidates))
-            exactly -= self._exactly(worse, False).log_pdf(self._named(candidates))
-            chosen = candidates[int(np.argmax(exactly))].tolist()
-        else:
-            chosen = different[best]
-        positions = [0] * len(self._varied)
-        for place, position in zip(self._by_name, chosen, strict=True):
-            positions[place] = int(position)
+        for _ in range(DRAWS):
+            candidates = self._candidates(below, better)
+            new = [number for number, one in enumerate(map(tuple, candidates.tolist())) if self._is_new(one)]
+            if new:
+                return self._in_order(self._best(candidates, new, (below, better), (above, worse)))
+        for _ in range(DRAWN_INSTEAD):
+            positions = self._drawn()
+            if self._is_new(tuple(positions[place] for place in self._by_name)):
+                break
         return positions
+
+    def _best(
+        self,
+        candidates: Positions,
+        new: Sequence[int],
+        below: tuple[Mixture, NDArray[np.intp]],
+        above: tuple[Mixture, NDArray[np.intp]],
+    ) -> list[int]:
+        """The best of those candidates that are ``new``; densities are given with their trials."""
+        different = np.array(list(dict.fromkeys(map(tuple, candidates[new].tolist()))))
+        gains = below[0].logarithm(different) - above[0].logarithm(different)
+        best = int(np.argmax(gains))
+        if int((gains > gains[best] - SAME).sum()) == 1:  # none is NaN
+            return list(map(int, different[best]))
+        exactly = self._exactly(below[1], True).log_pdf(self._named(candidates))
+        exactly -= self._exactly(above[1], False).log_pdf(self._named(candidates))
+        return list(map(int, candidates[new[int(np.argmax(exactly[new]))]]))
+
+    def _in_order(self, named: Sequence[int]) -> list[int]:
+        """Positions in the order of the choices, from those in the order of names."""
+        positions = [0] * len(self._varied)
+        for place, position in zip(self._by_name, named, strict=True):
+            positions[place] = position
+        return positions
+
+    def _is_new(self, named: tuple[int, ...]) -> bool:
+        """Whether no proposal was this plan."""
+        if named not in self._known_positions:
+            if self._options(self._in_order(named)) not in self._known:
+                return True
+            self._known_positions.add(named)
+        return False
 
     def _split(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """The better trials, and all others that count, by when they were proposed."""
@@ -134,7 +169,8 @@ class Tpe:
     def _mixture(self, rows: NDArray[np.intp], weights: Rows) -> Mixture:
         weights = np.append(weights, [1.0])
         weights /= weights.sum()
-        return Mixture(self._codes, self._trials.positions[rows], self._trials.places[rows], weights)
+        columns, places = self._trials.columns.take(rows, axis=1), self._trials.places.take(rows, axis=1)
+        return Mixture(self._codes, columns, places, weights)
 
     def _candidates(self, below: Mixture, better: NDArray[np.intp]) -> Positions:
         before = self._chance.get_state()
@@ -163,7 +199,7 @@ class Tpe:
         }
         weights = np.ones(len(rows)) if is_better and self._loss_count > 1 else None
         return self._optunas._parzen_estimator_cls(
-            self._named(self._trials.positions[rows]),
+            self._named(self._trials.columns[:, rows].T),
             space,
             self._optunas._parzen_estimator_parameters,
             weights,
@@ -175,17 +211,17 @@ class _Trials:
 
     def __init__(self, choices: int, groups: int) -> None:
         self.count = 0
-        self.positions: Positions = np.zeros((64, choices), dtype=np.int64)
-        self.places: Positions = np.zeros((64, groups), dtype=np.int64)
+        self.columns: Rows = np.zeros((choices, 64))
+        self.places: Positions = np.zeros((groups, 64), dtype=np.int64)
         self.is_learnt = np.zeros(64, dtype=bool)
 
     def add(self, positions: Sequence[int], places: Sequence[int]) -> int:
         if self.count == len(self.is_learnt):
-            self.positions = np.concatenate([self.positions, np.zeros_like(self.positions)])
-            self.places = np.concatenate([self.places, np.zeros_like(self.places)])
+            self.columns = np.concatenate([self.columns, np.zeros_like(self.columns)], axis=1)
+            self.places = np.concatenate([self.places, np.zeros_like(self.places)], axis=1)
             self.is_learnt = np.concatenate([self.is_learnt, np.zeros_like(self.is_learnt)])
         row, self.count = self.count, self.count + 1
-        self.positions[row], self.places[row], self.is_learnt[row] = positions, places, True
+        self.columns[:, row], self.places[:, row], self.is_learnt[row] = positions, places, True
         return row
 
 
