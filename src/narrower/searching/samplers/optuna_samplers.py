@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import optuna
 from optuna.distributions import IntDistribution
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler
+from optuna.samplers import BaseSampler, QMCSampler
 from optuna.trial import Trial, TrialState, create_trial
 
+from narrower.searching.samplers.gp import TogetherGp
 from narrower.searching.samplers.sampler import Losses
 from narrower.searching.space import Options, Space
 
@@ -81,7 +82,7 @@ def _qmc(seed: int) -> BaseSampler:
 # Name: how the sampler is built, and how many proposals it is asked for at a time.
 BRAINS: dict[str, tuple[Callable[[int], BaseSampler], int]] = {
     "qmc": (_qmc, 64),
-    "gp": (lambda seed: GPSampler(seed=seed, deterministic_objective=True), 1),
+    "gp": (TogetherGp, 1),
 }
 
 
