@@ -1,7 +1,7 @@
 """``narrower export``: one plan of a run as an artefact that runs elsewhere."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,7 +19,7 @@ Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 TrialNumber = Annotated[
     int, typer.Option("--trial", min=0, max=MOST, help="Number of a trial, as 'narrower show' has.")
 ]
-Kind = Annotated[str, typer.Option("--to", help="onnx, qonnx, safetensors or verilog.")]
+Kind = Annotated[str, typer.Option("--to", "--kind", help="onnx, qonnx, safetensors, verilog or c.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Directory; below the run unless given.")]
 Mismatch = Annotated[
     bool, typer.Option("--allow-mismatch", help="Keep an artefact that differs, and record by how much.")
@@ -35,6 +35,10 @@ Samples = Annotated[
     typer.Option("--samples", min=1000, max=MOST, help="Samples that the artefact is compared on."),
 ]
 Small = Annotated[bool, typer.Option("--small", help="Pack weights of 4 bits and less two to a byte (ONNX).")]
+Pack = Annotated[
+    Literal["size", "speed"] | None,
+    typer.Option(help="Weights at their widths, or in bytes (C: size unless given; ONNX: speed)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest.")]
 
 
@@ -47,6 +51,7 @@ def export(
     batch_size: BatchSize = None,
     samples: Samples = None,
     small: Small = False,
+    pack: Pack = None,
     as_json: Json = False,
 ) -> None:
     """Export a trial of RUN, run the artefact and compare it with what the search scored.
@@ -57,7 +62,7 @@ def export(
     check_output_directory(target)
     from narrower.export.deliver import Wishes, export_plan
 
-    wishes = Wishes(samples, batch_size, "size" if small else "speed", allow_mismatch)
+    wishes = Wishes(samples, batch_size, "size" if small else pack, allow_mismatch)
     if (run / LEARNED).is_file():
         from narrower.study.learned_artefact import export_member
 

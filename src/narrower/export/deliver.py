@@ -33,7 +33,7 @@ from narrower.preparation.learning.entering import entering
 from narrower.store.files import check_output_directory, explaining, write_bytes, write_json
 from narrower.tasks.classification.task import CLASSIFICATION
 
-Kind = Literal["onnx", "qonnx", "safetensors", "verilog"]
+Kind = Literal["onnx", "qonnx", "safetensors", "verilog", "c"]
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,13 @@ class Wishes:
     """How it is exported.
 
     ``samples`` None: 10,000 for small networks, 1,000 for others. ``batch_size`` None: open in ONNX, 1 in
-    QONNX. ``packing``: "speed" keeps 4-bit matrices in whole bytes, for which ONNX Runtime has kernels.
+    QONNX. ``packing``: "speed" keeps weights in whole bytes, for which ONNX Runtime has kernels and C no bits
+    to take apart. None: "speed" in ONNX, "size" in C.
     """
 
     samples: int | None = None
     batch_size: int | None = None
-    packing: Packing = "speed"
+    packing: Packing | None = None
     allow_mismatch: bool = False
 
 
@@ -154,7 +155,9 @@ def own_outputs(program: Program, plan: Plan, inputs: Tensor) -> NDArray[np.floa
 def _onnx(case: Case, directory: Path) -> Delivery:
     path = directory / "model.onnx"
     size = case.wishes.batch_size
-    built = build_onnx(case.program, case.subject.plan.formats, batch_size=size, packing=case.wishes.packing)
+    built = build_onnx(
+        case.program, case.subject.plan.formats, batch_size=size, packing=case.wishes.packing or "speed"
+    )
     write_bytes(path, built.model.SerializeToString())
     checks = tuple(
         compare(run_onnx(path, case.inputs, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
@@ -222,10 +225,31 @@ def _learned_verilog(case: Case, chain: LearnedChain, target: Path) -> Delivery:
     return Delivery(target, (*checks, own), None, notes, is_exact=True)
 
 
+def _c(case: Case, directory: Path) -> Delivery:
+    from narrower.export.device.deliver import deliver_c
+
+    target = directory / "c"
+    check_output_directory(target)
+    subject = case.subject
+    with explaining(target):
+        checks, notes = deliver_c(
+            case.program,
+            subject.plan.formats,
+            subject.model_name,
+            case.wishes.packing or "size",
+            subject.data.output_names,
+            case.inputs,
+            case.outputs,
+            target,
+        )
+    return Delivery(target, checks, None, notes)
+
+
 def _bytes_on_disk(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(file.stat().st_size for file in (path / "src").rglob("*.v"))
+    written = (*(path / "src").rglob("*.v"), *path.glob("*.[ch]"))
+    return sum(file.stat().st_size for file in written)
 
 
 EXPORTERS: dict[str, Callable[[Case, Path], Delivery]] = {
@@ -233,4 +257,5 @@ EXPORTERS: dict[str, Callable[[Case, Path], Delivery]] = {
     "qonnx": _qonnx,
     "safetensors": _safetensors,
     "verilog": _verilog,
+    "c": _c,
 }

@@ -1,0 +1,1 @@
+"""A plan as C99 without dependencies, in whole numbers."""

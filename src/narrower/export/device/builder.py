@@ -1,0 +1,455 @@
+"""From a lowered program and a plan to the steps of a C network.
+
+A product, with all that is computed from its sums alone, is one step; its result is stored as it is read: as
+whole numbers in a product's format where that is the only reader, else exactly.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx
+
+from narrower.errors import ExportError
+from narrower.export.device import elementwise, joins, windows
+from narrower.export.device.forms import Form, Forms
+from narrower.export.device.kernels import Product
+from narrower.export.device.loops import ROW, Loops, merged
+from narrower.export.device.numbers import Real, type_of_number, whole
+from narrower.export.device.packing import Pack
+from narrower.export.device.roundings import OnEach
+from narrower.export.device.rows import Rows
+from narrower.export.device.shapes import moved, sample_shape
+from narrower.export.device.source import Source, Step, View, contiguous
+from narrower.export.device.thresholds import thresholds
+from narrower.export.device.weights import whole_weights
+from narrower.export.shapes import with_shapes
+from narrower.graph.describe import base_name, batch_multiple, kind_of
+from narrower.graph.network import PRODUCT_KINDS
+from narrower.graph.program import Program
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import Plan
+from narrower.quantizers.quantize import quantize
+
+Floats = NDArray[np.float64]
+CONVOLUTIONS = frozenset({"conv1d", "conv2d"})
+DENSE = frozenset({"linear", "matmul"})
+OUTPUT_BITS = 8  # of a function that only a table can give
+
+
+class Builder:
+    """Writes the steps of a network into ``source``; ``output`` is the view of its result.
+
+    Raises:
+        ExportError: C cannot hold the network or the plan; the message names the layer or operator.
+    """
+
+    def __init__(self, program: Program, plan: Plan, pack: Pack) -> None:
+        if program.untraced is not None:
+            raise ExportError(f"{program.untraced.reason}; without a graph there is no C to write")
+        if len(program.input_names) != 1:
+            raise ExportError(f"the network has {len(program.input_names)} inputs; C is written for one")
+        self._program = with_shapes(program)
+        self._plan, self._pack = plan, pack
+        self.source = Source()
+        self._values: dict[tuple[fx.Node, Form], View] = {}
+        self._constants: dict[fx.Node, Tensor] = {}
+        self._absorbed: set[fx.Node] = set()
+        self._forms = Forms(self._program, plan, self._constants)
+        self._result = self._result_node()
+        self.is_output_rounded = False
+        for node in self._program.graph.nodes:
+            self._visit(node)
+        self.output = self._finish()
+
+    def _result_node(self) -> fx.Node:
+        output = next(node for node in self._program.graph.nodes if node.op == "output")
+        found = output.args[0]
+        found = found[0] if isinstance(found, tuple | list) else found
+        assert isinstance(found, fx.Node)
+        return found
+
+    # walking through the program
+
+    def _visit(self, node: fx.Node) -> None:
+        if node.op == "placeholder":
+            if node.name in self._program.tensors:
+                self._constants[node] = self._program.tensors[node.name]
+            else:
+                self._enter(node)
+        elif node.op != "call_function" or node in self._absorbed or base_name(node) == "sym_size":
+            return
+        elif node.all_input_nodes and all(source in self._constants for source in node.all_input_nodes):
+            arguments: Any = fx.map_arg((node.args, dict(node.kwargs)), lambda n: self._constants[n])
+            with torch.inference_mode():
+                self._constants[node] = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]
+        elif not self._forms.is_moving(node):
+            self._begin(node)
+
+    def _enter(self, node: fx.Node) -> None:
+        value = node.meta["val"]
+        if not value.dtype.is_floating_point:
+            raise ExportError(f"the input {node.name} holds {value.dtype}; C is written for real numbers")
+        self._values[node, None] = self.source.buffer("float", sample_shape(node), Real(), "input")
+
+    def _begin(self, node: fx.Node) -> None:
+        """Write the step that begins at a node, with all that follows from its result alone."""
+        kind = kind_of(node)
+        step = Step(f"step_{len(self.source.steps)}_{_identifier(node.meta.get('layer', node.name))}")
+        if kind in PRODUCT_KINDS:
+            rows = self._product(node, kind, step)
+        elif windows.is_window(node):
+            form = self._forms.stored(node) if windows.keeps_order(node) else None
+            rows = windows.begin(self.source, step, node, self._contiguous(self._source_of(node), form))
+            if form is not None:
+                self._end(rows, node, form, rounded=True)
+                return
+        elif joins.is_join(node):
+            form = self._forms.stored(node)
+            views = [self._get(source, form) for source in joins.sources(node)]
+            self._values[node, form] = joins.write(self.source, step, node, views)
+            self.source.steps.append(step)
+            return
+        elif elementwise.is_known(node) or base_name(node) in elementwise.TABLES:
+            if self._relu_in_steps(node, step):
+                return
+            self._elementwise(node, step)
+            return
+        else:
+            raise ExportError(f"C has no rule for the operator {node.target} ({node.name})")
+        self._follow(rows, [node], self._chain(node))
+
+    def _source_of(self, node: fx.Node) -> fx.Node:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        return source
+
+    def _relu_in_steps(self, node: fx.Node, step: Step) -> bool:
+        """A ReLU behind a pooling, on numbers that are rounded already."""
+        form, source = self._forms.stored(node), node.args[0]
+        if base_name(node) != "relu" or form is None or self._forms.need_of(node, source) != form:  # type: ignore[arg-type]
+            return False
+        view = self._get(source, form)  # type: ignore[arg-type]
+        rows = Rows(self.source, step, self._walk(view.shape, [view.strides]), view.number)
+        rows.load(view)
+        rows.bound_whole(0, None)
+        self._end(rows, node, form, rounded=True)
+        return True
+
+    def _walk(self, shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> Loops:
+        full = shape or (1,)
+        known = [s for s in strides if len(s) == len(shape)]
+        return Loops(full, merged(full, [s or (1,) for s in (*known, contiguous(shape))]), ROW)
+
+    def _product(self, node: fx.Node, kind: str, step: Step) -> Rows:
+        layer = node.meta["layer"]
+        if kind not in CONVOLUTIONS | DENSE:
+            raise ExportError(f"{layer}: C has no rule for the operator {kind}")
+        source, held = node.args[0], node.args[1]
+        if not isinstance(held, fx.Node) or held not in self._constants:
+            raise ExportError(
+                f"{layer}: a product of two computed values; C has products with constant weights"
+            )
+        assert isinstance(source, fx.Node)
+        if source in self._constants:
+            raise ExportError(
+                f"{layer}: its weight comes first; C has products with weights that come second"
+            )
+        chosen = self._plan.layer(layer)
+        rounding = self._forms.rounding(chosen.data, layer)
+        data = self._contiguous(source, chosen.data)
+        weight = self._constants[held]
+        if kind == "matmul":
+            if weight.dim() != 2:  # noqa: PLR2004 - a matrix
+                raise ExportError(f"{layer}: its weight has {weight.dim()} dimensions; C has matrices")
+            weight = weight.T
+        fracs = rounding.fracs if isinstance(rounding, OnEach) else None
+        if fracs is not None and kind in CONVOLUTIONS:
+            raise ExportError(f"{layer}: its data have steps of their own; C has that in linear layers")
+        whole = whole_weights(weight, chosen.weight, layer, fracs)
+        product = Product(self.source, step, whole, data, self._pack, _identifier(layer))
+        shape = sample_shape(node)
+        return product.convolve(node, shape) if kind in CONVOLUTIONS else product.dot(shape)
+
+    def _chain(self, node: fx.Node) -> list[fx.Node]:
+        """The operators behind a node that each need its result alone, and values that are there already."""
+        chain: list[fx.Node] = []
+        while True:
+            users = [user for user in node.users if user.op != "output" and base_name(user) != "sym_size"]
+            if len(users) != 1 or len(node.users) != len(users):
+                return chain
+            (user,) = users
+            is_known = elementwise.is_known(user) or base_name(user) in elementwise.TABLES
+            if not is_known or sample_shape(user) != sample_shape(node) or not self._has_others(user, node):
+                return chain
+            chain.append(user)
+            node = user
+
+    def _has_others(self, user: fx.Node, node: fx.Node) -> bool:
+        return (
+            all(
+                other is node or other in self._constants or self._is_there(other)
+                for other in user.all_input_nodes
+            )
+            and sum(argument is node for argument in user.args) == 1
+        )
+
+    def _is_there(self, node: fx.Node) -> bool:
+        while self._forms.is_moving(node) and (node, None) not in self._values:
+            node = self._source_of(node)
+        return (node, None) in self._values
+
+    def _elementwise(self, node: fx.Node, step: Step) -> None:
+        """A step that begins with stored values."""
+        sources = [s for s in node.args if isinstance(s, fx.Node) and s not in self._constants]
+        shape = sample_shape(node)
+        first = next((s for s in sources if sample_shape(s) == shape), None)
+        if first is None:
+            raise ExportError(f"{node.name}: no operand has the shape of its result; C has no rule for that")
+        view = self._get(first, None)
+        chain = [node, *self._chain(node)]
+        strides = [view.strides]
+        before = first
+        for each in chain:
+            for other in each.args:
+                if other is not before:
+                    operand = self._operand(each, other)
+                    if operand is not None:
+                        strides.append(_strides(shape, operand))
+            before = each
+        rows = Rows(self.source, step, self._walk(shape, strides), view.number)
+        rows.load(view)
+        self._follow(rows, [first], chain)
+
+    def _operand(self, node: fx.Node, other: Any) -> elementwise.Operand | None:
+        """An operand that is not the row: a constant, or a stored value."""
+        if not isinstance(other, fx.Node):
+            return elementwise.number_of(other) if base_name(node) not in elementwise.TABLES else None
+        if other not in self._constants:
+            view = self._get(other, None)
+            return _expanded(view, sample_shape(node))
+        held = self._constants[other]
+        if "bias_of" in node.meta and other is node.args[1]:
+            held = quantize(held, self._plan.layer(node.meta["bias_of"]).bias)
+        values = held.detach().float().double().numpy()
+        rank = len(sample_shape(node))
+        if values.ndim > rank:
+            values = values[0]
+        return np.asarray(values)
+
+    def _follow(self, rows: Rows, before: list[fx.Node], chain: list[fx.Node]) -> None:
+        """Write what follows a row, and store its result."""
+        node = before[-1]
+        for position, following in enumerate(chain):
+            self._absorbed.add(following)
+            if base_name(following) in elementwise.TABLES:
+                self._look_up(rows, chain[position:])
+                return
+            others = [a for a in following.args if a is not node]
+            operand = self._operand(following, others[0]) if others and _takes_operand(following) else None
+            if operand is None and sum(a is node for a in following.args) > 1:
+                operand = self._get(node, None)
+            elementwise.apply(rows, following, operand, first=following.args[0] is node)
+            node = following
+        self._end(rows, node, self._forms.stored(node))
+
+    def _look_up(self, rows: Rows, chain: list[fx.Node]) -> None:
+        """A function of one number, with what follows it, as a table."""
+        last = chain[-1]
+        form = self._forms.stored(last)
+        if form is None and last is self._result:
+            self.is_output_rounded = True
+            form = FixedPoint(
+                OUTPUT_BITS + 1, OUTPUT_BITS, signed=bool(base_name(last) != "sigmoid"), rounding="half_up"
+            )
+        if form is None:
+            raise ExportError(f"{chain[0].name}: its result is not rounded: no table of C can hold it")
+        rounding = self._forms.rounding(form, last.name)
+        grid_frac = getattr(rounding, "frac", None)
+        if grid_frac is None:
+            raise ExportError(f"{chain[0].name}: it is read in {form.text}; tables are for one grid")
+
+        def composed(x: Tensor) -> Tensor:
+            for node in chain:
+                arguments = [a if not isinstance(a, fx.Node) else self._scalar(a, x) for a in node.args]
+                x = node.target(*arguments, **node.kwargs)  # type: ignore[operator]
+            return quantize(x, form)
+
+        table = thresholds(composed, grid_frac)
+        if table is None:
+            raise ExportError(f"{chain[0].name}: it is read in {form.text}: too many values for a table")
+        rows.to_real()
+        values = table.values
+        rows.table(table, whole(grid_frac, values.min(), values.max()))
+        for node in chain:
+            self._absorbed.add(node)
+        self._end(rows, last, form, rounded=True)
+
+    def _scalar(self, node: fx.Node, x: Tensor) -> Tensor:
+        if node not in self._constants:
+            return x
+        if self._constants[node].numel() != 1:
+            raise ExportError(f"{node.name}: numbers of each channel follow a table; C has no rule for that")
+        return self._constants[node].reshape(())
+
+    def _end(self, rows: Rows, node: fx.Node, form: Form, *, rounded: bool = False) -> None:
+        """Round the row into the form in which it is stored, and store it."""
+        shape = sample_shape(node)
+        if form is not None and not rounded:
+            rounding = self._forms.rounding(form, node.name)
+            if isinstance(rounding, OnEach):
+                rounding = rounding.reshaped(shape)
+            rows.round(rounding)
+        is_result = self._is_result(node)
+        if is_result:
+            kind = "float" if isinstance(rows.number, Real) else "int32_t"
+            view = self.source.buffer(kind, shape, rows.number, "output")
+        else:
+            view = self.source.buffer(type_of_number(rows.number), shape, rows.number)
+        rows.store(view)
+        rows.end()
+        self.source.steps.append(rows.step)
+        self._values[node, form] = view
+        if is_result and form is not None:
+            self._values[node, None] = view
+
+    def _is_result(self, node: fx.Node) -> bool:
+        result = self._result
+        while self._forms.is_moving(result) and base_name(result) in (
+            "reshape",
+            "view",
+            "flatten",
+            "squeeze",
+            "alias",
+        ):
+            if len(result.all_input_nodes) > 1 or len(self._source_of(result).users) > 1:
+                break
+            result = self._source_of(result)
+        return node is result and sum(u.op != "output" for u in node.users) <= (node is not self._result)
+
+    # values in the form in which they are read
+
+    def _get(self, node: fx.Node, form: Form) -> View:
+        if (node, form) in self._values:
+            return self._values[node, form]
+        if self._forms.is_moving(node):
+            self._values[node, form] = self._move(node, form)
+        elif form is not None:
+            self._values[node, form] = self._round_stored(node, form)
+        else:
+            raise AssertionError(f"{node} is read before it is written")
+        return self._values[node, form]
+
+    def _move(self, node: fx.Node, form: Form) -> View:
+        source = self._source_of(node)
+        view = self._get(source, self._stored_form(source, form))
+        if form is not None and self._stored_form(source, form) is None:
+            shown = self._shown(node, view)
+            return self._rounded_copy(shown, form, node.name)
+        return self._shown(node, view)
+
+    def _stored_form(self, source: fx.Node, form: Form) -> Form:
+        """The form in which what is moved can be had: rounded where it is stored so."""
+        while self._forms.is_moving(source):
+            source = self._source_of(source)
+        return form if (source, form) in self._values else None
+
+    def _shown(self, node: fx.Node, view: View) -> View:
+        if windows.is_first_of_pair(node):
+            return view
+        sizes = lambda n: None if n is node.args[0] else batch_of_one(n)  # noqa: E731
+        arguments: Any = fx.map_arg(node.args, sizes)
+        shown = moved(view, node, tuple(arguments))
+        if shown is None:
+            shown = moved(self._copied(view, node.name), node, tuple(arguments))
+            assert shown is not None
+        return shown
+
+    def _contiguous(self, node: fx.Node, form: Form) -> View:
+        view = self._get(node, form)
+        if view.is_contiguous:
+            return view
+        copied = self._copied(view, node.name)
+        self._values[node, form] = copied
+        return copied
+
+    def _copied(self, view: View, name: str) -> View:
+        step = Step(f"step_{len(self.source.steps)}_copy_{_identifier(name)}")
+        target = self.source.buffer(type_of_number(view.number), view.shape, view.number)
+        rows = Rows(self.source, step, self._walk(view.shape, [view.strides]), view.number)
+        rows.load(view)
+        rows.store(target)
+        rows.end()
+        self.source.steps.append(step)
+        return target
+
+    def _round_stored(self, node: fx.Node, form: NumberFormat) -> View:
+        return self._rounded_copy(self._get(node, None), form, node.name)
+
+    def _rounded_copy(self, view: View, form: NumberFormat, name: str) -> View:
+        rounding = self._forms.rounding(form, name)
+        step = Step(f"step_{len(self.source.steps)}_round_{_identifier(name)}")
+        each = isinstance(rounding, OnEach)
+        strides = [view.strides, *([(0,) * (len(view.shape) - 1) + (1,)] if each else [])]
+        rows = Rows(self.source, step, self._walk(view.shape, strides), view.number)
+        rows.load(view)
+        rows.round(rounding)
+        target = self.source.buffer(type_of_number(rows.number), view.shape, rows.number)
+        rows.store(target)
+        rows.end()
+        self.source.steps.append(step)
+        return target
+
+    def _finish(self) -> View:
+        view = self._get(self._result, None)
+        if view.buffer.name == "output" and view.is_contiguous:
+            return view
+        step = Step(f"step_{len(self.source.steps)}_output")
+        kind = "float" if isinstance(view.number, Real) else "int32_t"
+        target = self.source.buffer(kind, view.shape, view.number, "output")
+        rows = Rows(self.source, step, self._walk(view.shape, [view.strides]), view.number)
+        rows.load(view)
+        rows.store(target)
+        rows.end()
+        self.source.steps.append(step)
+        return target
+
+
+def batch_of_one(node: fx.Node) -> int:
+    """A size for one sample."""
+    value = node.meta.get("val")
+    if isinstance(value, int):
+        return value
+    if isinstance(value, torch.SymInt):
+        return batch_multiple(value)
+    raise ExportError(f"{node.name}: a size that is computed from values; C has constants")
+
+
+def _takes_operand(node: fx.Node) -> bool:
+    return base_name(node) in ("add", "sub", "rsub", "mul", "div", "maximum", "_prelu_kernel")
+
+
+def _expanded(view: View, shape: tuple[int, ...]) -> View:
+    """A stored value repeated along the axes that it does not have."""
+    missing = len(shape) - len(view.shape)
+    sizes = (1,) * missing + view.shape
+    strides = (0,) * missing + view.strides
+    repeated = tuple(0 if size == 1 else step for size, step in zip(sizes, strides, strict=True))
+    return View(view.buffer, shape, repeated, view.offset, view.number)
+
+
+def _strides(shape: tuple[int, ...], operand: elementwise.Operand) -> tuple[int, ...]:
+    if isinstance(operand, View):
+        return operand.strides
+    sizes = operand.shape
+    steps = contiguous(sizes)
+    return (0,) * (len(shape) - len(sizes)) + tuple(
+        0 if size == 1 else step for size, step in zip(sizes, steps, strict=True)
+    )
+
+
+def _identifier(name: str) -> str:
+    """A name that C accepts."""
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name).strip("_") or "value"

@@ -1,0 +1,89 @@
+"""In which form each value of a network is stored: exact, or rounded as its readers agree to read it."""
+
+from collections.abc import Container
+
+from torch import fx
+
+from narrower.evaluate.steps import rounded_operand
+from narrower.export.device import joins, windows
+from narrower.export.device.roundings import DataRounding, OnEach, data_rounding
+from narrower.export.device.shapes import MOVING
+from narrower.graph.describe import base_name
+from narrower.graph.program import Program
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import Plan
+
+Form = NumberFormat | None  # None: the exact value
+IN_ORDER = ("reshape", "view", "_unsafe_view", "flatten", "unflatten")
+
+
+class Forms:
+    """Answers for one program and plan; ``constants``: the nodes that no input reaches, as they are found."""
+
+    def __init__(self, program: Program, plan: Plan, constants: Container[fx.Node]) -> None:
+        self._program, self._plan, self._constants = program, plan, constants
+        self._roundings: dict[NumberFormat, DataRounding] = {}
+        self._needed: dict[fx.Node, frozenset[Form]] = {}
+
+    def _needs(self, node: fx.Node) -> frozenset[Form]:
+        """The forms in which others read a value."""
+        if node not in self._needed:
+            needs: set[Form] = set()
+            for user in node.users:
+                if user.op == "output":
+                    needs.add(None)
+                elif self.is_moving(user):
+                    needs |= self._through(user)
+                elif user.op == "call_function" and base_name(user) != "sym_size":
+                    needs.add(self.need_of(user, node))
+            self._needed[node] = frozenset(needs)
+        return self._needed[node]
+
+    def _through(self, user: fx.Node) -> set[Form]:
+        """What the readers of a moved value need of the one that is moved."""
+        forms: set[Form] = set()
+        for form in self._needs(user):
+            same_order = base_name(user) in IN_ORDER
+            each = form is not None and isinstance(self.rounding(form, user.name), OnEach)
+            forms.add(None if each and not same_order else form)
+        return forms or {None}
+
+    def need_of(self, user: fx.Node, source: fx.Node) -> Form:
+        """The form in which one reader reads a value."""
+        slot = rounded_operand(user, source, self._program.tensors)
+        if slot is not None and slot[1] == "data":
+            return self._plan.layer(slot[0]).data
+        if windows.keeps_order(user) or joins.is_join(user):
+            return self.stored(user)
+        is_late_relu = base_name(user) == "relu" and (self.is_moving(source) or windows.keeps_order(source))
+        form = self.stored(user) if is_late_relu else None
+        return form if isinstance(form, FixedPoint) and form.overflow != "wrap" else None
+
+    def stored(self, node: fx.Node) -> Form:
+        """The form in which a value is stored: that of its readers where they agree."""
+        needs = self._needs(node)
+        if len(needs) != 1:
+            return None
+        (form,) = needs
+        if (
+            form is not None
+            and (joins.is_join(node) or windows.keeps_order(node))
+            and isinstance(self.rounding(form, node.name), OnEach)
+        ):
+            return None
+        return form
+
+    def is_moving(self, node: fx.Node) -> bool:
+        """Whether a node only shows a computed value in another order or shape."""
+        return (
+            node.op == "call_function"
+            and (base_name(node) in MOVING or windows.is_first_of_pair(node))
+            and node not in self._constants
+        )
+
+    def rounding(self, form: NumberFormat, layer: str) -> DataRounding:
+        """How C rounds into a format that a layer reads."""
+        if form not in self._roundings:
+            self._roundings[form] = data_rounding(form, layer)
+        return self._roundings[form]

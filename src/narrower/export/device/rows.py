@@ -1,0 +1,396 @@
+"""What becomes of a row of numbers between a product and the buffer it is stored in, step by step in C."""
+
+from math import frexp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrower.export.device.loops import Loops
+from narrower.export.device.numbers import EXACT, Number, Real, Whole, bits_of, type_of_number, whole
+from narrower.export.device.roundings import ByTable, DataRounding, OnEach, OnGrid, Scaled
+from narrower.export.device.runtime_typed import SHORT
+from narrower.export.device.source import Source, Step, View
+from narrower.export.device.thresholds import Thresholds
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+FINEST = 126
+WIDEST_SHIFT = 26  # of numbers up to 2**24: more bits leave the same
+SHIFTS = ("shift_even", "shift_up", "shift_floor")
+INFINITIES = (0xFF800000, 0x7F800000)
+
+
+class Rows:
+    """The rows of one step, inside its loops; ``number`` says what they hold at the moment."""
+
+    def __init__(self, source: Source, step: Step, loops: Loops, number: Number) -> None:
+        self.source, self.step, self.loops, self.number = source, step, loops, number
+        source.longest_row = max(source.longest_row, loops.longest)
+        step.lines += ["    {", *loops.declarations(), *loops.opening()]
+        self.line(loops.length())
+
+    def end(self) -> None:
+        """Close the loops."""
+        self.step.lines += [*self.loops.closing(), "    }"]
+
+    def line(self, text: str) -> None:
+        """Write one statement of the innermost loop."""
+        self.step.lines.append(f"{self.loops.indent}{text}")
+
+    def call(self, function: str, *arguments: object) -> None:
+        """Call a function of the library on the row."""
+        self.source.use(function)
+        self.line(f"{function}(sums, n{''.join(f', {a}' for a in arguments)});")
+
+    def load(self, view: View, row: str = "sums") -> None:
+        """Read a row of a stored value."""
+        name = f"load_{SHORT[view.buffer.kind]}"
+        self.source.use(name)
+        self.step.reads.add(view.buffer.position)
+        index, stride = self.loops.index(view.strides)
+        self.line(f"{name}({row}, n, {view.pointer(index)}, {stride});")
+
+    def join(self, view: View, *, subtract: bool) -> None:
+        """Add the elements of a stored value, or subtract them."""
+        number = self._load_other(view)
+        mine = self.number
+        frac = max(n.frac if isinstance(n, Whole) else 0 for n in (mine, number))
+        finer = [
+            refined(n, frac) if isinstance(n, Whole) and n.scale == 1.0 else None for n in (mine, number)
+        ]
+        if finer[0] is not None and finer[1] is not None:
+            low, high = finer[1].low, finer[1].high
+            ends = (
+                (finer[0].low - high, finer[0].high - low)
+                if subtract
+                else (finer[0].low + low, finer[0].high + high)
+            )
+            if max(-ends[0].min(), ends[1].max()) <= EXACT:
+                self.refine(frac)
+                factor = (-1 if subtract else 1) * 2 ** (frac - number.frac)  # type: ignore[union-attr]
+                if factor != 1:
+                    self._call_other("multiply", factor)
+                self._two("add")
+                self.number = whole(frac, *ends)
+                return
+        self._other_to_real(number)
+        self.to_real()
+        if subtract:
+            self._call_other("real_sign", "0xffffffffu", "0x80000000u")
+        positive = self.is_positive and not subtract and is_positive(number)
+        self._two("real_add")
+        self.number = Real(positive)
+
+    def times(self, view: View) -> None:
+        """Multiply by the elements of a stored value."""
+        number = self._load_other(view)
+        self._other_to_real(number)
+        self.to_real()
+        positive = self.is_positive and is_positive(number)
+        self._two("real_multiply")
+        self.number = Real(positive)
+
+    def extreme(self, view: View) -> None:
+        """The larger of each two elements."""
+        number = self._load_other(view)
+        self._other_to_real(number)
+        self.to_real()
+        positive = self.is_positive or is_positive(number)
+        self._two("real_maximum")
+        self.number = Real(positive)
+
+    def _load_other(self, view: View) -> Number:
+        self.source.reads_two_rows = True
+        self.load(view, "others")
+        return view.number
+
+    def _two(self, function: str) -> None:
+        self.source.use(function)
+        self.line(f"{function}(sums, others, n);")
+
+    def _call_other(self, function: str, *arguments: object) -> None:
+        self.source.use(function)
+        self.line(f"{function}(others, n{''.join(f', {a}' for a in arguments)});")
+
+    def _other_to_real(self, number: Number) -> None:
+        if isinstance(number, Whole):
+            self._call_other("real_of", number.frac)
+            if number.scale != 1.0:
+                name = self.source.array("uint32_t", bits_of(np.array(number.scale)), "real")
+                self._call_other("real_multiply_each", name, 0)
+
+    def store(self, view: View) -> None:
+        """Write the row to where a value is stored."""
+        name = f"store_{SHORT[view.buffer.kind]}"
+        self.source.use(name)
+        self.step.writes.add(view.buffer.position)
+        index, stride = self.loops.index(view.strides)
+        self.line(f"{name}({view.pointer(index)}, sums, n, {stride});")
+
+    @property
+    def storage(self) -> str:
+        """The type of the buffer that would hold the row."""
+        return type_of_number(self.number)
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether no number of the row is negative."""
+        return is_positive(self.number)
+
+    def to_real(self) -> None:
+        """Turn whole numbers into float32 numbers."""
+        if isinstance(self.number, Real):
+            return
+        number = self.number
+        if number.fracs is not None:
+            raise AssertionError("entries with steps of their own are read by products alone")
+        positive = self.is_positive
+        self.call("real_of", number.frac)
+        self.number = Real(positive)
+        if number.scale != 1.0:
+            self.constant("real_multiply_each", np.array(number.scale))
+
+    def constant(self, function: str, values: Floats) -> None:
+        """Call a function with float32 constants that broadcast to a sample."""
+        name = self.source.array("uint32_t", bits_of(values), "real")
+        index, step = self.loops.index(self.loops.broadcast(values.shape))
+        self.call(function, f"{name} + {index}" if index != "0" else name, step)
+
+    def add_constant(self, values: Floats) -> None:
+        """Add numbers that broadcast to a sample: exactly where float32 would be exact."""
+        if isinstance(self.number, Whole) and self.number.scale == 1.0:
+            frac = fraction_of(values)
+            finer = None if frac is None else max(frac, self.number.frac)
+            if finer is not None and abs(finer) <= FINEST:
+                raised = refined(self.number, finer)
+                addend = np.ldexp(values, finer)
+                if raised is not None and np.abs(addend).max() <= EXACT:
+                    low, high = raised.low + addend.astype(np.int64), raised.high + addend.astype(np.int64)
+                    if max(-low.min(), high.max()) <= EXACT:
+                        self._add_whole(raised, addend.astype(np.int64))
+                        self.number = whole(finer, low, high)
+                        return
+        self.to_real()
+        self.constant("real_add_each", values)
+        self.number = Real(self.is_positive and bool((values >= 0).all()))
+
+    def refine(self, frac: int) -> bool:
+        """Go over to finer steps, where float32 holds all numbers in them."""
+        assert isinstance(self.number, Whole)
+        raised = refined(self.number, frac)
+        if raised is None:
+            return False
+        if frac != self.number.frac:
+            self.call("multiply", 2 ** (frac - self.number.frac))
+        self.number = raised
+        return True
+
+    def _add_whole(self, raised: Whole, addend: Integers) -> None:
+        self.refine(raised.frac)
+        if addend.any():
+            name = self.source.array("int32_t", addend, "whole")
+            index, step = self.loops.index(self.loops.broadcast(addend.shape))
+            self.call("add_each", f"{name} + {index}" if index != "0" else name, step)
+
+    def multiply_constant(self, values: Floats) -> None:
+        """Multiply by numbers that broadcast to a sample."""
+        first = float(values.reshape(-1)[0])
+        if isinstance(self.number, Whole) and (values == first).all() and abs(frexp(first)[0]) == 0.5:  # noqa: PLR2004
+            number = self.number
+            frac = number.frac - (frexp(first)[1] - 1)
+            if first < 0:
+                self.call("multiply", -1)
+                self.number = Whole(frac, -number.high, -number.low, scale=number.scale)
+            else:
+                self.number = Whole(frac, number.low, number.high, scale=number.scale)
+            return
+        self.to_real()
+        self.constant("real_multiply_each", values)
+        self.number = Real(self.is_positive and bool((values >= 0).all()))
+
+    def divide_constant(self, values: Floats) -> None:
+        """Divide by numbers that broadcast to a sample."""
+        first = float(values.reshape(-1)[0])
+        if (values == first).all() and abs(frexp(first)[0]) == 0.5:  # noqa: PLR2004
+            self.multiply_constant(1 / values)
+            return
+        self.to_real()
+        self.constant("real_divide_each", values)
+        self.number = Real(self.is_positive and bool((values > 0).all()))
+
+    def bound(self, low: float, high: float) -> None:
+        """Clamp to two numbers, of which each may be infinite."""
+        if isinstance(self.number, Whole) and self.number.scale == 1.0:
+            ends = [end for end in (low, high) if np.isfinite(end)]
+            frac = fraction_of(np.array(ends)) if ends else 0
+            finer = None if frac is None else max(frac, self.number.frac)
+            if (
+                finer is not None
+                and all(abs(np.ldexp(e, finer)) <= EXACT for e in ends)
+                and self.refine(finer)
+            ):
+                least, most = (int(np.ldexp(e, finer)) if np.isfinite(e) else None for e in (low, high))
+                self.bound_whole(least, most)
+                return
+        self.to_real()
+        bits = [f"0x{bits_of(np.array(end)).item():08x}u" if np.isfinite(end) else f"0x{i:08x}u"
+                for end, i in zip((low, high), INFINITIES, strict=True)]  # fmt: skip
+        self.call("real_bound", *bits)
+        self.number = Real(self.is_positive or low >= 0)
+
+    def bound_whole(self, low: int | None, high: int | None) -> None:
+        """Clamp whole numbers, unless all of them lie between already."""
+        assert isinstance(self.number, Whole)
+        number = self.number
+        least, most = number.limits
+        if (low is None or low <= least) and (high is None or most <= high):
+            return
+        ends = [
+            "INT32_MIN" if low is None else c_integer(low),
+            "INT32_MAX" if high is None else c_integer(high),
+        ]
+        self.call("bound", *ends)
+        self.number = Whole(
+            number.frac,
+            np.clip(number.low, low, high),
+            np.clip(number.high, low, high),
+            number.fracs,
+            number.scale,
+        )
+
+    def magnitude(self) -> None:
+        """Take the absolute values."""
+        if isinstance(self.number, Real):
+            self.call("real_sign", "0x7fffffffu", 0)
+            self.number = Real(True)
+            return
+        self.call("magnitude")
+        number = self.number
+        low = np.maximum(np.maximum(number.low, -number.high), 0)
+        self.number = Whole(number.frac, low, np.maximum(-number.low, number.high), scale=number.scale)
+
+    def round(self, rounding: DataRounding) -> None:
+        """Round to what a product reads."""
+        positive = self.is_positive
+        if isinstance(rounding, Scaled):
+            self.to_real()
+            self.constant("real_multiply_each", np.array(rounding.factor))
+            self.call("real_steps", 0, 0, rounding.low, rounding.high)
+            self.number = rounding.number
+        elif isinstance(rounding, ByTable):
+            self.to_real()
+            self.table(rounding.table, rounding.number)
+        elif isinstance(rounding, OnEach):
+            self._round_each(rounding)
+        elif isinstance(self.number, Whole) and self.number.scale == 1.0:
+            self._shift(rounding)
+        else:
+            self.to_real()
+            self._round_real(rounding)
+        if positive and isinstance(self.number, Whole) and not getattr(rounding, "wrap", 0):
+            number = self.number
+            self.number = Whole(
+                number.frac, np.maximum(number.low, 0), np.maximum(number.high, 0), number.fracs, number.scale
+            )
+
+    def _round_real(self, rounding: OnGrid) -> None:
+        if rounding.wrap:
+            self.call("real_wrap", rounding.frac, rounding.mode, rounding.wrap, rounding.low)
+        else:
+            ends = c_integer(rounding.low), c_integer(rounding.high)
+            self.call("real_steps", rounding.frac, rounding.mode, *ends)
+        self.number = rounding.number
+
+    def table(self, table: Thresholds, number: Number) -> None:
+        """Look float32 numbers up."""
+        keys = self.source.array("int32_t", table.keys if len(table.keys) else [0], "keys")
+        values = self.source.array("int32_t", table.values, "values")
+        self.call("real_table", keys, len(table.keys), values)
+        self.number = number
+
+    def _round_each(self, rounding: OnEach) -> None:
+        low = self.source.array("int32_t", rounding.low, "low")
+        high = self.source.array("int32_t", rounding.high, "high")
+        place = self._place(rounding)
+        if isinstance(self.number, Whole) and self.number.scale == 1.0:
+            shifts = np.clip(self.number.frac - rounding.fracs, -32, 40)
+            name = self.source.array("int8_t", shifts, "shifts")
+            self.call("shift_each", *(f"{a}{place}" for a in (name, low, high)), int(rounding.wraps))
+        else:
+            self.to_real()
+            name = self.source.array("int8_t", rounding.fracs, "fracs")
+            self.call("real_steps_each", *(f"{a}{place}" for a in (name, low, high)), int(rounding.wraps))
+        self.number = rounding.number
+
+    def _place(self, rounding: OnEach) -> str:
+        index, step = self.loops.index(self.loops.broadcast(rounding.fracs.shape))
+        assert step == 1 or self.loops.row == 1
+        return f" + {index}" if index != "0" else ""
+
+    def _shift(self, rounding: OnGrid) -> None:
+        assert isinstance(self.number, Whole)
+        number = self.number
+        shift = number.frac - rounding.frac
+        if shift < 0 and rounding.wrap:  # the bits above may lie beyond 32
+            self.to_real()
+            self._round_real(rounding)
+            return
+        if shift > 0:
+            self.call(SHIFTS[rounding.mode], min(shift, WIDEST_SHIFT))
+            low, high = (
+                _shifted(end, min(shift, WIDEST_SHIFT), rounding.mode) for end in (number.low, number.high)
+            )
+            self.number = whole(rounding.frac, low, high)
+        elif shift < 0:
+            self.call("scale_up", min(-shift, 32), c_integer(rounding.low), c_integer(rounding.high))
+            ends = (
+                np.clip(end << min(-shift, 32), rounding.low, rounding.high)
+                for end in (number.low, number.high)
+            )
+            self.number = whole(rounding.frac, *ends)
+        else:
+            self.number = whole(rounding.frac, number.low, number.high)
+        if not rounding.wrap:
+            self.bound_whole(rounding.low, rounding.high)
+            return
+        least, most = self.number.limits
+        if least < rounding.low or most > rounding.high:
+            self.call("wrap", rounding.wrap, rounding.low)
+            self.number = rounding.number
+
+
+def is_positive(number: Number) -> bool:
+    """Whether none of the numbers is negative."""
+    return number.positive if isinstance(number, Real) else number.limits[0] >= 0
+
+
+def refined(number: Whole, frac: int) -> Whole | None:
+    """The same numbers in finer steps; None where float32 does not hold them."""
+    shift = frac - number.frac
+    if shift < 0 or shift > WIDEST_SHIFT or number.largest << shift > EXACT:
+        return None
+    return whole(frac, number.low << shift, number.high << shift)
+
+
+def _shifted(values: Integers, shift: int, mode: int) -> Integers:
+    half = 1 << (shift - 1)
+    if mode == 0:
+        return (values + half - 1 + (values >> shift & 1)) >> shift
+    return (values + (half if mode == 1 else 0)) >> shift
+
+
+def fraction_of(values: Floats) -> int | None:
+    """The fewest fraction bits that hold numbers exactly; None where they are not finite."""
+    if not np.isfinite(values).all():
+        return None
+    if not values.any():
+        return -FINEST
+    mantissas, exponents = np.frexp(values[values != 0])
+    odd = np.abs(np.ldexp(mantissas, 53)).astype(np.int64)
+    zeros = np.frexp((odd & -odd).astype(np.float64))[1] - 1
+    return int((53 - zeros - exponents).max())
+
+
+def c_integer(value: int) -> str:
+    """A number of 32 bits as C writes it."""
+    return "INT32_MIN" if value == -(2**31) else str(value)
