@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from narrower.cli.complete import Run
 from narrower.cli.console import answer, note, print_json
 from narrower.cli.numbers import MOST
 from narrower.store.files import check_output_directory
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 LEARNED = "learned.json"
 
-Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 TrialNumber = Annotated[
     int, typer.Option("--trial", min=0, max=MOST, help="Number of a trial, as 'narrower show' has.")
 ]

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
+from narrower.cli.complete import Run
 from narrower.cli.console import note, tell
 from narrower.report.whole_run import read_whole_run
 from narrower.store.run_directory import RunDirectory
 
-Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 File = Annotated[Path, typer.Argument(help="The SQLite file to write; it must not exist yet.")]
 Name = Annotated[
     str | None, typer.Option("--name", help="Name of the study.", show_default="name of the run's directory")

@@ -1,11 +1,11 @@
 """``narrower finetune``: train plans of a finished search in their formats, and take the front again."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from narrower.cli.complete import Run
 from narrower.cli.console import note, print_json, tell
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.show import print_finetuned
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from narrower.study.problem import Problem
     from narrower.training.finetuning import Finetuning
 
-Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 Trials = Annotated[
     list[int] | None, typer.Option("--trial", help="A trial to train; give it several times.", min=0)
 ]

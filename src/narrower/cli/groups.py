@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrower.cli.complete import like_model
 from narrower.cli.console import print_json, print_table
 from narrower.data.sizes import USUAL_CLASSES, Sizes
 from narrower.errors import SettingsError
@@ -14,7 +15,12 @@ from narrower.models.catalogue import model_note
 if TYPE_CHECKING:
     from torch import Tensor
 
-Model = Annotated[str, typer.Argument(help="A name of 'narrower models', or package.module:callable.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A name of 'narrower models', or package.module:callable.", autocompletion=like_model
+    ),
+]
 Dataset = Annotated[str | None, typer.Option("--dataset", help="Whose samples the model takes.")]
 DataPath = Annotated[Path | None, typer.Option("--data-path", help="A local file of the data set.")]
 Shape = Annotated[

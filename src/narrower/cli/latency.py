@@ -1,17 +1,16 @@
 """``narrower latency``: time the plans of a front on this machine, beside float32."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from narrower.cli.complete import Run
 from narrower.cli.console import note, print_json, print_table, tell, warn
 from narrower.cli.numbers import MOST, number_within
 from narrower.cli.show import without_kernel
 from narrower.store.run_directory import RunDirectory
 
-Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 Trials = Annotated[
     list[int] | None, typer.Option("--trial", min=0, max=MOST, help="These trials instead of the front.")
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from narrower.cli.complete import like_run
 from narrower.cli.console import messages, print_json, print_table, tell
 from narrower.cli.project import Project
 from narrower.cli.search import refuse_given
@@ -42,7 +43,9 @@ Budgets = Annotated[
     typer.Option("--budgets", help="Show the best member within each of these ebops instead of all."),
 ]
 DataPath = Annotated[Path | None, typer.Option("--data-path", help="A local copy of the table 'jsc'.")]
-Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")]
+Resume = Annotated[
+    Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.", autocompletion=like_run)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 
 GRANULARITIES = ("weight", "channel", "tensor")

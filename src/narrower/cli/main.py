@@ -33,10 +33,10 @@ from narrower.cli.train import train
 from narrower.cli.transform import transform
 from narrower.cli.watch import watch
 
+COMPLETING = "_NARROWER_COMPLETE"  # set by a shell that asks what may come next
 app = typer.Typer(
     name="narrower",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -116,6 +116,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # who read the result has seen enough
         return DONE
     except (Exception, SystemExit) as error:  # the last door
+        if isinstance(error, SystemExit) and COMPLETING in os.environ:  # a shell has its answer
+            return DONE
         if isinstance(error.__context__, BrokenPipeError):  # rich turns it into SystemExit
             return DONE
         explained = explanation(error)

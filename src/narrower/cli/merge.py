@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from narrower.cli.complete import like_run
 from narrower.cli.console import print_json, warn
 from narrower.cli.project import Project
 from narrower.errors import RunError
@@ -15,7 +16,9 @@ from narrower.store.run_directory import RunDirectory, claimed
 from narrower.store.run_log import RunLog
 from narrower.study.read import read_settings
 
-Runs = Annotated[list[Path], typer.Argument(help="Directories of runs of one problem.")]
+Runs = Annotated[
+    list[Path], typer.Argument(help="Directories of runs of one problem.", autocompletion=like_run)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from math import isfinite, nan
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from narrower.cli.complete import Run
 from narrower.cli.console import note, print_json, print_lines, tell
 from narrower.cli.numbers import number_within
 from narrower.errors import SettingsError
@@ -21,7 +21,6 @@ from narrower.tasks.task import leading
 # By the metric that leads, too.
 DROPS = ("--drop", *(f"--{leading(task).name}-drop" for task in TASKS.values()))
 
-Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 Most = Annotated[
     list[str] | None, typer.Option("--max", help="A limit such as bitops=5000; several may hold.")
 ]

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
+from narrower.cli.complete import Run
 from narrower.cli.console import note, tell
 from narrower.errors import require_extra
 from narrower.store.files import check_output
 from narrower.store.run_directory import RunDirectory
 
-Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 Output = Annotated[
     Path | None, typer.Option("--output", help="The file to write.", show_default="RUN/report.html")
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from narrower.cli.complete import like_layer
 from narrower.cli.console import answer, note, print_json, print_table, warn
 from narrower.cli.groups import DataPath, Dataset, Json, Model, Shape, example_for
 from narrower.cli.numbers import LARGEST_SEED
@@ -27,7 +28,12 @@ Multipliers = Annotated[
 ]
 Channels = Annotated[
     list[str] | None,
-    typer.Option("--channels", metavar="LAYER=N", help="Channels of a layer; may be repeated."),
+    typer.Option(
+        "--channels",
+        metavar="LAYER=N",
+        help="Channels of a layer; may be repeated.",
+        autocompletion=like_layer,
+    ),
 ]
 Init = Annotated[
     Weights, typer.Option("--init", help="Keep the most important, keep the outputs, or begin anew.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrower.cli.backend_options import Address, BackendName, Jobs
+from narrower.cli.complete import like_run, like_sampler
 from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.project import Project
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 Config = Annotated[Path | None, typer.Option("--config", help="What to search (TOML).")]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
 Train = Annotated[bool, typer.Option("--train/--no-train", help="Train first where there are no weights.")]
-Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")]
+Resume = Annotated[
+    Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.", autocompletion=like_run)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Model = Annotated[str | None, typer.Option("--model", help="Without a file: the model.")]
 Dataset = Annotated[str | None, typer.Option("--dataset", help="Without a file: the data set.")]
@@ -77,7 +80,9 @@ Bounds = Annotated[list[str] | None, typer.Option("--constraint", help="A bound 
 Sampler = Annotated[
     str | None,
     typer.Option(
-        "--sampler", help="A name of 'narrower samplers'; guided with --trials, brute_force without them."
+        "--sampler",
+        help="A name of 'narrower samplers'; guided with --trials, brute_force without them.",
+        autocompletion=like_sampler,
     ),
 ]
 Trials = Annotated[int | None, typer.Option("--trials", min=1, max=MOST, help="Distinct plans to evaluate.")]

@@ -5,10 +5,15 @@ from typing import Annotated
 
 import typer
 
+from narrower.cli.complete import like_key
+
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="A value in the place of the file's; give it several times."
+        "--set",
+        metavar="KEY=VALUE",
+        help="A value in the place of the file's; give it several times.",
+        autocompletion=like_key,
     ),
 ]
 Override = Annotated[

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from narrower.cli.complete import Run
 from narrower.cli.console import note, print_json, print_lines, print_table, tell, warn
 from narrower.errors import RunError, SettingsError
 from narrower.report import finetuned as finetuned_report
@@ -37,7 +37,7 @@ All = Annotated[bool, typer.Option("--all", help="With --csv: all trials, not on
 
 
 def show(
-    run: Annotated[Path, typer.Argument(help="Directory of a run.")],
+    run: Run,
     as_json: Json = False,
     as_csv: Csv = False,
     as_markdown: Markdown = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from narrower.cli import recipe_options as options
+from narrower.cli.complete import like_data_set, like_model
 from narrower.cli.console import interval_text, messages, note, print_json, print_table, tell, warn
 from narrower.cli.project import Project
 from narrower.cli.recipe_options import DEFAULTS
@@ -21,12 +22,19 @@ from narrower.training.recipe import Recipe
 from narrower.training.record import is_unfinished
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A name of 'narrower models', or package.module:callable.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A name of 'narrower models', or package.module:callable.",
+        autocompletion=like_model,
+    ),
 ]
 Dataset = Annotated[
     str,
     typer.Argument(
-        metavar="DATASET", help="A name of 'narrower datasets', a file, or package.module:function."
+        metavar="DATASET",
+        help="A name of 'narrower datasets', a file, or package.module:function.",
+        autocompletion=like_data_set,
     ),
 ]
 Load = Annotated[Path | None, typer.Option("--load", help="Weights to begin with.")]

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Lock
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 import typer
 
+from narrower.cli.complete import Run
 from narrower.cli.console import answer, tell
 from narrower.errors import NarrowerError, OutputError, RunError
 from narrower.report.live_page import LiveMember, live_fragment, live_page
@@ -22,7 +22,6 @@ from narrower.store.run_directory import RunDirectory
 from narrower.study.live import LiveRun, Look
 
 HOST = "127.0.0.1"  # of this machine alone
-Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 Port = Annotated[
     int, typer.Option("--port", min=0, max=65535, help="Where to serve.", show_default="a free one")
 ]

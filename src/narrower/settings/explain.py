@@ -73,13 +73,14 @@ def _fields_at(location: Sequence[str]) -> list[str]:
     for part in location:
         if isinstance(model, type) and issubclass(model, BaseModel):
             field = model.model_fields.get(part)
-            model = _table_type(field.annotation) if field else None
+            model = table_type(field.annotation) if field else None
         elif model is not None:  # inside a dictionary: its values
-            model = _table_type(get_args(model)[1]) if len(get_args(model)) == 2 else None  # noqa: PLR2004
+            model = table_type(get_args(model)[1]) if len(get_args(model)) == 2 else None  # noqa: PLR2004
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
-def _table_type(annotation: Any) -> Any:
+def table_type(annotation: Any) -> Any:
+    """The table that a key holds, or the dictionary of them; None where it holds a value."""
     for candidate in (annotation, *get_args(annotation)):  # also of "Table | None"
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
