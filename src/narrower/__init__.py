@@ -16,6 +16,7 @@ _HOMES = {
     "build_model": "narrower.models.build",
     "fold_batch_norm": "narrower.graph.folding",
     "export_plan": "narrower.export.deliver",
+    "int8_plan": "narrower.evaluate.int8_plan",
     "groups": "narrower.transform.tried_channels",
     "load_compressed": "narrower.export.compressed",
     "load_data_set": "narrower.data.datasets",

@@ -50,37 +50,52 @@ class Calibration:
         if key not in self._fractions:
             is_signed = operand != "data" or layer not in self._unsigned
             values = self._values.get((layer, operand), ())
-            if self._settings.method in (None, "mse"):
-                self._fractions[key] = best_fraction(values, width, self._rounding, signed=is_signed)
-            else:
-                low, high = range_of(_flat(values), self._settings)
-                self._fractions[key] = fraction_over(low, high, width, signed=is_signed)
+            self._fractions[key] = fraction_for(
+                values, width, self._rounding, self._settings, signed=is_signed
+            )
         return self._fractions[key]
 
     def known_data(self, layer: str) -> KnownData:
         """What the data of a layer are."""
         if layer not in self._data:
-            flat = _flat(self._values.get((layer, "data"), ()))
-            sizes = flat.abs()
-            mean = float(sizes.mean())
-            above = sizes[sizes > TERNARY_SHARE * mean]
-            self._data[layer] = KnownData(
-                *range_of(flat, self._settings), mean, float(above.mean()) if len(above) else mean
-            )
+            self._data[layer] = known_of(_flat(self._values.get((layer, "data"), ())), self._settings)
         return self._data[layer]
 
     def affine(self, layer: str, width: int, *, symmetric: bool, scales: str) -> Affine:
         """The affine integers that hold the data of a layer."""
-        known = self.known_data(layer)
-        ends = [(known.low, known.high)]
-        if self._settings.method == "mse":
-            ends = [(known.low * share, known.high * share) for share in SHARES]
-        formats = [affine_over(low, high, width, symmetric=symmetric, scales=scales) for low, high in ends]
-        if len(formats) == 1:
-            return formats[0]
-        flat = _flat(self._values.get((layer, "data"), ()))
-        errors = [float((quantize(flat, number_format) - flat).square().sum()) for number_format in formats]
-        return formats[min(range(len(errors)), key=errors.__getitem__)]
+        flat, known = _flat(self._values.get((layer, "data"), ())), self.known_data(layer)
+        return affine_for(flat, known, width, self._settings, symmetric=symmetric, scales=scales)
+
+
+def fraction_for(
+    values: Sequence[Tensor], width: int, rounding: str, settings: CalibrationSettings, *, signed: bool
+) -> int:
+    """The fraction width for some values by the method that is asked for."""
+    if settings.method in (None, "mse"):
+        return best_fraction(values, width, rounding, signed=signed)
+    return fraction_over(*range_of(_flat(values), settings), width, signed=signed)
+
+
+def known_of(flat: Tensor, settings: CalibrationSettings) -> KnownData:
+    """What some values are."""
+    sizes = flat.abs()
+    mean = float(sizes.mean())
+    above = sizes[sizes > TERNARY_SHARE * mean]
+    return KnownData(*range_of(flat, settings), mean, float(above.mean()) if len(above) else mean)
+
+
+def affine_for(
+    flat: Tensor, known: KnownData, width: int, settings: CalibrationSettings, *, symmetric: bool, scales: str
+) -> Affine:
+    """The affine integers that hold some values by the method that is asked for."""
+    ends = [(known.low, known.high)]
+    if settings.method == "mse":
+        ends = [(known.low * share, known.high * share) for share in SHARES]
+    formats = [affine_over(low, high, width, symmetric=symmetric, scales=scales) for low, high in ends]
+    if len(formats) == 1:
+        return formats[0]
+    errors = [float((quantize(flat, number_format) - flat).square().sum()) for number_format in formats]
+    return formats[min(range(len(errors)), key=errors.__getitem__)]
 
 
 def range_of(flat: Tensor, settings: CalibrationSettings) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """The definition of what a plan computes: one plan run on its own. Faster ways must equal it bit for bit."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,17 +20,7 @@ class Definition:
 
     def outputs(self, plan: Plan, *inputs: Tensor) -> Tensor:
         """Run one batch with every operand rounded as the plan says."""
-        interpreter = _QuantizedInterpreter(self._module, plan, self._program.tensors)
-        batch = list(inputs)
-        arguments = [
-            self._program.tensors[node.name] if node.name in self._program.tensors else batch.pop(0)
-            for node in self._program.graph.nodes
-            if node.op == "placeholder"
-        ]
-        with torch.inference_mode():
-            outputs = interpreter.run(*arguments)
-        first: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
-        return first
+        return RoundingInterpreter(self._module, plan, self._program).outputs(*inputs)
 
 
 def defined_outputs(program: Program, plan: Plan, *inputs: Tensor) -> Tensor:
@@ -39,13 +28,38 @@ def defined_outputs(program: Program, plan: Plan, *inputs: Tensor) -> Tensor:
     return Definition(program).outputs(plan, *inputs)
 
 
-class _QuantizedInterpreter(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule, plan: Plan, held: Mapping[str, Tensor]) -> None:
+class RoundingInterpreter(fx.Interpreter):
+    """Runs a program node by node, every operand and edge rounded as a plan says."""
+
+    def __init__(self, module: fx.GraphModule, plan: Plan, program: Program) -> None:
         super().__init__(module)
         self._plan = plan
-        self._held = held
+        self._program = program
+        self._held = program.tensors
+
+    def outputs(self, *inputs: Tensor) -> Tensor:
+        """Run one batch."""
+        batch = list(inputs)
+        arguments = [
+            self._held[node.name] if node.name in self._held else batch.pop(0)
+            for node in self._program.graph.nodes
+            if node.op == "placeholder"
+        ]
+        with torch.inference_mode():
+            outputs = self.run(*arguments)
+        first: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
+        return first
 
     def run_node(self, n: fx.Node) -> Any:
+        """Run a node, and round what it writes where that is an edge."""
+        value = self._run(n)
+        return self.write(n.meta["edge"], value) if "edge" in n.meta else value
+
+    def write(self, edge: str, value: Tensor) -> Tensor:
+        """What everything that reads an edge sees."""
+        return quantize(value, self._plan.layer(edge).output)
+
+    def _run(self, n: fx.Node) -> Any:
         """Round the operands of a product or of the addition of its bias, then run the node."""
         layer: str | None = n.meta.get("layer")
         biased: str | None = n.meta.get("bias_of")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, fx, nn
 
-from narrower.errors import unknown_name
+from narrower.evaluate.plan_names import check_names
 from narrower.evaluate.steps import rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
@@ -43,13 +43,10 @@ def deployed(program: Program, plan: Plan) -> Deployed:
     """The module of a lowered program whose operands are rounded as ``plan`` says.
 
     Raises:
-        UnknownNameError: the plan names a layer that the program does not have.
+        UnknownNameError: the plan names a layer or an edge that the program does not have.
     """
     assert program.untraced is None
-    layers = {node.meta["layer"]: None for node in program.graph.nodes if "layer" in node.meta}
-    for name, _ in plan.layers:
-        if name not in layers:
-            raise unknown_name("layer", name, layers)
+    check_names(program, plan)
     return _Builder(program, plan).build()
 
 
@@ -67,6 +64,8 @@ class _Builder:
             if node.op == "call_function":
                 for source, number_format in list(self._operands(node)):
                     node.replace_input_with(source, self._round(node, source, number_format))
+            if "edge" in node.meta:
+                self._round_edge(node, self._plan.layer(node.meta["edge"]).output)
             elif node.op == "output":
                 (returned,) = node.args
                 node.args = (returned[0] if isinstance(returned, tuple | list) else returned,)
@@ -106,6 +105,22 @@ class _Builder:
                     self._add(name, Rounding(number_format))
                     self._rounded[key] = self._graph.call_module(name, (source,))
         return self._rounded[key]
+
+    def _round_edge(self, node: fx.Node, number_format: NumberFormat) -> None:
+        """Let everything that reads a value read it rounded."""
+        if number_format == FLOAT32:
+            return
+        name = self._unused(f"{ROUNDINGS}.{node.name}")
+        self._add(name, Rounding(number_format))
+        last = node if node.op != "placeholder" else self._last_placeholder()
+        with self._graph.inserting_after(last):
+            rounded = self._graph.call_module(name, (node,))
+        node.replace_all_uses_with(rounded, delete_user_cb=lambda user: user is not rounded)
+
+    def _last_placeholder(self) -> fx.Node:
+        *_, last = (node for node in self._graph.nodes if node.op == "placeholder")
+        assert isinstance(last, fx.Node)
+        return last
 
     def _constant(self, node: fx.Node) -> Tensor | None:
         """The value of a parameter, or of a view of one."""

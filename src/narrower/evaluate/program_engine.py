@@ -1,6 +1,6 @@
 """Score plans of one lowered program in this process: the chain where there is one, else the graph."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from narrower.data.parts import Part
+from narrower.errors import ModelError
 from narrower.evaluate.batch_size import largest_value
 from narrower.evaluate.chain import Chain, Option, find_chain
 from narrower.evaluate.chain_engine import ChainEngine, arrange
@@ -28,9 +29,13 @@ PLANS_IN_A_TREE = 8192
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What an engine is made from: the steps of a program, or the modules of a model without a graph."""
+    """What an engine is made from: the steps of a program, or the modules of a model without a graph.
+
+    ``edge_steps`` are those of the program for plans that round edges.
+    """
 
     source: Steps | tuple[Network, Untraced]
+    edge_steps: Steps | None
     part: Part
     batch_size: int
     own_metrics: Mapping[str, OwnMetric]
@@ -53,6 +58,7 @@ class ProgramEngine:
         self.__setstate__(
             _State(
                 source or compile_steps(program),
+                None if source else compile_steps(program, with_edges=True),
                 part,
                 batch_size,
                 own_metrics,
@@ -67,7 +73,21 @@ class ProgramEngine:
 
     def __setstate__(self, state: "_State") -> None:
         self._state, self._part, self._own = state, state.part, state.own_metrics
-        self._engine = _engine(state)
+        self._engine = _engine(state, state.source)
+
+    @cached_property
+    def _edge_engine(self) -> SampleEngine:
+        """Scores plans that round edges.
+
+        Raises:
+            ModelError: there is no graph.
+        """
+        if self._state.edge_steps is None:
+            raise ModelError("a model without a graph has no edges to round; allowed: data, weight and bias")
+        return _engine(self._state, self._state.edge_steps)
+
+    def _engine_for(self, plan: Plan) -> SampleEngine:
+        return self._edge_engine if plan.outputs else self._engine
 
     @property
     def layers(self) -> Sequence[str]:
@@ -84,8 +104,8 @@ class ProgramEngine:
         parts: list[tuple[list[int], Tensor]] = []
         if self._chain is not None and exact:
             parts.append((list(exact), self._chain[1].contributions(list(exact.values()))))
-        if others or not parts:
-            parts.append((others, self._engine.contributions([plans[position] for position in others])))
+        for engine, some in self._by_engine(plans, others):
+            parts.append((some, engine.contributions([plans[position] for position in some])))
         found = parts[0][1].new_zeros(len(plans), *parts[0][1].shape[1:])
         for positions, own in parts:
             found[positions] = own
@@ -93,7 +113,7 @@ class ProgramEngine:
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """The outputs of one plan for any samples: the model's argument, or its arguments."""
-        return self._engine.outputs(plan, inputs)
+        return self._engine_for(plan).outputs(plan, inputs)
 
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
         """The quality of each plan; one that goes wrong has a ``failure``."""
@@ -108,16 +128,28 @@ class ProgramEngine:
             for position, of_plan in zip(some, sums, strict=True):
                 by_name = {name: (value,) for name, value in zip(names, of_plan, strict=True)}
                 qualities[position] = quality_of(task, by_name, samples)
-        scored = self._engine.score([plans[position] for position in others], loss=loss, own=self._own)
-        qualities.update(zip(others, scored, strict=True))
+        for engine, some in self._by_engine(plans, others):
+            scored = engine.score([plans[position] for position in some], loss=loss, own=self._own)
+            qualities.update(zip(some, scored, strict=True))
         return [qualities[position] for position in range(len(plans))]
+
+    def _by_engine(
+        self, plans: Sequence[Plan], positions: Sequence[int]
+    ) -> Iterator[tuple[SampleEngine, list[int]]]:
+        """The engines that score the plans at some positions, each with its own; at least one."""
+        with_edges = [position for position in positions if plans[position].outputs]
+        others = [position for position in positions if not plans[position].outputs]
+        if others or not with_edges:
+            yield self._engine, others
+        if with_edges:
+            yield self._edge_engine, with_edges
 
     def _sorted_out(self, plans: Sequence[Plan]) -> tuple[dict[int, tuple[Option, ...]], list[int]]:
         """Plans that the chain can score, by their position, and the positions of the others."""
         exact: dict[int, tuple[Option, ...]] = {}
         others = []
         for position, plan in enumerate(plans):
-            options = None if self._chain is None else self._chain[0].options(plan)
+            options = None if self._chain is None or plan.outputs else self._chain[0].options(plan)
             if options is None:
                 others.append(position)
             else:
@@ -142,8 +174,8 @@ class ProgramEngine:
         return None if samples is None else (chain, ChainEngine(chain, samples, columns))
 
 
-def _engine(state: _State) -> SampleEngine:
-    if isinstance(state.source, Steps):
+def _engine(state: _State, source: Steps | tuple[Network, Untraced]) -> SampleEngine:
+    if isinstance(source, Steps):
         value_bytes = 4 * state.largest_value
-        return GraphEngine(state.source, state.part, state.batch_size, state.cache_bytes, value_bytes)
-    return ModuleEngine(*state.source, state.part, state.batch_size, state.cache_bytes)
+        return GraphEngine(source, state.part, state.batch_size, state.cache_bytes, value_bytes)
+    return ModuleEngine(*source, state.part, state.batch_size, state.cache_bytes)

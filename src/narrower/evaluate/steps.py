@@ -11,11 +11,12 @@ from narrower.graph.describe import parameter_behind
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import OUTPUT
 from narrower.quantizers.quantize import quantize
 
 aten = torch.ops.aten
 
-Slot = tuple[str, str]  # a layer and one of its operands: "data", "weight" or "bias"
+Slot = tuple[str, str]  # a layer and one of its operands ("data", "weight", "bias"), or an edge and "output"
 
 
 OVERWRITING: dict[Any, Callable[..., Any]] = {
@@ -91,9 +92,12 @@ class Steps:
         return function(*_filled(step.arguments, values), **_filled(step.keywords, values))
 
 
-def compile_steps(program: Program) -> Steps:
-    """Compile a lowered program: each operand that a plan can round becomes a step of its own."""
-    builder = _Builder(program)
+def compile_steps(program: Program, *, with_edges: bool = False) -> Steps:
+    """Compile a lowered program: each operand that a plan can round becomes a step of its own.
+
+    So does each edge, on request: plans that round none are scored with fewer steps.
+    """
+    builder = _Builder(program, with_edges=with_edges)
     for node in program.graph.nodes:
         builder.add(node)
     return builder.finish()
@@ -123,8 +127,9 @@ def _filled(template: Any, values: Mapping[int, Any]) -> Any:
 
 
 class _Builder:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, with_edges: bool) -> None:
         self._program = program
+        self._with_edges = with_edges
         self._steps: list[Step] = []
         self._constants: dict[int, Tensor] = {}
         self._index: dict[str, int] = {}
@@ -141,12 +146,14 @@ class _Builder:
                 self._constants[step] = self._program.tensors[node.name]
             else:
                 self._inputs.append(step)
+                self._round_edge(node)
         elif node.op == "call_function":
             step = self._append_call(node)
             self._index[node.name] = step
             value = node.meta.get("val")
             if isinstance(value, Tensor):
                 self._shapes[step] = f"{value.shape} {value.dtype}"
+            self._round_edge(node)
         elif node.op == "output":
             outputs = node.args[0]
             first = outputs[0] if isinstance(outputs, tuple | list) else outputs
@@ -154,6 +161,17 @@ class _Builder:
             self._output = self._index[first.name]
         else:
             raise AssertionError(node.op)
+
+    def _round_edge(self, node: fx.Node) -> None:
+        """Let everything that reads a value read it rounded, where it is an edge."""
+        if self._with_edges and "edge" in node.meta:
+            written = self._index[node.name]
+            slot = self._slot((node.meta["edge"], OUTPUT))
+            step = Step(f"{node.name}.{OUTPUT}", quantize, (Reference(written),), {}, (written,), slot)
+            self._index[node.name] = self._append(step)
+
+    def _slot(self, slot: Slot) -> int:
+        return self._slots.setdefault(slot, len(self._slots))
 
     def _append(self, step: Step) -> int:
         self._steps.append(step)
@@ -165,7 +183,7 @@ class _Builder:
             operand = rounded_operand(node, source, self._program.tensors)
             step = self._index[source.name]
             if operand is not None:
-                slot = self._slots.setdefault(operand, len(self._slots))
+                slot = self._slot(operand)
                 name = f"{node.name}.{operand[1]}"
                 step = self._append(Step(name, quantize, (Reference(step),), {}, (step,), slot))
             replaced[source] = Reference(step)

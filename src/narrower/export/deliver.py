@@ -17,6 +17,7 @@ from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
 from narrower.export.chain_of_program import learned_chain
 from narrower.export.compressed import load_compressed, save_packed
+from narrower.export.edge_gate import edge_differences
 from narrower.export.exactness import inexact_operators
 from narrower.export.execute import run_onnx, run_qonnx
 from narrower.export.gate_samples import LEAST, affordable_count, gate_samples
@@ -86,6 +87,7 @@ class Delivery:
     batch_size: int | None = None
     notes: tuple[str, ...] = ()
     is_exact: bool | None = None  # None: as the plan's operators are
+    inexact: tuple[str, ...] = ()  # what this artefact rounds otherwise
 
 
 def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | None = None) -> Manifest:
@@ -108,7 +110,7 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
         )
     case = _prepare(subject, wishes)
     delivery = EXPORTERS[kind](case, directory)
-    inexact = inexact_operators(case.program, subject.plan.formats)
+    inexact = (*inexact_operators(case.program, subject.plan.formats), *delivery.inexact)
     is_exact = not inexact if delivery.is_exact is None else delivery.is_exact
     manifest = Manifest(
         artefact=str(delivery.path),
@@ -166,7 +168,11 @@ def _onnx(case: Case, directory: Path) -> Delivery:
             (False, "graph optimisations off, one thread"),
         )
     )
-    return Delivery(path, checks, size, note(built.saturating_matrices, built.saturating_convolutions))
+    notes = note(built.saturating_matrices, built.saturating_convolutions)
+    found = edge_differences(case.program, case.subject.plan.formats, case.inputs)
+    if found is not None:
+        notes = (*notes, found.note)
+    return Delivery(path, checks, size, notes, inexact=built.inexact)
 
 
 def _qonnx(case: Case, directory: Path) -> Delivery:

@@ -1,23 +1,31 @@
 """Which operators of a plan give the same bits everywhere, whatever the order of their sums."""
 
+from collections.abc import Mapping
+from math import prod
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from narrower.export.edge_bytes import weight_bytes
 from narrower.export.integers import whole_numbers
 from narrower.export.operators.choices import CHOICES
 from narrower.export.operators.filling import FILLING
 from narrower.export.operators.indexing import INDEXING
 from narrower.export.operators.moves import MOVES
 from narrower.export.operators.resampling import REARRANGING
-from narrower.export.operators.translation import argument
 from narrower.export.operators.windows import WINDOWS
+from narrower.graph.arguments import argument
 from narrower.graph.constants import constant_nodes
 from narrower.graph.describe import base_name, is_size, kind_of, parameter_behind
+from narrower.graph.edges import MOVES as EDGE_MOVES
 from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.grid import LARGEST_WHOLE
+from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 
@@ -50,11 +58,23 @@ def inexact_operators(program: Program, plan: Plan) -> tuple[str, ...]:
             continue
         if kind_of(node) in PRODUCT_KINDS:
             name = node.meta.get("layer", node.name)
-            if reason := _product(program, node, layers.get(name, LayerPlan())):
+            if reason := _product(program, node, layers.get(name, LayerPlan()), layers):
                 found.append(f"{name}: {reason}")
         elif not _is_exact(node) and node not in constant:
             found.append(f"{node.name}: {kind} is rounded differently by runtimes")
     return tuple(found)
+
+
+def _read(value: object, layer: LayerPlan, layers: Mapping[str, LayerPlan]) -> NumberFormat:
+    """The format of what a product reads: its own for data, or that of the edge whose numbers these are."""
+    if layer.data != FLOAT32:
+        return layer.data
+    while isinstance(value, fx.Node):
+        if "edge" in value.meta:
+            return layers.get(value.meta["edge"], LayerPlan()).output
+        is_move = value.op == "call_function" and base_name(value) in EDGE_MOVES | CHOOSING
+        value = value.args[0] if is_move else None
+    return FLOAT32
 
 
 def _is_exact(node: fx.Node) -> bool:
@@ -65,28 +85,43 @@ def _is_exact(node: fx.Node) -> bool:
     return kind in EXACT
 
 
-def _product(program: Program, node: fx.Node, layer: LayerPlan) -> str | None:
+def _product(
+    program: Program, node: fx.Node, layer: LayerPlan, layers: Mapping[str, LayerPlan]
+) -> str | None:
     if isinstance(layer.data, FixedEach) and isinstance(layer.weight, FixedEach):
         return _each_product(program, node, layer.data, layer.weight)
-    if layer.data.grid is None:
-        return f"its data is {layer.data.text}"
     sources = [source for source in node.args[:2] if isinstance(source, fx.Node)]
     weights = [w for source in sources if (w := _weight(program, source)) is not None]
-    largest = layer.data.grid.largest
+    read = [_read(source, layer, layers) for source in sources if _weight(program, source) is None]
+    grids = [number_format.grid for number_format in read]
+    whole = [grid.largest for grid in grids if grid is not None]
+    if len(whole) < len(grids):
+        return f"its data is {read[grids.index(None)].text}"
+    largest = prod(whole)
     if not weights:
         value = sources[0].meta.get("val")
         depth = value.shape[-1] if isinstance(value, Tensor) else None
         if not isinstance(depth, int):
             return "the length of its sums is not known"
-        steps = depth * largest**2
-    elif layer.weight.grid is None:
-        return f"its weight is {layer.weight.text}"
+        steps = depth * largest
     else:
-        integers = torch.from_numpy(whole_numbers(weights[0], layer.weight)).abs()
+        steps_of = _whole_weights(weights[0], layer.weight)
+        if steps_of is None:
+            return f"its weight is {layer.weight.text}"
+        integers = torch.from_numpy(steps_of).abs()
         steps = int(_sums(node, integers).max()) * largest
     if steps > LARGEST_WHOLE:
         return f"its sums may reach {steps:,} steps, float32 holds {LARGEST_WHOLE:,}"
     return None
+
+
+def _whole_weights(weight: Tensor, number_format: NumberFormat) -> NDArray[np.int64] | None:
+    """A weight in steps that are a power of two for each output; None where they are not."""
+    if number_format.grid is not None:
+        return whole_numbers(weight, number_format)
+    held = weight_bytes(weight, number_format)
+    is_power = held is not None and bool((np.frexp(held.scale)[0] == 0.5).all())  # noqa: PLR2004
+    return held.integers if held is not None and is_power else None
 
 
 def _each_product(program: Program, node: fx.Node, data: FixedEach, weight: FixedEach) -> str | None:

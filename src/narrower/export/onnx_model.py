@@ -1,16 +1,20 @@
 """From a lowered program and a plan to an ONNX model."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import onnx
 import torch
 from torch import Tensor, fx
 
-from narrower.errors import ExportError
+from narrower.errors import ExportError, UnknownNameError
+from narrower.evaluate.plan_names import check_names
 from narrower.evaluate.processor import saturates_pairs
+from narrower.export.byte_operators import write_edge
 from narrower.export.convolutions import Convolutions, find_convolutions
+from narrower.export.edge_bytes import ByteScale
+from narrower.export.integer_form import IntegerForm, to_integer_form
 from narrower.export.onnx_builder import OnnxBuilder, Size
 from narrower.export.operators.rules import translate
 from narrower.export.operators.translation import Target, Translation, Value, onnx_type, type_of
@@ -20,6 +24,7 @@ from narrower.export.rounding import Packing
 from narrower.export.shapes import with_shapes
 from narrower.graph.describe import is_size
 from narrower.graph.program import Program
+from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import Plan
 
 Dialect = Literal["onnx", "qonnx"]
@@ -33,11 +38,17 @@ OPSETS: dict[Dialect, tuple[tuple[tuple[str, int], ...], int]] = {
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """An ONNX model, and the layers whose pairs of 8-bit products can pass 16 bits (pair_sums.py)."""
+    """An ONNX model, and the layers whose pairs of 8-bit products can pass 16 bits (pair_sums.py).
+
+    ``edges`` holds the bytes on edges, by the name of the edge: their name in the graph, and how they are
+    stored. ``inexact`` says what integer kernels round otherwise than our evaluation, and why.
+    """
 
     model: onnx.ModelProto
     saturating_matrices: tuple[str, ...]
     saturating_convolutions: tuple[str, ...]
+    edges: Mapping[str, tuple[str, ByteScale]] = field(default_factory=dict)
+    inexact: tuple[str, ...] = ()
 
 
 def to_onnx(
@@ -70,6 +81,7 @@ def build_onnx(
     """
     _check(program, plan, dialect, batch_size)
     program = with_shapes(program)
+    form = to_integer_form(program, plan) if dialect == "onnx" else IntegerForm()
     builder = OnnxBuilder()
     rounding = QdqRounding(builder, packing) if dialect == "onnx" else QuantRounding(builder)
     found = find_convolutions(program, plan) if dialect == "onnx" else Convolutions()
@@ -81,9 +93,9 @@ def build_onnx(
         dict(plan.layers),
         program.tensors,
         inputs[0],
-        batch_size,
         found,
-        Target(opsets[0][1], adds_pairs=dialect == "onnx" and saturates_pairs()),
+        form,
+        Target(opsets[0][1], adds_pairs=dialect == "onnx" and saturates_pairs(), batch=batch_size),
     )
     for node in program.graph.nodes:
         add_node(translation, program, node)
@@ -99,7 +111,8 @@ def build_onnx(
     if dialect == "onnx":
         onnx.checker.check_model(model, full_check=True)
     convolutions = sorted({node.meta["layer"] for node in found.saturating})
-    return OnnxFile(model, tuple(translation.saturating), tuple(convolutions))
+    matrices = (*translation.saturating, *form.saturating)
+    return OnnxFile(model, matrices, tuple(convolutions), translation.edges, form.inexact)
 
 
 def _check(program: Program, plan: Plan, dialect: Dialect, batch_size: int | None) -> None:
@@ -107,11 +120,10 @@ def _check(program: Program, plan: Plan, dialect: Dialect, batch_size: int | Non
         raise ExportError("QONNX needs a batch size: its tools read static shapes alone")
     if program.untraced is not None:
         raise ExportError(f"{program.untraced.reason}; without a graph there is nothing to export")
-    known = {node.meta["layer"] for node in program.graph.nodes if "layer" in node.meta}
-    if unknown := [name for name in dict(plan.layers) if name not in known]:
-        raise ExportError(
-            f"the plan names {unknown[0]!r}; the network's products: {', '.join(sorted(known))}"
-        )
+    try:
+        check_names(program, plan)
+    except UnknownNameError as error:
+        raise ExportError(f"the plan does not fit the network: {error}") from None
 
 
 def add_node(translation: Translation, program: Program, node: fx.Node) -> None:
@@ -123,6 +135,7 @@ def add_node(translation: Translation, program: Program, node: fx.Node) -> None:
     values = translation.values
     if node.op == "placeholder":
         values[node] = program.tensors.get(node.name, node.name)
+        _write(translation, node)
         return
     if node.op != "call_function" or is_size(node):
         return
@@ -133,6 +146,20 @@ def add_node(translation: Translation, program: Program, node: fx.Node) -> None:
         values[node] = _computed(translation, node)
     else:
         values[node] = translate(translation, node)
+        _write(translation, node)
+
+
+def _write(translation: Translation, node: fx.Node) -> None:
+    """Let everything that reads a value read it rounded, where it is an edge."""
+    value = translation.values[node]
+    if "edge" not in node.meta or not isinstance(value, str):
+        return
+    number_format, stored = translation.layer(node.meta["edge"]).output, translation.form.edges.get(node)
+    if stored is not None:
+        held, translation.values[node] = write_edge(translation.builder, value, stored)
+        translation.edges[node.meta["edge"]] = held, stored
+    elif number_format != FLOAT32:
+        translation.values[node] = translation.rounding.data(value, number_format)
 
 
 def _computed(translation: Translation, node: fx.Node) -> Value:

@@ -6,6 +6,7 @@ from torch import Tensor, fx
 
 from narrower.errors import ExportError
 from narrower.export.convolutions import Convolutions
+from narrower.export.integer_form import IntegerForm
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.onnx_model import OPSETS, add_node, input_nodes
 from narrower.export.operators.translation import Target, Translation, Value
@@ -41,10 +42,10 @@ def unexported(program: Program) -> tuple[str, ...]:
     except (RuntimeError, TypeError, ValueError) as error:
         return (f"the shapes of its values are not known: {error}",)
     builder = _Names()
-    target = Target(OPSETS["onnx"][0][0][1], adds_pairs=False)
+    target = Target(OPSETS["onnx"][0][0][1], adds_pairs=False, batch=BATCH_SIZE)
     source = input_nodes(program)[0]
     translation = Translation(
-        builder, QdqRounding(builder), {}, program.tensors, source, BATCH_SIZE, Convolutions(), target
+        builder, QdqRounding(builder), {}, program.tensors, source, Convolutions(), IntegerForm(), target
     )
     reasons: dict[str, None] = {}
     for node in program.graph.nodes:

@@ -66,7 +66,13 @@ def describe(
         outputs=tuple(resolve(node).name for node in output.args[0] if isinstance(node, fx.Node)),
         parameters=_parameters(model, graph, held),
         module_types=module_types(model),
+        whole_valued=frozenset(node.name for node in graph.nodes if _is_whole_valued(node)),
     )
+
+
+def _is_whole_valued(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor | Value) and not value.dtype.is_floating_point
 
 
 def module_types(model: nn.Module) -> tuple[tuple[str, str], ...]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from narrower.graph.describe import base_name, kind_of
+from narrower.graph.edges import edges_of
 from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
 
@@ -23,7 +24,8 @@ def lower(program: Program) -> Program:
     """Return the deployed form of a traced program.
 
     Each node that multiplies and accumulates carries ``meta["layer"]``, the name by which plans address it;
-    the addition of its bias carries the same name. A program without a graph stays as it is.
+    the addition of its bias carries the same name. The last node that writes an edge carries its name as
+    ``meta["edge"]``. A program without a graph stays as it is.
     """
     return program if program.untraced is not None else _lowered(program)
 
@@ -32,9 +34,8 @@ def _lowered(program: Program) -> Program:
     copied = program.copy()
     graph, tensors, names = copied.graph, dict(copied.tensors), dict(copied.parameter_names)
     layers = {operator.name: operator.layer for operator in program.network.operators}
-    for node in list(graph.nodes):
-        if node.op != "call_function":
-            continue
+    _mark_edges(program, graph)
+    for node in [node for node in graph.nodes if node.op == "call_function"]:
         kind = kind_of(node)
         if kind in PRODUCT_KINDS:
             node.meta["layer"] = layers[node.name]
@@ -56,6 +57,13 @@ def _lowered(program: Program) -> Program:
             graph.erase_node(node)
     graph.lint()
     return replace(copied, tensors=tensors, parameter_names=names)
+
+
+def _mark_edges(program: Program, graph: fx.Graph) -> None:
+    edges = {edge.writer: edge.name for edge in edges_of(program.network).edges}
+    for original, node in zip(program.graph.nodes, graph.nodes, strict=True):  # a copy may rename inputs
+        if original.name in edges:
+            node.meta["edge"] = edges[original.name]
 
 
 BIAS_ARGUMENT = {
@@ -122,6 +130,7 @@ def _lower_batch_norm(
     with graph.inserting_before(node):
         product = _call(graph, node, aten.mul.Tensor, (x, scale_node), like=x)
         result = _call(graph, node, aten.add.Tensor, (product, shift_node), like=x)
+    _write_edge(node, result)
     shown = [user for user in node.users if base_name(user) == "getitem"] or [node]
     for user in shown:
         user.replace_all_uses_with(result)
@@ -147,6 +156,7 @@ def _lower_bias(graph: fx.Graph, node: fx.Node, position: int) -> None:
         addition = graph.call_function(aten.add.Tensor, (node, addend))
     addition.meta = {**node.meta, "bias_of": node.meta["layer"]}
     addition.meta.pop("layer")
+    _write_edge(node, addition)
     node.replace_all_uses_with(addition, delete_user_cb=lambda user: user is not addition)
 
 
@@ -177,6 +187,8 @@ def _lower_mean(graph: fx.Graph, node: fx.Node, kind: str) -> None:
         result = _call(graph, node, aten.mul.Tensor, (value, 1 / prod(sizes)), like=node if keeps else None)
         if not keeps:
             result = _call(graph, node, aten.squeeze.dims, (result, dimensions), like=node)
+    result.meta["mean_of"] = x.name, tuple(dimensions), keeps
+    _write_edge(node, result)
     node.replace_all_uses_with(result)
     graph.erase_node(node)
 
@@ -232,6 +244,7 @@ def _lower_attention(graph: fx.Graph, node: fx.Node) -> None:
         weights = _call(graph, node, aten.softmax.int, (scaled, -1), like=None)
         result = _call(graph, node, aten.matmul.default, (weights, value), like=node)
         result.meta["layer"] = layer
+    _write_edge(node, result)
     node.replace_all_uses_with(result)
     graph.erase_node(node)
 
@@ -245,12 +258,18 @@ def _repeated_heads(graph: fx.Graph, node: fx.Node, heads: fx.Node, times: int) 
     return _call(graph, node, aten.flatten.using_ints, (repeated, -4, -3), like=None)
 
 
+def _write_edge(node: fx.Node, last: fx.Node) -> None:
+    """Let the edge that a node writes be that of the last of the nodes in its place."""
+    if "edge" in node.meta:
+        last.meta["edge"] = node.meta.pop("edge")
+
+
 def _call(
     graph: fx.Graph, origin: fx.Node, target: object, arguments: tuple[object, ...], like: fx.Node | None
 ) -> fx.Node:
     """Insert a call that keeps the origin's source line; its value's shape is that of ``like``."""
     node: fx.Node = graph.call_function(target, arguments)  # type: ignore[arg-type]
-    node.meta = {key: value for key, value in origin.meta.items() if key not in ("layer", "val")}
+    node.meta = {key: value for key, value in origin.meta.items() if key not in ("layer", "edge", "val")}
     if like is not None:
         node.meta["val"] = like.meta["val"]
     return node

@@ -82,6 +82,7 @@ class Network:
     outputs: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     module_types: tuple[tuple[str, str], ...]  # every submodule that ran: path and class name
+    whole_valued: frozenset[str] = frozenset()  # operators and inputs whose values are no real numbers
 
     @cached_property
     def parameter_by_name(self) -> dict[str, Parameter]:

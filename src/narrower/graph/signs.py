@@ -53,12 +53,18 @@ KEEPING = frozenset(
 KEEPING_STARTS = ("max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool")
 
 
-def unsigned_layers(network: Network) -> frozenset[str]:
-    """The layers with products all of whose data follow from ReLU, softmax, sigmoid and the like."""
+def positive_values(network: Network) -> frozenset[str]:
+    """The operators whose results are never below zero, by name."""
     positive: set[str] = set()
     for operator in network.operators:
         if _is_positive(operator, positive):
             positive.add(operator.name)
+    return frozenset(positive)
+
+
+def unsigned_layers(network: Network) -> frozenset[str]:
+    """The layers with products all of whose data follow from ReLU, softmax, sigmoid and the like."""
+    positive = positive_values(network)
     return frozenset(
         layer
         for layer, operators in network.product_layers.items()

@@ -1,7 +1,7 @@
 """A plan: for each layer, its number formats and its width."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 
 from narrower.errors import SettingsError, nearest
@@ -12,48 +12,50 @@ from narrower.plan.formats.text import parse_format
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerPlan:
-    """How one layer is compressed. Equal plans are equal values; the hash is computed once."""
+    """How one layer is compressed. Equal plans are equal values; the hash is computed once.
+
+    ``data``, ``weight`` and ``bias`` are what its product reads, rounded there. ``output`` is what it writes,
+    after the batch norm and ReLU that belong to it: a tensor that is rounded once for all that read it
+    (``graph/edges.py``). Inputs and operators without a product have nothing else.
+    """
 
     data: NumberFormat = FLOAT32
     weight: NumberFormat = FLOAT32
     bias: NumberFormat = FLOAT32
     width: float = 1.0  # multiplier of the output channels; above 1 grows the layer
+    output: NumberFormat = FLOAT32
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.data, self.weight, self.bias, self.width)))
+        object.__setattr__(self, "_hash", hash(self._key))
+
+    @property
+    def _key(self) -> tuple[NumberFormat, NumberFormat, NumberFormat, float, NumberFormat]:
+        return self.data, self.weight, self.bias, self.width, self.output
 
     def __hash__(self) -> int:
         return self._hash
 
     def __reduce__(self) -> tuple[type["LayerPlan"], tuple[object, ...]]:
-        return LayerPlan, (
-            self.data,
-            self.weight,
-            self.bias,
-            self.width,
-        )  # each process has hashes of its own
+        return LayerPlan, self._key  # each process has hashes of its own
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
         if not isinstance(other, LayerPlan):
             return NotImplemented
-        return (self.data, self.weight, self.bias, self.width) == (
-            other.data,
-            other.weight,
-            other.bias,
-            other.width,
-        )
+        return self._key == other._key
 
     @property
     def is_quantized(self) -> bool:
-        """Whether any operand of the layer has a format other than float32."""
-        return (self.data, self.weight, self.bias) != (FLOAT32, FLOAT32, FLOAT32)
+        """Whether any operand of the layer, or what it writes, has a format other than float32."""
+        return any(getattr(self, part) != FLOAT32 for part in ROUNDED)
 
 
+OPERANDS = ("data", "weight", "bias")  # of a product
+OUTPUT = "output"
+ROUNDED = (*OPERANDS, OUTPUT)
 UNCHANGED = LayerPlan()
-OPERANDS = ("data", "weight", "bias")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,17 +99,20 @@ class Plan:
         """The same plan with every width 1; this one where they all are."""
         if not self.widths:
             return self
-        return Plan.of((name, LayerPlan(plan.data, plan.weight, plan.bias)) for name, plan in self.layers)
+        return Plan.of((name, replace(plan, width=1.0)) for name, plan in self.layers)
+
+    @property
+    def outputs(self) -> dict[str, NumberFormat]:
+        """The formats of edges, by their names."""
+        return {name: plan.output for name, plan in self.layers if plan.output != FLOAT32}
 
 
 def plan_to_dict(plan: Plan) -> dict[str, dict[str, str | float]]:
-    """The TOML form: a table for each layer with ``data``, ``weight``, ``bias`` and ``width``."""
+    """The TOML form: for each layer a table with ``data``, ``weight``, ``bias``, ``output``, ``width``."""
     tables: dict[str, dict[str, str | float]] = {}
     for name, layer in plan.layers:
         table: dict[str, str | float] = {
-            operand: getattr(layer, operand).text
-            for operand in OPERANDS
-            if getattr(layer, operand) != FLOAT32
+            operand: getattr(layer, operand).text for operand in ROUNDED if getattr(layer, operand) != FLOAT32
         }
         if layer.width != 1.0:
             table["width"] = layer.width
@@ -138,17 +143,17 @@ def _layer_from_dict(name: str, table: object, known: Mapping[str, NumberFormat]
                 f"plan.{name}: unknown key {key!r}{nearest(str(key), allowed)}; allowed: {', '.join(allowed)}"
             )
     formats = {}
-    for operand in OPERANDS:
+    for operand in ROUNDED:
         text = table.get(operand, FLOAT32.text)
         if not isinstance(text, str):
             raise SettingsError(
                 f"plan.{name}.{operand}: expected text such as 'fixed(8,frac=4)', found {text!r}"
             )
         formats[operand] = known[text] if text in known else parse_format(text)
-        if operand == "data" and getattr(formats[operand], "needs_all_samples", False):
+        if operand in ("data", OUTPUT) and getattr(formats[operand], "needs_all_samples", False):
             raise SettingsError(
-                f"plan.{name}.data: found {text!r}, whose scale follows from all samples together; data need "
-                "a scale that is given"
+                f"plan.{name}.{operand}: found {text!r}, whose scale follows from all samples together; data "
+                "need a scale that is given"
             )
     width = table.get("width", 1.0)
     if isinstance(width, bool) or not isinstance(width, int | float) or not width > 0:

@@ -31,6 +31,13 @@ class AffineQuantizer:
         return from_rows(passes, x, number_format.per, number_format.axis)
 
 
+def integers_and_scales(x: Tensor, number_format: Affine) -> tuple[Tensor, Tensor]:
+    """The integers, less the zero point, that stand for the rounded values, and the scale of each part."""
+    scaled, scale, low, high = _scaled(x, number_format)
+    integers = from_rows(scaled.round_().clamp_(low, high), x, number_format.per, number_format.axis)
+    return integers, scale.flatten()
+
+
 def _scaled(x: Tensor, number_format: Affine) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The parts in units of their scales, the scales, and the ends of the range without the zero point."""
     rows = rows_of(x, number_format.per, number_format.axis)

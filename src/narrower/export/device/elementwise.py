@@ -10,7 +10,8 @@ from torch import fx
 from narrower.errors import ExportError
 from narrower.export.device.rows import Rows
 from narrower.export.device.source import View
-from narrower.export.operators.translation import argument, has_argument
+from narrower.export.operators.translation import has_argument
+from narrower.graph.arguments import argument
 from narrower.graph.describe import base_name
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,8 @@ from narrower.export.device.rows import Rows
 from narrower.export.device.runtime_typed import PACKED, product_name
 from narrower.export.device.source import Source, Step, View
 from narrower.export.device.weights import WholeWeights
-from narrower.export.operators.translation import argument, each
+from narrower.export.operators.translation import each
+from narrower.graph.arguments import argument
 
 Integers = NDArray[np.int64]
 SUMS_LIMIT = 2**31

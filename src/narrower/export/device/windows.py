@@ -14,7 +14,8 @@ from narrower.export.device.rows import Rows
 from narrower.export.device.runtime_typed import SHORT
 from narrower.export.device.shapes import sample_shape
 from narrower.export.device.source import Source, Step, View
-from narrower.export.operators.translation import argument, each, has_argument
+from narrower.export.operators.translation import each, has_argument
+from narrower.graph.arguments import argument
 from narrower.graph.describe import base_name
 
 LARGEST = frozenset({"max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_pool1d_with_indices"})

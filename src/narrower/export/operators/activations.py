@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, fx
 
 from narrower.errors import ExportError
-from narrower.export.operators.translation import Rule, Translation, argument, rank_of, whole_size
+from narrower.export.operators.translation import Rule, Translation, rank_of, whole_size
+from narrower.graph.arguments import argument
 
 STEEP = 20  # from here on softplus(x) is x to the last bit
 

@@ -7,7 +7,8 @@ import torch
 from torch import fx
 
 from narrower.errors import ExportError
-from narrower.export.operators.translation import Rule, Translation, argument, common_type, type_of
+from narrower.export.operators.translation import Rule, Translation, common_type, type_of
+from narrower.graph.arguments import argument
 from narrower.graph.describe import base_name
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from torch import fx
 
-from narrower.export.operators.translation import Rule, Translation, argument, type_of
+from narrower.export.operators.translation import Rule, Translation, type_of
+from narrower.graph.arguments import argument
 from narrower.graph.describe import base_name
 
 

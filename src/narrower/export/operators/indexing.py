@@ -11,11 +11,11 @@ from narrower.export.operators.translation import (
     Rule,
     Translation,
     Value,
-    argument,
     rank_of,
     type_of,
     whole_size,
 )
+from narrower.graph.arguments import argument
 from narrower.graph.describe import base_name
 
 

@@ -9,12 +9,12 @@ from narrower.export.operators.translation import (
     Rule,
     Translation,
     Value,
-    argument,
     axis_of,
     rank_of,
     sizes_of,
     whole_size,
 )
+from narrower.graph.arguments import argument
 from narrower.graph.describe import base_name
 
 ENDLESS = 2**63 - 1

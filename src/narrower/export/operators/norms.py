@@ -8,7 +8,8 @@ from torch import fx
 
 from narrower.errors import ExportError
 from narrower.export.operators.reductions import reduced
-from narrower.export.operators.translation import Rule, Translation, argument, rank_of, sizes_of, whole_size
+from narrower.export.operators.translation import Rule, Translation, rank_of, sizes_of, whole_size
+from narrower.graph.arguments import argument
 
 
 def _layer_norm(t: Translation, node: fx.Node) -> str:

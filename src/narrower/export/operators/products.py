@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from torch import Tensor, fx
 
 from narrower.evaluate.steps import rounded_operand
+from narrower.export.byte_operators import hold_product
 from narrower.export.convolutions import is_positive
 from narrower.export.formats.catalogue import linear_grid
 from narrower.export.formats.fixed_each import with_weight_on_one_grid
 from narrower.export.integers import container, whole_numbers
-from narrower.export.operators.translation import Rule, Translation, argument, each, sizes_of
+from narrower.export.operators.translation import Rule, Translation, each, sizes_of
 from narrower.export.pair_sums import pairs_saturate
 from narrower.export.rounding import Form, Kernel
+from narrower.graph.arguments import argument
 from narrower.plan.formats.grid import Grid
 from narrower.plan.plan import LayerPlan
 
@@ -20,6 +22,8 @@ def _linear(t: Translation, node: fx.Node) -> str:
     x, weight = node.args[:2]
     name = node.meta["layer"]
     layer = t.layer(name)
+    if node in t.form.products:
+        return t.emit("Gemm", t.name(x), *hold_product(t.builder, t.form.products[node], name), transB=1)
     if t.is_constant(weight):
         matrix, layer = with_weight_on_one_grid(t.tensor(weight), layer)
         return _weighted(t, name, x, matrix, layer, transposed=True)
@@ -126,6 +130,8 @@ def _kernel_shape(node: fx.Node) -> list[int]:
 def _convolved(t: Translation, node: fx.Node) -> list[str]:
     """The operands of a convolution, with its bias where that can be added inside."""
     x, name, found = argument(node, "input"), node.meta["layer"], t.convolutions
+    if node in t.form.products:
+        return [t.name(x), *hold_product(t.builder, t.form.products[node], name)]
     layer, weight = t.layer(name), argument(node, "weight")
     if not t.is_constant(weight):
         return [t.rounding.data(t.name(operand), layer.data, "float32") for operand in (x, weight)]

@@ -11,13 +11,13 @@ from narrower.export.operators.translation import (
     Rule,
     Translation,
     Value,
-    argument,
     axis_of,
     has_argument,
     rank_of,
     type_of,
     whole_size,
 )
+from narrower.graph.arguments import argument
 
 AXES_ARE_AN_INPUT = 18  # from this opset on; those of ReduceSum always are
 

@@ -9,13 +9,13 @@ from narrower.errors import ExportError
 from narrower.export.operators.translation import (
     Rule,
     Translation,
-    argument,
     has_argument,
     rank_of,
     sizes_of,
     type_of,
     whole_size,
 )
+from narrower.graph.arguments import argument
 from narrower.graph.describe import base_name
 
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}

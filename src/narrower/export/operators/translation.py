@@ -11,6 +11,8 @@ from torch import Tensor, fx
 
 from narrower.errors import ExportError
 from narrower.export.convolutions import Convolutions
+from narrower.export.edge_bytes import ByteScale
+from narrower.export.integer_form import IntegerForm
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.rounding import Rounding
 from narrower.graph.describe import batch_multiple
@@ -34,18 +36,22 @@ TYPES: dict[torch.dtype, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What will run the file: its version of ONNX's operators, and whether it adds pairs in 16 bits."""
+    """What will run the file: its version of ONNX's operators, and whether it adds pairs in 16 bits.
+
+    ``batch`` None: the number of samples stays open.
+    """
 
     opset: int
     adds_pairs: bool
+    batch: int | None
 
 
 class Translation:
     """One program and one ONNX graph; ``values`` holds the value of each node seen so far.
 
     ``tensors`` are those of the program, ``source`` is the network's first input, whose first dimension is
-    the batch. ``batch`` None: it stays open. ``saturating`` collects the layers whose pairs of products of
-    bytes can pass 16 bits.
+    the batch. ``form`` says what is in bytes. ``saturating`` collects the layers whose pairs of products of
+    bytes can pass 16 bits, ``edges`` the names of the bytes on edges and how these are stored.
     """
 
     def __init__(
@@ -55,20 +61,22 @@ class Translation:
         layers: Mapping[str, LayerPlan],
         tensors: Mapping[str, Tensor],
         source: fx.Node,
-        batch: int | None,
         convolutions: Convolutions,
+        form: IntegerForm,
         target: Target,
     ) -> None:
         self.builder = builder
+        self.form = form
         self.rounding = rounding
         self.tensors = tensors
         self.convolutions = convolutions
         self.values: dict[fx.Node, Value] = {}
         self.opset = target.opset
         self.saturating: list[str] = []
+        self.edges: dict[str, tuple[str, ByteScale]] = {}
         self._adds_pairs = target.adds_pairs
         self._layers = layers
-        self._batch = batch
+        self._batch = target.batch
         self._source = source
 
     def layer(self, name: str) -> LayerPlan:
@@ -153,17 +161,6 @@ class Translation:
 
 
 Rule = Callable[[Translation, fx.Node], Value]
-
-
-def argument(node: fx.Node, name: str) -> Any:
-    """An argument by its name in ATen's schema, or its default."""
-    assert isinstance(node.target, torch._ops.OpOverload)
-    if name in node.kwargs:
-        return node.kwargs[name]
-    for position, described in enumerate(node.target._schema.arguments):
-        if described.name == name:
-            return node.args[position] if position < len(node.args) else described.default_value
-    raise AssertionError(name)
 
 
 def has_argument(node: fx.Node, name: str) -> bool:

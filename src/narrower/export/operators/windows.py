@@ -3,7 +3,8 @@
 from torch import fx
 
 from narrower.errors import ExportError
-from narrower.export.operators.translation import Rule, Translation, Value, argument, each, whole_size
+from narrower.export.operators.translation import Rule, Translation, Value, each, whole_size
+from narrower.graph.arguments import argument
 from narrower.graph.describe import base_name
 
 
@@ -54,6 +55,8 @@ def _adaptive(operator: str, spatial: int) -> Rule:
         given = [whole_size(node.args[0], axis - spatial) for axis in range(spatial)]
         if any(size % count for size, count in zip(given, wanted, strict=True)):
             raise ExportError(f"no rule for {base_name(node)} from {given} to {wanted}: its windows overlap")
+        if operator == "AveragePool" and set(wanted) == {1}:
+            return t.emit("GlobalAveragePool", t.name(node.args[0]))
         kernel = [size // count for size, count in zip(given, wanted, strict=True)]
         found = t.emit(operator, t.name(node.args[0]), kernel_shape=kernel, strides=kernel)
         return found if operator == "AveragePool" else (found,)
