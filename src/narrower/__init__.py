@@ -14,6 +14,7 @@ _HOMES = {
     "Subject": "narrower.export.deliver",
     "Wishes": "narrower.export.deliver",
     "build_model": "narrower.models.build",
+    "finetune": "narrower.study.finetuned_run",
     "fold_batch_norm": "narrower.graph.folding",
     "export_plan": "narrower.export.deliver",
     "int8_plan": "narrower.evaluate.int8_plan",

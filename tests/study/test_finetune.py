@@ -23,6 +23,7 @@ from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.study.finetune import Finetuner
 from narrower.study.problem import Problem
+from narrower.training.continued import CURVE
 from narrower.training.core import Core
 from narrower.training.finetuning import Finetuning
 from narrower.training.many import train_in_formats
@@ -84,6 +85,7 @@ def test_members_are_trained_scored_in_their_deployed_form_and_the_front_is_take
     assert read_finetuned(study.run) == record
     assert {member.number for member in record.members} == set(study.front)
     assert all(member.was_member for member in record.members)
+    assert record.rivals == 0
     data = study.problem.data
     for member in record.front:
         assert member.after is not None
@@ -111,7 +113,12 @@ def test_members_are_trained_scored_in_their_deployed_form_and_the_front_is_take
 def weights_of(study: Study) -> dict[str, torch.Tensor]:
     files = sorted((study.run.path / "finetuned").rglob("*.safetensors"))
     assert files
-    return {f"{path.parent.name}/{path.name}/{n}": t for path in files for n, t in load_file(path).items()}
+    return {
+        f"{path.parent.name}/{path.name}/{name}": tensor
+        for path in files
+        for name, tensor in load_file(path).items()
+        if name != CURVE  # it shows how the plan does on samples that score
+    }
 
 
 @pytest.mark.parametrize("patience", [0, 2])
@@ -160,7 +167,7 @@ def test_rounds_keep_the_best_and_repeat_no_step(study: Study) -> None:
 def test_what_was_killed_goes_on_and_ends_the_same(
     rounds: int, killed_after: int, model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("narrower.study.finetune.MOST_TOGETHER", 4)
+    monkeypatch.setattr("narrower.study.staged_training.MOST_TOGETHER", 4)
     monkeypatch.setattr("narrower.study.tuned_states.SECONDS", 0.0)
     how, every = Finetuning(RECIPE, rounds=rounds), list(range(10))
     whole = Study(model, blobs(), tmp_path / "whole", monkeypatch)

@@ -1,7 +1,7 @@
 """``narrower finetune``: train plans of a finished search in their formats, and take the front again."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -9,20 +9,18 @@ from narrower.cli.complete import Run
 from narrower.cli.console import note, print_json, tell
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.show import print_finetuned
-from narrower.errors import RunError, SettingsError
-from narrower.report.finetuned import FinetunedRecord
+from narrower.errors import SettingsError
 from narrower.report.whole_run import read_whole_run
 from narrower.store.run_directory import RunDirectory
 from narrower.training.recipe import OPTIMIZERS, SCHEDULES
 
-if TYPE_CHECKING:
-    from narrower.study.problem import Problem
-    from narrower.training.finetuning import Finetuning
-
 Trials = Annotated[
     list[int] | None, typer.Option("--trial", help="A trial to train; give it several times.", min=0)
 ]
-Front = Annotated[bool, typer.Option("--front", help="The members of the front; the same as no --trial.")]
+Front = Annotated[
+    bool,
+    typer.Option("--front", help="The front, and plans whose intervals reach it; the same as no --trial."),
+]
 Every = Annotated[bool, typer.Option("--all", help="Every trial of the run; best with --rounds.")]
 Rounds = Annotated[
     int | None,
@@ -32,6 +30,16 @@ Rounds = Annotated[
         max=10,
         help="After each round but the last, the best quarter goes on, four times as long.  [default: 1]",
     ),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds", min=1, max=100, help="Of members of the front after, for the spread of training."
+    ),
+]
+Folds = Annotated[
+    int | None,
+    typer.Option("--folds", min=1, max=100, help="Score by cross-validation; for few samples.  [default: 1]"),
 ]
 Epochs = Annotated[int | None, typer.Option("--max-epochs", min=1, max=MOST, help="Passes over the samples.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=2, max=MOST, help="Samples in one step.")]
@@ -59,6 +67,8 @@ def finetune(
     front: Front = False,
     all_trials: Every = False,
     rounds: Rounds = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
     max_epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
@@ -90,57 +100,20 @@ def finetune(
         "average": average,
         "seed": seed,
     }
+    from narrower.cli.progress import step_progress
+    from narrower.study.finetuned_run import finetuned, posed_again
+
     directory = RunDirectory(run)
     members = [member.number for member in read_whole_run(directory, note).members]
-    problem, how = _posed(directory, {name: value for name, value in given.items() if value is not None})
-    if rounds is not None:
-        how = replace(how, rounds=rounds)
-    with directory.locked():
-        record = run_finetuning(problem, directory, how, list(trial or []), members, every=all_trials)
+    problem, how = posed_again(directory)
+    recipe: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    ways: dict[str, Any] = {"rounds": rounds, "seeds": seeds, "folds": folds}
+    ways = {name: value for name, value in ways.items() if value is not None}
+    how = replace(how, recipe=replace(how.recipe, **recipe), **ways)
+    with directory.locked(), step_progress() as seen:
+        record = finetuned(problem, directory, how, list(trial or []), members, every=all_trials, seen=seen)
     if as_json:
         print_json(record.to_dict())
     else:
         print_finetuned(record)
         tell(f"everything: {directory.path}/")
-
-
-def _posed(run: RunDirectory, given: dict[str, Any]) -> "tuple[Problem, Finetuning]":
-    from narrower.settings import convert
-    from narrower.settings.load import load_settings
-    from narrower.store.trials import TrialStore
-    from narrower.study.pose import pose
-    from narrower.study.problem import given_weights
-    from narrower.study.run_facts import check_made_of
-
-    try:
-        settings = load_settings(run.settings).settings
-    except SettingsError as error:
-        raise RunError(f"{run.path}: a search from Python does not keep its model: {error}") from error
-    problem = given_weights(pose(settings), run.weights)
-    with TrialStore.open(run.trials, read_only=True) as store:
-        check_made_of(problem, run, store.facts())
-    how = convert.finetuning(settings)
-    return problem, replace(how, recipe=replace(how.recipe, **given))
-
-
-def run_finetuning(
-    problem: "Problem",
-    run: RunDirectory,
-    how: "Finetuning",
-    numbers: list[int],
-    members: list[int],
-    *,
-    every: bool,
-) -> FinetunedRecord:
-    """Train plans of a run; without ``numbers`` the members of its front, or with ``every`` all trials."""
-    from narrower.cli.progress import step_progress
-    from narrower.store.trials import TrialStore
-    from narrower.study.finetune import Finetuner
-
-    with TrialStore.open(run.trials, read_only=True) as store, step_progress() as report:
-        tuner = Finetuner(
-            problem, run, store, how, lambda number, done, of: report(f"round {number + 1}: steps", done, of)
-        )
-        if every:
-            numbers = [trial.number for trial in store.trials() if trial.state == "complete"]
-        return tuner.finetune(numbers or members, members)

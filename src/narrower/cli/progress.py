@@ -10,22 +10,23 @@ from narrower.searching.loop import Progress as Report
 
 
 @contextmanager
-def step_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each kind of work; the report takes its name, how much is done, and of how much."""
+def step_progress() -> Iterator[Callable[..., None]]:
+    """A bar for each kind of work; the report takes its name, what is done, of how much, and how it goes."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
         console=messages(),
     )
     tasks: dict[str, TaskID] = {}
     with bar:
 
-        def report(name: str, done: int, total: int) -> None:
+        def report(name: str, done: int, total: int, note: str = "") -> None:
             if name not in tasks:
-                tasks[name] = bar.add_task(name, total=total)
-            bar.update(tasks[name], completed=done)
+                tasks[name] = bar.add_task(name, total=total, note="")
+            bar.update(tasks[name], completed=done, note=note)
 
         yield report
 

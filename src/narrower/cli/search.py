@@ -351,12 +351,14 @@ def _run(
 
 
 def _finetune(problem: "Problem", run: RunDirectory, settings: "RunSettings", record: "RunRecord") -> None:
-    from narrower.cli.finetune import run_finetuning
+    from narrower.cli.progress import step_progress
     from narrower.settings.convert import finetuning
+    from narrower.study.finetuned_run import finetuned
 
     how = finetuning(settings)
     members = [member.number for member in record.members]
-    run_finetuning(problem, run, how, [], members, every=how.rounds > 1)
+    with step_progress() as seen:
+        finetuned(problem, run, how, [], members, every=how.rounds > 1, seen=seen)
 
 
 def _check_weights(target: RunDirectory) -> None:

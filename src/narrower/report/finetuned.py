@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from statistics import stdev
 from typing import Any, ClassVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +16,18 @@ NAME = "finetuned.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Epoch:
+    """How a plan did after an epoch: the loss of its batches, loss and leading metric on what scores."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    step: int
+    taught: float
+    loss: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class FinetunedMember:
     """One plan before and after.
 
@@ -23,7 +36,11 @@ class FinetunedMember:
     and after; a plan whose training made it worse in all objectives stays as it was before. What is on the
     front after was looked at on the test part: ``test_value`` and its interval are those of what is
     delivered, ``weights`` its file, or None where it has the float model's weights. ``steps`` are those that
-    it was trained for, and ``curve`` the metric that leads after each round.
+    it was trained for, ``curve`` the metric that leads after each round, and ``epochs`` how it went.
+
+    ``seed_values`` are the leading metric of trainings with several seeds, the delivered one first; the
+    interval is then that of their mean. ``certain`` says whether the plan leads, at 95 %, every plan of the
+    front that costs no more; None where that has no meaning.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -41,6 +58,14 @@ class FinetunedMember:
     test_interval: tuple[float, float] | None = None
     weights: str | None = None
     failure: str | None = None
+    epochs: tuple[Epoch, ...] = ()
+    seed_values: tuple[float, ...] = ()
+    certain: bool | None = None
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the leading metric over seeds."""
+        return stdev(self.seed_values) if len(self.seed_values) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +73,9 @@ class FinetunedRecord:
     """A whole finetuning; ``steps`` are those of all plans together.
 
     ``choosing`` is the share of the training part that chose epochs and taught nothing; 0: nothing was.
+    ``folds`` above 1: plans after were scored by cross-validation, on ``samples`` in all. ``further_steps``
+    are those of other seeds and of folds, ``rivals`` how many plans were trained whose intervals reach the
+    front.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -63,6 +91,10 @@ class FinetunedRecord:
     part: str
     seconds: float
     members: tuple[FinetunedMember, ...]
+    seeds: int = 1
+    folds: int = 1
+    further_steps: int = 0
+    rivals: int = 0
 
     def to_dict(self) -> Mapping[str, Any]:
         """The JSON form."""
@@ -103,6 +135,21 @@ def summary_lines(record: FinetunedRecord) -> list[str]:
         f"taught by the training part, scored on {record.samples:,} samples of the {record.part} part"
         + (f"; {record.choosing:.0%} of the training part chose epochs alone" if record.choosing else ""),
     ]
+    if record.rivals:
+        lines.append(f"{record.rivals:,} of the plans are no members: their 95 % intervals reach the front")
+    if record.folds > 1:
+        lines[1] = (
+            f"scored by cross-validation in {record.folds} folds of {record.samples:,} samples (the training "
+            f"and the {record.part} part), with a float model for each: {record.further_steps:,} further "
+            "steps; delivered is what the training part taught"
+        )
+    if record.seeds > 1:
+        spreads = [member.spread for member in record.front if member.spread is not None]
+        widest = f"; spread of one plan at most {max(spreads):.4f}" if spreads else ""
+        lines.append(
+            f"members of the front trained with {record.seeds} seeds, {record.further_steps:,} further steps"
+            f"{widest}; intervals are those of the mean"
+        )
     failed = [member for member in record.members if member.failure is not None]
     if failed:
         lines.append(f"{len(failed):,} could not be trained, the first: {failed[0].failure}")
@@ -118,6 +165,7 @@ def columns(record: FinetunedRecord) -> tuple[str, ...]:
         *costs,
         f"{metric} before",
         f"{metric} after",
+        *(("± over seeds",) if record.seeds > 1 else ()),
         "95 %",
         f"test {metric}",
         "front",
@@ -130,18 +178,26 @@ def rows(record: FinetunedRecord, plan_text: Callable[[Mapping[str, Any]], str])
     costs = [name for name in record.objectives if name != record.metric]
     shown = [member for member in record.members if member.was_member or member.is_member]
     shown.sort(key=lambda member: [(member.after or member.before)[name] for name in costs])
-    words = {(True, True): "before and after", (True, False): "before", (False, True): "after"}
     return [
         (
             member.number,
             *(f"{(member.after or member.before)[name]:,.6g}" for name in costs),
             f"{member.before[record.metric]:.4f}",
             f"{member.after[record.metric]:.4f}" if member.after else "not trained",
+            *(("" if member.spread is None else f"{member.spread:.4f}",) if record.seeds > 1 else ()),
             "{:.4f}–{:.4f}".format(*member.interval) if member.interval else "",
             f"{member.test_value:.4f}" if member.test_value is not None else "",
-            words[member.was_member, member.is_member]
-            + (", as it was" if member.is_member and member.weights is None else ""),
+            _place(member),
             plan_text(member.plan),
         )
         for member in shown
     ]
+
+
+def _place(member: FinetunedMember) -> str:
+    """When a plan is on the front, and how sure that is."""
+    words = {(True, True): "before and after", (True, False): "before", (False, True): "after"}
+    place = words[member.was_member, member.is_member]
+    if member.is_member and member.certain is not None:
+        place += ", certain" if member.certain else ", possible"
+    return place + (", as it was" if member.is_member and member.weights is None else "")

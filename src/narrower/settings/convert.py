@@ -72,6 +72,8 @@ def preparation_settings(settings: RunSettings) -> PreparationSettings:
         )
     if given.start is not None:
         raise SettingsError(f"{where}.from: means nothing for resized candidates; allowed: weights")
+    if given.seeds is not None or given.folds is not None:
+        raise SettingsError(f"{where}.seeds and folds: mean nothing for resized candidates; allowed: n_seeds")
     weights = given.weights or ("slice" if strategy.eval_mode else "scratch")
     if strategy.eval_mode:
         if weights == "scratch":
@@ -119,6 +121,9 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
         )
     if given.rounds is not None and given.when != "rounds":
         raise SettingsError(f"{where}.rounds: means something with when = 'rounds' alone")
+    after = [key for key in ("seeds", "folds") if getattr(given, key) is not None]
+    if after and given.when not in ("front", "rounds"):
+        raise SettingsError(f"{where}.{after[0]}: means something with when = 'front' or 'rounds' alone")
     if given.start is not None and given.when in ("front", "rounds"):
         raise SettingsError(
             f"{where}.from: means something with when = 'candidates' alone; members of a front start "
@@ -150,7 +155,13 @@ def finetuning(settings: RunSettings) -> Finetuning:
     given = settings.search.strategy.training or CandidateTraining()
     rounds = (given.rounds or ROUNDS) if given.when == "rounds" else 1
     with about("search.strategy.training"):
-        return Finetuning(_of_candidates(settings, given), rounds)
+        return Finetuning(
+            _of_candidates(settings, given),
+            rounds,
+            given.seeds or 1,
+            given.folds or 1,
+            training_settings(settings),
+        )
 
 
 def trains_after(settings: RunSettings) -> bool:

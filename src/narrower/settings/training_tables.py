@@ -62,6 +62,8 @@ class CandidateTraining(RecipeTable):
     ``when`` is for number formats: each plan before it is scored (candidates), the members of the front after
     the search (front), or all plans after the search, in ``rounds`` of which the best quarter goes on. With
     ``from`` each candidate starts from the float weights, or from those of the nearest plan that was trained.
+    After the search, ``seeds`` trainings of the front's members say how far they end apart, and with
+    ``folds`` plans are scored by cross-validation.
     Without it, the table is about the weights of resized candidates.
     """
 
@@ -71,6 +73,8 @@ class CandidateTraining(RecipeTable):
     start: Annotated[str, PlainValidator(checks.one_of(STARTS))] | None = Field(default=None, alias="from")
     weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
     importance: Annotated[str, PlainValidator(checks.one_of(IMPORTANCES))] = "l2"
+    seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] | None = None
+    folds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] | None = None
     n_seeds: Annotated[int, PlainValidator(checks.whole_number(1, 100))] = 1
     keep: Annotated[str, PlainValidator(checks.one_of(("mean", "best")))] = "mean"
     target: Target | None = None  # where widths are learned: the cost that the training comes to

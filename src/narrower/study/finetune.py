@@ -1,22 +1,21 @@
 """Train plans of a finished search in their number formats, score them anew, and take the front again."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from narrower.errors import RunError, SettingsError
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import with_intervals
 from narrower.export.compressed import save_compressed
-from narrower.graph.lower import lower
-from narrower.graph.network import numel
-from narrower.graph.program import Program, with_parameters
+from narrower.graph.program import Program
 from narrower.plan.plan import Plan, plan_to_dict
-from narrower.report.finetuned import NAME, FinetunedMember, FinetunedRecord
+from narrower.report.finetuned import NAME, Epoch, FinetunedMember, FinetunedRecord
 from narrower.searching.front import dominates, front_indices
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.files import write_json
@@ -24,54 +23,49 @@ from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
+from narrower.study.cross_validation import check_folds, cross_validated
+from narrower.study.halving import best_by_rank
 from narrower.study.problem import Problem
+from narrower.study.rivals import rivals_of
+from narrower.study.staged_training import InTraining, StagedTraining, StepsSeen, plans_at_once
+from narrower.study.trained_program import program_of
 from narrower.study.tuned_states import TunedStates
-from narrower.tasks.quality import Quality
+from narrower.tasks.spread import interval_of_trainings, leads, value_of
 from narrower.tasks.task import leading
-from narrower.training.continued import CandidateState
-from narrower.training.core import Core
+from narrower.training.continued import CURVE
 from narrower.training.finetuning import Finetuning
-from narrower.training.in_rounds import InRounds, State
+from narrower.training.in_rounds import InRounds
 from narrower.training.many import is_together
-
-MOST_TOGETHER = 32  # plans that are trained at once
-MOST_VALUES = 2**26  # numbers that the layers of these may hold for one batch
-
-RoundSeen = Callable[[int, int, int], None]  # the round, steps done in it by all plans, and all steps of it
+from narrower.training.recipe import seeds_from
 
 
 @dataclass
 class _Tuned:
-    """One plan on its way."""
+    """One plan on its way; ``contributions`` of each training to the leading metric, where they are known."""
 
     trial: Trial
-    plan: Plan
     before: dict[str, float]
-    state: State | None = None
-    stop: int = 0
+    training: InTraining
     after: dict[str, float] | None = None
     curve: tuple[float, ...] = ()
     failure: str | None = None
+    contributions: tuple[NDArray[Any], ...] = ()
+    epochs: tuple[Epoch, ...] = ()
 
+    @property
+    def number(self) -> int:
+        return self.trial.number
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """How far a round is, for whoever wants to know."""
-
-    seen: RoundSeen
-    round_number: int
-    before: int  # steps of the plans that were trained before in this round
-    of_all: int
-
-    def say(self, steps: int) -> None:
-        self.seen(self.round_number, self.before + steps, self.of_all)
+    @property
+    def plan(self) -> Plan:
+        return self.training.plan
 
 
 class Finetuner:
     """Trains plans of one run; what was trained before a kill is not trained again."""
 
     def __init__(
-        self, problem: Problem, run: RunDirectory, store: TrialStore, how: Finetuning, seen: RoundSeen
+        self, problem: Problem, run: RunDirectory, store: TrialStore, how: Finetuning, seen: StepsSeen
     ) -> None:
         if not problem.shares_weights:
             raise SettingsError(
@@ -88,9 +82,11 @@ class Finetuner:
                 "finetuning trains many plans with one rate, on the processor: allowed are optimizers other "
                 "than 'muon', schedules other than 'plateau', and accelerator = 'cpu'"
             )
+        check_folds(problem, how)
         self._problem, self._run, self._store, self._how, self._seen = problem, run, store, how, seen
-        self._training = InRounds(problem.model, problem.data.train, how.recipe)
+        self._training = InRounds(problem.model, problem.data.train, how.recipe, problem.part)
         self._metric = leading(problem.data.task)
+        self._further_steps = 0
         batch_size = store.facts().get("batch size")
         if not isinstance(batch_size, int):
             raise RunError(f"{run.path}: the run does not say its batch size")
@@ -110,109 +106,105 @@ class Finetuner:
         if missing := [number for number in wanted if not 0 <= number < total]:
             raise RunError(f"{self._run.path}: no trial {missing[0]}; there are {total:,}, from 0 on")
         every = [self._begun(trial) for trial in self._store.trials(wanted)]
-        pool = [tuned for tuned in every if tuned.trial.number in set(numbers)]
-        states = TunedStates(self._run.path, self._identity(pool))
-        rounds = list(self._rounds(pool, states))
+        pool = [tuned for tuned in every if tuned.number in set(numbers)]
+        staged = self._staged(pool)
+        rounds = list(self._rounds(pool, staged))
+        if self._how.folds > 1:
+            self._cross_validate(pool, staged)
         if pool and all(tuned.failure is not None for tuned in pool):
             raise RunError(f"none of {len(pool)} plans could be trained: {pool[0].failure}")
-        record = self._record(every, set(front), rounds, time.monotonic() - started)
+        after = self._front_after(every, set(front))
+        self._with_seeds([tuned for tuned in every if tuned.number in after], staged)
+        record = self._record(every, set(front), after, rounds)
+        record = replace(record, seconds=time.monotonic() - started)
         write_json(self._run.path / NAME, record.to_dict())
         return record
+
+    def front_and_rivals(self, front: Sequence[int]) -> list[int]:
+        """The members of a front, and the trials whose intervals reach it."""
+        evaluator = self._evaluator(self._problem.subject.lowered)
+        return [*front, *rivals_of(self._problem, self._store, front, evaluator)]
 
     def _begun(self, trial: Trial) -> _Tuned:
         plan = self._problem.space.plan(self._problem.space.options_at(trial.plan_index))
         if trial.state != "complete":
             raise RunError(f"{self._run.path}: trial {trial.number} is {trial.state}: {trial.reason}")
-        return _Tuned(trial, plan, dict(trial.metrics))
+        return _Tuned(trial, dict(trial.metrics), InTraining(trial.number, plan))
 
-    def _identity(self, pool: Sequence[_Tuned]) -> str:
-        facts = self._store.facts()
-        numbers = [tuned.trial.number for tuned in pool]
-        return repr(
-            (self._how, numbers, facts.get("model weights"), facts.get("data set"), facts.get("space"))
-        )
+    def _staged(self, pool: Sequence[_Tuned]) -> StagedTraining:
+        facts, how = self._store.facts(), replace(self._how, seeds=1)
+        numbers = [tuned.number for tuned in pool]
+        identity = repr((how, numbers, facts.get("model weights"), facts.get("data set"), facts.get("space")))
+        at_once = plans_at_once(self._problem.program.network, self._how.recipe.batch_size)
+        return StagedTraining(TunedStates(self._run.path, identity), at_once, self._metric, self._seen)
 
-    def _rounds(self, pool: Sequence[_Tuned], states: TunedStates) -> Iterator[tuple[int, int]]:
+    def _rounds(self, pool: Sequence[_Tuned], staged: StagedTraining) -> Iterator[tuple[int, int]]:
         """Train in rounds; how many plans each had, and the step it stopped at."""
         going = list(pool)
         stops = self._how.stops(self._training.steps)
         for number, stop in enumerate(stops):
-            self._train(going, number, stop, states)
+            staged.train(self._training, f"round {number + 1}", [tuned.training for tuned in going], stop)
+            for tuned in going:
+                tuned.failure = tuned.training.failure
+                tuned.epochs = _epochs(tuned.training)
             going = [tuned for tuned in going if tuned.failure is None]
-            for tuned, model in self._models(going):
+            models = staged.models(self._training, [tuned.training for tuned in going])
+            for tuned, (_, model) in zip(going, models, strict=True):
                 self._score(tuned, model)
             yield len(going), stop
             going = [tuned for tuned in going if tuned.failure is None]
             if number + 1 < len(stops):
-                going = best_by_rank(
-                    going,
-                    [self._losses(tuned.after or tuned.before) for tuned in going],
-                    self._how.survivors(len(going)),
-                )
+                losses = [self._losses(tuned.after or tuned.before) for tuned in going]
+                going = [going[place] for place in best_by_rank(losses, self._how.survivors(len(going)))]
 
-    def _train(self, going: Sequence[_Tuned], number: int, stop: int, states: TunedStates) -> None:
-        done, previous = 0, going[0].stop if going else 0
-        of_all = len(going) * (stop - previous)
-        for group in self._groups(going):
-            names = [tuned.trial.number for tuned in group]
-            found: list[State | None] = [states.load(name, number) for name in names]
-            if any(state is None for state in found):
-                key = f"round {number}: {names}"
-                trained = self._trained(group, stop, key, states, _Done(self._seen, number, done, of_all))
-                for name, state in zip(names, trained, strict=True):
-                    states.save(name, number, state)
-                found = list[State | None](trained)
-            done += len(group) * (stop - previous)
-            for tuned, held in zip(group, found, strict=True):
-                assert held is not None  # it was trained just now, or before
-                tuned.state, tuned.stop = held, stop
-                tuned.failure = held if isinstance(held, str) else None
+    def _cross_validate(self, pool: Sequence[_Tuned], staged: StagedTraining) -> None:
+        """Score plans by cross-validation in the place of what they came to on the part that scores."""
+        going = {tuned.number: tuned for tuned in pool if tuned.after is not None}
+        plans = {number: tuned.plan for number, tuned in going.items()}
+        found = cross_validated(self._problem, self._how, plans, staged, self._batch_size)
+        for number, score in found.items():
+            tuned = going[number]
+            assert tuned.after is not None
+            if score.failure is not None:
+                tuned.failure, tuned.after = score.failure, None
+                continue
+            tuned.after |= score.quality.metrics
+            tuned.contributions = (score.contributions,)
+        self._further_steps += len(going) * self._how.folds * self._training.steps
 
-    def _trained(
-        self, group: Sequence[_Tuned], stop: int, key: str, states: TunedStates, done: "_Done"
-    ) -> list[State]:
-        reasons = [self._training.why_not(tuned.plan) for tuned in group]
-        able = [tuned for tuned, reason in zip(group, reasons, strict=True) if reason is None]
-        found: list[State] = []
-        if able:
-            begun = able[0].stop
+    def _with_seeds(self, members: Sequence[_Tuned], staged: StagedTraining) -> None:
+        """Train members again with other seeds, and remember what each sample contributed."""
+        trained = {tuned.number: tuned for tuned in members if self._is_trained(tuned)}
+        if self._how.folds == 1:
+            for each, model in staged.models(self._training, [t.training for t in trained.values()]):
+                own = self._contributions(program_of(self._problem, model), each.plan)
+                trained[each.number].contributions = (own,)
+        for tuned in members:
+            if not tuned.contributions:
+                tuned.contributions = (self._contributions(self._problem.subject.lowered, tuned.plan),)
+        for seed in seeds_from(self._how.recipe.seed, self._how.seeds)[1:]:
+            training = replace(self._training, recipe=replace(self._how.recipe, seed=seed))
+            again = [InTraining(tuned.number, tuned.plan) for tuned in trained.values()]
+            for stop in sorted({tuned.training.step for tuned in trained.values()}):
+                some = [each for each in again if trained[each.number].training.step == stop]
+                staged.train(training, f"seed {seed} to step {stop}", some, stop)
+                self._further_steps += len(some) * stop
+            for each, model in staged.models(training, again):
+                own = self._contributions(program_of(self._problem, model), each.plan)
+                trained[each.number].contributions += (own,)
 
-            def epoch(core: Core) -> None:
-                states.epoch(key, core)
-                done.say(len(able) * (core.step - begun))
+    def _contributions(self, program: Program, plan: Plan) -> NDArray[Any]:
+        found: NDArray[Any] = self._evaluator(program).contributions([plan.formats])[0].numpy()
+        return found
 
-            found = self._training.train(
-                [tuned.plan for tuned in able],
-                [tuned.state if isinstance(tuned.state, dict) else None for tuned in able],
-                stop,
-                unfinished=states.unfinished(key),
-                seen=epoch,
-            )
-        trained = iter(found)
-        return [next(trained) if reason is None else reason for reason in reasons]
-
-    def _groups(self, going: Sequence[_Tuned]) -> Iterator[Sequence[_Tuned]]:
-        """Plans that are trained together; which these are does not depend on what was trained before."""
-        recipe = self._how.recipe
-        operators = self._problem.program.network.operators
-        values = sum(numel(operator.output_shape, recipe.batch_size) for operator in operators)
-        at_once = max(1, min(MOST_TOGETHER, MOST_VALUES // max(1, values)))
-        for start in range(0, len(going), at_once):
-            yield going[start : start + at_once]
-
-    def _models(self, going: Sequence[_Tuned]) -> Iterator[tuple[_Tuned, nn.Module]]:
-        for group in self._groups(going):
-            states: list[CandidateState] = [t.state for t in group if isinstance(t.state, dict)]
-            models = self._training.weights([tuned.plan for tuned in group], states)
-            yield from zip(group, models, strict=True)
+    def _evaluator(self, program: Program) -> Evaluator:
+        problem = self._problem
+        return Evaluator(program, problem.part, batch_size=self._batch_size, own_metrics=problem.own_metrics)
 
     def _score(self, tuned: _Tuned, model: nn.Module) -> None:
         """Metrics of the deployed form, by the engine."""
-        program = self._program(model)
-        evaluator = Evaluator(
-            program, self._problem.part, batch_size=self._batch_size, own_metrics=self._problem.own_metrics
-        )
-        (quality,) = evaluator.evaluate([tuned.plan.formats], loss=True)
+        program = program_of(self._problem, model)
+        (quality,) = self._evaluator(program).evaluate([tuned.plan.formats], loss=True)
         measured = sorted(self._problem.seen_metrics & set(ARTEFACT_METRICS))
         artefacts = Artefacts(self._problem, program).measure(tuned.plan, measured)
         reason = quality.failure or next(iter(artefacts.reasons.values()), None)
@@ -222,47 +214,49 @@ class Finetuner:
         tuned.after = {**tuned.before, **quality.metrics, **artefacts.values}
         tuned.curve = (*tuned.curve, quality.metrics[self._metric.name])
 
-    def _program(self, model: nn.Module) -> Program:
-        subject = self._problem.subject
-        found = with_parameters(subject.program, model, subject.program.network)
-        return lower(found or subject.traced(model))
-
     def _kept(self, tuned: _Tuned) -> dict[str, float]:
-        """The metrics after, unless those before are better in all: then the float model's weights stay."""
+        """The metrics after, unless those before are better in all: then the float model's weights stay.
+
+        Those of cross-validation are of other samples, and stay.
+        """
         if tuned.after is None:
             return tuned.before
         before, after = (np.array(self._losses(metrics)) for metrics in (tuned.before, tuned.after))
-        return tuned.before if dominates(before, after) else tuned.after
+        return tuned.before if self._how.folds == 1 and dominates(before, after) else tuned.after
+
+    def _is_trained(self, tuned: _Tuned) -> bool:
+        """Whether it is delivered with weights of its own."""
+        return isinstance(tuned.training.state, dict) and self._kept(tuned) is tuned.after
 
     def _losses(self, metrics: dict[str, float]) -> tuple[float, ...]:
         return self._problem.objectives.losses(metrics)
 
-    def _record(
-        self, every: Sequence[_Tuned], before: set[int], rounds: Sequence[tuple[int, int]], seconds: float
-    ) -> FinetunedRecord:
-        ended = [tuned for tuned in every if tuned.failure is None or tuned.trial.number in before]
+    def _front_after(self, every: Sequence[_Tuned], before: set[int]) -> set[int]:
+        ended = [tuned for tuned in every if tuned.failure is None or tuned.number in before]
         losses = np.array([self._losses(self._kept(tuned)) for tuned in ended])
-        after = {ended[int(row)].trial.number for row in front_indices(losses)}
-        members = [
-            FinetunedMember(
-                tuned.trial.number,
+        return {ended[int(row)].number for row in front_indices(losses)}
+
+    def _record(
+        self, every: Sequence[_Tuned], before: set[int], after: set[int], rounds: Sequence[tuple[int, int]]
+    ) -> FinetunedRecord:
+        on_front = [tuned for tuned in every if tuned.number in after]
+        members = []
+        for tuned in every:
+            member = FinetunedMember(
+                tuned.number,
                 plan_to_dict(tuned.plan),
                 tuned.before,
                 tuned.after,
-                tuned.stop,
+                tuned.training.step,
                 tuned.curve,
-                tuned.trial.number in before,
-                tuned.trial.number in after,
+                tuned.number in before,
+                tuned.number in after,
                 failure=tuned.failure,
+                epochs=tuned.epochs,
             )
-            for tuned in every
-        ]
-        by_number = {tuned.trial.number: tuned for tuned in every}
-        delivered = [
-            self._delivered(member, by_number[member.number]) if member.is_member else member
-            for member in members
-        ]
-        recipe = self._how.recipe
+            members.append(self._delivered(member, tuned, on_front) if member.is_member else member)
+        recipe, problem = self._how.recipe, self._problem
+        samples = len(problem.part) + (len(problem.data.train) if self._how.folds > 1 else 0)
         return FinetunedRecord(
             recipe=asdict(recipe),
             rounds=tuple(rounds),
@@ -270,61 +264,54 @@ class Finetuner:
             steps_of_all=sum(member.steps > 0 for member in members) * self._training.steps,
             choosing=recipe.choosing_share if recipe.chooses else 0.0,
             metric=self._metric.name,
-            objectives=tuple(o.metric for o in self._problem.objectives.each),
-            samples=len(self._problem.part),
-            part=self._problem.part_name,
-            seconds=seconds,
-            members=tuple(delivered),
+            objectives=tuple(o.metric for o in problem.objectives.each),
+            samples=samples,
+            part=problem.part_name,
+            seconds=0.0,
+            members=tuple(members),
+            seeds=self._how.seeds,
+            folds=self._how.folds,
+            further_steps=self._further_steps,
+            rivals=sum(member.steps > 0 and not member.was_member for member in members),
         )
 
-    def _delivered(self, member: FinetunedMember, tuned: _Tuned) -> FinetunedMember:
+    def _delivered(
+        self, member: FinetunedMember, tuned: _Tuned, on_front: Sequence[_Tuned]
+    ) -> FinetunedMember:
         """A member of the front after, looked at on the test part, with its weights kept."""
         problem, path = self._problem, None
         program = problem.subject.lowered
-        if isinstance(tuned.state, dict) and self._kept(tuned) is tuned.after:
-            (model,) = self._training.weights([tuned.plan], [tuned.state])
-            program = self._program(model)
+        if isinstance(tuned.training.state, dict) and self._kept(tuned) is tuned.after:
+            (model,) = self._training.weights([tuned.plan], [tuned.training.state])
+            program = program_of(problem, model)
             path = self._run.path / "models" / f"finetuned-{member.number}.safetensors"
             save_compressed(model, problem.model_name, tuned.plan, path, problem.subject.examples)
-        (own,) = self._qualities(program, tuned.plan, on_test=False)
-        (test,) = self._qualities(program, tuned.plan, on_test=True)
+        on_test = Evaluator(program, problem.data.test, batch_size=self._batch_size)
+        (test,) = with_intervals(on_test, [tuned.plan.formats])
+        values = tuple(value_of(self._metric, own) for own in tuned.contributions)
         return replace(
             member,
-            interval=own.interval,
+            interval=interval_of_trainings(self._metric, np.stack(tuned.contributions)),
             test_value=test.metrics.get(self._metric.name),
             test_interval=test.interval,
-            weights=None if path is None else str(Path(path).relative_to(self._run.path)),
+            weights=None if path is None else str(path.relative_to(self._run.path)),
+            seed_values=values if self._how.seeds > 1 else (),
+            certain=self._is_certain(tuned, on_front),
         )
 
-    def _qualities(self, program: Program, plan: Plan, *, on_test: bool) -> list[Quality]:
-        part = self._problem.data.test if on_test else self._problem.part
-        return with_intervals(Evaluator(program, part, batch_size=self._batch_size), [plan.formats])
+    def _is_certain(self, tuned: _Tuned, on_front: Sequence[_Tuned]) -> bool | None:
+        """Whether a member leads every other that is better in all else."""
+        each = self._problem.objectives.each
+        others = [o for o in each if o.metric != self._metric.name]
+        if len(others) in (0, len(each)) or self._problem.objectives.sum_direction is not None:
+            return None
+        costs = {t.number: np.array([o.sign * self._kept(t)[o.metric] for o in others]) for t in on_front}
+        rivals = [rival for rival in on_front if dominates(costs[rival.number], costs[tuned.number])]
+        own = np.stack(tuned.contributions)
+        return all(leads(self._metric, own, np.stack(rival.contributions)) for rival in rivals)
 
 
-def best_by_rank(going: Sequence[_Tuned], losses: Sequence[tuple[float, ...]], count: int) -> list[_Tuned]:
-    """The best ``count`` by non-dominated rank, in their order; of the last rank those far from others."""
-    kept: list[int] = []
-    left = list(range(len(going)))
-    table = np.array(losses)
-    while len(kept) < count:
-        rank = [left[int(row)] for row in front_indices(table[left])]
-        if len(kept) + len(rank) > count:
-            rank = _spread(table, rank, count - len(kept))
-        kept += rank
-        left = [number for number in left if number not in set(rank)]
-    return [going[number] for number in sorted(kept)]
-
-
-def _spread(
-    table: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", rank: list[int], count: int
-) -> list[int]:
-    """The ``count`` with the largest crowding distance (Deb et al., 2002)."""
-    rows = table[rank]
-    distance = np.zeros(len(rank))
-    for column in rows.T:
-        order = np.argsort(column, kind="stable")
-        reach = column[order[-1]] - column[order[0]]
-        distance[order[[0, -1]]] = np.inf
-        if reach > 0:
-            distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / reach
-    return [rank[int(place)] for place in np.argsort(-distance, kind="stable")[:count]]
+def _epochs(training: InTraining) -> tuple[Epoch, ...]:
+    if not isinstance(training.state, dict) or CURVE not in training.state:
+        return ()
+    return tuple(Epoch(int(step), *rest) for step, *rest in training.state[CURVE].tolist())

@@ -1,9 +1,8 @@
-"""The states of plans in training below a run: a file for each plan and round, and one unfinished."""
+"""The states of plans in training below a run: a file for each plan and stage, and one unfinished."""
 
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,22 +37,22 @@ class TunedStates:
             shutil.rmtree(self._directory, ignore_errors=True)
             write_text(path, text)
 
-    def load(self, number: int, round_number: int) -> CandidateState | str | None:
-        """What a plan was trained to in a round, or why it cannot be trained; None: not yet."""
-        failure = self._path(number, round_number, "txt")
+    def load(self, number: int, stage: str) -> CandidateState | str | None:
+        """What a plan was trained to in a stage, or why it cannot be trained; None: not yet."""
+        failure = self._path(number, stage, "txt")
         if failure.is_file():
             return failure.read_text(encoding="utf-8")
-        path = self._path(number, round_number, "safetensors")
+        path = self._path(number, stage, "safetensors")
         with suppress(SafetensorError, OSError):
             return load_file(path) if path.is_file() else None
         return None
 
-    def save(self, number: int, round_number: int, state: CandidateState | str) -> None:
+    def save(self, number: int, stage: str, state: CandidateState | str) -> None:
         """Keep what a plan was trained to."""
         if isinstance(state, str):
-            write_text(self._path(number, round_number, "txt"), state)
+            write_text(self._path(number, stage, "txt"), state)
             return
-        with replacing(self._path(number, round_number, "safetensors")) as partial:
+        with replacing(self._path(number, stage, "safetensors")) as partial:
             save_file(state, partial)
 
     def epoch(self, key: str, core: Core) -> None:
@@ -75,10 +74,5 @@ class TunedStates:
                 return state
         return None
 
-    def forget_round(self, round_number: int, numbers: Sequence[int]) -> None:
-        """Take away what nothing goes on from."""
-        for number in numbers:
-            self._path(number, round_number, "safetensors").unlink(missing_ok=True)
-
-    def _path(self, number: int, round_number: int, ending: str) -> Path:
-        return self._directory / f"round-{round_number}" / f"trial-{number}.{ending}"
+    def _path(self, number: int, stage: str, ending: str) -> Path:
+        return self._directory / stage.replace(" ", "-") / f"trial-{number}.{ending}"

@@ -47,8 +47,11 @@ def resampled(metric: SampleMetric, contributions: NDArray[Any]) -> NDArray[np.f
     return np.array(values)
 
 
-def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Score interval of a binomial share (Wilson 1927); within [0, 1] and sensible at 0 and 1."""
+def wilson_interval(successes: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Score interval of a binomial share (Wilson 1927); within [0, 1] and sensible at 0 and 1.
+
+    Successes may be a mean of several trials of the same samples.
+    """
     if total <= 0:
         raise ValueError("an interval needs at least one sample")
     z = NormalDist().inv_cdf((1 + confidence) / 2)

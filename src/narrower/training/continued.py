@@ -12,6 +12,8 @@ from narrower.training.stack import Stack
 COUNTS = ("step", "epochs", "done")
 SHARED = ("step", "epochs", "done", "order", "chance", "optimizer.step")  # the same for all that are stacked
 
+CURVE = "curve"  # [E, 4]: what Core.curve says of one candidate
+
 CandidateState = dict[str, Tensor]
 
 
@@ -36,6 +38,9 @@ def candidate_states(core: Core) -> list[CandidateState]:
     for name, buffer in core.model.named_buffers():
         for state, row in zip(states, buffer, strict=True):
             state[f"buffer.{name}"] = row.clone()
+    if core.curve:
+        for state, rows in zip(states, torch.stack(core.curve, dim=1), strict=True):
+            state[CURVE] = rows.clone()
     return states
 
 
@@ -58,6 +63,8 @@ def go_on_from(core: Core, states: Sequence[CandidateState]) -> None:
         for held in optimizer.state.values():
             if "step" in held:
                 held["step"].copy_(first["optimizer.step"])
+    if CURVE in first:
+        core.curve = list(torch.stack([state[CURVE] for state in states], dim=1))
 
 
 def _stack(core: Core) -> Stack:

@@ -51,6 +51,9 @@ class Core:
     The model may be a ``Stack`` of several. ``part`` teaches. ``choosing`` are the samples that choose, where
     the recipe chooses; ``teacher`` is the float model, where it distils; with ``formats`` the model is
     trained rounded as they say. The random numbers that layers draw are those of the global generator.
+
+    ``curve`` has a row for each candidate and epoch: step, loss of the epoch's batches, and loss and leading
+    metric on the samples ``watched``, which change nothing.
     """
 
     def __init__(
@@ -63,9 +66,10 @@ class Core:
         choosing: Part | None = None,
         teacher: nn.Module | None = None,
         formats: Formats | None = None,
+        watched: Part | None = None,
     ) -> None:
         self.model, self.recipe, self._losses = model, recipe, losses
-        self._part, self._choosing = part, choosing
+        self._part, self._choosing, self._watched = part, choosing, watched
         self.weights = flat_weights(model, recipe, is_stacked=isinstance(model, Stack))
         if not self.weights:
             raise NarrowerError(f"{type(model).__name__} cannot be trained: it has no parameters that learn")
@@ -77,6 +81,9 @@ class Core:
             self._hooks = round_data(model, formats.data)
         self._candidates = len(model) if isinstance(model, Stack) else None
         self.finite = torch.ones(self._candidates or 1, dtype=torch.bool)  # which candidates' losses were
+        self.curve: list[Tensor] = []  # [C, 4] of each epoch
+        self._lost = torch.zeros(self._candidates or 1, dtype=torch.float64)  # since the last row
+        self._lost_steps = 0
         self.optimizers = build_optimizers(self.weights, recipe)
         self.batches = Batches(part, recipe.batch_size, recipe.seed)
         self.steps = len(self.batches) * recipe.max_epochs
@@ -112,6 +119,8 @@ class Core:
                 seen(self.step, loss)
             if self.step >= self.stop:
                 break
+        if self._watched is not None:
+            self.curve.append(self._row(self._watched))
         if not self.batches.is_between_epochs and self.step < self.steps:
             return
         self.epochs += 1
@@ -150,16 +159,44 @@ class Core:
 
     def _checked(self, loss: Tensor) -> float:
         """The loss, or the mean of those of several candidates; of these, some may be no number."""
+        self._lost_steps += 1
         if self._candidates is not None:
-            self.finite &= torch.isfinite(loss.detach()).cpu()
-            return float(loss.detach().mean())
+            own = loss.detach().cpu()
+            self.finite &= torch.isfinite(own)
+            self._lost += own
+            return float(own.mean())
         lost = loss.item()
+        self._lost += lost
         if lost - lost != 0:  # NaN and infinity
             raise NarrowerError(
                 f"the loss became {lost} in epoch {self.epochs + 1}; try a learning rate below "
                 f"{self.recipe.learning_rate:g}"
             )
         return float(lost)
+
+    def _row(self, watched: Part) -> Tensor:
+        """What ``curve`` says of each candidate after an epoch, [C, 4]."""
+        taught = self._lost / max(1, self._lost_steps)
+        self._lost, self._lost_steps = torch.zeros_like(self._lost), 0
+        with self.delivered():
+            losses, values = self._watch(watched)
+        return torch.stack([torch.full_like(losses, self.step), taught, losses, values], dim=1)
+
+    def _watch(self, part: Part) -> tuple[Tensor, Tensor]:
+        """The loss and the leading metric of each candidate on some samples: two tensors [C] in double."""
+        metric, count = leading(part.task), self._candidates or 1
+        sums: list[dict[str, Sums]] = [{} for _ in range(count)]
+        losses = torch.zeros(count, dtype=torch.float64)
+        with evaluation_mode(self.model), torch.inference_mode():
+            for some in _batches(part):
+                outputs = self.model(some.inputs.clone())
+                losses += self._plain(outputs, some).double().view(-1).cpu()
+                every = outputs if self._candidates is not None else outputs[None]
+                for number, own in enumerate(every):
+                    more = {metric.name: metric.sums(own, some.targets)}
+                    sums[number] = added([metric], sums[number], more)
+        values = [metric.value(each[metric.name], len(part)) for each in sums]
+        return losses / len(part), torch.tensor(values, dtype=torch.float64)
 
     def _choose(self, choosing: Part) -> None:
         with self.delivered():
@@ -249,6 +286,7 @@ class Core:
             "average": [average.clone() for average in self.average],
             "plateau": [self._plateau.share, self._plateau.best, self._plateau.epochs_since],
             "best": self._best.to_dict(),
+            "curve": [row.clone() for row in self.curve],
             "order": list(self.batches.state()),
             "chance": torch.get_rng_state(),
         }
@@ -268,6 +306,7 @@ class Core:
             optimizer.load_state_dict(held)
         self._plateau.share, self._plateau.best, self._plateau.epochs_since = state["plateau"]
         self._best.go_on_from(state["best"])
+        self.curve = list(state["curve"])
         self.batches.go_on_from(*state["order"])
         torch.set_rng_state(state["chance"])
 

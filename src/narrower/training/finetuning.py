@@ -6,21 +6,39 @@ from math import ceil
 from narrower.errors import SettingsError
 from narrower.training.recipe import Recipe
 
+FLOAT = Recipe()
 KEPT = 4  # of as many plans one goes on to the next round, which trains as many times as long
 
 
 @dataclass(frozen=True, slots=True)
 class Finetuning:
-    """``rounds`` above 1: successive halving (Jamieson and Talwalkar, 2016) by non-dominated rank."""
+    """``rounds`` above 1: successive halving (Jamieson and Talwalkar, 2016) by non-dominated rank.
+
+    ``seeds`` above 1: the members of the front after are trained with as many seeds, to see how far apart
+    their trainings end. ``folds`` above 1: plans are scored by cross-validation; each fold has a float model
+    of its own, trained by ``float_recipe`` from parameters that are drawn anew.
+    """
 
     recipe: Recipe
     rounds: int = 1
+    seeds: int = 1
+    folds: int = 1
+    float_recipe: Recipe = FLOAT
 
     def __post_init__(self) -> None:
+        for name in ("rounds", "seeds", "folds"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name}: expected a whole number from 1, found {getattr(self, name)}")
         if self.rounds > 1 and self.recipe.chooses:
             raise SettingsError(
                 "rounds: plans go on where they stopped, whatever epoch was best; allowed with rounds: "
                 "patience = 0, and a schedule other than 'plateau'"
+            )
+        if self.folds > 1 and (self.rounds > 1 or self.seeds > 1):
+            other = "rounds" if self.rounds > 1 else "seeds"
+            raise SettingsError(
+                f"folds: found {self.folds} with {other} = {getattr(self, other)}; a plan is trained in each "
+                f"fold already; allowed with folds: {other} = 1"
             )
 
     def stops(self, steps: int) -> list[int]:

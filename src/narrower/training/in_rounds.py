@@ -28,11 +28,12 @@ EpochSeen = Callable[[Core], None]
 
 @dataclass(frozen=True)
 class InRounds:
-    """A model, the samples that teach, and how."""
+    """A model, the samples that teach, and how; those that are ``watched`` give curves and change nothing."""
 
     model: nn.Module
     part: Part
     recipe: Recipe
+    watched: Part | None = None
 
     @property
     def steps(self) -> int:
@@ -64,7 +65,7 @@ class InRounds:
 
         ``unfinished`` is the state of this very training where it was interrupted.
         """
-        core = self._core(plans)
+        core = self._core(plans, self.watched)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed)
             begun = [state for state in states if state is not None]
@@ -91,13 +92,21 @@ class InRounds:
         assert isinstance(stack, Stack)
         return [model.eval() for model in stack.models]
 
-    def _core(self, plans: Sequence[Plan]) -> Core:
+    def _core(self, plans: Sequence[Plan], watched: Part | None = None) -> Core:
         formats = [formats_of(self.model, plan) for plan in plans]
         known = [each for each in formats if isinstance(each, Formats)]
         assert len(known) == len(plans), "why_not"
         taught, choosing = taught_and_choosing(self.part, self.recipe)
         stack = Stack([own_copy(self.model) for _ in plans], known, self.part.inputs[:2])
-        return Core(stack, taught, self.recipe, self._losses, choosing=choosing, teacher=self._teacher)
+        return Core(
+            stack,
+            taught,
+            self.recipe,
+            self._losses,
+            choosing=choosing,
+            teacher=self._teacher,
+            watched=watched,
+        )
 
     @property
     def _teacher(self) -> nn.Module | None:

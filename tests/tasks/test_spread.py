@@ -1,0 +1,81 @@
+"""Intervals and comparisons that count chance of training as well as chance of samples."""
+
+from math import sqrt
+
+import numpy as np
+import pytest
+import torch
+
+from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.intervals import wilson_interval
+from narrower.tasks.regression.task import REGRESSION
+from narrower.tasks.spread import interval_of_trainings, leads, spread, value_of
+from narrower.tasks.task import leading
+
+ACCURACY = leading(CLASSIFICATION)
+ERROR = leading(REGRESSION)
+
+
+def hits(chance: np.random.Generator, shares: list[float], count: int = 400) -> np.ndarray:
+    return np.stack([chance.random(count) < share for share in shares])
+
+
+def test_one_training_has_the_interval_of_its_samples() -> None:
+    own = hits(np.random.default_rng(0), [0.8])
+    assert interval_of_trainings(ACCURACY, own) == wilson_interval(int(own.sum()), 400)
+
+
+def test_the_spread_of_three_trainings_widens_the_interval_by_hand() -> None:
+    own = np.zeros((3, 100), dtype=bool)
+    for row, right in enumerate((78, 80, 82)):
+        own[row, :right] = True
+    assert spread(ACCURACY, own) == pytest.approx(0.02)
+    low, high = wilson_interval(80, 100)
+    chance = 4.302652729911275 * 0.02 / sqrt(3)  # Student's t with two degrees of freedom, from a table
+    wanted = (0.8 - sqrt((0.8 - low) ** 2 + chance**2), 0.8 + sqrt((high - 0.8) ** 2 + chance**2))
+    assert interval_of_trainings(ACCURACY, own) == pytest.approx(wanted)
+
+
+def test_the_interval_holds_the_true_value_about_as_often_as_it_says() -> None:
+    chance, held = np.random.default_rng(1), 0
+    for _ in range(150):
+        shares = (0.7 + 0.03 * chance.standard_normal(3)).tolist()
+        low, high = interval_of_trainings(ACCURACY, hits(chance, shares))
+        held += low <= 0.7 <= high
+    assert 0.93 <= held / 150 <= 1.0
+
+
+def test_a_gain_within_the_spread_of_training_is_not_certain() -> None:
+    """Samples alone would call every one of these pairs different: there are ten thousand."""
+    chance = np.random.default_rng(2)
+    wrong = sum(
+        leads(
+            ACCURACY,
+            hits(chance, (0.7 + 0.02 * chance.standard_normal(3)).tolist(), 10_000),
+            hits(chance, (0.7 + 0.02 * chance.standard_normal(3)).tolist(), 10_000),
+        )
+        for _ in range(200)
+    )
+    assert wrong / 200 <= 0.05
+    assert leads(ACCURACY, hits(chance, [0.8, 0.801, 0.802], 4000), hits(chance, [0.7, 0.701, 0.699], 4000))
+    assert not leads(
+        ACCURACY, hits(chance, [0.7, 0.701, 0.699], 4000), hits(chance, [0.8, 0.801, 0.802], 4000)
+    )
+
+
+def test_errors_are_better_when_they_are_smaller() -> None:
+    chance = np.random.default_rng(3)
+    columns = np.asarray(ERROR.contributions(*_outputs(chance, 0.1)))
+    worse = np.asarray(ERROR.contributions(*_outputs(chance, 0.5)))
+    small, large = np.stack([columns, columns * 1.01]), np.stack([worse, worse * 1.01])
+    assert leads(ERROR, small, large) == (
+        ERROR.sign * (value_of(ERROR, columns) - value_of(ERROR, worse)) > 0
+    )
+    assert not (leads(ERROR, small, large) and leads(ERROR, large, small))
+    low, high = interval_of_trainings(ERROR, small)
+    assert low < value_of(ERROR, columns) < high
+
+
+def _outputs(chance: np.random.Generator, noise: float) -> tuple[torch.Tensor, torch.Tensor]:
+    targets = torch.tensor(chance.standard_normal((300, 1)), dtype=torch.float32)
+    return targets + noise * torch.tensor(chance.standard_normal((300, 1)), dtype=torch.float32), targets
