@@ -59,7 +59,12 @@ def test_the_front_is_trained_shown_reported_and_exported(run_narrower: RunNarro
     assert "trained in their number formats" in err
     code, _, err = run_narrower("report", "runs/plain")
     assert code == 0, err
-    assert "Trained in number formats" in Path("runs/plain/report.html").read_text(encoding="utf-8")
+    page = Path("runs/plain/report.html").read_text(encoding="utf-8")
+    assert "Trained in number formats" in page
+    assert "accuracy on the samples that score" in page
+    member = next(member for member in record["members"] if member["is_member"] and member["epochs"])
+    drawn = [round(member["before"]["accuracy"], 6), *(round(e["value"], 6) for e in member["epochs"])]
+    assert json.dumps([float(f"{value:.6g}") for value in drawn], separators=(",", ":")) in page
     number = trained[0]["number"]
     code, _, err = run_narrower("export", "runs/plain", "--trial", str(number), "--to", "safetensors")
     assert code == 0, err
@@ -69,7 +74,9 @@ def test_the_front_is_trained_shown_reported_and_exported(run_narrower: RunNarro
 def test_a_search_trains_its_front_or_all_its_plans_in_rounds(run_narrower: RunNarrower) -> None:
     table = "[search.strategy.training]\nwhen = '{}'\nn_epochs = 2\nlearning_rate = 0.003\n{}"
     assert "accuracy before" in search(run_narrower, "front", table.format("front", ""))
-    assert all(member["was_member"] for member in record_of("front")["members"])
+    members = record_of("front")["members"]
+    assert any(member["was_member"] for member in members)
+    assert record_of("front")["rivals"] == sum(not member["was_member"] for member in members)
     search(run_narrower, "rounds", table.format("rounds", "rounds = 2"))
     record = record_of("rounds")
     assert [plans for plans, _ in record["rounds"]] == [64, 16]
