@@ -18,8 +18,8 @@ from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.preparation.settings import RetrainedSettings
 from narrower.store.trials import TrialStore
-from narrower.study.result import SearchResult
 from narrower.study.cross_validation import folds_of, together
+from narrower.study.result import SearchResult
 from narrower.tasks.intervals import wilson_interval
 from narrower.training.many import train_in_formats
 from narrower.training.one_model import train_weights
