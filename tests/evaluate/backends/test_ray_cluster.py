@@ -1,6 +1,7 @@
 """Ray: the same trials as one process, whatever happens to its workers."""
 
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from narrower.evaluate.backends.backend import build_backend
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
+from narrower.searching.samplers.catalogue import ENDING, SAMPLERS
 from narrower.settings.schema import BackendTable
 from narrower.store.trials import TrialStore
 from narrower.study.api import search
@@ -31,6 +33,11 @@ PLANS = [
 SPACE = {
     "seq_blocks.2": {"data": [4, 8], "weight": [2, 4, 8], "bias": [8], "weight_frac": ["auto"]},
     "seq_blocks.5": {"data": [4, 8], "weight": [2, 4, 8], "bias": [8]},
+}
+
+LARGER = {
+    layer: {"data": [4, 8], "weight": [2, 3, 4, 5, 6, 7, 8], "bias": [2, 4, 8]}
+    for layer in ("seq_blocks.2", "seq_blocks.5")
 }
 
 
@@ -130,20 +137,67 @@ def test_other_versions_are_said(cluster: Any, monkeypatch: pytest.MonkeyPatch) 
     assert "(here 1.0)" in said[0]
 
 
+def trials_of(
+    model: nn.Module,
+    data: DataSet,
+    sampler: str,
+    backend: BackendSettings,
+    directory: str,
+    space: dict[str, dict[str, list[Any]]] = SPACE,
+    trials: int = 30,
+    samples: int = 500,
+) -> list[Any]:
+    """What a search stored: number, plan, metrics, state."""
+    result = search(
+        model, data, space, ["accuracy", "loss", "bitops"], sampler=sampler, samples=samples,
+        n_trials=None if sampler in ENDING else trials, backend=backend, directory=directory,
+    )  # fmt: skip
+    assert len(result.front) > 1
+    with TrialStore.open(Path(directory, "trials.db")) as store:
+        return [(trial.number, trial.plan_index, trial.metrics, trial.state) for trial in store.trials()]
+
+
 @pytest.mark.parametrize("sampler", ["random", "tpe", "nsgaii"])
 def test_trials_are_those_of_one_process(
     cluster: Any, sampler: str, jsc_toy: nn.Module, jets: DataSet
 ) -> None:
-    def trials(backend: BackendSettings, directory: str) -> list[Any]:
-        result = search(
-            jsc_toy, jets, SPACE, ["accuracy", "loss", "bitops"], sampler=sampler, n_trials=30, samples=500,
-            backend=backend, directory=directory,
-        )  # fmt: skip
-        assert len(result.front) > 1
-        with TrialStore.open(Path(directory, "trials.db")) as store:
-            return [(trial.plan_index, trial.metrics, trial.state) for trial in store.trials()]
+    there = trials_of(jsc_toy, jets, sampler, BackendSettings("ray"), "there")
+    assert there == trials_of(jsc_toy, jets, sampler, BackendSettings(), "here")
 
-    assert trials(BackendSettings("ray"), "there") == trials(BackendSettings(), "here")
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nodes", [2, 4, 8])
+def test_every_sampler_has_the_trials_of_one_process_on_many_nodes(
+    cluster: Any, nodes: int, jsc_toy: nn.Module, jets: DataSet
+) -> None:
+    more = [cluster.add_node(num_cpus=1) for _ in range(nodes - 2)]
+    for sampler in SAMPLERS:
+        kept = [
+            trials_of(jsc_toy, jets, sampler, backend, f"{sampler}-{place}")
+            for place, backend in (("there", BackendSettings("ray")), ("here", BackendSettings()))
+        ]
+        assert kept[0] == kept[1], sampler
+    for node in more:
+        cluster.remove_node(node)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_nodes_that_go_at_any_moment_change_no_trial(
+    cluster: Any, seed: int, jsc_toy: nn.Module, jets: DataSet
+) -> None:
+    chance = random.Random(seed)
+    sampler = chance.choice(["random", "tpe", "nsgaii", "brute_force"])
+    node = cluster.add_node(num_cpus=1)
+    going = threading.Timer(chance.uniform(0.5, 9.0), cluster.remove_node, (node,), {"allow_graceful": False})
+    going.start()
+    wanted: dict[str, Any] = {"space": LARGER, "trials": 800, "samples": 8800}
+    there = trials_of(jsc_toy, jets, sampler, BackendSettings("ray"), "there", **wanted)
+    going.join()
+    numbers = [number for number, *_ in there]
+    assert numbers == list(range(len(numbers)))
+    assert len({plan for _, plan, *_ in there}) == len(there)
+    assert there == trials_of(jsc_toy, jets, sampler, BackendSettings(), "here", **wanted)
 
 
 @pytest.mark.slow  # Ray waits half a minute
