@@ -8,7 +8,10 @@
 - ``torch_import_seconds``: a process that imports PyTorch and nothing else, to compare with
 - ``tpe_ms_at_150``, ``tpe_ms_at_5000``: milliseconds that a trial of tpe takes besides scoring (512 jets,
   accuracy and average bit width, three layers with widths of 2 to 8 bits), over the 50 trials up to there
-- ``nsgaii_4800_seconds``: a whole search in this process, 512 jets
+- ``nsgaii_4800_seconds``, ``nsgaiii_4800_seconds``: a whole search in this process, 512 jets
+- ``tpe_150_seconds``: ``narrower search`` of 150 trials of tpe on 512 jets with given weights, a process
+- ``plain_150_seconds``, ``plain_first_seconds``: the same with the loop of plain_search.py, a process, and
+  when its first trial has ended; ``times_plain``: by how much ours is faster, in turns
 - ``guided_300_seconds``: 300 trials of the guided sampler, without the time in which plans are scored
 - ``gp_30_seconds``: 30 trials of gp, without the time in which plans are scored
 - ``single_plan_overhead_ms_512``: what scoring one new plan takes more than a forward of the lowered network
@@ -29,7 +32,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -57,6 +60,8 @@ from narrower.study.study import search
 from narrower.tasks.quality import Quality
 
 CONFIG = Path(__file__).parent.parent / "configs" / "jsc-toy.toml"
+PLAIN = Path(__file__).parent / "plain_search.py"
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 NARROWER = (sys.executable, "-m", "narrower")
 WIDTHS = [str(width) for width in range(2, 9)]
 FEW, MANY = 512, 8800  # jets
@@ -100,9 +105,8 @@ def large() -> Problem:
 
 def of_process(command: Sequence[str], directory: Path) -> float:
     """Seconds from start to end of a process that may end with 2."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     started = time.perf_counter()
-    ended = subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False)
+    ended = subprocess.run(command, cwd=directory, env=ONE_THREAD, capture_output=True, check=False)
     seconds = time.perf_counter() - started
     if ended.returncode not in (0, 2):
         raise RuntimeError(ended.stderr.decode())
@@ -122,6 +126,43 @@ def one_plan(directory: Path) -> Sequence[str]:
     save_file(dict(jsc().model.state_dict()), weights)
     options = "--load", str(weights), "--trials", "1"
     return (*NARROWER, "search", "--config", str(CONFIG), *options)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Seconds of whole processes of 150 trials, and until the first trial of the plain one has ended."""
+
+    ours: float
+    plain: float
+    first: float
+    times: float
+
+
+@cache
+def beside_plain(repeats: int) -> Beside:
+    """Ours and the plain loop in turns."""
+    problem = jsc()
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        weights, both = directory / "weights.safetensors", directory / "both.safetensors"
+        state = dict(problem.model.state_dict())
+        save_file(state, weights)
+        part = problem.part.first(FEW)
+        samples = {"inputs": part.inputs.contiguous(), "targets": part.targets.contiguous()}
+        save_file({**state, **samples}, both)
+        search = "search", "--config", str(CONFIG), "--load", str(weights), "--sampler", "tpe"
+        own = *NARROWER, *search, "--trials", "150", "--samples", str(FEW)
+        loop = sys.executable, str(PLAIN), str(both), str(FEW), "150"
+        found = []
+        for _ in range(repeats + 1):
+            ours = of_process(own, directory)
+            started = time.time()
+            output = subprocess.run(
+                loop, cwd=directory, env=ONE_THREAD, capture_output=True, check=True
+            ).stdout
+            plain = time.time() - started
+            found.append((ours, plain, json.loads(output)["first"] - started, plain / ours))
+    return Beside(*map(statistics.median, zip(*found[1:], strict=True)))
 
 
 def wrong_file(directory: Path) -> Sequence[str]:
@@ -256,6 +297,11 @@ ROWS: dict[str, Callable[[int], float]] = {
     "tpe_ms_at_150": lambda repeats: statistics.median([tpe(150) for _ in range(repeats)]),
     "tpe_ms_at_5000": lambda _: tpe(5000),
     "nsgaii_4800_seconds": lambda _: whole_search(large(), "nsgaii", 4800),
+    "nsgaiii_4800_seconds": lambda _: whole_search(large(), "nsgaiii", 4800),
+    "tpe_150_seconds": lambda repeats: beside_plain(repeats).ours,
+    "plain_150_seconds": lambda repeats: beside_plain(repeats).plain,
+    "plain_first_seconds": lambda repeats: beside_plain(repeats).first,
+    "times_plain": lambda repeats: beside_plain(repeats).times,
     "guided_300_seconds": lambda repeats: own_seconds("guided", 300, min(repeats, 3)),
     "gp_30_seconds": lambda _: own_seconds("gp", 30, 1),
     "single_plan_overhead_ms_512": single_plan_overhead,

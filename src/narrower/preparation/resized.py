@@ -90,6 +90,12 @@ class Resized:
             self._alone[widths] = models
         return self._prepared([plan], widths, self._alone[widths])
 
+    def kept(self, plan: Plan) -> Prepared | None:
+        """The weights that a plan was scored with; None where they were not kept."""
+        widths = tuple(plan.widths.items())
+        models = self._trained.get(widths)
+        return None if models is None or isinstance(models, str) else self._prepared([plan], widths, models)
+
     def _prepared(self, plans: Sequence[Plan], widths: Widths, models: Sequence[nn.Module]) -> Prepared:
         network = self._subject.network(dict(widths))
         candidates = []

@@ -10,6 +10,7 @@ from narrower.export.compressed import save_compressed
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Preparation
+from narrower.preparation.resized import Resized
 from narrower.preparation.retrained import Retrained
 from narrower.study.plan_evaluator import combined
 from narrower.study.problem import Problem
@@ -42,7 +43,8 @@ class Members:
         Raises:
             NarrowerError: its weights cannot be made.
         """
-        kept = self._preparation.kept(plan) if isinstance(self._preparation, Retrained) else None
+        made = self._preparation
+        kept = made.kept(plan) if isinstance(made, Retrained | Resized) else None
         prepared = kept or self._preparation.alone(plan)
         programs = [candidate.program for candidate in prepared.candidates]
         qualities = [self._score(program, plan, self._problem.part) for program in programs]

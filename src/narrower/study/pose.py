@@ -228,7 +228,7 @@ class _Look:
                 check_fit(model, samples)
                 made = model if chosen is None else with_wanted_norms(model, samples, chosen)
                 example = samples.examples[0]
-                chain = None if chosen is None or chosen.resizes else watched_chain(made, example, name)
+                chain = None if chosen is None else watched_chain(made, example, name)
                 return _Traced(model, made, chain or trace_or_call(made, example, name))
         return None
 
