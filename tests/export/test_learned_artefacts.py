@@ -41,7 +41,7 @@ def subject(seed: int, *, wrap: bool = False) -> Subject:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("kind", ["onnx", "qonnx", "safetensors", "verilog"])
+@pytest.mark.parametrize("kind", ["onnx", "qonnx", "safetensors", "verilog", "c"])
 def test_every_element_is_what_was_scored(kind: str, seed: int, tmp_path: Path) -> None:
     if kind in ("qonnx", "verilog"):
         pytest.importorskip({"qonnx": "qonnx", "verilog": "da4ml"}[kind])

@@ -15,14 +15,14 @@ from narrower.errors import ExportError
 from narrower.export.device import elementwise, joins, windows
 from narrower.export.device.forms import Form, Forms
 from narrower.export.device.kernels import Product
+from narrower.export.device.lookups import lookup
 from narrower.export.device.loops import ROW, Loops, merged
-from narrower.export.device.numbers import Real, type_of_number, whole
+from narrower.export.device.numbers import Real, Whole, type_of_number
 from narrower.export.device.packing import Pack
 from narrower.export.device.roundings import OnEach
 from narrower.export.device.rows import Rows
 from narrower.export.device.shapes import moved, sample_shape
 from narrower.export.device.source import Source, Step, View, contiguous
-from narrower.export.device.thresholds import thresholds
 from narrower.export.device.weights import whole_weights
 from narrower.export.shapes import with_shapes
 from narrower.graph.describe import base_name, batch_multiple, kind_of
@@ -245,7 +245,7 @@ class Builder:
         for position, following in enumerate(chain):
             self._absorbed.add(following)
             if base_name(following) in elementwise.TABLES:
-                self._look_up(rows, chain[position:])
+                self._look_up(rows, node, chain[position:])
                 return
             others = [a for a in following.args if a is not node]
             operand = self._operand(following, others[0]) if others and _takes_operand(following) else None
@@ -255,7 +255,7 @@ class Builder:
             node = following
         self._end(rows, node, self._forms.stored(node))
 
-    def _look_up(self, rows: Rows, chain: list[fx.Node]) -> None:
+    def _look_up(self, rows: Rows, first: fx.Node, chain: list[fx.Node]) -> None:
         """A function of one number, with what follows it, as a table."""
         last = chain[-1]
         form = self._forms.stored(last)
@@ -267,32 +267,12 @@ class Builder:
         if form is None:
             raise ExportError(f"{chain[0].name}: its result is not rounded: no table of C can hold it")
         rounding = self._forms.rounding(form, last.name)
-        grid_frac = getattr(rounding, "frac", None)
-        if grid_frac is None:
-            raise ExportError(f"{chain[0].name}: it is read in {form.text}; tables are for one grid")
-
-        def composed(x: Tensor) -> Tensor:
-            for node in chain:
-                arguments = [a if not isinstance(a, fx.Node) else self._scalar(a, x) for a in node.args]
-                x = node.target(*arguments, **node.kwargs)  # type: ignore[operator]
-            return quantize(x, form)
-
-        table = thresholds(composed, grid_frac)
-        if table is None:
-            raise ExportError(f"{chain[0].name}: it is read in {form.text}: too many values for a table")
+        table = lookup(first, chain, self._constants, form, rounding)
         rows.to_real()
-        values = table.values
-        rows.table(table, whole(grid_frac, values.min(), values.max()))
-        for node in chain:
-            self._absorbed.add(node)
+        least, most = (end(keepdims=True) for end in (table.values.min, table.values.max))
+        rows.table(table, Whole(rounding.number.frac, least, most, scale=rounding.number.scale))
+        self._absorbed.update(chain)
         self._end(rows, last, form, rounded=True)
-
-    def _scalar(self, node: fx.Node, x: Tensor) -> Tensor:
-        if node not in self._constants:
-            return x
-        if self._constants[node].numel() != 1:
-            raise ExportError(f"{node.name}: numbers of each channel follow a table; C has no rule for that")
-        return self._constants[node].reshape(())
 
     def _end(self, rows: Rows, node: fx.Node, form: Form, *, rounded: bool = False) -> None:
         """Round the row into the form in which it is stored, and store it."""

@@ -141,6 +141,9 @@ class Product:
         is_wide = int(reach.max()) >= SUMS_LIMIT
         name = product_name(kind, "int64_t" if is_wide else "int32_t", self.data.buffer.kind, self.held)
         self.source.use(name)
+        self.source.count(name, loops.rows, prod(loops.shape) * self.per_output)
+        if kind == "convolve":
+            self.source.count("weight of a row", 0, loops.rows * self.per_output)
         if is_wide:
             self.source.longest_wide_row = max(self.source.longest_wide_row, loops.longest)
         rows = Rows(self.source, self.step, loops, number)
@@ -163,6 +166,7 @@ class Product:
             rows.line(f"{'    ' if is_last else ''}start = w;")
         if is_wide:
             self.source.use("real_of_wide")
+            self.source.count("real_of_wide", loops.rows, prod(loops.shape))
             rows.line(f"real_of_wide(sums, wide, n, {number.frac});")
             rows.number = Real()
         self._scale(rows, number, is_wide=is_wide)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from narrower.export.device.source import contiguous
 
@@ -23,13 +24,7 @@ class Loops:
     @property
     def sizes(self) -> tuple[int, ...]:
         """How many elements each group has."""
-        sizes = []
-        for group in self.groups:
-            size = 1
-            for axis in group:
-                size *= self.shape[axis]
-            sizes.append(size)
-        return tuple(sizes)
+        return tuple(prod(self.shape[axis] for axis in group) for group in self.groups)
 
     @property
     def row(self) -> int:
@@ -45,6 +40,11 @@ class Loops:
     def is_cut(self) -> bool:
         """Whether the row is taken in pieces."""
         return bool(self.cut) and self.row > self.cut
+
+    @property
+    def rows(self) -> int:
+        """How many rows or pieces there are in all."""
+        return prod(self.sizes[:-1]) * (-(-self.row // self.cut) if self.is_cut else 1)
 
     @property
     def depth(self) -> int:

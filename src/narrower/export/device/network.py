@@ -1,6 +1,7 @@
 """A network as C: its two files, and what it takes."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -13,7 +14,7 @@ from narrower.export.device.numbers import Real, Whole
 from narrower.export.device.packing import Pack
 from narrower.export.device.planner import Layout, plan_memory
 from narrower.export.device.runtime_typed import LIBRARY
-from narrower.export.device.source import Array, Buffer, Source, Step
+from narrower.export.device.source import Array, Buffer, Source, Step, Work
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 
@@ -26,7 +27,8 @@ class CNetwork:
     """``header`` and ``source``, the texts of ``name``.h and ``name``.c.
 
     ``entry`` is what the network reads: whole numbers, which a function of its own rounds, or the input
-    itself. ``output_fraction`` None: outputs are float32 numbers.
+    itself. ``weight_arrays``: bytes by the names of arrays. ``output_fraction`` None: outputs are float32
+    numbers.
     """
 
     name: str
@@ -40,9 +42,15 @@ class CNetwork:
     is_output_rounded: bool
     ram_bytes: int
     constant_bytes: int
-    weight_bytes: int
+    weight_arrays: Mapping[str, int]
     steps: int
     functions: tuple[str, ...]
+    work: Mapping[str, Work]
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights of products, in any form."""
+        return sum(self.weight_arrays.values())
 
     def numbers(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """What the outputs of C stand for."""
@@ -79,9 +87,10 @@ def c_network(
         is_output_rounded=builder.is_output_rounded,
         ram_bytes=ram,
         constant_bytes=sum(a.size for a in source.arrays) + source.constant_bytes,
-        weight_bytes=sum(a.size for a in source.arrays if a.is_weights),
+        weight_arrays={a.name: a.size for a in source.arrays if a.is_weights},
         steps=len(source.steps),
         functions=tuple(source.used),
+        work=source.work,
     )
     header = _header(made, number, classes, source)
     return CNetwork(**{**vars(made), "header": header, "source": _text(made, source, layout)})

@@ -1,6 +1,6 @@
 """What becomes of a row of numbers between a product and the buffer it is stored in, step by step in C."""
 
-from math import frexp
+from math import frexp, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,15 +37,19 @@ class Rows:
         """Write one statement of the innermost loop."""
         self.step.lines.append(f"{self.loops.indent}{text}")
 
+    def _use(self, function: str) -> None:
+        self.source.use(function)
+        self.source.count(function, self.loops.rows, prod(self.loops.shape))
+
     def call(self, function: str, *arguments: object) -> None:
         """Call a function of the library on the row."""
-        self.source.use(function)
+        self._use(function)
         self.line(f"{function}(sums, n{''.join(f', {a}' for a in arguments)});")
 
     def load(self, view: View, row: str = "sums") -> None:
         """Read a row of a stored value."""
         name = f"load_{SHORT[view.buffer.kind]}"
-        self.source.use(name)
+        self._use(name)
         self.step.reads.add(view.buffer.position)
         index, stride = self.loops.index(view.strides)
         self.line(f"{name}({row}, n, {view.pointer(index)}, {stride});")
@@ -105,11 +109,11 @@ class Rows:
         return view.number
 
     def _two(self, function: str) -> None:
-        self.source.use(function)
+        self._use(function)
         self.line(f"{function}(sums, others, n);")
 
     def _call_other(self, function: str, *arguments: object) -> None:
-        self.source.use(function)
+        self._use(function)
         self.line(f"{function}(others, n{''.join(f', {a}' for a in arguments)});")
 
     def _other_to_real(self, number: Number) -> None:
@@ -122,7 +126,7 @@ class Rows:
     def store(self, view: View) -> None:
         """Write the row to where a value is stored."""
         name = f"store_{SHORT[view.buffer.kind]}"
-        self.source.use(name)
+        self._use(name)
         self.step.writes.add(view.buffer.position)
         index, stride = self.loops.index(view.strides)
         self.line(f"{name}({view.pointer(index)}, sums, n, {stride});")

@@ -128,20 +128,21 @@ static void scale_up(int32_t *v, int32_t n, int32_t shift, int32_t low, int32_t 
     }
 }
 """),
-    "wrap": Snippet("""\
+    "wrapped": Snippet("""\
 static int32_t wrapped(uint32_t x, int32_t bits, int32_t low)
 {
     const uint32_t rest = x & (((uint32_t)1 << bits) - 1);
     return low < 0 && rest >> (bits - 1) ? (int32_t)rest - ((int32_t)1 << bits) : (int32_t)rest;
 }
-
+"""),
+    "wrap": Snippet("""\
 static void wrap(int32_t *v, int32_t n, int32_t bits, int32_t low)
 {
     int32_t i;
     for (i = 0; i < n; i++)
         v[i] = wrapped((uint32_t)v[i], bits, low);
 }
-"""),
+""", ("wrapped",)),
     "fit_each": Snippet("""\
 static int32_t into(int64_t x, int32_t low, int32_t high, int32_t wraps)
 {

@@ -216,7 +216,7 @@ static void real_wrap(int32_t *v, int32_t n, int32_t frac, int32_t mode, int32_t
     for (i = 0; i < n; i++)
         v[i] = wrapped((uint32_t)real_whole(((uint32_t *)v)[i], frac, mode), bits, low);
 }
-""", ("real_whole", "wrap")),
+""", ("real_whole", "wrapped")),
     "real_steps_each": Snippet("""\
 static void real_steps_each(int32_t *v, int32_t n, const int8_t *fracs, const int32_t *low,
                             const int32_t *high, int32_t wraps)

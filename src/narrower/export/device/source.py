@@ -72,6 +72,15 @@ class Array:
 
 
 @dataclass
+class Work:
+    """How often a function is written, called, and goes through an element."""
+
+    sites: int = 0
+    calls: int = 0
+    elements: int = 0
+
+
+@dataclass
 class Step:
     """One function of the network: its lines, and the buffers that it reads and writes."""
 
@@ -94,6 +103,7 @@ class Source:
     longest_wide_row: int = 0
     reads_two_rows: bool = False
     constant_bytes: int = 0  # of what is no array
+    work: dict[str, Work] = field(default_factory=dict)  # by function
 
     def use(self, name: str) -> str:
         """A function of the library, which is written with all that it needs."""
@@ -101,6 +111,13 @@ class Source:
             self.use(needed)
         self.used.setdefault(name)
         return name
+
+    def count(self, name: str, calls: int, elements: int) -> None:
+        """Note one place where a function is called, and what it does there in one run."""
+        work = self.work.setdefault(name, Work())
+        work.sites += 1
+        work.calls += calls
+        work.elements += elements
 
     def array(
         self, kind: str, values: Sequence[int] | NDArray[np.generic], label: str, weights: bool = False

@@ -64,6 +64,7 @@ def begin(source: Source, step: Step, node: fx.Node, view: View) -> Rows:
     if kind == "float":
         raise ExportError(f"{node.name}: pools the input before it is rounded; C has no rule for that")
     name = source.use(f"{take}_{SHORT[kind]}")
+    source.count(name, loops.rows, prod(shape) * prod(kernel))
     row = "i1" if rank == 2 else "0"  # noqa: PLR2004 - [C, H, W]
     rows.line(f"{name}(sums, {view.pointer()} + i0 * {prod(view.shape[1:])}, &g, {row});")
     if take == "sum":
