@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from narrower.settings.from_options import with_options
 from narrower.settings.layers import read_layers
 from narrower.study.read import read_settings
 from narrower.training.recipe import seeds_from
+
+if TYPE_CHECKING:
+    from narrower.compare.record import Comparison
 
 Config = Annotated[Path, typer.Option("--config", help="The search to compare samplers on (TOML).")]
 Samplers = Annotated[
@@ -68,7 +71,7 @@ def compare(
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     from narrower.cli.progress import step_progress
-    from narrower.compare.page import estimate_text, write_comparison_page
+    from narrower.compare.page import write_comparison_page
     from narrower.compare.record import PAGE, RECORD
     from narrower.store.files import write_json
     from narrower.store.run_directory import RunDirectory, claimed
@@ -107,6 +110,13 @@ def compare(
     if as_json:
         print_json(comparison.to_dict() | {"directory": str(target.path)})
         return
+    _print(comparison)
+    tell(f"everything: {target.path}/, curves in {PAGE}")
+
+
+def _print(comparison: "Comparison") -> None:
+    from narrower.compare.page import estimate_text
+
     rows = [
         [
             summary.sampler,
@@ -119,11 +129,12 @@ def compare(
         for summary in comparison.summaries
     ]
     shares = [f"trials to {needed.share:.0%}" for needed in comparison.summaries[0].needed]
+    setup = comparison.setup
     print_table(
         ("sampler", *shares, "hypervolume", "front found", "repeated", "own seconds"),
         rows,
-        title=f"{len(names)} samplers, {seeds} seeds, {comparison.setup.trials:,} trials each: median (95 %)",
+        title=f"{len(setup.samplers)} samplers, {len(setup.seeds)} seeds, {setup.trials:,} trials each: "
+        "median (95 %)",
     )
     for sentence in (comparison.conclusion.headline, *comparison.conclusion.sentences):
         answer(sentence)
-    tell(f"everything: {target.path}/, curves in {PAGE}")

@@ -296,9 +296,9 @@ def _run(
     from narrower.settings.convert import trains_after
     from narrower.study.limits import check_counted
     from narrower.study.possible import check_backend
-    from narrower.study.record import unseen_widths
     from narrower.study.run_facts import begin_run, resumed_run
     from narrower.study.study import pose_study, resumed_study, search, settled, with_weights
+    from narrower.study.unseen import unseen_widths
 
     loaded = settled(loaded, is_new=run is None)
     say_ignored(loaded)

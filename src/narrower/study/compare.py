@@ -88,16 +88,9 @@ def compare_samplers(
     plan_seconds = _seconds_alone(contest, book, problem.options.seed)
     is_exact = space.size <= enumeration_limit
     basis = _score_all(contest, book, report) if is_exact else []
-    entries = [(sampler, seed) for sampler in samplers for seed in seeds]
-    traces = run_entries(
-        contest,
-        entries,
-        book.score,
-        jobs=jobs,
-        report=lambda done: report("searches", done, len(entries)),
+    traces = _searched(
+        contest, book, [(sampler, seed) for sampler in samplers for seed in seeds], jobs, report
     )
-    if book.failure is not None:
-        raise all_failed(f"all {len(book)} plans failed", book.failure)
     if not is_exact:
         basis = sorted({plan for trace in traces for plan in trace.plans})
     rows = [row for row in admitted(contest, book.metrics(contest, basis)) if row is not None]
@@ -105,15 +98,7 @@ def compare_samplers(
     known = np.array([row for row in losses(contest, rows) if row is not None])
     measure = yardstick(known, problem.objectives, reference)
     setup = Setup(
-        model=problem.model_name,
-        data_set=problem.data.name,
-        part=problem.part_name,
-        samples=len(problem.part),
-        space_size=space.size,
-        space_hash=space.content_hash,
-        objectives=tuple(asdict(objective) for objective in problem.objectives.each),
-        sum_direction=problem.objectives.sum_direction,
-        constraints=tuple(asdict(constraint) for constraint in problem.constraints),
+        **_posed(problem),
         samplers=tuple(samplers),
         seeds=tuple(seeds),
         trials=wanted,
@@ -130,6 +115,41 @@ def compare_samplers(
         environment=environment() | conditions(problem, evaluator.batch_size, torch.get_num_threads()),
     )
     return _summed_up(setup, _runs(contest, book, traces, measure, plan_seconds))
+
+
+def _posed(problem: Problem) -> dict[str, Any]:
+    """What is searched, as a setup records it."""
+    return {
+        "model": problem.model_name,
+        "data_set": problem.data.name,
+        "part": problem.part_name,
+        "samples": len(problem.part),
+        "space_size": problem.space.size,
+        "space_hash": problem.space.content_hash,
+        "objectives": tuple(asdict(objective) for objective in problem.objectives.each),
+        "sum_direction": problem.objectives.sum_direction,
+        "constraints": tuple(asdict(constraint) for constraint in problem.constraints),
+    }
+
+
+def _searched(
+    contest: Contest, book: QualityBook, entries: Sequence[tuple[str, int]], jobs: int, report: Report
+) -> list[Trace]:
+    """Run every search; each plan is scored once for all of them.
+
+    Raises:
+        AllTrialsFailedError: no plan could be scored.
+    """
+    traces = run_entries(
+        contest,
+        entries,
+        book.score,
+        jobs=jobs,
+        report=lambda done: report("searches", done, len(entries)),
+    )
+    if book.failure is not None:
+        raise all_failed(f"all {len(book)} plans failed", book.failure)
+    return traces
 
 
 def checkpoints(trials: int) -> tuple[int, ...]:

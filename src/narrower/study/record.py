@@ -1,54 +1,30 @@
 """From a finished search to the frozen record of what it found."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.intervals import with_intervals
-from narrower.plan.plan import Plan, plan_to_dict
-from narrower.preparation.settings import CandidateSettings, LearnedSettings
-from narrower.report.record import LayerCost, Member, RunRecord, Summary
-from narrower.searching.front import Front
-from narrower.searching.loop import Tally
-from narrower.searching.objective import ARTEFACT_METRICS
-from narrower.searching.space import widest_of
+from narrower.plan.plan import Plan
+from narrower.report.record import LayerCost, RunRecord, Summary
 from narrower.store.run_directory import RunDirectory
-from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
-from narrower.study.artefacts import Artefacts, Measured
-from narrower.study.certainty import are_certain
+from narrower.study.front_members import Outcome, front_members, members_alone
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem
 from narrower.study.rank_correlation import rank_correlation
-from narrower.tasks.intervals import share_interval
-from narrower.tasks.quality import Quality
-from narrower.tasks.task import LOSS, SampleMetric, leading, spread_name
+from narrower.study.unseen import unseen_widths
+from narrower.tasks.task import LOSS, leading
 
 if TYPE_CHECKING:
-    from narrower.study.members import Kept, Members
+    from narrower.study.members import Members
 
 CORRELATION_PLANS = 100
-WEIGHT_COSTS = ("bitops", "energy", "model_size", "average_bitwidth", "memory_density")
-
-
-class Outcome(Protocol):
-    """What a search leaves: the front with the numbers of its trials, and how it went."""
-
-    front: Front
-    tally: Tally
-
-    @property
-    def cost_ranges(self) -> Mapping[str, tuple[float, float]]:
-        """Smallest and largest value of every cost over the whole space."""
-
-    def plan(self, trial: Trial) -> Plan:
-        """The plan of a trial."""
 
 
 def examine_front(
@@ -66,66 +42,8 @@ def examine_front(
     trained again, alone, and kept below ``models/`` of the run.
     """
     test = Evaluator(evaluator.program, problem.data.test, batch_size=evaluator.batch_size)
-    trials = list(store.trials([int(number) for number in loop.front.numbers]))
-    plans = [loop.plan(trial) for trial in trials]
-    is_learned = isinstance(problem.preparation, LearnedSettings)
-    metric = leading(problem.data.task)
-    scored: list[Quality | None] = [None] * len(plans)
-    on_test: list[Quality | None] = [None] * len(plans)
-    certain: list[bool | None] = [None] * len(plans)
-    kept: list[Kept | None] = [None] * len(plans)
-    members_alone = None
-    if not problem.shares_weights:
-        from narrower.study.members import Members  # Lightning takes seconds to import
-
-        members_alone = Members(problem, plan_evaluator.preparation, evaluator.batch_size)
-        # Who stops the search does not wait for more training.
-        if is_learned or loop.tally.stopped != "interrupted":
-            kept = [
-                members_alone.keep(plan, run.member(trial.number))
-                for trial, plan in zip(trials, plans, strict=True)
-            ]
-            on_test = [member.test if member else None for member in kept]
-    else:
-        scored = [*with_intervals(evaluator, plans, loss=True)]
-        on_test = [*with_intervals(test, plans)]
-        certain = are_certain(problem, store, trials, evaluator)
-    measured = _artefacts(problem, plans, evaluator, kept, loop.tally.stopped)
-    members = []
-    for trial, plan, quality, test_quality, is_certain, alone, artefacts in zip(
-        trials, plans, scored, on_test, certain, kept, measured, strict=True
-    ):
-        metrics = {**artefacts.values, **trial.metrics}
-        was_apart = not is_learned and alone is not None and alone.was_made_again
-        if is_learned and alone is not None:  # nothing was trained again
-            metrics[LOSS] = alone.quality.metrics[LOSS]
-            was_apart = alone.quality.metrics[metric.name] != metrics[metric.name]
-        if quality is not None and LOSS in quality.metrics:
-            metrics[LOSS] = quality.metrics[LOSS]
-        members.append(
-            Member(
-                number=trial.number,
-                plan_index=trial.plan_index,
-                plan=plan_to_dict(plan),
-                metrics=metrics,
-                scaled=problem.objectives.scaled(metrics),
-                interval=_own_interval(metric, trial, alone.quality if alone else quality, len(problem.part)),
-                test_value=test_quality.metrics[metric.name] if test_quality else None,
-                test_interval=test_quality.interval if test_quality else None,
-                equals=loop.front.equals[trial.number],
-                certain=is_certain,
-                layer_bitops=_layer_bitops(problem, plan),
-                layer_bytes=_layer_bytes(problem, plan),
-                alone_value=alone.quality.metrics[metric.name] if alone and was_apart else None,
-                alone_spread=alone.quality.metrics.get(spread_name(problem.data.task))
-                if alone and was_apart
-                else None,
-                weights=str(run.member(trial.number).relative_to(run.path)) if alone else None,
-                latency=artefacts.latency,
-                unmeasured=artefacts.reasons,
-            )
-        )
-    members.sort(key=lambda member: problem.objectives.losses(member.metrics))
+    alone = members_alone(problem, plan_evaluator, evaluator)
+    members = front_members(problem, loop, store, evaluator, test, alone, run)
     return RunRecord(
         model=problem.model_name,
         data_set=problem.data.name,
@@ -137,8 +55,8 @@ def examine_front(
         objectives=tuple(
             {"metric": o.metric, "direction": o.direction, "scale": o.scale} for o in problem.objectives.each
         ),
-        float32=_float32(problem, evaluator, test, plan_evaluator, members_alone),
-        members=tuple(members),
+        float32=_float32(problem, evaluator, test, plan_evaluator, alone),
+        members=members,
         summary=_summary(problem, loop, store, evaluator, plan_evaluator, time.monotonic() - started),
         warnings=tuple(unseen_widths(problem)),
         output_names=problem.data.output_names,
@@ -149,33 +67,6 @@ def examine_front(
         constraints=tuple(asdict(constraint) for constraint in problem.constraints),
         worst_costs=worst_costs(problem, loop.cost_ranges),
     )
-
-
-def _artefacts(
-    problem: Problem,
-    plans: Sequence[Plan],
-    evaluator: Evaluator,
-    kept: "Sequence[Kept | None]",
-    stopped: str,
-) -> list[Measured]:
-    """What is to be measured on the artefacts of the front's members."""
-    wanted = [name for name in ARTEFACT_METRICS if name in problem.options.measure_front]
-    if not wanted or stopped == "interrupted":
-        return [Measured()] * len(plans)
-    shared = Artefacts(problem, evaluator.program)
-    return [
-        (Artefacts(problem, alone.program) if alone else shared).measure(plan, wanted)
-        for plan, alone in zip(plans, kept, strict=True)
-    ]
-
-
-def _own_interval(
-    metric: SampleMetric, trial: Trial, scored: Quality | None, samples: int
-) -> tuple[float, float] | None:
-    """The interval of what a trial was scored with; None where its weights are gone."""
-    if metric.is_share:
-        return share_interval(trial.metrics[metric.name], samples)
-    return scored.interval if scored is not None else None
 
 
 def _layers(problem: Problem) -> tuple[LayerCost, ...]:
@@ -191,19 +82,6 @@ def _layers(problem: Problem) -> tuple[LayerCost, ...]:
         )
         for row in profile(problem.program.network).layers
     )
-
-
-def _layer_bitops(problem: Problem, plan: Plan) -> dict[str, int]:
-    network = problem.resized_network(plan.widths)
-    return {row.layer: row.bitops for row in profile(network, plan=plan.formats).layers}
-
-
-def _layer_bytes(problem: Problem, plan: Plan) -> dict[str, float]:
-    cost = problem.resized_cost(plan.widths)
-    return {
-        row.layer: (row.parameters * FLOAT_BITS - cost.layer_saved_bits(row.layer, plan.layer(row.layer))) / 8
-        for row in profile(cost.network).layers
-    }
 
 
 def worst_costs(problem: Problem, ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
@@ -301,62 +179,3 @@ def _correlation(
     if len({loss for loss, _ in pairs}) < 3 or len({value for _, value in pairs}) < 2:  # noqa: PLR2004
         return None, len(pairs)  # there are no ranks to compare
     return rank_correlation(*zip(*pairs, strict=True)), len(pairs)
-
-
-def unseen_widths(problem: Problem) -> list[str]:
-    """Warnings for what is searched although no objective and no constraint can see it."""
-    sees = {
-        "data_in_width": {"bitops", "energy", *ARTEFACT_METRICS},
-        "weight_width": {*WEIGHT_COSTS, *ARTEFACT_METRICS},
-        "bias_width": {"model_size", "luts"},
-        "channel_multiplier": {"macs", "flops", "bitops", "energy", "model_size"},
-    }
-    return (
-        problem.ending_warnings
-        + _untraced(problem)
-        + _extrapolated(problem)
-        + _useless_growth(problem)
-        + [
-            f"{key} is searched in {count} layers, but no objective or constraint sees these bits: "
-            f"they look free (metrics that see them: {', '.join(sorted(metrics))})"
-            for key, metrics in sees.items()
-            if (count := _searched(problem, key)) and not metrics & problem.seen_metrics
-        ]
-    )
-
-
-def _untraced(problem: Problem) -> list[str]:
-    untraced = problem.program.untraced
-    if untraced is None:
-        return []
-    return [
-        f"{untraced.reason}; its plans are scored module by module; costs are those of the modules "
-        "that it calls for the first samples, and it cannot be exported"
-    ]
-
-
-def _extrapolated(problem: Problem) -> list[str]:
-    """Energy of widths that the table does not have."""
-    if "energy" not in problem.seen_metrics:
-        return []
-    return [
-        "energy: the source has 8 x 8 and 32 x 32 bits and float32 (45 nm, Horowitz 2014); for all other "
-        "widths it is an extrapolation"
-    ]
-
-
-def _useless_growth(problem: Problem) -> list[str]:
-    settings = problem.preparation
-    grows = any(widest > 1 for slot in problem.space.slots for widest in widest_of(slot).values())
-    cuts = isinstance(settings, CandidateSettings) and settings.weights == "slice"
-    if not (cuts and grows) or settings.trains_float32:
-        return []
-    return [
-        "multipliers above 1 add channels with random weights, and nothing is trained; "
-        "weights = 'net2net' keeps the outputs when growing"
-    ]
-
-
-def _searched(problem: Problem, key: str) -> int:
-    choices = problem.space.choices
-    return sum(choice.name.endswith(f".{key}") and len(choice.values) > 1 for choice in choices)

@@ -34,12 +34,13 @@ from narrower.store.run_files import MEMBERS_FACT, member_facts
 from narrower.store.trials import TrialStore
 from narrower.study.candidate_weights import keep_weights
 from narrower.study.evaluators import Evaluators, build_plan_evaluator, plans_together
+from narrower.study.front_members import Outcome
 from narrower.study.learned_search import learned_search
 from narrower.study.machine import on_this_machine, present_weights
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, Say, given_weights, named_weights, users_weights
-from narrower.study.record import Outcome, examine_front
+from narrower.study.record import examine_front
 from narrower.study.run_facts import (
     BATCH_SIZE_FACT,
     PROPOSALS_FACT,

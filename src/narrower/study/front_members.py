@@ -1,0 +1,171 @@
+"""The members of a front: looked at on the test part, told from their rivals, measured and described."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from narrower.cost.network_cost import FLOAT_BITS
+from narrower.cost.profile import profile
+from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.intervals import with_intervals
+from narrower.plan.plan import Plan, plan_to_dict
+from narrower.preparation.settings import LearnedSettings
+from narrower.report.record import Member
+from narrower.searching.front import Front
+from narrower.searching.loop import Tally
+from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.store.run_directory import RunDirectory
+from narrower.store.trial import Trial
+from narrower.store.trials import TrialStore
+from narrower.study.artefacts import Artefacts, Measured
+from narrower.study.certainty import are_certain
+from narrower.study.plan_evaluator import PlanEvaluator
+from narrower.study.problem import Problem
+from narrower.tasks.intervals import share_interval
+from narrower.tasks.quality import Quality
+from narrower.tasks.task import LOSS, SampleMetric, leading, spread_name
+
+if TYPE_CHECKING:
+    from narrower.study.members import Kept, Members
+
+
+class Outcome(Protocol):
+    """What a search leaves: the front with the numbers of its trials, and how it went."""
+
+    front: Front
+    tally: Tally
+
+    @property
+    def cost_ranges(self) -> Mapping[str, tuple[float, float]]:
+        """Smallest and largest value of every cost over the whole space."""
+
+    def plan(self, trial: Trial) -> Plan:
+        """The plan of a trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was seen of one member: scored again, on the test part, against its rivals, made again alone."""
+
+    quality: Quality | None = None
+    test: Quality | None = None
+    is_certain: bool | None = None
+    alone: "Kept | None" = None
+
+
+def members_alone(problem: Problem, plan_evaluator: PlanEvaluator, evaluator: Evaluator) -> "Members | None":
+    """What makes members again, each alone; None where all plans share the model's weights."""
+    if problem.shares_weights:
+        return None
+    from narrower.study.members import Members  # Lightning takes seconds to import
+
+    return Members(problem, plan_evaluator.preparation, evaluator.batch_size)
+
+
+def front_members(
+    problem: Problem,
+    loop: Outcome,
+    store: TrialStore,
+    evaluator: Evaluator,
+    test: Evaluator,
+    alone: "Members | None",
+    run: RunDirectory,
+) -> tuple[Member, ...]:
+    """The members, by their losses; weights of their own are kept below ``models/`` of the run."""
+    trials = list(store.trials([int(number) for number in loop.front.numbers]))
+    plans = [loop.plan(trial) for trial in trials]
+    if alone is None:
+        scored, on_test = with_intervals(evaluator, plans, loss=True), with_intervals(test, plans)
+        certain = are_certain(problem, store, trials, evaluator)
+        looked = [_Looked(*each) for each in zip(scored, on_test, certain, strict=True)]
+    elif loop.tally.stopped == "interrupted" and not isinstance(problem.preparation, LearnedSettings):
+        looked = [_Looked() for _ in plans]  # who stops the search does not wait for more training
+    else:
+        kept = [alone.keep(plan, run.member(t.number)) for t, plan in zip(trials, plans, strict=True)]
+        looked = [_Looked(test=each.test, alone=each) for each in kept]
+    measured = _artefacts(problem, plans, evaluator, [each.alone for each in looked], loop.tally.stopped)
+    members = [
+        _member(problem, trial, plan, seen, artefacts, loop.front.equals[trial.number], run)
+        for trial, plan, seen, artefacts in zip(trials, plans, looked, measured, strict=True)
+    ]
+    return tuple(sorted(members, key=lambda member: problem.objectives.losses(member.metrics)))
+
+
+def _member(
+    problem: Problem,
+    trial: Trial,
+    plan: Plan,
+    seen: _Looked,
+    artefacts: Measured,
+    equals: int,
+    run: RunDirectory,
+) -> Member:
+    task = problem.data.task
+    metric, alone, is_learned = leading(task), seen.alone, isinstance(problem.preparation, LearnedSettings)
+    metrics = {**artefacts.values, **trial.metrics}
+    was_apart = not is_learned and alone is not None and alone.was_made_again
+    if is_learned and alone is not None:  # nothing was trained again
+        metrics[LOSS] = alone.quality.metrics[LOSS]
+        was_apart = alone.quality.metrics[metric.name] != metrics[metric.name]
+    if seen.quality is not None and LOSS in seen.quality.metrics:
+        metrics[LOSS] = seen.quality.metrics[LOSS]
+    apart = alone.quality.metrics if alone is not None and was_apart else {}
+    return Member(
+        number=trial.number,
+        plan_index=trial.plan_index,
+        plan=plan_to_dict(plan),
+        metrics=metrics,
+        scaled=problem.objectives.scaled(metrics),
+        interval=_own_interval(metric, trial, alone.quality if alone else seen.quality, len(problem.part)),
+        test_value=seen.test.metrics[metric.name] if seen.test else None,
+        test_interval=seen.test.interval if seen.test else None,
+        equals=equals,
+        certain=seen.is_certain,
+        layer_bitops=_layer_bitops(problem, plan),
+        layer_bytes=_layer_bytes(problem, plan),
+        alone_value=apart.get(metric.name),
+        alone_spread=apart.get(spread_name(task)),
+        weights=str(run.member(trial.number).relative_to(run.path)) if alone else None,
+        latency=artefacts.latency,
+        unmeasured=artefacts.reasons,
+    )
+
+
+def _artefacts(
+    problem: Problem,
+    plans: Sequence[Plan],
+    evaluator: Evaluator,
+    kept: "Sequence[Kept | None]",
+    stopped: str,
+) -> list[Measured]:
+    """What is to be measured on the artefacts of the front's members."""
+    wanted = [name for name in ARTEFACT_METRICS if name in problem.options.measure_front]
+    if not wanted or stopped == "interrupted":
+        return [Measured()] * len(plans)
+    shared = Artefacts(problem, evaluator.program)
+    return [
+        (Artefacts(problem, alone.program) if alone else shared).measure(plan, wanted)
+        for plan, alone in zip(plans, kept, strict=True)
+    ]
+
+
+def _own_interval(
+    metric: SampleMetric, trial: Trial, scored: Quality | None, samples: int
+) -> tuple[float, float] | None:
+    """The interval of what a trial was scored with; None where its weights are gone."""
+    if metric.is_share:
+        return share_interval(trial.metrics[metric.name], samples)
+    return scored.interval if scored is not None else None
+
+
+def _layer_bitops(problem: Problem, plan: Plan) -> dict[str, int]:
+    network = problem.resized_network(plan.widths)
+    return {row.layer: row.bitops for row in profile(network, plan=plan.formats).layers}
+
+
+def _layer_bytes(problem: Problem, plan: Plan) -> dict[str, float]:
+    cost = problem.resized_cost(plan.widths)
+    return {
+        row.layer: (row.parameters * FLOAT_BITS - cost.layer_saved_bits(row.layer, plan.layer(row.layer))) / 8
+        for row in profile(cost.network).layers
+    }
