@@ -4,15 +4,48 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from narrower.cli.backend_options import Address, BackendName, Jobs
-from narrower.cli.complete import like_run, like_sampler
 from narrower.cli.console import messages, note, print_json, tell, warn
-from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.project import Project
+from narrower.cli.search_options import (
+    OF_A_NEW_RUN,
+    WITH_A_FILE,
+    WITHOUT_A_FILE,
+    AllowUncounted,
+    BiasWidths,
+    Bounds,
+    CacheMemory,
+    CalibrationMethod,
+    ClassOrder,
+    Config,
+    Dataset,
+    DataWidths,
+    DropDominated,
+    Fractions,
+    Json,
+    Layers,
+    Load,
+    Model,
+    ObjectiveNames,
+    Overflow,
+    Part,
+    Resume,
+    Rounding,
+    Sampler,
+    Samples,
+    Seed,
+    Sign,
+    Timeout,
+    Train,
+    Trials,
+    UniformFirst,
+    Watch,
+    WeightWidths,
+)
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.sizes import byte_count
 from narrower.cli.train import DataPath, Target
@@ -36,123 +69,7 @@ if TYPE_CHECKING:
     from narrower.report.record import RunRecord
     from narrower.settings.schema import RunSettings
     from narrower.study.problem import Problem
-
-Config = Annotated[Path | None, typer.Option("--config", help="What to search (TOML).")]
-Load = Annotated[Path | None, typer.Option("--load", help="Weights of the model.")]
-Train = Annotated[bool, typer.Option("--train/--no-train", help="Train first where there are no weights.")]
-Resume = Annotated[
-    Path | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.", autocompletion=like_run)
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Model = Annotated[str | None, typer.Option("--model", help="Without a file: the model.")]
-Dataset = Annotated[str | None, typer.Option("--dataset", help="Without a file: the data set.")]
-Layers = Annotated[str, typer.Option("--layers", help="Regular expression of the layers to quantize.")]
-DataWidths = Annotated[str, typer.Option("--data-widths", help="Widths of data, separated by commas.")]
-WeightWidths = Annotated[str, typer.Option("--weight-widths", help="Widths of weights.")]
-BiasWidths = Annotated[str, typer.Option("--bias-widths", help="Widths of biases.")]
-Fractions = Annotated[str, typer.Option("--fraction", help="Fraction width: NA (half), auto or a number.")]
-Rounding = Annotated[
-    str | None,
-    typer.Option("--rounding", help="half_even, half_up or floor; half_up where luts are counted."),
-]
-CalibrationMethod = Annotated[
-    str | None,
-    typer.Option("--calibration", help="max, percentile or mse: what automatic ranges hold of the values."),
-]
-UniformFirst = Annotated[
-    bool | None,
-    typer.Option(
-        "--uniform-first/--no-uniform-first",
-        help="Try plans with the same formats in every layer before the sampler begins.",
-    ),
-]
-Overflow = Annotated[
-    str | None, typer.Option("--overflow", help="saturate (unless given), saturate_symmetric or wrap.")
-]
-Sign = Annotated[
-    str | None,
-    typer.Option("--sign", help="auto: data after ReLU, softmax, sigmoid have no sign; signed unless given."),
-]
-ObjectiveNames = Annotated[
-    list[str] | None, typer.Option("--objective", help="A metric to improve; give it several times.")
-]
-Bounds = Annotated[list[str] | None, typer.Option("--constraint", help="A bound such as 'bitops<=5000'.")]
-Sampler = Annotated[
-    str | None,
-    typer.Option(
-        "--sampler",
-        help="A name of 'narrower samplers'; guided with --trials, brute_force without them.",
-        autocompletion=like_sampler,
-    ),
-]
-Trials = Annotated[int | None, typer.Option("--trials", min=1, max=MOST, help="Distinct plans to evaluate.")]
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout",
-        parser=number_within(1e-3, 1e9),
-        metavar="FLOAT",
-        help="Seconds after which the search ends.",
-    ),
-]
-DropDominated = Annotated[
-    bool | None, typer.Option("--drop-dominated", help="Drop plans early that can no longer reach the front.")
-]
-Part = Annotated[
-    str | None,
-    typer.Option("--part", metavar="K/N", help="A share of the plans; 'narrower merge' joins them."),
-]
-AllowUncounted = Annotated[
-    bool | None,
-    typer.Option("--allow-uncounted", help="Search also where no plan changes more than 1 % of the macs."),
-]
-CacheMemory = Annotated[
-    str, typer.Option("--cache-memory", help="Memory for values that plans share, such as 256MiB.")
-]
-Samples = Annotated[
-    int | None, typer.Option("--samples", min=1, max=MOST, help="Samples of the validation part to score on.")
-]
-Seed = Annotated[
-    int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Of everything that is left to chance.")
-]
-Watch = Annotated[bool, typer.Option("--watch", help="Serve a page that shows the search while it runs.")]
-ClassOrder = Annotated[
-    str | None,
-    typer.Option("--class-order", help="Classes in the order of the model's outputs, such as g,q,w,z,t."),
-]
-
-# What a file says itself, and what is settled when a run begins.
-WITHOUT_A_FILE = (
-    "dataset",
-    "target",
-    "layers",
-    "data_widths",
-    "weight_widths",
-    "bias_widths",
-    "fraction",
-    "rounding",
-    "overflow",
-    "sign",
-    "calibration",
-    "objective",
-    "constraint",
-)
-WITH_A_FILE = ("set_values", "override")
-OF_A_NEW_RUN = (
-    "load",
-    "sampler",
-    "trials",
-    "timeout",
-    "drop_dominated",
-    "part",
-    "allow_uncounted",
-    "uniform_first",
-    "samples",
-    "seed",
-    "project",
-    "class_order",
-    *WITH_A_FILE,
-)
+    from narrower.study.study import Study
 
 
 def search(
@@ -281,6 +198,27 @@ def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None
         raise SettingsError(f"{options}: {why}")
 
 
+def _posed(
+    loaded: LoadedSettings, run: RunDirectory | None, load: Path | None, backend: BackendWishes
+) -> "Study":
+    """What is searched, after what is wrong with it or passed over was said."""
+    from narrower.study.limits import check_counted
+    from narrower.study.possible import check_backend
+    from narrower.study.study import pose_study, resumed_study, settled
+
+    loaded = settled(loaded, is_new=run is None)
+    say_ignored(loaded)
+    study = resumed_study(loaded, run) if run else pose_study(loaded, load, say=note)
+    problem = study.problem
+    warn(*problem.notes)
+    if run is None:  # a search does not begin where plans reach too little of the network
+        with located(loaded.layers):
+            check_counted(problem.program.network, allowed=problem.options.allow_uncounted)
+    problem = replace(problem, backend=backend.over(problem.backend))
+    check_backend(problem)
+    return replace(study, problem=problem)
+
+
 def _run(
     loaded: LoadedSettings,
     run: RunDirectory | None,
@@ -294,22 +232,12 @@ def _run(
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
     from narrower.settings.convert import trains_after
-    from narrower.study.limits import check_counted
-    from narrower.study.possible import check_backend
     from narrower.study.run_facts import begin_run, resumed_run
-    from narrower.study.study import pose_study, resumed_study, search, settled, with_weights
+    from narrower.study.study import search, with_weights
     from narrower.study.unseen import unseen_widths
 
-    loaded = settled(loaded, is_new=run is None)
-    say_ignored(loaded)
-    study = resumed_study(loaded, run) if run else pose_study(loaded, load, say=note)
+    study = _posed(loaded, run, load, backend)
     problem = study.problem
-    warn(*problem.notes)
-    if run is None:  # a search does not begin where plans reach too little of the network
-        with located(loaded.layers):
-            check_counted(problem.program.network, allowed=problem.options.allow_uncounted)
-    problem = replace(problem, backend=backend.over(problem.backend))
-    check_backend(problem)
     needs_training = study.weights is None and problem.preparation.needs_weights
     must_be_there = needs_training and not may_train
     if must_be_there:  # before anything is written
@@ -330,7 +258,6 @@ def _run(
 
         if run is None and study.weights is not None:
             say(f"weights: {study.weights}")
-        study = replace(study, problem=problem)
         problem = with_weights(study, target, say=say, show_progress=messages().is_terminal)
         warn(*unseen_widths(problem))
         for warning in (*study.settings.notes, *problem.notes, *unseen_widths(problem)):

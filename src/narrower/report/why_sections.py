@@ -1,5 +1,7 @@
 """Why the front is what it is: what the quality depends on, what layers cost, how the front grew."""
 
+from collections.abc import Mapping
+
 from narrower.report.figures import hypervolume_figures, layer_figures, sensitivity_figure
 from narrower.report.findings import Findings
 from narrower.report.page import Section, Table
@@ -53,49 +55,54 @@ def layers_section(findings: Findings) -> Section:
         "Costs by layer",
         (" ".join(notes),),
         layer_figures(findings),
+        (_layers_table(findings, bitops, sizes, is_shared),),
+    )
+
+
+def _layers_table(
+    findings: Findings, bitops: Mapping[str, float], sizes: Mapping[str, float], is_shared: bool
+) -> Table:
+    record, chosen = findings.record, findings.advice.chosen
+    return Table(
         (
-            Table(
+            "layer",
+            "kind",
+            "parameters",
+            "macs",
+            "flops",
+            "bitops, float32",
+            "planned",
+            "bytes, float32",
+            "planned",
+        ),
+        (
+            *(
                 (
-                    "layer",
-                    "kind",
-                    "parameters",
-                    "macs",
-                    "flops",
-                    "bitops, float32",
-                    "planned",
-                    "bytes, float32",
-                    "planned",
-                ),
-                (
-                    *(
-                        (
-                            row.layer,
-                            row.kind,
-                            f"{row.parameters:,}",
-                            f"{row.macs:,}",
-                            "not known" if row.flops is None else f"{row.flops:,}",
-                            f"{row.bitops:,}",
-                            _cell(bitops.get(row.layer)),
-                            _cell(row.bytes),
-                            _cell(sizes.get(row.layer)),
-                        )
-                        for row in record.layers
-                    ),
-                    (
-                        "sum",
-                        "",
-                        f"{sum(row.parameters for row in record.layers):,}" if not is_shared else "",
-                        _cell(record.float32["macs"]),
-                        _cell(record.float32["flops"]),
-                        _cell(record.float32["bitops"]),
-                        _cell(chosen.metrics.get("bitops") if chosen else None),
-                        _cell(record.float32["model_size"]),
-                        _cell(chosen.metrics.get("model_size") if chosen else None),
-                    ),
-                ),
-                (False, False, *(True,) * 7),
+                    row.layer,
+                    row.kind,
+                    f"{row.parameters:,}",
+                    f"{row.macs:,}",
+                    "not known" if row.flops is None else f"{row.flops:,}",
+                    f"{row.bitops:,}",
+                    _cell(bitops.get(row.layer)),
+                    _cell(row.bytes),
+                    _cell(sizes.get(row.layer)),
+                )
+                for row in record.layers
+            ),
+            (
+                "sum",
+                "",
+                f"{sum(row.parameters for row in record.layers):,}" if not is_shared else "",
+                _cell(record.float32["macs"]),
+                _cell(record.float32["flops"]),
+                _cell(record.float32["bitops"]),
+                _cell(chosen.metrics.get("bitops") if chosen else None),
+                _cell(record.float32["model_size"]),
+                _cell(chosen.metrics.get("model_size") if chosen else None),
             ),
         ),
+        (False, False, *(True,) * 7),
     )
 
 

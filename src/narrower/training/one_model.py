@@ -20,7 +20,7 @@ from narrower.models.finite import check_finite
 from narrower.models.fit import check_fit
 from narrower.models.quality import model_quality
 from narrower.tasks.quality import Quality
-from narrower.tasks.task import leading
+from narrower.tasks.task import Loss, leading
 from narrower.training.accelerator import accelerators, device_of
 from narrower.training.choosing import taught_and_choosing
 from narrower.training.core import Core
@@ -78,16 +78,7 @@ def train(
     check_teacher(recipe, teacher)
     started = time.monotonic()
     loss = data.task.loss(ending_of_outputs(model, data.train.inputs))
-    record = TrainingRecord(
-        False,
-        recipe.max_epochs,
-        asdict(recipe),
-        data.name,
-        data.task.words,
-        data.output_names,
-        loss.name,
-        recipe.kept,
-    )
+    record = _begun(data, recipe, loss)
     saved = Saved(directory, _identity(model, data, recipe))
     best = directory / BEST
     if is_unfinished(directory) and not saved.can_go_on:  # what it left would be mixed with what comes
@@ -112,6 +103,19 @@ def train(
         test=model_quality(trained, data.test),
         epochs=epochs,
         seconds=time.monotonic() - started,
+    )
+
+
+def _begun(data: DataSet, recipe: Recipe, loss: Loss) -> TrainingRecord:
+    return TrainingRecord(
+        False,
+        recipe.max_epochs,
+        asdict(recipe),
+        data.name,
+        data.task.words,
+        data.output_names,
+        loss.name,
+        recipe.kept,
     )
 
 
