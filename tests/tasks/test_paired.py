@@ -1,15 +1,17 @@
-"""McNemar's exact test against sums of binomial coefficients."""
+"""McNemar's exact test against sums of binomial coefficients; means against their standard errors."""
 
-from math import comb
+from math import comb, sqrt
 
 import numpy as np
 import pytest
 
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.paired import is_better
-from narrower.tasks.task import leading
+from narrower.tasks.task import SampleMetric, leading
 
 ACCURACY = leading(CLASSIFICATION)
+ERROR = SampleMetric("error", "", "minimize", lambda outputs, _targets: outputs)
+GAIN = SampleMetric("gain", "", "maximize", ERROR.contributions)
 
 
 def hits(own: int, rival: int, both: int = 30, neither: int = 20) -> tuple[np.ndarray, np.ndarray]:
@@ -41,3 +43,22 @@ def test_both_outcomes_occur_above() -> None:
 def test_equal_plans_are_not_more_accurate() -> None:
     first, _ = hits(7, 7)
     assert not is_better(ACCURACY, first, first)
+
+
+def with_gain(deviations: float, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of two plans; the first's are smaller by so many standard errors of the difference."""
+    chance = np.random.default_rng(3)
+    rival, noise = chance.normal(5.0, 2.0, count), chance.normal(0.0, 1.0, count)
+    noise = (noise - noise.mean()) / noise.std()
+    return rival - 0.01 * (noise + deviations / sqrt(count)), rival
+
+
+@pytest.mark.parametrize(("deviations", "expected"), [(-3.0, False), (0.0, False), (1.6, False), (2.4, True)])
+def test_a_mean_is_better_from_two_standard_errors_of_the_difference_on(
+    deviations: float, expected: bool
+) -> None:
+    """However small the difference is, and however far both lie from zero: samples are compared in pairs."""
+    own, rival = with_gain(deviations)
+    assert is_better(ERROR, own, rival) == expected
+    assert is_better(GAIN, own, rival) == (-deviations > 2.0)
+    assert is_better(GAIN, rival, own) == expected

@@ -36,4 +36,4 @@ def _two_sided(heads: int, tosses: int) -> float:
     logarithms = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, tosses + 1)))])  # of factorials
     more = np.arange(heads, tosses + 1)
     ways = logarithms[tosses] - logarithms[more] - logarithms[tosses - more]
-    return float(min(1.0, 2 * np.exp(ways - tosses * np.log(2.0)).sum()))
+    return float(2 * np.exp(ways - tosses * np.log(2.0)).sum())
