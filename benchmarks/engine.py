@@ -303,7 +303,7 @@ def measure_memory() -> None:
 
 def jobs_row(repeats: int) -> Row:
     problem = jsc_problem(166_000)
-    both = replace(problem, options=replace(problem.options, backend=BackendSettings(jobs=2)))
+    both = replace(problem, backend=BackendSettings(jobs=2))
     cores = len(os.sched_getaffinity(0))
     return interleaved(
         lambda: whole_search(problem),
