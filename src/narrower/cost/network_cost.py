@@ -10,9 +10,11 @@ from narrower.cost.each_entry import pair_bitops, width_pairs
 from narrower.cost.energy import ATTOJOULES, multiply_accumulate_attojoules
 from narrower.cost.flops import flops
 from narrower.cost.macs import macs
-from narrower.graph.network import MATRIX, RECURRENT_KINDS, Network, Operator, Parameter
+from narrower.cost.read_formats import ReadFormats
+from narrower.graph.edges import Edges, edges_of
+from narrower.graph.network import MATRIX, Network, Operator, Parameter
 from narrower.plan.formats.float32 import FLOAT32
-from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
+from narrower.plan.plan import OPERANDS, LayerPlan, Plan
 
 FLOAT_BITS = 32
 DECIDING_TOTALS = {
@@ -22,6 +24,7 @@ DECIDING_TOTALS = {
     "memory_density": "weight_bits",
     "energy": "attojoules",
 }
+TOTALS = ("bitops", "attojoules", "parameter_bits", "weight_bits", "formatted_weights", "formatted_bits")
 FALLS_WITH_TOTAL = ("memory_density",)
 Convention = Literal["narrower", "chop"]
 
@@ -42,6 +45,11 @@ class NetworkCost:
 
     network: Network
     convention: Convention = "narrower"
+
+    @cached_property
+    def edges(self) -> Edges:
+        """The tensors that plans can round where they are written."""
+        return edges_of(self.network)
 
     @cached_property
     def macs_by_operator(self) -> Mapping[str, int]:
@@ -87,25 +95,34 @@ class NetworkCost:
 
     def totals(self, plan: Plan) -> dict[str, int]:
         """The whole numbers that the costs follow from; each is a sum over layers."""
-        layers = dict(plan.layers)
-        saved = sum(self.layer_saved_bits(layer, chosen) for layer, chosen in layers.items())
-        multiplying = self.network.multiplying_layers
+        layers = {**dict.fromkeys(self.network.multiplying_layers), **dict.fromkeys(dict(plan.layers))}
+        formats = self.formats(plan)
+        found = {"parameter_bits": self.parameter_count * FLOAT_BITS}
+        for layer in layers:
+            for name, value in self._layer_totals(layer, formats).items():
+                found[name] = found.get(name, 0) + value
+        return {name: found.get(name, 0) for name in TOTALS}
+
+    def layer_totals(self, layer: str, plan: Plan) -> dict[str, int]:
+        """What one layer adds to the totals under a plan."""
+        return self._layer_totals(layer, self.formats(plan))
+
+    def _layer_totals(self, layer: str, formats: ReadFormats) -> dict[str, int]:
+        chosen, multiplies = formats.of(layer), layer in self.network.multiplying_layers
+        weight_bits = self.layer_weight_bits(layer, chosen)
+        is_formatted = any(getattr(chosen, operand) != FLOAT32 for operand in OPERANDS)
         return {
-            "bitops": sum(self.layer_bitops(layer, layers.get(layer, UNCHANGED)) for layer in multiplying),
-            "attojoules": sum(
-                self.layer_attojoules(layer, layers.get(layer, UNCHANGED)) for layer in multiplying
-            ),
-            "parameter_bits": self.parameter_count * FLOAT_BITS - saved,
-            "weight_bits": sum(
-                self.layer_weight_bits(layer, layers.get(layer, UNCHANGED)) for layer in multiplying
-            ),
-            "formatted_weights": sum(self._weights(layer) for layer in layers if layers[layer].is_quantized),
-            "formatted_bits": sum(
-                self.layer_weight_bits(layer, chosen)
-                for layer, chosen in layers.items()
-                if chosen.is_quantized
-            ),
+            "bitops": self.layer_bitops(layer, formats) if multiplies else 0,
+            "attojoules": self.layer_attojoules(layer, formats) if multiplies else 0,
+            "parameter_bits": -self.layer_saved_bits(layer, chosen),
+            "weight_bits": weight_bits if multiplies else 0,
+            "formatted_weights": self._weights(layer) if is_formatted else 0,
+            "formatted_bits": weight_bits if is_formatted else 0,
         }
+
+    def formats(self, plan: Plan) -> ReadFormats:
+        """What products read under a plan."""
+        return ReadFormats(self.network, self.edges, plan)
 
     def metrics(self, totals: Mapping[str, Any]) -> dict[str, Any]:
         """All costs by name, from totals that are numbers or arrays of numbers."""
@@ -131,43 +148,50 @@ class NetworkCost:
             return None
         return DECIDING_TOTALS.get(metric)
 
-    def layer_bitops(self, layer: str, plan: LayerPlan) -> int:
+    def layer_bitops(self, layer: str, formats: ReadFormats) -> int:
         """Bit operations of one layer's products."""
         total = 0
-        pairs = width_pairs(plan.data, plan.weight)
+        pairs = width_pairs(formats.of(layer).data, formats.of(layer).weight)
         for operator in self.network.multiplying_layers.get(layer, ()):
             if pairs is not None:
                 total += pair_bitops(pairs, self.macs_by_operator[operator.name])
                 continue
-            widths = (bits or FLOAT_BITS for bits in self.operand_bits(operator, plan))
-            total += round(self.macs_by_operator[operator.name] * prod(widths))
+            for count, *widths in self.operand_bits(operator, formats):
+                total += round(count * prod(bits or FLOAT_BITS for bits in widths))
         return total
 
-    def layer_attojoules(self, layer: str, plan: LayerPlan) -> int:
+    def layer_attojoules(self, layer: str, formats: ReadFormats) -> int:
         """Energy of one layer's multiply-accumulates, in millionths of a picojoule.
 
         A weight or data without bits is not multiplied.
         """
-        pairs = width_pairs(plan.data, plan.weight)
+        pairs = width_pairs(formats.of(layer).data, formats.of(layer).weight)
         if pairs is not None:
             each = sum(
                 count * multiply_accumulate_attojoules(*pair) for pair, count in pairs.items() if all(pair)
             )
-            macs = sum(self.macs_by_operator[o.name] for o in self.network.multiplying_layers.get(layer, ()))
-            return each * (macs // sum(pairs.values()))
+            whole = sum(self.macs_by_operator[o.name] for o in self.network.multiplying_layers.get(layer, ()))
+            return each * (whole // sum(pairs.values()))
         return sum(
-            self.macs_by_operator[operator.name]
-            * multiply_accumulate_attojoules(*self.operand_bits(operator, plan))
+            count * multiply_accumulate_attojoules(first, second)
             for operator in self.network.multiplying_layers.get(layer, ())
+            for count, first, second in self.operand_bits(operator, formats)
         )
 
-    def operand_bits(self, operator: Operator, plan: LayerPlan) -> tuple[float | None, float | None]:
-        """Widths of a product's two operands; None: float32, as in all recurrent layers."""
-        if operator.kind in RECURRENT_KINDS:
-            return None, None
-        other = plan.data if self.network.weight_of(operator) is None else plan.weight
-        data, second = (None if chosen == FLOAT32 else chosen.bits for chosen in (plan.data, other))
-        return data, second
+    def operand_bits(
+        self, operator: Operator, formats: ReadFormats
+    ) -> list[tuple[int, float | None, float | None]]:
+        """Multiply-accumulates, and the widths of their operands; None: float32, as in recurrent layers."""
+        found = []
+        whole = left = self.macs_by_operator[operator.name]
+        for operands in formats.operands(operator):
+            own = min(left, round(whole * operands.macs_share))
+            left -= own
+            first, second = (
+                None if chosen == FLOAT32 else chosen.bits for chosen in (operands.first, operands.second)
+            )
+            found.append((own, first, second))
+        return found
 
     def layer_weight_bits(self, layer: str, plan: LayerPlan) -> int:
         """Bits of one layer's weights, with their scales."""

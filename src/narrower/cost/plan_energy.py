@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from narrower.cost.energy import ACCESS_BITS, ACCESS_PJ, is_measured
-from narrower.cost.network_cost import FLOAT_BITS, NetworkCost
+from narrower.cost.network_cost import NetworkCost
 from narrower.graph.network import numel
-from narrower.plan.plan import UNCHANGED, Plan
+from narrower.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class Energy:
 
     ``compute_pj`` is for multiply-accumulates alone, with accumulators of 32 bits. ``extrapolated`` names the
     layers whose widths were not measured. ``movement_pj`` says for each memory what reading every weight and
-    every product's inputs once, and writing its outputs once (32 bits each), would take if all lay there.
+    every product's inputs once, and writing its outputs once (in 32 bits where these are not rounded), would
+    take if all lay there.
     """
 
     compute_pj: float
@@ -24,18 +25,17 @@ class Energy:
 
 def energy(cost: NetworkCost, plan: Plan) -> Energy:
     """Estimate the energy of a plan with widths of 1."""
-    layers = dict(plan.layers)
+    formats = cost.formats(plan)
     moved_bits = 0.0
     extrapolated = []
     for layer, operators in cost.network.multiplying_layers.items():
-        chosen = layers.get(layer, UNCHANGED)
         for operator in operators:
-            widths = cost.operand_bits(operator, chosen)
-            moved_bits += sum(numel(shape) for shape in operator.input_shapes) * chosen.data.bits
-            moved_bits += numel(operator.output_shape) * FLOAT_BITS
-            if not is_measured(*widths):
+            read = zip(operator.input_shapes, formats.data(operator), strict=True)
+            moved_bits += sum(numel(shape) * number_format.bits for shape, number_format in read)
+            moved_bits += numel(operator.output_shape) * formats.written(operator).bits
+            if not all(is_measured(*widths) for _, *widths in cost.operand_bits(operator, formats)):
                 extrapolated.append(layer)
-        moved_bits += cost.layer_weight_bits(layer, chosen)
+        moved_bits += cost.layer_weight_bits(layer, formats.of(layer))
     return Energy(
         compute_pj=cost.of(plan)["energy"],
         extrapolated=tuple(dict.fromkeys(extrapolated)),

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
+from narrower.cost.read_formats import ReadFormats
 from narrower.graph.network import Network, Operator, numel
-from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
+from narrower.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,9 @@ MOVES = frozenset({"getitem", "view", "reshape", "clone", "unsqueeze", "squeeze"
 def profile(network: Network, batch_size: int = 1, plan: Plan | None = None) -> Profile:
     """Profile every layer that computes; mere views are left out."""
     cost = NetworkCost(network)
-    layers = dict(plan.layers) if plan else {}
+    formats = cost.formats(plan or Plan())
     rows = tuple(
-        _layer_profile(cost, name, operators, layers.get(name, UNCHANGED), batch_size)
+        _layer_profile(cost, name, operators, formats, batch_size)
         for name, operators in network.layers.items()
         if any(operator.kind not in MOVES for operator in operators)
     )
@@ -72,7 +73,7 @@ def profile(network: Network, batch_size: int = 1, plan: Plan | None = None) -> 
 
 
 def _layer_profile(
-    cost: NetworkCost, name: str, operators: tuple[Operator, ...], plan: LayerPlan, batch_size: int
+    cost: NetworkCost, name: str, operators: tuple[Operator, ...], formats: ReadFormats, batch_size: int
 ) -> LayerProfile:
     flops = [cost.flops_by_operator[operator.name] for operator in operators]
     held = {parameter for operator in operators for parameter in operator.parameters}
@@ -83,7 +84,7 @@ def _layer_profile(
         parameters=sum(parameter.numel for parameter in parameters if not parameter.is_buffer),
         macs=sum(cost.macs_by_operator[operator.name] for operator in operators),
         flops=None if None in flops else sum(count or 0 for count in flops),
-        bitops=cost.layer_bitops(name, plan),
+        bitops=cost.layer_bitops(name, formats),
         input_buffer_size=sum(numel(s, batch_size) for o in operators for s in o.input_shapes),
         output_buffer_size=sum(numel(o.output_shape, batch_size) for o in operators),
     )

@@ -172,6 +172,12 @@ def _onnx(case: Case, directory: Path) -> Delivery:
     found = edge_differences(case.program, case.subject.plan.formats, case.inputs)
     if found is not None:
         notes = (*notes, found.note)
+    if built.fine_biases:
+        notes = (
+            *notes,
+            "in float32, because their biases have more fraction bits than data and weight together: "
+            + ", ".join(built.fine_biases),
+        )
     return Delivery(path, checks, size, notes, inexact=built.inexact)
 
 

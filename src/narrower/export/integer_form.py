@@ -7,11 +7,12 @@ all operands are bytes they are put together again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import frexp, inf, prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from narrower.evaluate.processor import saturates_pairs
@@ -37,7 +38,6 @@ aten = torch.ops.aten
 CONVOLUTIONS = frozenset({"conv1d", "conv2d"})
 POOLS: Mapping[int, Any] = {1: aten.adaptive_avg_pool1d.default, 2: aten.adaptive_avg_pool2d.default}
 RANK_OF_ROWS = 2
-POWER_OF_TWO = 0.5  # the fraction that frexp gives of one
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,15 @@ class IntegerForm:
 
     ``edges`` holds for the nodes that write bytes how these are stored, ``products`` the operands of
     integer kernels. ``saturating`` names the layers whose pairs of products can pass 16 bits, ``inexact``
-    what is rounded otherwise than in our evaluation, each with the reason.
+    what is rounded otherwise than in our evaluation, each with the reason, ``fine_biases`` the layers that
+    stay in float32 because their biases are finer than steps of their products.
     """
 
     edges: Mapping[fx.Node, ByteScale] = field(default_factory=dict)
     products: Mapping[fx.Node, ProductBytes] = field(default_factory=dict)
     saturating: tuple[str, ...] = ()
     inexact: tuple[str, ...] = ()
+    fine_biases: tuple[str, ...] = ()
 
 
 def to_integer_form(program: Program, plan: Plan) -> IntegerForm:
@@ -77,6 +79,7 @@ class _Rewriting:
         self._products: dict[fx.Node, ProductBytes] = {}
         self._saturating: list[str] = []
         self._inexact: list[str] = []
+        self._fine_biases: list[str] = []
 
     def done(self) -> IntegerForm:
         for node in list(self._graph.nodes):
@@ -94,11 +97,13 @@ class _Rewriting:
         free = [
             node.meta["edge"]
             for node, stored in self._edges.items()
-            if frexp(stored.scale)[0] != POWER_OF_TWO
+            if not _are_powers(np.array(stored.scale, np.float32))
         ]
         self._inexact += [f"{name}: the scale of its output is no power of two" for name in free]
         saturating = tuple(dict.fromkeys(self._saturating))
-        return IntegerForm(self._edges, self._products, saturating, tuple(self._inexact))
+        return IntegerForm(
+            self._edges, self._products, saturating, tuple(self._inexact), tuple(self._fine_biases)
+        )
 
     def _behind(self, value: object) -> fx.Node | None:
         """The node that writes the bytes that a value holds; None where it holds none."""
@@ -165,24 +170,36 @@ class _Rewriting:
             self._saturating.append(node.meta["layer"])
             if saturates_pairs():
                 return
-        product = ProductBytes(held)
+        product = self._biased(node, result, self._edges[source], held)
+        if product is None:
+            return
         if result is not node:
-            bias = self._tensor(result.args[1])
-            if bias is None:
-                return
-            rounded = quantize(bias.detach().float(), layer.bias).flatten()
-            integers, step = bias_integers(rounded, self._edges[source], held)
-            if np.abs(integers).max(initial=0) >= INT32_LIMIT:
-                return
-            if (integers * step.astype(np.float64) != rounded.double().numpy()).any():
-                self._inexact.append(f"{node.meta['layer']}: its bias is rounded to steps of its products")
-            product = ProductBytes(held, integers, step)
             result.replace_all_uses_with(node)
             if result in self._edges:
                 self._move_edge(result, node, self._edges[result])
             elif "edge" in result.meta:
                 node.meta["edge"] = result.meta.pop("edge")
         self._products[node] = product
+
+    def _biased(
+        self, node: fx.Node, result: fx.Node, edge: ByteScale, weight: WeightBytes
+    ) -> ProductBytes | None:
+        """The operands of a kernel with the bias of a product; None where that is not to be added inside."""
+        if result is node:
+            return ProductBytes(weight)
+        layer, bias = node.meta["layer"], self._tensor(result.args[1])
+        if bias is None:
+            return None
+        rounded = quantize(bias.detach().float(), self._plan.layer(layer).bias).flatten()
+        integers, step = bias_integers(rounded, edge, weight)
+        if np.abs(integers).max(initial=0) >= INT32_LIMIT:
+            return None
+        if (integers * step.astype(np.float64) != rounded.double().numpy()).any():
+            if _are_powers(step):  # all else is exact
+                self._fine_biases.append(layer)
+                return None
+            self._inexact.append(f"{layer}: its bias is rounded to steps of its products")
+        return ProductBytes(weight, integers, step)
 
     def _tensor(self, value: object) -> Tensor | None:
         """A parameter, or one in another shape."""
@@ -208,6 +225,11 @@ def _bounds(node: fx.Node) -> tuple[float, float] | None:
         return None
     low, high = (argument(node, name) if name else None for name in names)
     return -inf if low is None else float(low), inf if high is None else float(high)
+
+
+def _are_powers(scales: NDArray[np.float32]) -> bool:
+    """Whether scales are powers of two, with which integer kernels round as our evaluation does."""
+    return bool((np.frexp(scales)[0] == 0.5).all())  # noqa: PLR2004
 
 
 def _can_saturate(edge: ByteScale, weight: WeightBytes) -> bool:

@@ -41,7 +41,8 @@ class OnnxFile:
     """An ONNX model, and the layers whose pairs of 8-bit products can pass 16 bits (pair_sums.py).
 
     ``edges`` holds the bytes on edges, by the name of the edge: their name in the graph, and how they are
-    stored. ``inexact`` says what integer kernels round otherwise than our evaluation, and why.
+    stored. ``inexact`` says what integer kernels round otherwise than our evaluation, and why;
+    ``fine_biases`` names layers in float32 whose biases are finer than steps of their products.
     """
 
     model: onnx.ModelProto
@@ -49,6 +50,7 @@ class OnnxFile:
     saturating_convolutions: tuple[str, ...]
     edges: Mapping[str, tuple[str, ByteScale]] = field(default_factory=dict)
     inexact: tuple[str, ...] = ()
+    fine_biases: tuple[str, ...] = ()
 
 
 def to_onnx(
@@ -112,7 +114,7 @@ def build_onnx(
         onnx.checker.check_model(model, full_check=True)
     convolutions = sorted({node.meta["layer"] for node in found.saturating})
     matrices = (*translation.saturating, *form.saturating)
-    return OnnxFile(model, matrices, tuple(convolutions), translation.edges, form.inexact)
+    return OnnxFile(model, matrices, tuple(convolutions), translation.edges, form.inexact, form.fine_biases)
 
 
 def _check(program: Program, plan: Plan, dialect: Dialect, batch_size: int | None) -> None:

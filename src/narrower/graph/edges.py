@@ -14,7 +14,9 @@ _COMPUTING = frozenset({"cat", "concat", "stack", "mean", "sum", "maximum", "min
 _SMOOTHING = ("upsample_linear", "upsample_bilinear", "upsample_trilinear")
 MOVES = frozenset(kind for kind in KEEPING if kind not in _COMPUTING and not kind.startswith(_SMOOTHING))
 PADDING = frozenset({"constant_pad_nd", "pad"})
+SOFTMAX = ".softmax"  # what attention multiplies values with, after the name of its edge
 _MOVING_STARTS = ("max_pool", "adaptive_max_pool")
+ATTENTION = "scaled_dot_product_attention"
 JOINING = frozenset({"cat", "concat", "stack"})
 ADDING = frozenset({"add", "sub"})
 
@@ -52,6 +54,11 @@ class Edges:
     def read_by(self, operator: Operator) -> tuple[str, ...]:
         """The edges that an operator reads, one for each of its inputs that has one."""
         return tuple(self.behind[value] for value in operator.inputs if value in self.behind)
+
+    def inside(self, operator: Operator) -> tuple[str, ...]:
+        """The edges that an operator reads and writes inside."""
+        name = self.behind.get(operator.name, "") + SOFTMAX
+        return (name,) if operator.kind == ATTENTION and self.named(name) is not None else ()
 
     def named(self, name: str) -> Edge | None:
         """The edge of a name; None where there is none."""
@@ -97,7 +104,11 @@ class _Found:
             before = self.edges[self.behind[source]]
             self._write(before.name, before.kind, operator.name)
         else:
-            self._write(self._names.of(operator), operator.kind, operator.name)
+            name = self._names.of(operator)
+            if operator.kind == ATTENTION:
+                inside = name + SOFTMAX
+                self.edges[inside] = Edge(inside, "softmax", operator.name + SOFTMAX, has_no_sign=True)
+            self._write(name, operator.kind, operator.name)
 
     def _write(self, name: str, kind: str, writer: str) -> None:
         self.edges[name] = Edge(name, kind, writer, writer in self._positive)

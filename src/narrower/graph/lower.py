@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from narrower.graph.describe import base_name, kind_of
-from narrower.graph.edges import edges_of
+from narrower.graph.edges import SOFTMAX, edges_of
 from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
 
@@ -242,6 +242,8 @@ def _lower_attention(graph: fx.Graph, node: fx.Node) -> None:
             else:
                 scaled = graph.call_function(aten.add.Tensor, (scaled, mask))
         weights = _call(graph, node, aten.softmax.int, (scaled, -1), like=None)
+        if "edge" in node.meta:
+            weights.meta["edge"] = node.meta["edge"] + SOFTMAX
         result = _call(graph, node, aten.matmul.default, (weights, value), like=node)
         result.meta["layer"] = layer
     _write_edge(node, result)

@@ -1,6 +1,7 @@
 """Formats with a width for each entry as tensors in a file of weights."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from narrower.errors import CheckpointError, SettingsError
 from narrower.plan.formats.fixed_each import ARRAYS, OVERFLOWS, FixedEach
 from narrower.plan.formats.stored_each import TENSORS, StoredEach
-from narrower.plan.plan import OPERANDS, LayerPlan, Plan
+from narrower.plan.plan import OPERANDS, Plan
 
 Held = TypeVar("Held")
 
@@ -77,5 +78,5 @@ def with_stored(plan: Plan, known: Mapping[str, FixedEach], source: object) -> P
             if isinstance(each, StoredEach) and each.text not in known:
                 raise SettingsError(f"plan.{name}.{operand}: {each.text}: {source} does not hold its widths")
         data, weight, bias = (known.get(each.text, each) for each in formats)
-        layers[name] = LayerPlan(data, weight, bias, layer.width)
+        layers[name] = replace(layer, data=data, weight=weight, bias=bias)
     return Plan.of(layers)

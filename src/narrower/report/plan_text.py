@@ -7,7 +7,7 @@ from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.stored_each import StoredEach
 from narrower.plan.formats.text import parse_format
-from narrower.plan.plan import OPERANDS
+from narrower.plan.plan import OPERANDS, OUTPUT
 from narrower.searching.objective import unit_of
 from narrower.tasks.catalogue import task_metrics
 
@@ -29,12 +29,17 @@ def short_layer(table: Mapping[str, str | float]) -> str:
     """The data/weight/bias widths of one layer in bits, and its multiplier of channels where it has one.
 
     Where each entry has its own width, it is the mean. What else is neither fixed point nor float32 has its
-    text instead, without what is found from data, and unsigned numbers have a "u".
+    text instead, without what is found from data, and unsigned numbers have a "u". What is rounded where it
+    is written stands behind an arrow.
     """
-    bits = "/".join(short_format(str(table.get(operand, FLOAT32.text))) for operand in OPERANDS)
-    if "width" not in table:
-        return bits
-    return f"{bits} ×{table['width']:g}" if set(table) & set(OPERANDS) else f"×{table['width']:g}"
+    parts = []
+    if set(table) & set(OPERANDS) or not table:
+        parts.append("/".join(short_format(str(table.get(operand, FLOAT32.text))) for operand in OPERANDS))
+    if OUTPUT in table:
+        parts.append(f"→{short_format(str(table[OUTPUT]))}")
+    if "width" in table:
+        parts.append(f"×{table['width']:g}")
+    return " ".join(parts)
 
 
 def short_format(text: str) -> str:

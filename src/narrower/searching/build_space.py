@@ -1,19 +1,23 @@
 """From what a user may choose for which layers to a space of plans."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from narrower.errors import SettingsError
+from narrower.graph.edges import edges_of
 from narrower.graph.groups import Channels
 from narrower.graph.network import Network
 from narrower.graph.signs import unsigned_layers
 from narrower.plan.formats.float32 import FLOAT32
-from narrower.plan.formats.known_data import AnyValues, KnownValues
+from narrower.plan.formats.known_data import AnyEdges, AnyValues, KnownEdges, KnownValues
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import OPERANDS
-from narrower.searching.format_names import NAMED, NOT_QUANTIZED, Operand
+from narrower.searching.edge_slots import edge_slots, named_edges
+from narrower.searching.format_names import NOT_QUANTIZED, Operand
 from narrower.searching.format_slot import FormatSlot, OperandFormats
 from narrower.searching.match_layers import SEED, Matches, match_layers, require_matches
+from narrower.searching.operand_choices import format_of, operand_choices, places_read
 from narrower.searching.space import Choice, ListedSlot, Slot, Space, Value
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.searching.width_slots import why_fixed, width_slots
@@ -30,7 +34,7 @@ LEARNED_SLOT = "learned"
 # The axis of the output channels of a weight, where it is not the first.
 CHANNEL_AXES = {"matmul": -1, "conv_transpose1d": 1, "conv_transpose2d": 1, "conv_transpose3d": 1}
 FIXED = "passes.quantize"
-KEYS = {"data": "data_in", "weight": "weight", "bias": "bias"}
+NO_CHOICES = OperandChoices(fractions=())
 
 
 def build_space(
@@ -39,10 +43,12 @@ def build_space(
     auto_fraction: AutoFraction,
     channels: Channels | None = None,
     values: KnownValues | None = None,
+    known_edges: KnownEdges | None = None,
 ) -> Space:
     """Build the space of a network's plans; ``channels`` are needed where layers are resized.
 
-    ``values`` are what calibration says of data; without them only the shape of the space matters.
+    ``values`` and ``known_edges`` are what calibration says of data and edges; without them only the shape of
+    the space matters.
 
     Raises:
         SettingsError: a name or pattern matches no layer, a layer cannot be quantized or resized, or there
@@ -77,12 +83,25 @@ def build_space(
     given = fixed_choices(network, settings)
     if not slots and not quantized:
         raise SettingsError(f"{SEED}: {NOTHING_TO_CHOOSE[settings.kind]}")
-    slots += [
-        _slot(network, layer, quantized.get(layer) or given[layer], about)
+    of_layers = {
+        layer: _slot(network, layer, quantized.get(layer) or given[layer], about, on_edges=settings.on_edges)
         for layer in network.product_layers
         if layer in quantized or layer in given
-    ]
-    return Space(tuple(slots))
+    }
+    if settings.on_edges:
+        of_edges = edge_slots(network, settings, quantized, known_edges or AnyEdges())
+        return Space((*slots, *_in_order(network, of_layers, of_edges)))
+    return Space((*slots, *of_layers.values()))
+
+
+def _in_order(network: Network, layers: Mapping[str, Slot], edges: Mapping[str, Slot]) -> list[Slot]:
+    """Each edge's slot where the edge is first written; inputs come first."""
+    place = {operator.layer: number for number, operator in reversed(list(enumerate(network.operators)))}
+    writers = {edge.name: edge.writer for edge in edges_of(network).edges}
+    written = {operator.name: number for number, operator in enumerate(network.operators)}
+    found = [(place[layer], 0, slot) for layer, slot in layers.items()]
+    found += [(written.get(writers[name], -1), 1, slot) for name, slot in edges.items()]
+    return [slot for _, _, slot in sorted(found, key=lambda item: item[:2])]
 
 
 def _block_axis(kind: str, operand: str) -> int:
@@ -152,13 +171,18 @@ def fixed_widths(channels: Channels, settings: SpaceSettings) -> dict[str, str]:
 
 def _matches(network: Network, settings: SpaceSettings) -> Matches:
     keys = {key: _has_formats(choices) for key, choices in settings.layers}
-    return match_layers(network, settings.by, keys)
+    matches = match_layers(network, settings.by, keys)
+    if not settings.on_edges:
+        return matches
+    own = set(named_edges(network, settings).values())
+    layers = {layer: key for layer, key in matches.keys.items() if layer in network.product_layers}
+    return Matches(layers, {key: why for key, why in matches.unmatched.items() if key not in own})
 
 
 def _choices_by_layer(network: Network, settings: SpaceSettings) -> dict[str, LayerChoices]:
     chooses = settings.default is not None and _chooses(settings.default)
     matches = _matches(network, settings)
-    if not chooses:
+    if not chooses and not (settings.on_edges and named_edges(network, settings)):
         require_matches(matches)
     choices = dict(settings.layers)
     found = {layer: choices[key] for layer, key in matches.keys.items()}
@@ -177,74 +201,30 @@ def _has_formats(choices: LayerChoices) -> bool:
     return choices.is_learned or choices.families != (NOT_QUANTIZED,)
 
 
-def _slot(network: Network, layer: str, choices: LayerChoices, operand_of: OperandOf) -> FormatSlot:
+def _slot(
+    network: Network, layer: str, choices: LayerChoices, operand_of: OperandOf, *, on_edges: bool
+) -> FormatSlot:
     operators = network.product_layers[layer]
+    if on_edges:
+        choices = replace(choices, data=NO_CHOICES)
     has = {
-        "data": True,
+        "data": not on_edges,
         "weight": any(network.weight_of(operator) for operator in operators),
         "bias": any(network.bias_of(operator) for operator in operators),
     }
-    named = [_operand_choices(layer, operand, choices, is_present=has[operand]) for operand in OPERANDS]
+    named = [operand_choices(layer, operand, choices, is_present=has[operand]) for operand in OPERANDS]
     blocks = []
     for family in choices.families:
         operands = []
         for operand, own in zip(OPERANDS, named, strict=True):
-            read = _places_read(layer, operand, family, own) if has[operand] else ()
+            read = places_read(layer, operand, family, own) if has[operand] else ()
             about = operand_of(layer, operand)
-            format_of = partial(_format, layer, operand, family, about) if has[operand] else _absent
-            operands.append(OperandFormats.of([own[place] for place in read], read, len(own), format_of))
+            make = partial(format_of, layer, operand, family, about) if has[operand] else _absent
+            operands.append(OperandFormats.of([own[place] for place in read], read, len(own), make))
         blocks.append(tuple(operands))
     return FormatSlot(
         layer, Choice(f"{layer}.name", choices.families), tuple(map(tuple, named)), tuple(blocks)
     )
-
-
-def _places_read(layer: str, operand: str, family: str, named: Sequence[Choice]) -> tuple[int, ...]:
-    """Where among an operand's choices those are that the formats with a name read."""
-    keys = () if family == NOT_QUANTIZED else NAMED[family].keys_of(operand)
-    names = [choice.name for choice in named]
-    return tuple(sorted(names.index(f"{layer}.{KEYS[operand]}_{key}") for key in keys))
-
-
-def _keys_read(families: Sequence[str], operand: str) -> list[str]:
-    """The ends of the keys that the formats with these names read, each once."""
-    named = [NAMED[family] for family in families if family != NOT_QUANTIZED]
-    return list(dict.fromkeys(key for formats in named for key in formats.keys_of(operand)))
-
-
-def _operand_choices(
-    layer: str, operand: str, layer_choices: LayerChoices, *, is_present: bool
-) -> list[Choice]:
-    choices: OperandChoices = getattr(layer_choices, operand)
-    keys = _keys_read(layer_choices.families, operand)
-    missing = [key for key in keys if not choices.options(key, operand)]
-    if missing and is_present:
-        raise SettingsError(
-            f"{SEED}.{layer}.config.{KEYS[operand]}_{missing[0]}: missing; expected a list such as [4, 8]"
-        )
-    if missing:
-        return []
-    return [Choice(f"{layer}.{KEYS[operand]}_{key}", choices.options(key, operand)) for key in keys]
-
-
-def _format(
-    layer: str, operand: str, family: str, about: Operand, values: Mapping[str, Value]
-) -> NumberFormat:
-    """The format that a name and options give to an operand.
-
-    Raises:
-        SettingsError: there is no such format.
-    """
-    where = f"{layer}.{KEYS[operand]}_"
-    options = {key.removeprefix(where): value for key, value in values.items()}
-    is_left = family == NOT_QUANTIZED or options.get("width") == NOT_QUANTIZED
-    if is_left or (not options and operand == "bias"):
-        return FLOAT32
-    try:
-        return NAMED[family].make(options, about)
-    except SettingsError as error:
-        given = ", ".join(f"{KEYS[operand]}_{key} = {value!r}" for key, value in options.items())
-        raise SettingsError(f"{SEED}.{layer}.config: {given}: {error}") from None
 
 
 def _absent(_values: Mapping[str, Value]) -> NumberFormat:

@@ -14,6 +14,7 @@ from narrower.plan.formats.sign_only import TERNARY_SHARE, Binary, Ternary
 from narrower.plan.formats.text import parse_format
 
 NOT_QUANTIZED = "NA"
+DATA = ("data", "output")  # operands whose values depend on the samples
 Option = int | float | str
 Options = Mapping[str, Option]  # by the end of their key: "width" of weight_width
 
@@ -22,8 +23,8 @@ Options = Mapping[str, Option]  # by the end of their key: "width" of weight_wid
 class Operand:
     """What an operand's format may depend on besides its options.
 
-    ``name`` is data, weight or bias. ``auto_fraction`` gives the fraction width with the least squared error
-    at a width, ``values`` what is known of data. ``rounding``, ``overflow`` and
+    ``name`` is data, weight, bias, or output for an edge. ``auto_fraction`` gives the fraction width with the
+    least squared error at a width, ``values`` what is known of data. ``rounding``, ``overflow`` and
     ``signed`` are for fixed point. ``channel_axis`` is the one of a weight's output channels,
     ``block_axis`` the one over which a product sums.
     """
@@ -80,7 +81,7 @@ def _minifloat(options: Options, *, hidden_bit: bool) -> NumberFormat:
 
 def _affine(options: Options, operand: Operand) -> NumberFormat:
     width, symmetric, scales = _whole(options, "width"), bool(options["symmetric"]), str(options["scales"])
-    if operand.name == "data":
+    if operand.name in DATA:
         return operand.values.affine(operand.layer, width, symmetric=symmetric, scales=scales)
     per, axis = _per(options, "channel"), operand.channel_axis
     ranges = str(options.get("range", "max"))
@@ -94,7 +95,7 @@ def _per(options: Options, usual: str) -> str:
 
 
 def _binary(options: Options, operand: Operand) -> NumberFormat:
-    if operand.name == "data":
+    if operand.name in DATA:
         return Binary(_above_zero(operand.values.known_data(operand.layer).mean_magnitude))
     per = _per(options, "tensor")
     return Binary(per=per, axis=0 if per == "tensor" else operand.channel_axis)
@@ -102,7 +103,7 @@ def _binary(options: Options, operand: Operand) -> NumberFormat:
 
 def _ternary(options: Options, operand: Operand) -> NumberFormat:
     scaled = bool(options["scaling_factor"])
-    if operand.name == "data":
+    if operand.name in DATA:
         known = operand.values.known_data(operand.layer)
         threshold = _above_zero(TERNARY_SHARE * known.mean_magnitude)
         return Ternary(max(known.mean_above, 2 * threshold) if scaled else max(1.0, 2 * threshold), threshold)

@@ -14,21 +14,21 @@ from narrower.errors import NarrowerError, RunError
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.stored_each import StoredEach
 from narrower.plan.formats.text import parse_format
-from narrower.plan.plan import OPERANDS, plan_from_dict
+from narrower.plan.plan import ROUNDED, plan_from_dict
 from narrower.searching.numbering import Numbering
 from narrower.searching.space_record import SPACE_FACT, PlanTables, read_formats
 
 OptionArray = NDArray[np.int64]  # [trials, slots]
 LARGEST_INDEX = 2**62  # larger numbers of plans do not fit numpy's integers
-ASPECTS = (*OPERANDS, "width")
+ASPECTS = (*ROUNDED, "width")
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
     """One aspect of a layer (or of layers that always agree) that the space sets.
 
-    ``aspect`` is data, weight, bias or width; ``levels`` are its different values (texts of formats, or
-    multipliers) from the fewest bits or channels to the most, ``sizes`` their bits or multipliers.
+    ``aspect`` is data, weight, bias, output or width; ``levels`` are its different values (texts of formats,
+    or multipliers) from the fewest bits or channels to the most, ``sizes`` their bits or multipliers.
     ``level_of`` gives the level of each option of the slot.
     """
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.plan.formats.float32 import FLOAT32
-from narrower.plan.plan import OPERANDS, UNCHANGED, LayerPlan, Plan, plan_to_dict
+from narrower.plan.plan import ROUNDED, UNCHANGED, LayerPlan, Plan, plan_to_dict
 
 Value = int | float | str
 Fragment = tuple[tuple[str, LayerPlan], ...]
@@ -246,10 +246,10 @@ def merged(fragments: Iterable[Fragment]) -> Fragment:
 
 def _both(one: LayerPlan, other: LayerPlan) -> LayerPlan:
     """What two plans of a layer change, each something else."""
-    data, weight, bias = (
-        getattr(one if getattr(other, operand) == FLOAT32 else other, operand) for operand in OPERANDS
+    data, weight, bias, output = (
+        getattr(one if getattr(other, part) == FLOAT32 else other, part) for part in ROUNDED
     )
-    return LayerPlan(data, weight, bias, one.width if other.width == 1.0 else other.width)
+    return LayerPlan(data, weight, bias, one.width if other.width == 1.0 else other.width, output)
 
 
 def make_slot(name: str, choices: Sequence[Choice], fragments: dict[tuple[int, ...], Fragment]) -> ListedSlot:

@@ -94,7 +94,8 @@ class SpaceSettings:
     ``uniform`` gives all layers that are resized the same multiplier. With ``folds_batch_norm``, batch norms
     are in weight and bias of the products before them. With ``is_lenient``, layers that are named and whose
     width cannot change stay as they are. ``rounding`` and ``overflow`` are those of all fixed-point formats;
-    with ``sign`` "auto", data that are never below zero have none.
+    with ``sign`` "auto", data that are never below zero have none. With ``on_edges`` data are rounded where
+    they are written, not where they are read; ``agree`` gives one format to edges that are added or joined.
     """
 
     by: Literal["name", "type", "regex"]
@@ -109,6 +110,8 @@ class SpaceSettings:
     sign: Literal["signed", "auto"] = "signed"
     calibration: CalibrationSettings = USUAL
     fixed: FixedFormats | None = None  # of the layers that are left alone
+    on_edges: bool = False
+    agree: bool = True
 
     @property
     def is_learned(self) -> bool:

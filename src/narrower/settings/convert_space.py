@@ -14,7 +14,7 @@ from narrower.searching.space_settings import (
     WidthChoices,
 )
 from narrower.settings.checks import FAMILIES, KINDS_OF_LAYERS, SCOPES
-from narrower.settings.schema import SPACE_KINDS, LayerConfig, RunSettings
+from narrower.settings.schema import EDGES, SPACE_KINDS, LayerConfig, RunSettings
 from narrower.settings.table import given_keys
 
 DEFAULT = "default"
@@ -25,7 +25,10 @@ _NAMES = {
     "quantize_and_resize": tuple(FAMILIES),
 }
 _STAY = ("input_only", "relu", "NA")  # layers with these names have no width of their own to choose
-SETUP_OF_FORMATS = ("rounding", "overflow", "sign", "calibration", "percentile", "calibration_samples")
+SETUP_OF_FORMATS = (
+    *("rounding", "overflow", "sign", "calibration", "percentile", "calibration_samples"),
+    *("quantize", "agree"),
+)
 _OPERANDS = ("data_in", "weight", "bias")  # as keys begin
 _FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.startswith(_OPERANDS))
 _LEARNED_KEYS = ("granularity", "max_width", "allowed")
@@ -60,6 +63,7 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
         mistakes.found.append(
             "search.search_space.setup.percentile: means nothing without calibration = 'percentile'"
         )
+    mistakes.found += _edge_mistakes(settings, kind)
     layers: dict[str, LayerChoices] = {}
     for key, seed in space.seed.items():
         with mistakes.about():
@@ -82,7 +86,34 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
         space.setup.overflow,
         space.setup.sign,  # type: ignore[arg-type]
         CalibrationSettings(space.setup.calibration, space.setup.percentile, space.setup.calibration_samples),
+        on_edges=space.setup.quantize == EDGES,
+        agree=space.setup.agree,
     )
+
+
+def _edge_mistakes(settings: RunSettings, kind: Kind) -> list[str]:
+    """What does not go together with rounding tensors where they are written."""
+    space, setup = settings.search.search_space, settings.search.search_space.setup
+    if setup.quantize != EDGES:
+        return (
+            ["search.search_space.setup.agree: means nothing without quantize = 'edges'"]
+            if "agree" in given_keys(setup)
+            else []
+        )
+    where = "search.search_space.setup.quantize: found 'edges'"
+    found = []
+    if kind == "quantize_and_resize":
+        found.append(f"{where}; where widths are searched, operands are rounded; allowed: 'operands'")
+    if any(seed.config.learn is not None for seed in space.seed.values()):
+        found.append(f"{where}; widths are learned of operands; allowed: 'operands'")
+    strategy = settings.search.strategy
+    if not strategy.eval_mode or strategy.training is not None:
+        found.append(
+            f"{where}; plans are trained with operands rounded; allowed: eval_mode = true, no training"
+        )
+    if settings.passes is not None and settings.passes.quantize is not None:
+        found.append(f"{where}; passes.quantize gives formats to operands; allowed with it: 'operands'")
+    return found
 
 
 def space_notes(settings: RunSettings) -> tuple[str, ...]:

@@ -64,6 +64,8 @@ SPACE_KINDS: dict[str, Kind] = {
     "quantize_and_resize": "quantize_and_resize",
 }
 GRANULARITIES = ("tensor", "channel", "weight")
+EDGES = "edges"
+ROUNDED_WHERE = ("operands", EDGES)  # where a product reads a tensor, or once where it is written
 LEARNED = "learned"  # in the place of a sampler: a training proposes the plans
 ACCELERATORS = ("cpu", "gpu", "mps", "auto")
 DATA_LOADERS = {
@@ -166,6 +168,8 @@ class SpaceSetup(Table):
     calibration: Annotated[str, PlainValidator(checks.one_of(METHODS.words))] | None = None
     percentile: Annotated[float, PlainValidator(checks.percentile)] = 99.99
     calibration_samples: Count = 1024
+    quantize: Annotated[str, PlainValidator(checks.one_of(ROUNDED_WHERE))] = "operands"
+    agree: Switch = True  # edges that are added or joined have the same format
 
 
 class SearchSpace(Table):

@@ -9,7 +9,7 @@ from torch import nn
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import DataSet, Part, load_data_set
-from narrower.errors import Mistakes, nearest
+from narrower.errors import Mistakes, SettingsError, nearest
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels
@@ -248,6 +248,11 @@ class _Look:
             return None
         with self._mistakes.about():
             if chosen is not None:
+                if chosen.on_edges and traced.program.untraced is not None:
+                    raise SettingsError(
+                        f"{SPACE}.setup.quantize: found 'edges'; {traced.program.untraced.reason}; without a "
+                        "graph there are no edges; allowed: 'operands'"
+                    )
                 return build_space(traced.program.network, chosen, any_fraction, self._channels)
             require_matches(match_layers(traced.program.network, *seed_keys(self._settings)))
         return None

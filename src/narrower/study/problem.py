@@ -12,8 +12,10 @@ from narrower.data.datasets import DataSet, Part
 from narrower.errors import SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.calibration import Calibration
+from narrower.evaluate.edge_calibration import EdgeCalibration
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.graph.called_modules import trace_or_call
+from narrower.graph.edges import edges_of
 from narrower.graph.folding import fold_batch_norm
 from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
@@ -26,6 +28,7 @@ from narrower.preparation.preparation import Subject
 from narrower.preparation.settings import PreparationSettings, SharedSettings
 from narrower.searching.build_space import build_space, unsigned_data
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
+from narrower.searching.edge_costs import EdgeCosts
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.options import SearchOptions
 from narrower.searching.space import Space, widest_of
@@ -108,6 +111,8 @@ class Problem:
     @cached_property
     def costs(self) -> SpaceCosts:
         """What the plans of the space cost."""
+        if self.space_settings.on_edges:
+            return EdgeCosts(self.space, self.cost)
         if self.channels is None:
             return FormatCosts(self.space, self.cost)
         return ResizedCosts(self.space, partial(_resized_cost, self.channels, self.convention))
@@ -211,7 +216,10 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
         unsigned=unsigned_data(program.network, settings),
         settings=settings.calibration,
     )
-    space = build_space(program.network, settings, calibration.fraction, problem.channels, calibration)
+    known_edges = _known_edges(program, problem.data, settings) if settings.on_edges else None
+    space = build_space(
+        program.network, settings, calibration.fraction, problem.channels, calibration, known_edges
+    )
     return replace(problem, model=model, program=program, space=space)
 
 
@@ -223,3 +231,18 @@ def with_wanted_norms(model: nn.Module, data: DataSet, settings: SpaceSettings) 
 def any_fraction(_layer: str, _operand: str, width: int) -> int:
     """Stands in for calibration where only the shape of a space matters."""
     return width // 2
+
+
+def _known_edges(program: Program, data: DataSet, settings: SpaceSettings) -> EdgeCalibration:
+    """What edges hold; those that must agree together, by the name of the first."""
+    found = edges_of(program.network)
+    groups = {group[0]: group for group in found.groups} if settings.agree else {}
+    is_auto = settings.sign == "auto"
+    return EdgeCalibration(
+        lower(program),
+        *data.train.arguments,
+        unsigned=frozenset(edge.name for edge in found.edges if edge.has_no_sign and is_auto),
+        groups=groups,
+        rounding=settings.rounding,
+        settings=settings.calibration,
+    )

@@ -64,7 +64,7 @@ def layer_sensitivity(
                 dict(quality.metrics),
                 quality.metrics[LOSS] - base.metrics[LOSS],
                 _sqnr_db(reference, evaluator.outputs(whole, part.arguments)),
-                cost.layer_bitops(layer, plan),
+                cost.layer_bitops(layer, cost.formats(whole)),
             )
         )
         progress(len(measured), len(wanted))

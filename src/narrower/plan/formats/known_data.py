@@ -36,3 +36,18 @@ class AnyValues:
     def affine(self, layer: str, width: int, *, symmetric: bool, scales: str) -> Affine:
         known = self.known_data(layer)
         return affine_over(known.low, known.high, width, symmetric=symmetric, scales=scales)
+
+
+@runtime_checkable
+class KnownEdges(KnownValues, Protocol):
+    """What calibration says of edges; those that must agree are known together, by the first of them."""
+
+    def fraction(self, edge: str, width: int, /) -> int:
+        """The fraction width with the least loss."""
+
+
+class AnyEdges(AnyValues):
+    """Stands in for calibration of edges where only the shape of a space matters."""
+
+    def fraction(self, _edge: str, width: int, /) -> int:
+        return width // 2
