@@ -2,14 +2,19 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from narrower.cli.show import mixing_lines
+from narrower.report.findings import read_findings
+from narrower.report.mixing import mixing_sentence
+from narrower.report.record import RunRecord
 from narrower.searching.recorded_space import recorded_space
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
+from tests.report.made_up_run import Widths, write_run
 
 LAYERS = 3
 
@@ -73,3 +78,47 @@ def test_the_same_trials_come_again_when_a_run_is_resumed(
     code, _, err = run_narrower("search", "--resume", "runs/toy")
     assert code == 0, err
     assert trials() == whole
+
+
+def heedless(widths: Widths) -> float:
+    """An accuracy that depends on the first layer alone."""
+    return 0.9 if widths["stem"] == (8, 8) else 0.8
+
+
+def test_a_layer_that_may_be_narrow_saves_what_it_costs(tmp_path: Path) -> None:
+    """By hand: 8 bits everywhere take 100 * 64 + 200 * 64; the second layer is as good at 4 and 2 bits."""
+    sentence = read_findings(write_run(tmp_path / "run", accuracy=heedless)).mixing
+    assert sentence is not None
+    assert sentence.startswith("mixing formats pays: the best of 6 plans with the same widths in every layer")
+    assert "(data 8, weight 8) has 90.0 % at bitops 19,200" in sentence
+    assert sentence.endswith("has 90.0 % at bitops 8,000, 58.3% less")
+
+
+def test_where_the_best_plan_is_uniform_mixing_gains_nothing(tmp_path: Path) -> None:
+    sentence = read_findings(write_run(tmp_path / "run")).mixing
+    assert sentence is not None
+    assert sentence.startswith("mixing formats gains nothing")
+
+
+def test_of_what_is_better_when_larger_mixing_gives_more(tmp_path: Path) -> None:
+    def more(record: RunRecord) -> RunRecord:
+        quality, cost = record.objectives
+        (first, *_) = record.members
+        member = replace(first, metrics={**first.metrics, "accuracy": 0.9, "bitops": 13_600.0})
+        return replace(record, objectives=(quality, {**cost, "direction": "maximize"}), members=(member,))
+
+    def first_narrow(widths: Widths) -> float:
+        return 0.9 if widths["stem"] == (4, 2) else 0.8
+
+    findings = read_findings(write_run(tmp_path / "run", accuracy=first_narrow, change=more))
+    sentence = mixing_sentence(findings.record, findings.table, findings.uniform)
+    assert sentence is not None
+    assert "(data 4, weight 2) has 90.0 % at bitops 2,400" in sentence
+    assert sentence.endswith("bitops 13,600, 466.7% more")
+
+
+def test_without_a_cost_or_a_uniform_plan_nothing_is_said(tmp_path: Path) -> None:
+    findings = read_findings(write_run(tmp_path / "run"))
+    assert mixing_sentence(findings.record, findings.table, ()) is None
+    only = replace(findings.record, objectives=findings.record.objectives[:1])
+    assert mixing_sentence(only, findings.table, findings.uniform) is None

@@ -111,6 +111,13 @@ def test_a_plan_that_costs_the_same_is_no_rival() -> None:
     assert rivals == [1, 2]  # the most accurate first; 0 is the member itself, 3 costs more
 
 
+def test_of_errors_the_smallest_are_the_strongest_rivals() -> None:
+    errors = [0.5, 0.3, 0.9, 0.2, 0.7, 0.4, 0.6, 0.1]
+    table = np.array([[number, error, 5.0] for number, error in enumerate(errors)] + [[8, 0.05, 20.0]])
+    member = Trial(9, 9, "complete", {"mse": 0.01, "a": 10.0}, None, 0.0, 0.0)
+    assert certainty._rivals(member, table, ["a"], np.array([1]), -1) == [7, 3, 1, 5, 0]
+
+
 def test_the_rank_correlation_of_loss_and_accuracy_is_spearmans(model: nn.Module, data: DataSet) -> None:
     space = {"0": {"data": [6], "weight": [2, 3, 4, 5, 6]}, "2": {"data": [6], "weight": [2, 3, 4, 6]}}
     found = narrower.search(model, data, space, ["loss", "accuracy", "bitops"], directory=DIRECTORY)
