@@ -8,7 +8,7 @@ from narrower.errors import SettingsError
 from narrower.plan.formats.fixed_each import NAME
 from narrower.plan.formats.grid import Grid
 
-TENSORS = "narrower.plan.formats."  # how the names of their arrays begin in a file of weights
+TENSORS = "narrower.formats."  # how the names of their arrays begin in a file of weights
 FORM = re.compile(
     rf"\s*{NAME}\((?P<mean>\d+(\.\d+)?),widest=(?P<widest>\d+),digest=(?P<digest>[0-9a-f]+)\)\s*"
 )
