@@ -9,17 +9,21 @@ import pytest
 import torch
 from torch import nn
 
+from narrower.data.datasets import load_data_set
 from narrower.evaluate.definition import defined_outputs
-from narrower.evaluate.int8_plan import int8_plan_of
+from narrower.evaluate.int8_plan import int8_plan, int8_plan_of
 from narrower.evaluate.processor import saturates_pairs
+from narrower.export.deliver import Subject, Wishes, export_plan
 from narrower.export.edge_gate import edge_differences
 from narrower.export.exactness import inexact_operators
 from narrower.export.execute import onnx_session, run_onnx
 from narrower.export.onnx_model import build_onnx
+from narrower.export.plan_latency import LatencyMeter
 from narrower.graph.folding import fold_batch_norm
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
+from narrower.models.build import build_model
 from narrower.models.image_models import BasicBlock
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.number_format import NumberFormat
@@ -160,3 +164,37 @@ def test_a_processor_that_adds_pairs_in_16_bits_gets_float32_kernels(
     path.write_bytes(built.model.SerializeToString())
     assert "QLinearConv" not in optimised_operators(built.model, tmp_path)
     assert np.array_equal(run_onnx(path, X), defined_outputs(program, plan, X).numpy())
+
+
+def test_where_integer_kernels_are_slower_the_artefact_is_float32_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = build_model("digits-mlp").eval()
+    data = load_data_set("digits")
+    plan = int8_plan(fold_batch_norm(model, data.examples[0]), data.train.inputs[:64])
+    subject = Subject(fold_batch_norm(model, data.examples[0]), "digits-mlp", plan, data)
+    monkeypatch.setattr("narrower.export.deliver.slowdown", lambda *_: 1.37)
+    slow = export_plan(subject, "onnx", tmp_path / "slow", Wishes(samples=1000))
+    assert "1.37 times as long" in slow.notes[0]
+    assert slow.plan == {}
+    assert {n.op_type for n in onnx.load(slow.artefact).graph.node}.isdisjoint({"QuantizeLinear"})
+    wishes = Wishes(samples=1000, keeps_integers=True)
+    kept = export_plan(subject, "onnx", tmp_path / "kept", wishes)
+    assert kept.mode == "exact"
+    assert "QuantizeLinear" in {n.op_type for n in onnx.load(kept.artefact).graph.node}
+
+
+@needs_byte_products
+def test_kernels_and_bits_of_layers_are_told_by_their_edges() -> None:
+    program = folded(Residual())
+    meter = LatencyMeter(program, X, limit_seconds=0.01)
+    found = meter.measure(int8_plan_of(program, [X]))
+    kernels = {
+        kernel.layer: (kernel.data_bits, kernel.weight_bits, kernel.kernel) for kernel in found.kernels
+    }
+    assert kernels == {
+        **dict.fromkeys(("first", "second", "third"), (8, 8, "QLinearConv")),
+        "fc": (8, 8, "QGemm"),
+    }
+    assert found.without_kernel == ()
+    assert found.is_slower == (found.ratio_low > 1)

@@ -57,7 +57,7 @@ def test_a_search_over_edges_gives_plans_that_are_delivered_as_they_were_scored(
     plans = [plan_from_dict(member.plan) for member in record.members]
     assert all(set(plan.outputs) == {"input", "0", "4", "7"} for plan in plans)
     subject = Subject(problem.model, problem.model_name, plans[0], problem.data)
-    onnx = export_plan(subject, "onnx", tmp_path / "onnx", Wishes(samples=1000))
+    onnx = export_plan(subject, "onnx", tmp_path / "onnx", Wishes(samples=1000, keeps_integers=True))
     assert onnx.mode == "exact"
     assert onnx.checks[0].differing_elements == 0
     assert any("numbers on edges" in line for line in onnx.notes)

@@ -39,6 +39,10 @@ Pack = Annotated[
     Literal["size", "speed"] | None,
     typer.Option(help="Weights at their widths, or in bytes (C: size unless given; ONNX: speed)."),
 ]
+Integers = Annotated[
+    bool,
+    typer.Option("--keep-integers", help="Keep integer kernels (ONNX) where float32 would be faster here."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest.")]
 
 
@@ -51,6 +55,7 @@ def export(
     batch_size: BatchSize = None,
     samples: Samples = None,
     small: Small = False,
+    keep_integers: Integers = False,
     pack: Pack = None,
     as_json: Json = False,
 ) -> None:
@@ -62,7 +67,7 @@ def export(
     check_output_directory(target)
     from narrower.export.deliver import Wishes, export_plan
 
-    wishes = Wishes(samples, batch_size, "size" if small else pack, allow_mismatch)
+    wishes = Wishes(samples, batch_size, "size" if small else pack, allow_mismatch, keep_integers)
     if (run / LEARNED).is_file():
         from narrower.study.learned_artefact import export_member
 

@@ -65,5 +65,7 @@ def latency(
     print_table(columns, rows, title=f"ONNX Runtime at batch size {batch_size}, {threads_said}")
     if without := without_kernel([asdict(kernel) for _, found in measured for kernel in found.kernels]):
         tell(f"no integer kernel, computed in float32: {without}")
+    if slower := [number for number, found in measured if found.is_slower]:
+        tell(f"surely slower than float32 here: {', '.join(map(str, slower))}")
     if unsettled := [number for number, found in measured if not found.settled]:
         warn(f"the time limit came first, the interval is wider than 5 %: {unsettled}")

@@ -21,6 +21,7 @@ from narrower.export.edge_gate import edge_differences
 from narrower.export.exactness import inexact_operators
 from narrower.export.execute import run_onnx, run_qonnx
 from narrower.export.gate_samples import LEAST, affordable_count, gate_samples
+from narrower.export.guard import slowdown
 from narrower.export.manifest import Check, Manifest, compare
 from narrower.export.onnx_model import build_onnx, to_onnx
 from narrower.export.pair_sums import note
@@ -57,13 +58,15 @@ class Wishes:
 
     ``samples`` None: 10,000 for small networks, 1,000 for others. ``batch_size`` None: open in ONNX, 1 in
     QONNX. ``packing``: "speed" keeps weights in whole bytes, for which ONNX Runtime has kernels and C no bits
-    to take apart. None: "speed" in ONNX, "size" in C.
+    to take apart. None: "speed" in ONNX, "size" in C. Unless ``keeps_integers``, a plan with edges in bytes
+    is written to ONNX in float32 where it would be slower.
     """
 
     samples: int | None = None
     batch_size: int | None = None
     packing: Packing | None = None
     allow_mismatch: bool = False
+    keeps_integers: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Delivery:
     notes: tuple[str, ...] = ()
     is_exact: bool | None = None  # None: as the plan's operators are
     inexact: tuple[str, ...] = ()  # what this artefact rounds otherwise
+    written: Plan | None = None  # None: the plan of the subject
 
 
 def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | None = None) -> Manifest:
@@ -110,21 +114,22 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
         )
     case = _prepare(subject, wishes)
     delivery = EXPORTERS[kind](case, directory)
-    inexact = (*inexact_operators(case.program, subject.plan.formats), *delivery.inexact)
+    written = subject.plan if delivery.written is None else delivery.written
+    inexact = (*inexact_operators(case.program, written.formats), *delivery.inexact)
     is_exact = not inexact if delivery.is_exact is None else delivery.is_exact
     manifest = Manifest(
         artefact=str(delivery.path),
         kind=kind,
         model=subject.model_name,
         trial=subject.trial,
-        plan=plan_to_dict(subject.plan),
+        plan=plan_to_dict(written),
         batch_size=delivery.batch_size,
         mode="exact" if is_exact else "class" if is_classification else "close",
         inexact=() if is_exact else inexact,
         checks=delivery.checks,
         samples_of_data_set=min(case.own_samples, delivery.checks[0].samples),
         bytes_on_disk=_bytes_on_disk(delivery.path),
-        computed_bytes=NetworkCost(case.program.network).of(subject.plan.formats)["model_size"],
+        computed_bytes=NetworkCost(case.program.network).of(written.formats)["model_size"],
         notes=delivery.notes,
         output_names=subject.data.output_names,
         words=subject.data.task.words,
@@ -156,10 +161,12 @@ def own_outputs(program: Program, plan: Plan, inputs: Tensor) -> NDArray[np.floa
 
 def _onnx(case: Case, directory: Path) -> Delivery:
     path = directory / "model.onnx"
-    size = case.wishes.batch_size
-    built = build_onnx(
-        case.program, case.subject.plan.formats, batch_size=size, packing=case.wishes.packing or "speed"
-    )
+    size, plan = case.wishes.batch_size, case.subject.plan.formats
+    built = build_onnx(case.program, plan, batch_size=size, packing=case.wishes.packing or "speed")
+    if built.edges and not case.wishes.keeps_integers:
+        times = slowdown(case.program, plan, case.inputs, size)
+        if times is not None:
+            return _float32_onnx(case, directory, times)
     write_bytes(path, built.model.SerializeToString())
     checks = tuple(
         compare(run_onnx(path, case.inputs, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
@@ -169,7 +176,7 @@ def _onnx(case: Case, directory: Path) -> Delivery:
         )
     )
     notes = note(built.saturating_matrices, built.saturating_convolutions)
-    found = edge_differences(case.program, case.subject.plan.formats, case.inputs)
+    found = edge_differences(case.program, plan, case.inputs)
     if found is not None:
         notes = (*notes, found.note)
     if built.fine_biases:
@@ -179,6 +186,19 @@ def _onnx(case: Case, directory: Path) -> Delivery:
             + ", ".join(built.fine_biases),
         )
     return Delivery(path, checks, size, notes, inexact=built.inexact)
+
+
+def _float32_onnx(case: Case, directory: Path, times: float) -> Delivery:
+    """The network without roundings, where integer kernels take so many times as long."""
+    path, size = directory / "model.onnx", case.wishes.batch_size
+    write_bytes(path, to_onnx(case.program, Plan(), batch_size=size).SerializeToString())
+    outputs = own_outputs(case.program, Plan(), case.inputs)
+    check = compare(run_onnx(path, case.inputs), outputs, "ONNX Runtime", "float32, one thread")
+    said = (
+        "written in float32, without the roundings of the plan: in integer kernels it would take "
+        f"{times:.2f} times as long here at batch size {size or 1}; --keep-integers writes it all the same"
+    )
+    return Delivery(path, (check,), size, (said,), written=Plan())
 
 
 def _qonnx(case: Case, directory: Path) -> Delivery:

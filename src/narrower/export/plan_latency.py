@@ -13,8 +13,11 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from narrower.cost.read_formats import ReadFormats
 from narrower.export.execute import onnx_session
 from narrower.export.onnx_model import to_onnx
+from narrower.graph.edges import edges_of
+from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import Plan
@@ -62,6 +65,11 @@ class PlanLatency:
     kernels: tuple[LayerKernel, ...]
 
     @property
+    def is_slower(self) -> bool:
+        """Whether float32 is surely faster."""
+        return self.ratio_low > 1
+
+    @property
     def without_kernel(self) -> tuple[str, ...]:
         """Rounded layers that ONNX Runtime computes in float32, with their widths."""
         return tuple(
@@ -99,7 +107,7 @@ class LatencyMeter:
         key = structure(model)
         if key not in self._measured:
             call, run = self._call(model)
-            self._measured[key] = self._time(call, _kernels(plan, run))
+            self._measured[key] = self._time(call, _kernels(self._program.network, plan, run))
         return self._measured[key]
 
     def _call(self, model: onnx.ModelProto) -> tuple[Callable[[], object], onnx.ModelProto]:
@@ -183,20 +191,22 @@ def structure(model: onnx.ModelProto) -> str:
     return "\n".join(lines)
 
 
-def _kernels(plan: Plan, run: onnx.ModelProto) -> tuple[LayerKernel, ...]:
+def _kernels(network: Network, plan: Plan, run: onnx.ModelProto) -> tuple[LayerKernel, ...]:
     """Where each rounded layer is computed, by the graph that the runtime really runs."""
     used: dict[str, str] = {}
     for node in run.graph.node:
         if node.op_type in INTEGER_KERNELS:
             for name in node.input:
                 used[name.rsplit("_", 1)[0]] = node.op_type
-    return tuple(
-        LayerKernel(
-            layer, chosen.data.bits, chosen.weight.bits, used.get(f"{layer}.weight".replace(".", "_"))
-        )
-        for layer, chosen in plan.layers
-        if (chosen.data, chosen.weight) != (FLOAT32, FLOAT32)
-    )
+    formats, found = ReadFormats(network, edges_of(network), plan), []
+    layers = dict(plan.layers)
+    for layer in (name for name in layers if name in network.product_layers):
+        (operator, *_) = network.product_layers[layer]
+        data = formats.operands(operator)[0].first
+        if (data, layers[layer].weight) != (FLOAT32, FLOAT32):
+            kernel = used.get(f"{layer}.weight".replace(".", "_"))
+            found.append(LayerKernel(layer, data.bits, layers[layer].weight.bits, kernel))
+    return tuple(found)
 
 
 def _calls_in_a_piece(call: Callable[[], object]) -> int:
