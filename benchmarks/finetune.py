@@ -3,6 +3,7 @@
     python benchmarks/finetune.py [--json] [--row NAME ...]
 
 - ``step_vs_float_jsc``: a step of jsc-toy at batch 1,024 in number formats, by a float32 step of that loop
+- ``step_vs_float_resnet20``: the same of resnet20 at batch 64, digits of 32x32 pixels, all layers at 4 bits
 - ``batched_speedup_32``: 32 plans of jsc-toy one after the other, by all at once; batch 256, steps alone
 - ``front_gain``: accuracy of jsc-toy at 2,000 ebops when 128 random plans are trained in three rounds, less
   that of the same plans without training; mean of three seeds
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 import narrower
 from narrower.data.datasets import load_data_set
@@ -60,14 +62,28 @@ FRACTIONS = {f"{operand}_frac": ["auto"] for operand in WIDTHS}
 
 
 def step_vs_float_jsc() -> float:
-    data = load_data_set("jets")
-    recipe = Recipe(max_epochs=1, batch_size=1024)
-    pairs = [(_epoch(data, recipe, FOUR_BITS), _epoch(data, recipe, None)) for _ in range(8)][1:]
+    return _step_vs_float("jsc-toy", "jets", FOUR_BITS, Recipe(max_epochs=1, batch_size=1024))
+
+
+def step_vs_float_resnet20() -> float:
+    sizes = load_data_set("digits32").sizes
+    layers = [
+        name
+        for name, module in build_model("resnet20", sizes=sizes).named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    plan = Plan.of({name: LayerPlan(FixedPoint(4, 2), FixedPoint(4, 3)) for name in layers})
+    return _step_vs_float("resnet20", "digits32", plan, Recipe(max_epochs=1, batch_size=64, max_steps=4))
+
+
+def _step_vs_float(model: str, data_set: str, plan: Plan, recipe: Recipe) -> float:
+    data = load_data_set(data_set)
+    pairs = [(_epoch(model, data, recipe, plan), _epoch(model, data, recipe, None)) for _ in range(8)][1:]
     return statistics.median(a for a, _ in pairs) / statistics.median(b for _, b in pairs)
 
 
-def _epoch(data: DataSet, recipe: Recipe, plan: Plan | None) -> float:
-    model = build_model("jsc-toy", seed=0)
+def _epoch(name: str, data: DataSet, recipe: Recipe, plan: Plan | None) -> float:
+    model = build_model(name, seed=0, sizes=data.sizes)
     losses = Losses(recipe, data.task.loss(Ending()))
     formats = None if plan is None else formats_of(model, plan)
     core = Core(model, data.train, recipe, losses, formats=formats)
@@ -195,6 +211,7 @@ def _volume(record: FinetunedRecord) -> float:
 
 ROWS: dict[str, Callable[[], float]] = {
     "step_vs_float_jsc": step_vs_float_jsc,
+    "step_vs_float_resnet20": step_vs_float_resnet20,
     "batched_speedup_32": batched_speedup_32,
     "front_gain": front_gain,
     "rounds_saved": rounds_saved,
