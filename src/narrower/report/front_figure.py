@@ -250,7 +250,7 @@ def _member_text(findings: Findings, member: Member) -> str:
         if o["metric"] != leading
     ]
     layers = [f"{plot_text(layer)} {short_layer(table)}" for layer, table in findings.plan(member).items()]
-    per_line = -(-len(layers) // 14)
+    per_line = max(1, -(-len(layers) // 14))  # the float model has no layer to tell of
     lines += [", ".join(layers[start : start + per_line]) for start in range(0, len(layers), per_line)]
     return "<br>".join(lines)
 

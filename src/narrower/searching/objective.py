@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from narrower.tasks.catalogue import TASKS, task_metrics
 from narrower.tasks.task import Direction
 
-# Measured on data; computed from network and plan; measured on what a plan is exported to.
-Kind = Literal["quality", "cost", "artefact"]
+# Measured on data; computed from network and plan; measured on what a plan is exported to; computed from the
+# untrained network.
+Kind = Literal["quality", "cost", "artefact", "proxy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class Metric:
 
     @property
     def is_quality(self) -> bool:
-        """Whether it is measured on data."""
-        return self.kind == "quality"
+        """Whether it says how well a plan does: measured on data, or foretold."""
+        return self.kind in ("quality", "proxy")
 
 
 COSTS: dict[str, Metric] = {
@@ -44,6 +45,19 @@ COSTS: dict[str, Metric] = {
         Metric("ebops", "data bits x bits that each weight needs", "minimize", "artefact"),
     )
 }
+PROXIES: dict[str, Metric] = {
+    name: Metric(name, f"of the untrained network, {said}", "maximize", "proxy")
+    for name, said in {
+        "synflow": "weights times gradients without data",
+        "snip": "sizes of weights times gradients",
+        "grasp": "what weights do to the flow of gradients",
+        "fisher": "squares of activations times gradients",
+        "grad_norm": "norms of gradients",
+        "jacob_cov": "how differently samples change outputs",
+        "naswot": "how differently samples switch activations on",
+        "plain": "weights times gradients",
+    }.items()
+}
 ARTEFACT_METRICS = tuple(name for name, metric in COSTS.items() if metric.kind == "artefact")
 
 
@@ -58,7 +72,7 @@ def listed_metrics() -> dict[str, Metric]:
             if other.name == name
         )
         qualities[name] = Metric(name, said, metric.direction, "quality", metric.unit)
-    return qualities | COSTS
+    return qualities | COSTS | PROXIES
 
 
 def listed_metric(name: str) -> Metric | None:

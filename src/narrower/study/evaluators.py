@@ -16,11 +16,12 @@ from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.preparation import Preparation
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.loop import EvaluateEarly
-from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.searching.objective import ARTEFACT_METRICS, PROXIES
 from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.study.artefacts import Artefacts
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem, Say
+from narrower.study.untrained_plans import UntrainedPlans
 from narrower.tasks.task import LOSS
 
 LEARNING_TOGETHER = 16  # proposals of a sampler that learns, where candidates are trained at once
@@ -68,6 +69,7 @@ def build_plan_evaluator(problem: Problem, evaluator: Evaluator) -> PlanEvaluato
     """What scores a problem's plans."""
     is_learned = isinstance(problem.preparation, LearnedSettings)  # its training says what plans cost
     measured = [] if is_learned else sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
+    proxies = [] if is_learned else sorted(problem.seen_metrics & PROXIES.keys())
     return PlanEvaluator(
         build_preparation(problem.preparation, problem.subject),
         evaluator,
@@ -75,6 +77,7 @@ def build_plan_evaluator(problem: Problem, evaluator: Evaluator) -> PlanEvaluato
         own_metrics=problem.own_metrics,
         artefacts=Artefacts(problem, evaluator.program) if measured else None,
         measured=measured,
+        untrained=UntrainedPlans(problem, proxies) if proxies else None,
     )
 
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from narrower.errors import NarrowerError
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Preparation, Prepared
 from narrower.study.artefacts import Artefacts
+from narrower.study.untrained_plans import UntrainedPlans
 from narrower.tasks.quality import Quality, failed, rank
 from narrower.tasks.task import Task, leading, spread_name
 
@@ -17,7 +19,7 @@ class PlanEvaluator:
     """Scores plans, many at once.
 
     ``evaluator`` is that of the model as it is. ``artefacts`` and ``measured`` name what is measured on the
-    artefact of each plan as well; a plan that has none fails.
+    artefact of each plan as well, and ``untrained`` computes proxies; a plan that has none fails.
     """
 
     def __init__(
@@ -29,10 +31,11 @@ class PlanEvaluator:
         own_metrics: Mapping[str, OwnMetric],
         artefacts: Artefacts | None = None,
         measured: Sequence[str] = (),
+        untrained: UntrainedPlans | None = None,
     ) -> None:
         self.preparation, self._evaluator, self._loss = preparation, evaluator, loss
         self._own_metrics = own_metrics
-        self._artefacts, self._measured = artefacts, tuple(measured)
+        self._artefacts, self._measured, self._untrained = artefacts, tuple(measured), untrained
         self._earlier: Mapping[Plan, Quality] = {}
         self._adopted = 0
 
@@ -59,7 +62,7 @@ class PlanEvaluator:
         if missing:
             for prepared in self.preparation.prepare(missing):
                 found.update(zip(prepared.plans, self._scored(prepared), strict=True))
-        return [self._with_artefact(plan, found[plan]) for plan in plans]
+        return [self._with_artefact(plan, self._with_proxies(plan, found[plan])) for plan in plans]
 
     def _scored(self, prepared: Prepared) -> list[Quality]:
         if prepared.failure is not None:
@@ -81,6 +84,14 @@ class PlanEvaluator:
             combined(task, prepared, qualities).with_metrics(prepared.recorded)
             for qualities in zip(*by_seed, strict=True)
         ]
+
+    def _with_proxies(self, plan: Plan, quality: Quality) -> Quality:
+        if self._untrained is None or quality.failure is not None:
+            return quality
+        try:
+            return quality.with_metrics(self._untrained.of(plan))
+        except NarrowerError as error:
+            return failed(str(error), quality.samples)
 
     def _with_artefact(self, plan: Plan, quality: Quality) -> Quality:
         if self._artefacts is None or quality.failure is not None:

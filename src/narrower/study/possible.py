@@ -9,6 +9,7 @@ from narrower.searching.objective import ARTEFACT_METRICS, COSTS
 from narrower.searching.space import MOST_LISTED
 from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
+from narrower.study.untrained_plans import check_proxies
 from narrower.tasks.catalogue import task_metrics
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.task import Direction, leading
@@ -51,6 +52,7 @@ def check_options(problem: Problem) -> None:
         _check_task,
         _check_countable,
         _check_measurable,
+        check_proxies,
         check_expressible,
         _check_bounded,
         check_backend,

@@ -14,7 +14,7 @@ from narrower.models.finite import check_finite
 from narrower.plan.plan import Plan
 from narrower.preparation.settings import STARTED_FROM, is_by_plan_alone
 from narrower.searching.earlier_results import earlier_results
-from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_quality
+from narrower.searching.objective import ARTEFACT_METRICS, COSTS, PROXIES, is_quality
 from narrower.searching.space_record import SPACE_FACT, describe_space
 from narrower.store.files import write_text
 from narrower.store.provenance import changed_versions, environment
@@ -48,7 +48,7 @@ def begin_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
     write_text(run.settings, settings)
     save_weights(problem.model, run.weights, arguments_note(problem.subject.examples))
     costs = [name for name, metric in COSTS.items() if metric.kind == "cost"]
-    artefacts = sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
+    measured = sorted(problem.seen_metrics & {*ARTEFACT_METRICS, *PROXIES})
     task = problem.data.task
     spread = [spread_name(task)] if problem.preparation.seeds > 1 else []
     start = [] if is_by_plan_alone(problem.preparation) else [STARTED_FROM]
@@ -59,7 +59,7 @@ def begin_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
             *problem.own_metrics,
             *spread,
             *start,
-            *artefacts,
+            *measured,
             *costs,
         ],
         {
