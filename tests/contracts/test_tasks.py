@@ -22,6 +22,7 @@ from narrower.tasks.columns import columns_of, stacked_losses
 from narrower.tasks.intervals import interval
 from narrower.tasks.paired import is_better
 from narrower.tasks.quality import added, best_reachable, quality_of
+from narrower.tasks.regression.task import Regression
 from narrower.tasks.task import LOSS, Ending, Loss, SampleMetric, Task, Words, leading, wanted_metrics
 
 
@@ -76,6 +77,10 @@ class Case:
 
 
 SCORES = torch.randn(300, 4, generator=torch.Generator().manual_seed(1)).round(decimals=1)  # with ties
+ODD = torch.cat([SCORES + 0.3 * SCORES.roll(1, 0), (torch.arange(300) % 4 == 0).float()[:, None]], dim=1)
+ODD[ODD[:, -1] == 1, :-1] += 0.7
+PLACES = torch.randn(300, 4, 3, generator=torch.Generator().manual_seed(2))
+CLASSES = torch.where(SCORES > 1.2, -100, (PLACES + PLACES.roll(1, 0)).argmax(2))
 CASES = {
     "classification": Case(
         TASKS["classification"], SCORES, torch.arange(300) % 4, np.array([0.5, 1.0], dtype=np.float32)
@@ -83,6 +88,38 @@ CASES = {
     "regression": Case(
         TASKS["regression"], SCORES[:, :2], SCORES[:, :2] + SCORES[:, 2:], np.array([1, 2], dtype=np.int64)
     ),
+    "regression of scaled targets": Case(
+        Regression((3.0, 0.5), "huber"),
+        SCORES[:, :2],
+        SCORES[:, :2] + SCORES[:, 2:],
+        np.array([1, 2], dtype=np.int64),
+    ),
+    "a single logit": Case(
+        TASKS["classification"],
+        SCORES[:, :1],
+        (SCORES[:, 1] > 0).long(),
+        np.array([0.5, 1.0], dtype=np.float32),
+    ),
+    "multi-label": Case(
+        TASKS["multi-label"],
+        SCORES,
+        (SCORES + SCORES.roll(1, 1) > 0).float(),
+        np.array([[0.5, 1.0]], dtype=np.float32),
+    ),
+    "reconstruction": Case(
+        TASKS["reconstruction"], SCORES, SCORES + SCORES.roll(1, 0), np.array([[1, 2]], dtype=np.int64)
+    ),
+    "anomalies": Case(TASKS["anomalies"], SCORES, ODD, np.array([[0.1, 0.2, 0.5]], dtype=np.float32)),
+    "segmentation": Case(
+        TASKS["segmentation"],
+        PLACES.transpose(1, 2).reshape(300, 3, 2, 2),
+        CLASSES.view(300, 2, 2),
+        np.array([1, 2]),
+    ),
+    **{
+        name: Case(TASKS[name], PLACES, CLASSES, np.array([1, 2]))
+        for name in ("language-modelling", "masked-language-modelling", "token-classification")
+    },
     "distance": Case(Distance(), SCORES[:, :1], SCORES[:, 1] + SCORES[:, 0], np.array(["a", "b"])),
 }
 
@@ -174,7 +211,7 @@ def test_the_interval_holds_the_value_and_shrinks_with_samples(case: Case) -> No
 def test_of_two_plans_only_a_clearly_better_one_is_better(case: Case) -> None:
     metric = leading(case.task)
     own = metric.contributions(case.outputs, case.targets).numpy()
-    worse = metric.contributions(-case.outputs if metric.is_share else case.outputs * 9, case.targets).numpy()
+    worse = metric.contributions(case.outputs * -9, case.targets).numpy()
     assert not is_better(metric, own, own)
     if metric.is_share:
         own = own | (np.arange(len(own)) % 2 == 0)

@@ -15,7 +15,14 @@ from narrower.data.request import DataRequest
 from narrower.data.samples import check_targets, checked_inputs
 from narrower.data.splitting import standardised
 from narrower.data.tables import group_numbers, scaled_targets, time_numbers
-from narrower.data.target_columns import Targets, check_columns, targets_of, usual_target
+from narrower.data.target_columns import (
+    Targets,
+    check_columns,
+    no_targets,
+    targets_of,
+    task_of_targets,
+    wanted_targets,
+)
 from narrower.errors import DataError
 from narrower.tasks.catalogue import TASKS
 
@@ -28,8 +35,8 @@ def array_data_set(request: DataRequest, arrays: Columns, seed: int) -> DataSet:
         UnknownNameError: there is no such array.
     """
     where, names = request.source, list(arrays)
-    wanted = request.target or (usual_target(where, names),)
-    unsaid = [] if request.target else [f"no target is named: {wanted[0]!r} is taken"]
+    wanted = wanted_targets(request, names)
+    unsaid = [] if request.target or not wanted else [f"no target is named: {wanted[0]!r} is taken"]
     for key, found in (("target", wanted), ("features", request.features)):
         check_columns(where, key, found, names)
     beside = (*wanted, request.group, request.time)
@@ -39,7 +46,11 @@ def array_data_set(request: DataRequest, arrays: Columns, seed: int) -> DataSet:
     for name in (request.group, request.time):
         check_columns(where, "group or time", () if name is None else (name,), names)
     inputs = [checked_inputs(f"{where}: {name!r}", _measured(arrays[name])) for name in chosen]
-    targets = _targets(where, [(name, arrays[name]) for name in wanted], request.task)
+    targets = (
+        _targets(where, [(name, arrays[name]) for name in wanted], task_of_targets(request))
+        if wanted
+        else no_targets(len(inputs[0]))
+    )
     is_class = targets.values.ndim == 1 and np.issubdtype(targets.values.dtype, np.integer)
     columns = {n: column_of(where, n, arrays[n]) for n in (request.group, request.time) if n is not None}
     try:
@@ -65,7 +76,8 @@ def array_data_set(request: DataRequest, arrays: Columns, seed: int) -> DataSet:
         rows, said = without_repeated(together, rows)
         notes += said
     notes += repeated_note(together, rows)
-    check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
+    if wanted:
+        check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
     standard = [standardised([values[part] for part in rows]) for values in inputs]
     values, task = targets.values, targets.task
     if task.words.name == "regression":

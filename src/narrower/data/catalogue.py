@@ -20,7 +20,7 @@ DATA_SETS: dict[str, str] = {
     "toy-tiny": "four random numbers, 1x2x2; the class says whether their sum is above zero",
 }
 
-OF_ANY = ("task", "loss")  # wishes that mean something for every data set
+OF_ANY = ("task", "loss", "normal", "pad", "mask")  # wishes that mean something for every data set
 
 # Names that files written for other tools hold, and what there is instead.
 ELSEWHERE: dict[str, str] = {

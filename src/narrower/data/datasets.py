@@ -1,23 +1,24 @@
 """A data set by its name: three disjoint parts, standardised by the first unless they are whole numbers."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from narrower.data import catalogue
 from narrower.data.cifar import Images, cifar10, cifar100
+from narrower.data.derived_targets import has_derived_targets, with_derived_targets, with_task
 from narrower.data.file_sets import file_data_set
 from narrower.data.jsc_table import jsc
 from narrower.data.own_data import own_data_set
 from narrower.data.parts import DataSet, Part
 from narrower.data.pixels import split_images
 from narrower.data.request import DataRequest, file_kind
+from narrower.data.samples import check_data_set
 from narrower.data.sources import Table, diabetes, digits, digits32, jets, toy_tiny
 from narrower.data.splitting import split_indices, standardised
 from narrower.errors import DataError
-from narrower.tasks.catalogue import trained_by
+from narrower.tasks.catalogue import task_named, trained_by
 
 __all__ = ["DataSet", "Part", "load_data_set", "split_table"]
 
@@ -48,11 +49,12 @@ def load_data_set(name: str, *, seed: int = 0, path: Path | None = None) -> Data
     """
     request = catalogue.named_request(name)
     data = _loaded(request, seed, path)
-    if request.loss is None:
-        return data
-    task = trained_by(data.task, request.loss)
-    train, validation, test = (replace(part, task=task) for part in data.parts.values())
-    return replace(data, train=train, validation=validation, test=test)
+    if has_derived_targets(request.task):
+        data = with_derived_targets(data, request, seed)
+    elif request.task is not None and data.task.words.name != request.task:
+        data = with_task(data, task_named(request.task))
+        check_data_set(f"data set {data.name!r}", data)
+    return data if request.loss is None else with_task(data, trained_by(data.task, request.loss))
 
 
 def _loaded(request: DataRequest, seed: int, path: Path | None) -> DataSet:
@@ -63,7 +65,7 @@ def _loaded(request: DataRequest, seed: int, path: Path | None) -> DataSet:
         )
     if file_kind(known) is not None:
         return file_data_set(request, seed)
-    made = own_data_set(known) if ":" in known else SOURCES[known](path)
+    made = own_data_set(known, request.task) if ":" in known else SOURCES[known](path)
     if isinstance(made, Table):
         return split_table(known, made, seed)
     if isinstance(made, Images):
@@ -82,7 +84,7 @@ def split_table(name: str, table: Table, seed: int) -> DataSet:
         raise DataError(f"data set {name!r} has {len(table.targets)} samples: too few for three parts")
     inputs = standardised([table.inputs[i] for i in indices])
     train, validation, test = (
-        Part(torch.from_numpy(values), torch.from_numpy(table.targets[i]))
+        Part(torch.from_numpy(values), torch.from_numpy(table.targets[i]), task=table.task)  # type: ignore[arg-type]
         for values, i in zip(inputs, indices, strict=True)
     )
     return DataSet(name, train, validation, test, table.output_names, table.feature_names)

@@ -29,6 +29,7 @@ CHOICES = {
 }
 LISTS = ("target", "features")
 NUMBERS = ("split", "size")
+TOKENS = ("pad", "mask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,9 @@ class DataRequest:
     categories: str | None = None
     duplicates: str | None = None
     size: tuple[float, ...] = ()  # height and width of pictures
+    normal: str | None = None  # the usual class, where odd samples are ranked
+    pad: float | None = None  # the token that fills short sequences
+    mask: float | None = None  # the token that hides others
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -66,6 +70,10 @@ class DataRequest:
             raise DataError(
                 f"size: found {list(self.size)}; allowed: height and width in pixels, as in [32, 32]"
             )
+        for name in TOKENS:
+            token = getattr(self, name)
+            if token is not None and (token % 1 or token < 0):
+                raise DataError(f"{name}: found {token:g}; allowed: the number of a token")
         if self.group is not None and self.time is not None:
             raise DataError("group and time: a split goes by one of them; leave one out")
 
@@ -100,7 +108,9 @@ def data_request(text: str, more: Mapping[str, object] | None = None) -> DataReq
         if not value:
             raise DataError(f"data set {text!r}: {name} has no value; expected {name}=...")
         parts = tuple(unquote(part) for part in value.split(","))
-        if name in NUMBERS:
+        if name in TOKENS:
+            given[name] = _number(name, value)
+        elif name in NUMBERS:
             given[name] = tuple(_number(name, part) for part in parts)
         else:
             given[name] = parts if name in LISTS else unquote(value)

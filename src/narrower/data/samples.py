@@ -10,17 +10,22 @@ from torch import Tensor
 from narrower.data.parts import DataSet, Part
 from narrower.errors import DataError, starting
 from narrower.tasks.catalogue import task_of
+from narrower.tasks.multi_label.task import MULTI_LABEL
 from narrower.tasks.task import Task
 
 
-def checked_pair(where: str, inputs: object, targets: object) -> tuple[NDArray[Any], NDArray[Any]]:
+def checked_pair(
+    where: str, inputs: object, targets: object, task: Task | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Inputs [N, ...] and targets [N, ...] as they are held: float32, or int64 where they are whole numbers.
 
     Raises:
         DataError: they are no samples with targets.
     """
     samples, wanted = _as_array(where, inputs), _as_array(where, targets)
-    task = task_of(are_real=np.issubdtype(wanted.dtype, np.floating))
+    if task == MULTI_LABEL and wanted.dtype.kind in "iub":
+        wanted = wanted.astype(np.float32)
+    task = task or task_of(are_real=np.issubdtype(wanted.dtype, np.floating))
     _check_shape(where, samples.shape)
     if wanted.shape[:1] == (0,):
         _check_count(where, samples.shape, wanted.shape, task)

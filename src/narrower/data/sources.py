@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrower.tasks.task import Task
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -20,6 +22,7 @@ class Table:
     targets: NDArray[Any]  # int64 where they are classes, float32 where they are real numbers
     output_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
+    task: Task | None = None  # that of the targets where nothing is said
 
 
 TOY_SAMPLES = 10_240  # of each part

@@ -17,7 +17,14 @@ from narrower.data.raw_columns import Columns
 from narrower.data.request import DataRequest
 from narrower.data.samples import check_targets
 from narrower.data.splitting import standardised
-from narrower.data.target_columns import Targets, check_columns, targets_of, usual_target
+from narrower.data.target_columns import (
+    Targets,
+    check_columns,
+    no_targets,
+    targets_of,
+    task_of_targets,
+    wanted_targets,
+)
 from narrower.errors import DataError
 from narrower.tasks.catalogue import TASKS
 
@@ -30,8 +37,8 @@ def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet
         UnknownNameError: there is no such column.
     """
     where, names = request.source, list(columns)
-    wanted = request.target or (usual_target(where, names),)
-    unsaid = [] if request.target else [f"no target is named: {wanted[0]!r} is taken"]
+    wanted = wanted_targets(request, names)
+    unsaid = [] if request.target or not wanted else [f"no target is named: {wanted[0]!r} is taken"]
     for key, found in (("target", wanted), ("features", request.features)):
         check_columns(where, key, found, names)
     for key in ("group", "time"):
@@ -54,14 +61,19 @@ def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet
     kept, dropped = _kept_rows(request, [*features, *(read[name] for name in wanted)])
     notes = [*unsaid, *notes, *dropped]
     features = [column.of(kept) for column in features]
-    targets = targets_of(where, [read[name].of(kept) for name in wanted], request.task)
+    targets = (
+        targets_of(where, [read[name].of(kept) for name in wanted], task_of_targets(request))
+        if wanted
+        else no_targets(int(kept.sum()))
+    )
     rows = _rows(request, targets, {n: c.of(kept) for n, c in read.items()}, seed)
     made = features_of(where, features, rows[0], as_codes=request.categories == "codes")
     if request.duplicates == "drop":
         rows, said = without_repeated(made.values, rows)
         notes += said
     notes += [*made.notes, *_constant(made.values[rows[0]], made.names), *repeated_note(made.values, rows)]
-    check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
+    if wanted:
+        check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
     return _data_set(request, made.values, made.names, targets, rows, (*targets.notes, *notes))
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.data.column_kinds import Column
+from narrower.data.derived_targets import WITHOUT_TARGET
+from narrower.data.request import DataRequest
 from narrower.errors import DataError
 from narrower.tasks.catalogue import TASKS
 from narrower.tasks.task import Task
@@ -39,6 +41,23 @@ def usual_target(where: str, names: Sequence[str]) -> str:
         "none of its columns is called target, label, class or y" if not found else f"{found} are all there"
     )
     raise DataError(f"{where}: which column is the target? {said}; say target = one of: {_listed(names)}")
+
+
+def wanted_targets(request: DataRequest, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns of targets; none where the task makes them of the inputs."""
+    if request.target or request.task in WITHOUT_TARGET:
+        return request.target if request.task not in WITHOUT_TARGET else ()
+    return (usual_target(request.source, names),)
+
+
+def task_of_targets(request: DataRequest) -> str | None:
+    """What the targets in the file mean, of which those of the task may be made."""
+    return "classification" if request.task == "anomalies" else request.task
+
+
+def no_targets(count: int) -> Targets:
+    """What stands in until targets are made of the inputs."""
+    return Targets(np.zeros(count, dtype=np.int64), ("none",), TASKS["classification"])
 
 
 def check_columns(where: str, key: str, wanted: Sequence[str], names: Sequence[str]) -> None:

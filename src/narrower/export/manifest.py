@@ -119,7 +119,7 @@ def compare(theirs: NDArray[np.float32], ours: NDArray[np.float32], runtime: str
         samples=len(ours),
         elements=ours.size,
         differing_elements=int(differs.sum()),
-        differing_classes=int((decided(theirs) != decided(ours)).sum()),
+        differing_classes=int((decided(theirs) != decided(ours)).reshape(len(ours), -1).any(axis=1).sum()),
         largest_difference=float(np.nan_to_num(gaps, nan=np.finfo(np.float64).max).max(initial=0.0)),
         largest_output=float(np.abs(ours).max(initial=0.0)),
     )

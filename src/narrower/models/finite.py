@@ -21,7 +21,7 @@ def check_finite(model: nn.Module, part: Part, what: str) -> None:
         for start in range(0, len(part), BATCH):
             some = part.between(start, start + BATCH)
             outputs = model(*(argument.clone() for argument in some.arguments))
-            rows = ~torch.isfinite(outputs).flatten(1).all(dim=1)
+            rows = ~torch.isfinite(outputs).reshape(len(some), -1).all(dim=1)
             bad += int(rows.sum())
             first = some if first is None and bad else first
     if first is not None:

@@ -58,6 +58,9 @@ class DataKeys(Table):
     duplicates: Annotated[str, _choice("duplicates")] | None = None
     size: Annotated[tuple[float, ...], PlainValidator(_numbers("[32, 32]"))] | None = None
     loss: Text | None = None
+    normal: Text | None = None
+    pad: Annotated[int, PlainValidator(checks.whole_number(0))] | None = None
+    mask: Annotated[int, PlainValidator(checks.whole_number(0))] | None = None
     task: Annotated[str, PlainValidator(_task)] = ANY_TASK
 
 

@@ -295,7 +295,7 @@ def _data_notes(data: DataSet) -> tuple[str, ...]:
     """What was done with the samples, and what targets that are no classes are taken for."""
     task = data.task
     names = ", ".join(metric.name for metric in task.metrics)
-    said = f"{data.name} is a {task.words.name}: {task.words.targets_are}; metrics: {names}"
+    said = f"{data.name}: task {task.words.name!r}, {task.words.targets_are}; metrics: {names}"
     return (*data.notes, said) if task.words.targets_are else data.notes
 
 

@@ -140,6 +140,8 @@ def _check_bounded(problem: Problem) -> None:
         what = ", ".join(sorted(measured)) or "metrics of your own"
         raise SettingsError(f"{where} for {what}; allowed: false")
     bounded = {metric.name: metric for metric in problem.data.task.metrics}
+    if leading(problem.data.task).of_all is not None:
+        raise SettingsError(f"{where} for {leading(problem.data.task).name}; allowed: false")
     for objective in problem.objectives.each:
         metric = bounded.get(objective.metric)
         if metric is not None and metric.best is None:

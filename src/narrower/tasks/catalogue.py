@@ -2,20 +2,43 @@
 
 from dataclasses import replace
 
-from narrower.errors import DataError
+from narrower.errors import DataError, unknown_name
 from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.multi_label.task import MULTI_LABEL
+from narrower.tasks.reconstruction.anomalies import ANOMALIES
+from narrower.tasks.reconstruction.task import RECONSTRUCTION
 from narrower.tasks.regression.task import LOSSES, REGRESSION, Regression
+from narrower.tasks.segmentation.task import SEGMENTATION
 from narrower.tasks.task import SampleMetric, Task
+from narrower.tasks.tokens.task import LANGUAGE_MODELLING, MASKED_LANGUAGE_MODELLING, TOKEN_CLASSIFICATION
 
 TASKS: dict[str, Task] = {
     "classification": CLASSIFICATION,
     "regression": REGRESSION,
+    "multi-label": MULTI_LABEL,
+    "reconstruction": RECONSTRUCTION,
+    "anomalies": ANOMALIES,
+    "segmentation": SEGMENTATION,
+    "language-modelling": LANGUAGE_MODELLING,
+    "masked-language-modelling": MASKED_LANGUAGE_MODELLING,
+    "token-classification": TOKEN_CLASSIFICATION,
 }
 
 
 def task_of(*, are_real: bool) -> Task:
     """What targets mean where nobody says it: real numbers are those of a regression, whole ones classes."""
     return REGRESSION if are_real else CLASSIFICATION
+
+
+def task_named(name: str) -> Task:
+    """The task of this name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in TASKS:
+        raise unknown_name("task", name, TASKS)
+    return TASKS[name]
 
 
 def trained_by(task: Task, loss: str) -> Task:

@@ -44,6 +44,8 @@ class Columns(Protocol):
         """The mean loss [candidates] of outputs [candidates, samples, outputs], to be differentiated."""
 
 
+OF_CLASSES = 3  # dimensions of the outputs of several candidates
+
 COLUMNS: dict[str, str] = {
     "classification": "narrower.tasks.classification.columns:ClassColumns",
 }
@@ -62,11 +64,11 @@ def columns_of(task: Task) -> Columns | None:
 def stacked_losses(task: Task) -> Callable[[Tensor, Tensor], Tensor]:
     """From outputs [candidates, samples, ...] and targets to the mean loss of each candidate."""
     columns = columns_of(task)
-    if columns is not None:
-        return columns.losses
     of_samples = task.loss(Ending()).of_samples
 
     def losses(outputs: Tensor, targets: Tensor) -> Tensor:
+        if columns is not None and outputs.dim() == OF_CLASSES and outputs.shape[2] > 1:
+            return columns.losses(outputs, targets)
         candidates = len(outputs)
         repeated = targets.expand(candidates, *targets.shape).flatten(0, 1)
         return of_samples(outputs.flatten(0, 1), repeated).view(candidates, -1).mean(dim=1)

@@ -22,7 +22,7 @@ def interval(metric: SampleMetric, contributions: NDArray[Any]) -> tuple[float, 
     if metric.is_share:
         return wilson_interval(int(contributions.sum()), len(contributions))
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(resampled(metric, contributions), (tail, 1 - tail)).tolist()
+    low, high = np.nanquantile(resampled(metric, contributions), (tail, 1 - tail)).tolist()
     return low, high
 
 
@@ -43,6 +43,9 @@ def resampled(metric: SampleMetric, contributions: NDArray[Any]) -> NDArray[np.f
     values = []
     for _ in range(DRAWS // DRAWS_TOGETHER):
         times = chance.multinomial(count, even, size=DRAWS_TOGETHER)
+        if metric.of_all is not None:
+            values += metric.of_all(columns, times.astype(np.float64)).tolist()
+            continue
         values += [metric.value(tuple(sums), count) for sums in (times @ columns).tolist()]
     return np.array(values)
 

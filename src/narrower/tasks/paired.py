@@ -19,7 +19,7 @@ def is_better(metric: SampleMetric, own: NDArray[Any], rival: NDArray[Any]) -> b
     if metric.is_share:
         return _has_more_hits(own, rival)
     gains = metric.sign * (resampled(metric, own) - resampled(metric, rival))
-    return bool(np.quantile(gains, SIGNIFICANCE / 2) > 0)
+    return bool(np.nanquantile(gains, SIGNIFICANCE / 2) > 0)
 
 
 def _has_more_hits(hits: NDArray[np.bool_], rival_hits: NDArray[np.bool_]) -> bool:

@@ -42,7 +42,9 @@ def failed(reason: str, samples: int) -> Quality:
 def quality_of(task: Task, sums: Mapping[str, Sums], samples: int) -> Quality:
     """The quality that sums over so many samples give."""
     metrics = {m.name: m.value(sums[m.name], samples) for m in task.metrics if m.name in sums}
-    return Quality(samples, metrics, sums)
+    whole = {metric.name for metric in task.metrics if metric.of_all is not None}
+    kept = {name: of_metric for name, of_metric in sums.items() if name not in whole}  # those are large
+    return Quality(samples, metrics, kept)
 
 
 def added(
@@ -52,6 +54,9 @@ def added(
     found = {}
     for metric in metrics:
         new = more[metric.name]
+        if metric.of_all is not None:
+            found[metric.name] = (*before.get(metric.name, ()), *new)
+            continue
         found[metric.name] = tuple(
             a + b for a, b in zip(before.get(metric.name, (0.0,) * len(new)), new, strict=True)
         )

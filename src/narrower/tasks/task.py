@@ -34,6 +34,9 @@ class SampleMetric:
     sample by sample, and samples drawn anew to see how far chance reaches. Where contributions are truth
     values the metric is a share. ``best`` is what a sample contributes at best, whatever its target, and
     ``chance`` the value of a model that knows nothing, by the number of its outputs; None: there is none.
+
+    Some metrics are no function of sums (``whole_metrics.py``). Their "sums" are the contributions
+    themselves, one after the other, and ``of_all`` makes them of these, and of how often each sample counts.
     """
 
     name: str
@@ -45,6 +48,7 @@ class SampleMetric:
     is_share: bool = False
     best: Sums | None = None
     chance: Callable[[int], float] | None = None
+    of_all: "Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]] | None" = None
 
     @property
     def sign(self) -> int:
@@ -53,7 +57,8 @@ class SampleMetric:
 
     def sums(self, outputs: "Tensor", targets: "Tensor") -> Sums:
         """What the samples of a batch contribute, added up."""
-        added: Any = self.contributions(outputs, targets).sum(0).tolist()
+        own = self.contributions(outputs, targets)
+        added: Any = (own.sum(0) if self.of_all is None else own.flatten()).tolist()
         return tuple(added) if isinstance(added, list) else (added,)
 
 

@@ -1,7 +1,6 @@
 """The loss of a batch by a recipe: the task's own, and what the float model gave for the same samples."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +10,15 @@ from narrower.data.parts import Part
 from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.errors import SettingsError
 from narrower.models.evaluation_mode import evaluation_mode
-from narrower.tasks.classification.task import cross_entropy
+from narrower.tasks.classification.task import cross_entropy, two_scores
+from narrower.tasks.columns import OF_CLASSES
 from narrower.tasks.task import Loss, OfSamples
 from narrower.training.recipe import Recipe
 
 # The same in one operation of PyTorch's, where there is one: a loss is taken in each step.
-_IN_ONE: dict[OfSamples, OfSamples] = {cross_entropy: partial(F.cross_entropy, reduction="none")}
+_IN_ONE: dict[OfSamples, OfSamples] = {
+    cross_entropy: lambda outputs, targets: F.cross_entropy(two_scores(outputs), targets, reduction="none")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,13 @@ class Losses:
 
     def _of_each(self, outputs_cno: Tensor, targets: Tensor, teacher: Tensor | None) -> Tensor:
         count = len(outputs_cno)
-        if self.loss.of_samples is cross_entropy and teacher is None and not self.recipe.label_smoothing:
+        is_plain = (
+            teacher is None
+            and not self.recipe.label_smoothing
+            and outputs_cno.dim() == OF_CLASSES
+            and outputs_cno.shape[2] > 1
+        )
+        if self.loss.of_samples is cross_entropy and is_plain:
             return _cross_entropies(outputs_cno, targets)
         every = None if teacher is None else repeated(teacher, count)
         losses = self._of_samples(outputs_cno.flatten(0, 1), repeated(targets, count), every)

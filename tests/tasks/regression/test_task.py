@@ -72,7 +72,7 @@ def test_a_search_its_report_and_a_pick_speak_of_the_error(run_narrower: RunNarr
         "--json",
     )
     assert code == 0, err
-    assert "diabetes is a regression" in err
+    assert "diabetes: task 'regression', the targets are real numbers" in err
     record = json.loads(out)
     assert record["task"] == "regression"
     assert record["target_names"] == ["progression"]

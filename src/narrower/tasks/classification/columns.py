@@ -37,6 +37,7 @@ class ClassColumns:
 
     def contributions(self, outputs: Tensor, kind: int) -> Tensor:
         """Whether each sample is right."""
+        outputs = _with_both_scores(outputs)
         own = outputs[:, :, :, kind]
         later = outputs[:, :, :, kind + 1 :]
         if kind == 0:
@@ -48,6 +49,7 @@ class ClassColumns:
 
     def sums(self, outputs: Tensor, kinds: Sequence[int], *, loss: bool) -> tuple[Tensor, ...]:
         """How many samples are right, and with ``loss`` the sum of the cross entropies."""
+        outputs = _with_both_scores(outputs)
         if len(kinds) == 1:
             own, is_right = outputs[:, :, :, kinds[0]], self.contributions(outputs, kinds[0])
         else:
@@ -63,6 +65,13 @@ class ClassColumns:
         logits_ocn = outputs.permute(2, 0, 1).contiguous()
         right_cn = F.log_softmax(logits_ocn, dim=0).gather(0, targets.expand(1, *logits_ocn.shape[1:]))[0]
         return -right_cn.mean(dim=1)
+
+
+def _with_both_scores(outputs: Tensor) -> Tensor:
+    """Scores of classes in dimension 3; a single logit is the score of class 1 beside a score of 0."""
+    if outputs.shape[3] > 1:
+        return outputs
+    return torch.cat([torch.where(outputs.isnan(), outputs, 0.0), outputs], dim=3)
 
 
 def _own_and_right(outputs: Tensor, kinds: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from narrower.errors import DataError
 from narrower.tasks.classification.cross_entropy import cross_entropies
+from narrower.tasks.probabilities import refuse_probabilities
 from narrower.tasks.task import LOSS, Ending, Loss, SampleMetric, Words
 
 if TYPE_CHECKING:
@@ -27,12 +28,28 @@ EXPECTED_CLASSES = "expected one whole number for each sample, numbered from 0"
 
 def is_right(outputs: "Tensor", targets: "Tensor") -> "Tensor":
     """Whether the highest score of each sample is that of its class: outputs [N, classes], targets [N]."""
+    if _is_logit(outputs):
+        return (outputs.flatten() > 0) == (targets > 0)
     return outputs.argmax(dim=1) == targets
+
+
+def _is_logit(outputs: "Tensor") -> bool:
+    """Whether outputs [N] or [N, 1] say by one number which of two classes a sample has."""
+    return outputs.dim() == 1 or outputs.shape[1] == 1
+
+
+def two_scores(outputs: "Tensor") -> "Tensor":
+    """Scores [N, classes]; a single logit is the score of class 1 beside a score of 0."""
+    if not _is_logit(outputs):
+        return outputs
+    scores = outputs.new_zeros(len(outputs), 2)
+    scores[:, 1] = outputs.flatten()
+    return scores
 
 
 def cross_entropy(outputs: "Tensor", targets: "Tensor") -> "Tensor":
     """The negative logarithm of what softmax gives the class of each sample."""
-    return _negative_log_likelihood(outputs.log_softmax(dim=1), targets)
+    return _negative_log_likelihood(two_scores(outputs).log_softmax(dim=1), targets)
 
 
 def _negative_log_likelihood(outputs: "Tensor", targets: "Tensor") -> "Tensor":
@@ -40,7 +57,7 @@ def _negative_log_likelihood(outputs: "Tensor", targets: "Tensor") -> "Tensor":
 
 
 def _smoothed_cross_entropy(outputs: "Tensor", targets: "Tensor", share: float) -> "Tensor":
-    return _smoothed_likelihood(outputs.log_softmax(dim=1), targets, share)
+    return _smoothed_likelihood(two_scores(outputs).log_softmax(dim=1), targets, share)
 
 
 def _smoothed_likelihood(outputs: "Tensor", targets: "Tensor", share: float) -> "Tensor":
@@ -49,12 +66,16 @@ def _smoothed_likelihood(outputs: "Tensor", targets: "Tensor", share: float) -> 
 
 def _divergence(outputs: "Tensor", teacher: "Tensor", temperature: float) -> "Tensor":
     """Hinton et al. (2015): the square of the temperature keeps the size of the gradient."""
-    own, wanted = ((scores / temperature).log_softmax(dim=1) for scores in (outputs, teacher))
+    own, wanted = ((two_scores(scores) / temperature).log_softmax(dim=1) for scores in (outputs, teacher))
     return temperature**2 * (wanted.exp() * (wanted - own)).sum(dim=1)
 
 
+def _cross_entropies(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+    return cross_entropies(two_scores(outputs), targets)
+
+
 class Classification:
-    """Targets are numbers of classes; outputs [N, classes] are scores."""
+    """Targets are numbers of classes; outputs [N, classes] are scores, or [N] or [N, 1] a logit of two."""
 
     words = Words("classification", "class", "classes")
     metrics = (
@@ -71,7 +92,7 @@ class Classification:
             LOSS,
             "mean cross entropy",
             "minimize",
-            cross_entropies,
+            _cross_entropies,
             best=(0.0,),
             chance=log,
         ),
@@ -119,7 +140,10 @@ class Classification:
         elif largest >= len(names):
             raise DataError(f"class {largest} has no name; output_names has {len(names)}")
         if outputs is not None:
-            _check_outputs(tuple(outputs.shape), (len(targets), len(names)))
+            if tuple(outputs.shape) in ((len(targets),), (len(targets), 1)) and len(names) == 2:  # noqa: PLR2004
+                refuse_probabilities(outputs)
+            else:
+                _check_outputs(tuple(outputs.shape), (len(targets), len(names)))
         return tuple(names)
 
 

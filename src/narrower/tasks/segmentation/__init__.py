@@ -1,0 +1,1 @@
+"""Segmentation: each pixel of a picture has a class."""
