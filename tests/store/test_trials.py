@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,8 +20,9 @@ def row(number: int, index: int | None = None) -> TrialRow:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> TrialStore:
-    return TrialStore.create(tmp_path / "trials.db", ["accuracy", "loss"], {"model": "m"})
+def store(tmp_path: Path) -> Iterator[TrialStore]:
+    with TrialStore.create(tmp_path / "trials.db", ["accuracy", "loss"], {"model": "m"}) as created:
+        yield created
 
 
 def test_what_was_appended_reads_back(store: TrialStore) -> None:
@@ -43,7 +45,7 @@ def test_what_finished_is_on_disk_within_a_second_though_nothing_follows(
 
 def test_plan_numbers_beyond_64_bits_survive(store: TrialStore, tmp_path: Path) -> None:
     store.append([row(0, 2**200 + 1)])
-    store.close()
+    store.commit()
     with TrialStore.open(tmp_path / "trials.db") as again:
         (trial,) = again.trials()
     assert trial.plan_index == 2**200 + 1

@@ -85,16 +85,11 @@ class TrialStore:
         if not path.is_file():
             raise RunError(f"{path}: no such file; is {path.parent} the directory of a run?")
         connection = _connect(path, read_only)
-        with _explained(path):
-            if not read_only:
-                connection.execute("PRAGMA journal_mode = WAL")
-            found = connection.execute("SELECT value FROM facts WHERE name = 'schema'").fetchone()
-            names = connection.execute("SELECT value FROM facts WHERE name = 'metrics'").fetchone()
-            schema = None if found is None else json.loads(found[0])
-            metrics = [] if names is None else json.loads(names[0])
-        if schema != SCHEMA_VERSION or not isinstance(metrics, list) or not all(map(_is_text, metrics)):
+        try:
+            metrics = _metrics(connection, path, read_only)
+        except BaseException:
             connection.close()
-            raise RunError(f"{path}: damaged, or written by another version of narrower (schema {schema})")
+            raise
         return cls(path, connection, tuple(metrics))
 
     def facts(self) -> dict[str, object]:
@@ -212,9 +207,9 @@ class TrialStore:
         return Trial(number, int(index), state, metrics, reason, seconds, finished)  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Commit and close."""
-        self.commit()
-        self._connection.close()
+        """Commit and close, also where the commit fails."""
+        with closing(self._connection):
+            self.commit()
 
     def __enter__(self) -> "TrialStore":
         return self
@@ -231,6 +226,24 @@ class TrialStore:
 
 def _is_nearly_full(directory: Path) -> bool:
     return shutil.disk_usage(directory).free < LEAST_FREE_BYTES
+
+
+def _metrics(connection: sqlite3.Connection, path: Path, read_only: bool) -> list[str]:
+    """The names of the metrics that a file records.
+
+    Raises:
+        RunError: it is damaged, or of another version.
+    """
+    with _explained(path):
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+        found = connection.execute("SELECT value FROM facts WHERE name = 'schema'").fetchone()
+        names = connection.execute("SELECT value FROM facts WHERE name = 'metrics'").fetchone()
+        schema = None if found is None else json.loads(found[0])
+        metrics = [] if names is None else json.loads(names[0])
+    if schema != SCHEMA_VERSION or not isinstance(metrics, list) or not all(map(_is_text, metrics)):
+        raise RunError(f"{path}: damaged, or written by another version of narrower (schema {schema})")
+    return metrics
 
 
 def _is_text(value: object) -> bool:
