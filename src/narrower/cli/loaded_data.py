@@ -1,4 +1,4 @@
-"""The data set of a command: loaded, and what was done with it said."""
+"""Load the data set of a command, and say what was done with it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Samples that lie in several parts: what a model has seen in training, it knows in the test."""
+"""Find samples that lie in several parts of a data set: in the test, a model has seen them already."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whether integer kernels would make a network slower than float32 is, here."""
+"""Measure whether integer kernels make a network slower than float32 on this machine."""
 
 from torch import Tensor
 

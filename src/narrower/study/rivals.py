@@ -1,4 +1,4 @@
-"""Which plans beside the front may belong to it: those whose intervals reach it."""
+"""Which plans off the front may belong on it: those whose intervals reach the front's."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A model as it was before any training: its parameters drawn anew."""
+"""A copy of a model with parameters drawn anew, as before any training."""
 
 from typing import Any
 

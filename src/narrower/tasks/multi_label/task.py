@@ -1,5 +1,4 @@
-"""What the outputs of a model for several labels mean: a number for each, which is there where it is above "
-"0."""
+"""What the outputs of a model for several labels mean: a label is there where its number is above 0."""
 
 from collections.abc import Sequence
 from math import log

@@ -1,5 +1,4 @@
-"""What the outputs of a segmentation mean: scores [N, classes, ...] of each pixel, of which the highest "
-"counts."""
+"""What the outputs of a segmentation mean: the highest of a pixel's scores [N, classes, ...] is its class."""
 
 from collections.abc import Sequence
 from math import log
