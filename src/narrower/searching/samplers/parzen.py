@@ -12,8 +12,8 @@ from functools import lru_cache
 from math import prod
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtr
 
 Rows = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -234,9 +234,10 @@ def _log_mass(low: Rows, high: Rows) -> Rows:
     """The logarithm of what a standard normal distribution has between two limits, from the nearer tail."""
     is_right = low > 0
     low, high = np.where(is_right, -high, low), np.where(is_right, -low, high)
-    smaller, larger = log_ndtr(low), log_ndtr(high)
+    below, above = torch.from_numpy(low), torch.from_numpy(high)  # SciPy's functions take longer to import
+    smaller, larger = torch.special.log_ndtr(below).numpy(), torch.special.log_ndtr(above).numpy()
     with np.errstate(divide="ignore", invalid="ignore"):  # of the form that is not taken
         in_tail = larger + np.log1p(-np.exp(smaller - larger))
-        around = np.log1p(-ndtr(low) - ndtr(-high))
+        around = np.log1p(-torch.special.ndtr(below).numpy() - torch.special.ndtr(-above).numpy())
     masses: Rows = np.where(high <= 0, in_tail, around)
     return masses
