@@ -1,5 +1,6 @@
 """Where a run keeps the weights of candidates that were trained before they were scored."""
 
+from narrower.preparation.preparation import Preparation
 from narrower.preparation.retrained import Retrained
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
@@ -8,8 +9,9 @@ from narrower.study.problem import Problem
 DIRECTORY = "candidates"
 
 
-def keep_weights(problem: Problem, run: RunDirectory, store: TrialStore, preparation: Retrained) -> None:
+def keep_weights(problem: Problem, run: RunDirectory, store: TrialStore, preparation: Preparation) -> None:
     """Let a preparation keep them below the run, and go on with those of the trials that are recorded."""
+    assert isinstance(preparation, Retrained)
     trials = list(store.trials())
     plans = [problem.space.plan(problem.space.options_at(trial.plan_index)) for trial in trials]
     failed = [plan for plan, trial in zip(plans, trials, strict=True) if trial.state == "failed"]

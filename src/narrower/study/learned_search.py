@@ -12,6 +12,7 @@ from narrower.errors import DivergedError, RunError
 from narrower.plan.plan import Plan, plan_to_dict
 from narrower.preparation.learned import Learned
 from narrower.preparation.learning.members import Member
+from narrower.preparation.preparation import Preparation
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.front import Front
 from narrower.searching.loop import Progress, Tally
@@ -43,7 +44,11 @@ class LearnedOutcome:
 
 
 def learned_search(
-    problem: Problem, run: RunDirectory, store: TrialStore, learned: Learned, show_progress: ShowProgress
+    problem: Problem,
+    run: RunDirectory,
+    store: TrialStore,
+    learned: Preparation,
+    show_progress: ShowProgress,
 ) -> LearnedOutcome:
     """Learn, or go on with a training that was killed, and record each network that it proposed as a trial.
 
@@ -54,6 +59,7 @@ def learned_search(
     """
     book = _TrialBook(problem, store)
     assert isinstance(problem.preparation, LearnedSettings)
+    assert isinstance(learned, Learned)
     started = time.monotonic()
     try:
         with show_progress(problem.preparation.epochs) as progress:

@@ -14,9 +14,7 @@ from narrower.data.catalogue import short_name
 from narrower.errors import DivergedError, RunError
 from narrower.evaluate.evaluator import CACHE_BYTES
 from narrower.evaluate.sample_engine import all_failed
-from narrower.preparation.learned import Learned
-from narrower.preparation.retrained import Retrained
-from narrower.preparation.settings import is_by_plan_alone
+from narrower.preparation.settings import LearnedSettings, RetrainedSettings, is_by_plan_alone
 from narrower.report.record import RunRecord
 from narrower.searching.known import Known
 from narrower.searching.loop import Budget, Loop, Progress
@@ -32,10 +30,8 @@ from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory
 from narrower.store.run_files import MEMBERS_FACT, member_facts
 from narrower.store.trials import TrialStore
-from narrower.study.candidate_weights import keep_weights
 from narrower.study.evaluators import Evaluators, build_plan_evaluator, plans_together
 from narrower.study.front_members import Outcome
-from narrower.study.learned_search import learned_search
 from narrower.study.machine import on_this_machine, present_weights
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.pose import pose
@@ -137,13 +133,18 @@ def search(
         plan_evaluator = build_plan_evaluator(
             problem, evaluators.whole
         )  # with the preparation, which gives plans their weights
-        if isinstance(plan_evaluator.preparation, Retrained):
+        if isinstance(problem.preparation, RetrainedSettings):
+            from narrower.study.candidate_weights import keep_weights  # brings in training
+
             keep_weights(problem, run, store, plan_evaluator.preparation)
         if problem.preparation.seeds == 1 and is_by_plan_alone(problem.preparation):
             # the spread is not taken over, nor what depends on the plans before
             plan_evaluator.adopt(results_beside(problem, run, batch_size, say))
-        if isinstance(plan_evaluator.preparation, Learned):
-            outcome: Outcome = learned_search(problem, run, store, plan_evaluator.preparation, show_progress)
+        outcome: Outcome
+        if isinstance(problem.preparation, LearnedSettings):
+            from narrower.study.learned_search import learned_search  # brings in training
+
+            outcome = learned_search(problem, run, store, plan_evaluator.preparation, show_progress)
         else:
             outcome = _proposed(problem, store, plan_evaluator, evaluators, show_progress, sampler)
         record = examine_front(problem, outcome, store, evaluators.whole, plan_evaluator, run, started)
