@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ PAGES = [
             "datasets.md",
             "settings.md",
             "training.md",
+            *(["microcontroller.md"] if shutil.which("gcc") else []),
         )
     ),
 ]

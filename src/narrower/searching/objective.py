@@ -43,6 +43,9 @@ COSTS: dict[str, Metric] = {
         Metric("latency", "one call of the exported ONNX in ONNX Runtime", "minimize", "artefact", "us"),
         Metric("luts", "look-up tables of an FPGA, by da4ml", "minimize", "artefact"),
         Metric("ebops", "data bits x bits that each weight needs", "minimize", "artefact"),
+        Metric("flash_bytes", "code and constants of the exported C", "minimize", "artefact", "bytes"),
+        Metric("ram_bytes", "static memory of the exported C", "minimize", "artefact", "bytes"),
+        Metric("cycles", "instructions of the exported C, by a table", "minimize", "artefact", "per sample"),
     )
 }
 PROXIES: dict[str, Metric] = {
@@ -58,6 +61,7 @@ PROXIES: dict[str, Metric] = {
         "plain": "weights times gradients",
     }.items()
 }
+DEVICE_METRICS = ("flash_bytes", "ram_bytes", "cycles")
 ARTEFACT_METRICS = tuple(name for name, metric in COSTS.items() if metric.kind == "artefact")
 
 

@@ -1,6 +1,7 @@
 """How a search goes about it: which sampler, how long, with what chance."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +11,14 @@ class LatencyOptions:
     batch_size: int = 1
     threads: int = 1
     limit_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOptions:
+    """The processor that C is written for, and how it packs weights there."""
+
+    processor: str = "cortex-m4"
+    pack: Literal["size", "speed"] = "size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,7 @@ class SearchOptions:
     drop_dominated: bool = False
     measure_front: tuple[str, ...] = ()
     latency: LatencyOptions = LatencyOptions()
+    device: DeviceOptions = DeviceOptions()
     allow_uncounted: bool = False
     uniform_first: bool = False
     part: tuple[int, int] | None = None

@@ -16,7 +16,7 @@ from narrower.preparation.settings import (
 )
 from narrower.searching.match_layers import SEED
 from narrower.searching.objective import Constraint, Objective, Objectives, listed_metrics
-from narrower.searching.options import LatencyOptions, SearchOptions
+from narrower.searching.options import DeviceOptions, LatencyOptions, SearchOptions
 from narrower.settings.basic_train import basic_train_notes, with_basic_train
 from narrower.settings.checks import shown
 from narrower.settings.convert_space import learned_configs
@@ -364,6 +364,7 @@ def search_options(settings: RunSettings) -> SearchOptions:
         drop_dominated=setup.drop_dominated,
         measure_front=hardware.measure_front or (),
         latency=LatencyOptions(hardware.latency.batch_size, hardware.latency.threads, hardware.latency.limit),
+        device=DeviceOptions(hardware.device.processor, hardware.device.pack),
         allow_uncounted=setup.allow_uncounted,
         uniform_first=setup.uniform_first,
         part=_part(setup.part),

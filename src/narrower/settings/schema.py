@@ -209,6 +209,13 @@ class Latency(Table):
     limit: Positive = 20.0
 
 
+class Device(Table):
+    """``[search.strategy.hw_runner.device]``: the processor that flash, RAM and cycles are counted on."""
+
+    processor: Annotated[str, PlainValidator(checks.one_of(("cortex-m4", "rv32imac")))] = "cortex-m4"
+    pack: Annotated[Literal["size", "speed"], PlainValidator(checks.one_of(("size", "speed")))] = "size"
+
+
 class HwRunner(Table):
     """``[search.strategy.hw_runner]``."""
 
@@ -219,6 +226,7 @@ class HwRunner(Table):
         | None
     ) = None
     latency: Latency = Latency()
+    device: Device = Device()
     average_bitwidth: AverageBitwidth = AverageBitwidth()
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from narrower.errors import ExportError, NarrowerError
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
+from narrower.searching.objective import DEVICE_METRICS
 from narrower.study.problem import Problem
 from narrower.tasks.classification.task import CLASSIFICATION
 
 if TYPE_CHECKING:
+    from narrower.export.device.costs import DeviceCosts
     from narrower.export.plan_latency import LatencyMeter, PlanLatency
 
 SCALE_SAMPLES = 1000  # whose outputs decide how finely logic rounds its own
@@ -32,6 +34,7 @@ class Artefacts:
     def __init__(self, problem: Problem, program: Program) -> None:
         self._problem, self._program = problem, program
         self._float32_us: float | None = None
+        self._of_device: dict[Plan, DeviceCosts] = {}
 
     def measure(self, plan: Plan, metrics: Iterable[str]) -> Measured:
         """Some metrics of one plan; what cannot be had has a reason instead of a value."""
@@ -41,6 +44,8 @@ class Artefacts:
                 if metric == "latency":
                     latency = self._meter.measure(plan.formats)
                     values[metric], details = self._microseconds(latency), asdict(latency)
+                elif metric in DEVICE_METRICS:
+                    values[metric] = self._device(plan, metric)
                 else:
                     values[metric] = LOGIC_METRICS[metric](self, plan)
             except NarrowerError as error:
@@ -68,6 +73,21 @@ class Artefacts:
         if self._float32_us is None:
             self._float32_us = latency.float32_us
         return latency.ratio * self._float32_us
+
+    def _device(self, plan: Plan, metric: str) -> float:
+        """A cost of the C that would be written, which nobody compiles."""
+        costs = self._of_device.get(plan.formats)
+        if costs is None:
+            from narrower.export.device.costs import device_costs
+            from narrower.export.device.network import c_network
+
+            options = self._problem.options.device
+            network = c_network(self._program, plan.formats, "network", options.pack)
+            self._of_device = {
+                plan.formats: device_costs(network, options.processor)
+            }  # the metrics of a plan
+            costs = self._of_device[plan.formats]
+        return float(getattr(costs, metric))
 
     def luts(self, plan: Plan) -> float:
         """Look-up tables, by da4ml's cost of the actual weights."""

@@ -1,12 +1,12 @@
 """Whether artefacts can express the operators and formats of a search, checked before the first trial."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from narrower.errors import ExportError, Mistakes
 from narrower.graph.lower import lower
-from narrower.plan.plan import LayerPlan, Plan
-from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
+from narrower.searching.objective import ARTEFACT_METRICS, DEVICE_METRICS
 from narrower.searching.space import Space
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def _refusal(problem: "Problem", metric: str) -> str | None:
         from narrower.export.rehearsal import unexported
 
         return _listed(unexported(problem.subject.lowered)) or None
+    if metric in DEVICE_METRICS:
+        return _refusal_of_c(problem)
     from narrower.export.integer_network import Chain
 
     try:
@@ -62,15 +64,35 @@ def _refusal(problem: "Problem", metric: str) -> str | None:
     return None
 
 
+def _refusal_of_c(problem: "Problem") -> str | None:
+    from narrower.export.device.network import c_network
+    from narrower.export.device.roundings import refused_data
+
+    layers = _chosen(
+        problem.space,
+        lambda plan: refused_data(plan.data) is None and plan.weight != UNCHANGED.weight,
+    )
+    try:
+        c_network(problem.subject.lowered, Plan.of(layers).formats, "network")
+    except ExportError as error:
+        return str(error)
+    return None
+
+
 def _logical_layers(space: Space) -> Mapping[str, LayerPlan]:
     """For each layer the first of its choices that logic can hold, if there is one."""
     from narrower.export.formats.catalogue import refusal
 
+    return _chosen(space, lambda plan: plan.weight.grid is not None and refusal(plan.data, "verilog") is None)
+
+
+def _chosen(space: Space, fits: Callable[[LayerPlan], bool]) -> Mapping[str, LayerPlan]:
+    """For each layer the first of its choices that fits, if there is one."""
     found: dict[str, LayerPlan] = {}
     for slot in space.slots:
         for option in slot.examples:
             for layer, plan in slot.fragment(option):
-                if plan.weight.grid is not None and refusal(plan.data, "verilog") is None:
+                if fits(plan):
                     found.setdefault(layer, plan)
             if all(layer in found for layer in slot.layers):
                 break

@@ -20,7 +20,7 @@ from narrower.graph.arguments import argument
 Integers = NDArray[np.int64]
 SUMS_LIMIT = 2**31
 SHORTEST_PIECE = 8
-WINDOW_FIELDS = 12
+WINDOW_FIELDS, WEIGHT_FIELDS = 12, 7  # words of what C holds for a window and for packed weights
 
 
 def window_of(node: fx.Node, kernel: tuple[int, ...], shape: tuple[int, ...], columns: int) -> list[int]:
@@ -101,9 +101,10 @@ class Product:
         mask = "0" if form.mask is None else source.array("uint8_t", form.mask, label, weights=True)
         book = "0" if form.book is None else source.array("int32_t", form.book, label, weights=True)
         source.use("weights")
-        step.lines.append(
-            f"    weights start = {{{codes}, {mask}, {book}, 0, 0, {form.bits}, {form.low}}}, w = start;"
-        )
+        fields = f"{codes}, {mask}, {book}, 0, 0, {form.bits}, {form.low}"
+        step.lines.append(f"    static const weights held = {{{fields}}};")
+        step.lines.append("    weights start = held, w = start;")
+        source.constant_bytes += 4 * WEIGHT_FIELDS
 
     def convolve(self, node: fx.Node, shape: tuple[int, ...]) -> Rows:
         """Begin a convolution whose result has a shape [C, L] or [C, H, W]."""

@@ -18,6 +18,16 @@ from narrower.export.device.source import Array, Buffer, Source, Step, Work
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 
+# Functions that steps call are not merged into them, so that code takes what is computed for it.
+APART = """
+#if defined(__clang__)
+#define APART __attribute__((noinline))
+#elif defined(__GNUC__)
+#define APART __attribute__((noipa))
+#else
+#define APART
+#endif
+"""
 PER_LINE = 100  # characters of a line of constants
 WORD = 4
 
@@ -44,6 +54,7 @@ class CNetwork:
     constant_bytes: int
     weight_arrays: Mapping[str, int]
     steps: int
+    loops: int
     functions: tuple[str, ...]
     work: Mapping[str, Work]
 
@@ -89,6 +100,7 @@ def c_network(
         constant_bytes=sum(a.size for a in source.arrays) + source.constant_bytes,
         weight_arrays={a.name: a.size for a in source.arrays if a.is_weights},
         steps=len(source.steps),
+        loops=sum(line.lstrip().startswith("for (") for step in source.steps for line in step.lines),
         functions=tuple(source.used),
         work=source.work,
     )
@@ -178,10 +190,17 @@ def _text(made: CNetwork, source: Source, layout: Layout) -> str:
         parts.append(f"static int32_t others[{source.longest_row}];\n")
     if source.longest_wide_row:
         parts.append(f"static int64_t wide[{source.longest_wide_row}];\n")
-    parts += [f"\n{LIBRARY[name].text}" for name in source.used]
+    parts.append(APART)
+    parts += [f"\n{kept_apart(name)}" for name in source.used]
     parts += [_step(step, source, layout) for step in source.steps]
     parts.append(_run(made, source))
     return "".join(parts)
+
+
+def kept_apart(name: str) -> str:
+    """A function of the library; one that steps call is kept apart."""
+    head, start, rest = LIBRARY[name].text.partition(f"static void {name}(")
+    return f"{head}static APART void {name}({rest}" if start else head
 
 
 def _copies(source: Source) -> bool:
