@@ -12,11 +12,14 @@ from narrower.cli.check import check
 from narrower.cli.compare import compare
 from narrower.cli.config import config, schema
 from narrower.cli.console import answer, fail, messages, prepare_streams, tell
+from narrower.cli.demo import demo
+from narrower.cli.doctor import doctor
 from narrower.cli.endings import DONE, INTERRUPTED, OUR_FAULT, explanation
 from narrower.cli.export import export
 from narrower.cli.export_study import export_study
 from narrower.cli.finetune import finetune
 from narrower.cli.groups import groups
+from narrower.cli.init import init
 from narrower.cli.latency import latency
 from narrower.cli.learn import learn
 from narrower.cli.listing import datasets, metrics, models, samplers
@@ -58,6 +61,8 @@ def options(
 
 
 for command in (
+    demo,
+    init,
     train,
     learn,
     test,
@@ -83,6 +88,7 @@ for command in (
     samplers,
     metrics,
     schema,
+    doctor,
 ):
     app.command(command.__name__)(command)
 app.add_typer(config, name="config")
