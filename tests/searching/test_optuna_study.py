@@ -3,7 +3,9 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy.pool import NullPool
 
 from narrower.errors import OutputError
 from narrower.report.read_record import read_record
@@ -21,7 +23,13 @@ def exported(
 ) -> optuna.Study:
     with TrialStore.open(write_run(path / "run", **run).trials, read_only=True) as store:  # type: ignore[arg-type]
         write_study(store, path / "study.db", "made up", objectives, constraints)
-    return optuna.load_study(study_name="made up", storage=f"sqlite:///{path / 'study.db'}")
+    return loaded(path)
+
+
+def loaded(path: Path) -> optuna.Study:
+    """The study, read by connections that are closed after each use."""
+    url, kept = f"sqlite:///{path / 'study.db'}", {"poolclass": NullPool}
+    return optuna.load_study(study_name="made up", storage=RDBStorage(url, engine_kwargs=kept))
 
 
 def test_optuna_reads_every_trial_with_its_plan_and_values(tmp_path: Path) -> None:
@@ -73,7 +81,7 @@ def test_what_was_dropped_as_dominated_is_pruned_with_its_bound(tmp_path: Path) 
     with TrialStore.open(run.trials) as store:
         store.append([(2, 3, "dominated", bound, 0.1, 1.0, (None, None, 800.0, 50.0))])
         assert write_study(store, tmp_path / "study.db", "made up", BOTH) == 3
-    study = optuna.load_study(study_name="made up", storage=f"sqlite:///{tmp_path / 'study.db'}")
+    study = loaded(tmp_path)
     dropped = study.get_trials()[2]
     assert (dropped.state, dropped.values) == (TrialState.PRUNED, None)
     assert (dropped.user_attrs["prune_reason"], dropped.user_attrs["bitops"]) == (bound, 800.0)
