@@ -32,7 +32,6 @@ from narrower.data.parts import Part
 from narrower.data.sizes import Sizes
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.definition import Definition
-from narrower.evaluate.deployed import deployed
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.int8_plan import int8_plan_of
 from narrower.evaluate.processor import multiplies_bytes_fast
@@ -53,7 +52,8 @@ WARM_UP_CALLS = 10
 PIECES = 40  # of each in a repeat
 CALIBRATED = 64  # samples
 SUFFIX = 5  # layers in which plans differ
-NAIVE_PLANS = 6  # on which one by one is timed
+SCORED = 64  # samples
+NAIVE_PLANS = 3  # on which one by one is timed
 MOBILE = (
     (16, 1, 1),
     (24, 6, 2),
@@ -227,7 +227,7 @@ def network_rows(name: str, batch: int, repeats: int) -> dict[str, Row]:
 
 def suffix_row(repeats: int) -> Row:
     """Plans with three widths for the edges and weights of the last layers."""
-    inputs = samples(256)
+    inputs = samples(SCORED)
     program = lower(trace(fold_batch_norm(ready("resnet20"), inputs[:2]), inputs[:2]))
     base = int8_plan_of(program, [inputs[:CALIBRATED]])
     last = [edge.name for edge in edges_of(program.network).edges][-SUFFIX - 1 : -1]
@@ -262,23 +262,21 @@ def _narrower(layer: LayerPlan, width: int) -> LayerPlan:
 
 
 def forward_row(repeats: int) -> Row:
-    """The module of an 8-bit plan against the float module that it was made from."""
-    inputs = samples(64)
+    """The engine's forward of an 8-bit plan, with weights rounded before, against the float module."""
+    inputs = samples(SCORED)
     model = fold_batch_norm(ready("resnet20"), inputs[:2])
     program: Program = lower(trace(model, inputs[:2]))
     batch = fitting_batch_size(program, len(inputs))
-    module = deployed(program, int8_plan_of(program, [inputs]))
-    pieces = inputs.split(batch)
+    plan = int8_plan_of(program, [inputs])
+    part = Part(inputs, torch.zeros(len(inputs), dtype=torch.long))
+    evaluator = Evaluator(program, part, batch_size=batch)
 
-    def run(forward: nn.Module) -> Callable[[], object]:
-        def all_pieces() -> None:
-            with torch.inference_mode():
-                for piece in pieces:
-                    forward(piece)
+    def forward() -> None:
+        with torch.inference_mode():
+            for piece in inputs.split(batch):
+                model(piece)
 
-        return all_pieces
-
-    found = speeds({"float": run(model), "rounded": run(module)}, repeats)
+    found = speeds({"float": forward, "rounded": lambda: evaluator.outputs(plan, inputs)}, repeats)
     ratios = tuple(own["rounded"] / own["float"] for own in found)
     return Row(statistics.median(ratios), ratios, f"{len(inputs)} samples, batch {batch}")
 

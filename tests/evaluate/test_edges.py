@@ -125,3 +125,25 @@ def test_an_edge_that_there_is_not_is_named() -> None:
         deployed(program, Plan.of({"1": LayerPlan(output=FixedPoint(8, 4))}))
     with pytest.raises(UnknownNameError, match="unknown layer 'input'"):
         deployed(program, Plan.of({"input": LayerPlan(data=FixedPoint(8, 4))}))
+
+
+def test_what_is_rounded_in_place_was_read_by_nothing_else() -> None:
+    """The same plans one after the other, in any order, with values held and without."""
+    torch.manual_seed(1)
+    x = torch.randn(16, 3, 8, 8)
+    program = lower(trace(Residual().eval(), x[:2]))
+    names = ("input", "first", "second", "third", "add", "pool")
+    plans = [
+        Plan.of({name: LayerPlan(output=FixedPoint(width, 2)) for name in names for width in (wide,)})
+        for wide in (6, 3, 6, 4, 3)
+    ]
+    plans += [Plan.of({**dict(plans[0].layers), "second": LayerPlan(output=FixedPoint(2, 1))})]
+    expected = [defined_outputs(program, plan, x) for plan in plans]
+    part = Part(x, torch.zeros(16, dtype=torch.long))
+    for capacity in (0, 2**24):
+        engine = ProgramEngine(program, part, 16, {}, capacity)
+        for plan, outputs in zip(plans, expected, strict=True):
+            assert engine.contributions([plan])[0].tolist() == (outputs.argmax(1) == 0).tolist()
+        own = engine.contributions(plans)
+        assert own.tolist() == [(outputs.argmax(1) == 0).tolist() for outputs in expected]
+        assert all(torch.equal(engine.outputs(p, x), e) for p, e in zip(plans, expected, strict=True))

@@ -19,6 +19,7 @@ from narrower.own_code.failures import described
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
+from narrower.quantizers.quantize import quantize_owned
 
 Formats = tuple[NumberFormat, ...]
 LIVE_VALUES = 12  # of the largest value: what one plan needs at a time, with its operators' working memory
@@ -74,9 +75,14 @@ class GraphEngine(SampleEngine):
         with torch.inference_mode():
             return torch.cat(
                 [
-                    _Batch(self.steps, batch, ValueCache(0), self._weights, self._products).value(
-                        index, names, formats
-                    )
+                    _Batch(
+                        self.steps,
+                        batch,
+                        ValueCache(0),
+                        self._weights,
+                        self._products,
+                        self._rounding.all_once,
+                    ).value(index, names, formats)
                     for batch in batches
                 ]
             )
@@ -149,6 +155,7 @@ class _RoundedOnly:
             if step.slot is not None and readers[step.inputs[0]] == 1
         }
         self._formats: list[set[NumberFormat]] = [set() for _ in steps.slots]
+        self.all_once = frozenset(self._slots)  # what a plan on its own reads once
 
     def passed(self, formats: Sequence[Formats]) -> frozenset[int]:
         """The steps whose values need not be held for these plans, as far as is known."""
@@ -189,6 +196,9 @@ class _Batch:
         for index in sorted(missing):
             step = steps.steps[index]
             value = self._products.run(index, values, formats, names, self._held)
+            if value is None and index in steps.owned and step.inputs[0] in self._passed:
+                assert step.slot is not None  # nobody holds what is written over
+                value = quantize_owned(values[step.inputs[0]], formats[step.slot])
             if value is None:
                 value = steps.run(index, values, formats)
             values[index] = value

@@ -72,7 +72,8 @@ class Steps:
     ``constants`` holds the values of steps which no sample and no plan changes. ``affected[s]`` lists, in
     order, the steps whose value depends on slot ``s``. ``kept`` are the steps whose values are worth holding
     for other plans: what several steps read, and what a plan rounds, before and after; not what is read
-    only on the way to another of them, with no choice between.
+    only on the way to another of them, with no choice between. ``owned`` are roundings of what is new and is
+    read by nothing else.
     """
 
     steps: tuple[Step, ...]
@@ -82,6 +83,7 @@ class Steps:
     output: int
     affected: tuple[tuple[int, ...], ...]
     kept: frozenset[int]
+    owned: frozenset[int] = frozenset()
 
     def run(self, index: int, values: Mapping[int, Any], formats: Sequence[NumberFormat]) -> Any:
         """The value of one step; it may overwrite the values of its inputs that nothing else reads."""
@@ -227,8 +229,9 @@ class _Builder:
             replace(step, overwrite=self._overwrite(i, readers, is_constant))
             for i, step in enumerate(self._steps)
         )
+        owned = frozenset(i for i in varying if self._steps[i].slot is not None and self._is_new(i, readers))
         compiled = Steps(
-            steps, slots, self._constants, tuple(self._inputs), self._output, affected, frozenset(kept)
+            steps, slots, self._constants, tuple(self._inputs), self._output, affected, frozenset(kept), owned
         )
         formats = [FLOAT32] * len(slots)
         with torch.inference_mode():
@@ -251,6 +254,11 @@ class _Builder:
             ):
                 passed.add(index)
         return passed
+
+    def _is_new(self, index: int, readers: list[int]) -> bool:
+        """Whether what a rounding reads is no view, and read by nothing else."""
+        (source,) = self._steps[index].inputs
+        return self._steps[source].function in ALLOCATING and readers[source] == 1
 
     def _overwrite(
         self, index: int, readers: list[int], is_constant: list[bool]

@@ -21,6 +21,12 @@ class FixedQuantizer:
         _to_steps(scaled, number_format)
         return scaled.mul_(number_format.step)
 
+    def round_in_place(self, x: Tensor, number_format: FixedPoint) -> Tensor:
+        """``round`` in the memory of the tensor."""
+        x.mul_(2.0**number_format.frac)
+        _to_steps(x, number_format)
+        return x.mul_(number_format.step)
+
     def round_to_steps(self, x: Tensor, number_format: FixedPoint, out: Tensor) -> None:
         torch.mul(x, 2.0**number_format.frac, out=out)
         _to_steps(out, number_format)

@@ -24,6 +24,13 @@ def quantize(x: Tensor, number_format: NumberFormat) -> Tensor:
     return QUANTIZERS[type(number_format)].round(x, number_format)
 
 
+def quantize_owned(x: Tensor, number_format: NumberFormat) -> Tensor:
+    """``quantize`` of a tensor that nothing else reads, and whose memory may be written over."""
+    if isinstance(number_format, FixedPoint):
+        return _FIXED.round_in_place(x, number_format)
+    return quantize(x, number_format)
+
+
 def quantize_to_steps(x: Tensor, number_format: NumberFormat, out: Tensor) -> None:
     """Write the values of ``quantize`` into ``out``, in steps of the format's grid."""
     QUANTIZERS[type(number_format)].round_to_steps(x, number_format, out)
