@@ -148,3 +148,30 @@ def test_attention_of_one_tensor_with_itself_and_with_a_learned_query() -> None:
     x = torch.randn(3, 5, 6)
     macs = NetworkCost(trace(Pooled(), x).network).macs
     assert macs == counted_by_torch(Pooled(), x[:1]) == (5 + 2) * 5 * (6 + 6)
+
+
+@pytest.mark.parametrize("form", ["linear", "matmul"])
+def test_of_two_tensors_of_the_model_the_first_is_the_data(form: str) -> None:
+    class Places(nn.Module):
+        """A bias that a layer computes from a buffer, as that of Swin V2."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("places", torch.randn(5, 3))
+            self.weight, self.head = nn.Parameter(torch.randn(4, 3)), nn.Linear(4, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if form == "linear":
+                return self.head(x + F.linear(self.places, self.weight))
+            return self.head(x + self.places @ self.weight.t())
+
+    torch.manual_seed(0)
+    model, x, chosen = Places(), torch.randn(6, 5, 4), LayerPlan(FixedPoint(5, 3), FixedPoint(3, 1))
+    program = lower(trace(model, x[:3]))
+    assert NetworkCost(program.network).macs == 5 * 4 * 3 + 5 * 4 * 5
+    plan = Plan.of({"weight": chosen})
+    places = quantize(model.places, chosen.data) @ quantize(model.weight, chosen.weight).t()
+    expected = model.head(x + places).detach()
+    torch.testing.assert_close(naive_outputs(program, plan, x), expected)
+    evaluator = Evaluator(program, Part(x, torch.arange(6) % 5), batch_size=4)
+    torch.testing.assert_close(evaluator.outputs(plan, x), expected)

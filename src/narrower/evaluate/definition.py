@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from narrower.graph.describe import parameter_behind
+from narrower.graph.describe import is_weight
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize
@@ -74,7 +74,6 @@ class RoundingInterpreter(fx.Interpreter):
             for position, source in enumerate(n.args):
                 if not isinstance(source, fx.Node):
                     continue
-                behind = parameter_behind(source)
-                is_weight = behind is not None and behind.name in self._held
-                rounded[position] = quantize(rounded[position], chosen.weight if is_weight else chosen.data)
+                own = chosen.weight if is_weight(n, source, self._held) else chosen.data
+                rounded[position] = quantize(rounded[position], own)
         return self.call_function(n.target, tuple(rounded), keywords)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from narrower.graph.describe import parameter_behind
+from narrower.graph.describe import is_weight
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
@@ -111,9 +111,7 @@ def rounded_operand(node: fx.Node, source: fx.Node, tensors: Mapping[str, Tensor
         return (node.meta["bias_of"], "bias") if source is node.args[1] else None
     if "layer" not in node.meta:
         return None
-    behind = parameter_behind(source)
-    is_weight = behind is not None and behind.name in tensors
-    return node.meta["layer"], "weight" if is_weight else "data"
+    return node.meta["layer"], "weight" if is_weight(node, source, tensors) else "data"
 
 
 def _filled(template: Any, values: Mapping[int, Any]) -> Any:

@@ -121,7 +121,8 @@ def _rounded_parameters(program: Program) -> set[str]:
         for source in node.all_input_nodes:
             behind = parameter_behind(source)
             if behind is not None and behind.name in program.parameter_names and not is_layout(node):
-                is_rounded = rounded_operand(node, source, program.tensors) is not None
+                slot = rounded_operand(node, source, program.tensors)
+                is_rounded = slot is not None and slot[1] != "data"
                 read.setdefault(program.parameter_names[behind.name], set()).add(is_rounded)
     computed = {weight.name for weight in program.folding.weights} if program.folding else set()
     return {name for name, ways in read.items() if ways == {True}} - computed

@@ -2,7 +2,7 @@
 
 import operator as python_operators
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from math import prod
 from typing import Any
 
@@ -177,6 +177,21 @@ def parameter_behind(node: object) -> fx.Node | None:
     return None
 
 
+def is_weight(product: fx.Node, operand: fx.Node, held: Container[str]) -> bool:
+    """Whether a product reads an operand as its weight; of two tensors of the model the first is the data.
+
+    ``held`` names the placeholders that are the model's tensors.
+    """
+    first, second = (_is_held(argument, held) for argument in product.args[:2])
+    is_data = first and second and operand is product.args[0] and operand is not product.args[1]
+    return _is_held(operand, held) and not is_data
+
+
+def _is_held(node: object, held: Container[str]) -> bool:
+    behind = parameter_behind(node)
+    return behind is not None and behind.name in held
+
+
 def _operator(node: fx.Node, held: Mapping[str, str], namer: "_LayerNames") -> Operator:
     kind = kind_of(node)
     inputs, parameters, shapes = [], [], []
@@ -222,7 +237,7 @@ def _attributes(node: fx.Node, held: Mapping[str, str]) -> tuple[tuple[str, Attr
             if behind.name in held:
                 is_matmul = kind_of(node) == "matmul"
                 found["weight" if is_matmul else argument.name] = held[behind.name]
-                if is_matmul and value is node.args[0]:
+                if is_matmul and value is node.args[0] and not _is_held(node.args[1], held):
                     found["weight_is_first"] = True
         elif isinstance(value, bool | int | float | str):
             found[argument.name] = value

@@ -10,8 +10,9 @@ from typing import Any
 from torch import nn
 
 from narrower.errors import ModelError, SettingsError, unknown_name
-from narrower.graph.dimension_rules import BATCH, Kept, Labelling
-from narrower.graph.dimensions import Dimension, flat, is_labelled, size_of
+from narrower.graph.channels.dimensions import Dimension, flat, is_labelled, size_of
+from narrower.graph.channels.labelling import BATCH, Kept, Labelling
+from narrower.graph.channels.rules import RULES
 from narrower.graph.folded_network import Folding, folded_network
 from narrower.graph.network import BatchSize, Network, Operator, Shape
 from narrower.graph.program import Program
@@ -327,14 +328,29 @@ def find_channels(model: nn.Module, program: Program, kept: Kept = frozenset()) 
         if isinstance(module, nn.MultiheadAttention)
         for tensor in ("in_proj_weight", "in_proj_bias")
     }
-    labelling = Labelling(program.graph, held, packed, kept)
+    labelling = Labelling(program.graph, RULES, held, packed, kept)
     for name in (*packed, *(name for name in names if name.endswith("q_proj_weight"))):
         _tie_heads(labelling, name)
     for node, name in held.items():
         if name not in names.values():  # constants that tracing found
             for dimension in labelling.parameters.get(name, ()):
                 labelling.merger.fix(dimension, f"{node} is a constant")
+    _hold_buffers(labelling, {names[name] for name, _ in model.named_buffers(remove_duplicate=False)})
     return replace(_grouped(model, program.network, labelling, names), _folding=folding)
+
+
+def _hold_buffers(labelling: Labelling, buffers: set[str]) -> None:
+    """What begins in buffers alone stays: nothing computes its values, so that none can be added."""
+    merger = labelling.merger
+    rows = {
+        (name, position): set(merger.roots(flat(labelling.parameters[name][position])))
+        for name, position in labelling.sources
+        if is_labelled(labelling.parameters[name][position])
+    }
+    computed = {root for (name, _), roots in rows.items() if name not in buffers for root in roots}
+    for (name, position), roots in rows.items():
+        if name in buffers and not roots & computed:
+            merger.fix(labelling.parameters[name][position], f"{name} is a buffer of constants")
 
 
 def _tie_heads(labelling: Labelling, name: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from narrower.errors import ModelError
-from narrower.graph.dimension_rules import Kept
+from narrower.graph.channels.labelling import Kept
 from narrower.graph.groups import Channels, Copies, Group, find_channels
 from narrower.graph.program import Program
 from narrower.graph.trace import trace

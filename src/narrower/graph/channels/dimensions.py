@@ -19,10 +19,11 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """``labels`` [size], or None."""
+    """``labels`` [size], or None; ``follows``: one number, repeated as often as another tensor needs it."""
 
     size: int
     labels: Labels | None = None
+    follows: bool = False
 
 
 Dimension = tuple[Factor, ...]
@@ -61,6 +62,13 @@ class Merger:
                 self._parents[max(x, y)] = min(x, y)
                 self._reasons.setdefault(min(x, y), []).extend(self._reasons.pop(max(x, y), []))
 
+    def tied(self, dimension: Dimension, rows: int) -> Labels:
+        """The labels in so many rows, the n-th of all rows being the same from now on."""
+        grid = flat(dimension).reshape(rows, -1)
+        for row in grid[1:]:
+            self.same(grid[0], row)
+        return grid
+
     def fix(self, dimension: Dimension, reason: str) -> None:
         """The channels of a dimension cannot change."""
         for factor in dimension:
@@ -73,10 +81,15 @@ class Merger:
         return tuple(dict.fromkeys(reason for root in roots for reason in self._reasons.get(root, ())))
 
     def unite(self, a: Dimension, b: Dimension, reason: str) -> Dimension:
-        """Two dimensions of one size are the same; where only one has labels, it cannot change."""
+        """Two dimensions of one size are the same; where only one has labels, it cannot change.
+
+        It can where the other one is one number that is repeated.
+        """
         if is_labelled(a) != is_labelled(b):
-            self.fix(a if is_labelled(a) else b, reason)
-            return a if is_labelled(a) else b
+            labelled, other = (a, b) if is_labelled(a) else (b, a)
+            if not all(factor.follows for factor in other):
+                self.fix(labelled, reason)
+            return labelled
         if is_labelled(a):
             self.same(flat(a), flat(b))
         return a
@@ -151,8 +164,19 @@ def regrouped(
                 left = 1
             else:
                 raise ModelError(f"a view that cuts {first.size} by {left}")
-        result.append(tuple(own))
+        result.append(_with_one_row(merger, own))
     return tuple(result), cuts
+
+
+def _with_one_row(merger: Merger, factors: Sequence[Factor]) -> Dimension:
+    """The factors of a dimension; where several have labels, those that cannot change go without."""
+    labelled = [factor for factor in factors if factor.labels is not None]
+    if len(labelled) < 2:  # noqa: PLR2004
+        return tuple(factors)
+    return tuple(
+        Factor(factor.size) if factor.labels is not None and merger.reasons(factor.labels) else factor
+        for factor in factors
+    )
 
 
 def _split(merger: Merger, factor: Factor, outer: int, outer_stays: bool) -> tuple[Factor, Factor]:

@@ -1,0 +1,1 @@
+"""Which dimensions of which tensors are the same channels."""
