@@ -172,6 +172,6 @@ def test_of_two_tensors_of_the_model_the_first_is_the_data(form: str) -> None:
     plan = Plan.of({"weight": chosen})
     places = quantize(model.places, chosen.data) @ quantize(model.weight, chosen.weight).t()
     expected = model.head(x + places).detach()
-    torch.testing.assert_close(naive_outputs(program, plan, x), expected)
+    torch.testing.assert_close(defined_outputs(program, plan, x), expected)
     evaluator = Evaluator(program, Part(x, torch.arange(6) % 5), batch_size=4)
     torch.testing.assert_close(evaluator.outputs(plan, x), expected)

@@ -14,12 +14,12 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import Part
 from narrower.evaluate.evaluator import Evaluator
 from narrower.export.compressed import load_compressed, save_compressed
-from narrower.formats.fixed import FixedPoint
-from narrower.formats.float32 import FLOAT32
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
-from narrower.plan import LayerPlan, Plan
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 from narrower.transform.tried_channels import groups
 from tests import convolution_zoo as c
