@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor, nn
 
+import narrower
+from narrower.data.datasets import DataSet
 from tests.conftest import RunNarrower
 
 MINE = """
@@ -79,3 +83,18 @@ def test_logic_needs_every_layer_rounded(run_narrower: RunNarrower) -> None:
     code, _, err = run_narrower("check", settings("ebops", "Plain"))
     assert code == 0, err
     assert "ONNX" not in err
+
+
+def test_a_search_from_python_warns_of_it(jets: DataSet) -> None:
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(16, 8), nn.Linear(8, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(torch.cumprod(self.first(x), 1))
+
+    space = {"first": {"data": [8], "weight": [4, 8]}}
+    with pytest.warns(UserWarning, match=r"export to ONNX will not be possible.*aten\.cumprod") as caught:
+        narrower.search(Whole(), jets, space, ["accuracy", "bitops"], samples=100)
+    assert caught[-1].filename == __file__

@@ -1,5 +1,6 @@
 """A search from Python: the same as from a settings file, with models and data as they are."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -8,6 +9,8 @@ from typing import Any, Literal
 
 from torch import nn
 
+from narrower.cost.missing import missing
+from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import DataSet, load_data_set
 from narrower.errors import SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
@@ -45,6 +48,7 @@ from narrower.settings.logic_rounding import default_rounding
 from narrower.store.run_directory import RunDirectory
 from narrower.study import study
 from narrower.study.arguments import spoken_of_arguments
+from narrower.study.expressible import export_notes
 from narrower.study.limits import check_counted
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, first_samples, with_model
@@ -115,6 +119,9 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     ``overflow`` is what becomes of values outside their range. With ``sign`` "auto", data after ReLU,
     softmax, sigmoid and the like have no sign. ``calibration`` says how automatic ranges are found.
 
+    What a command would print as a warning before the first trial is one here: work that no plan changes, and
+    why plans cannot be exported.
+
     Raises:
         NarrowerError: what is asked for cannot be searched; the message says why.
         AllTrialsFailedError: no plan could be scored.
@@ -164,6 +171,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
     if drop_dominated and options.sampler not in ENUMERATIONS:
         raise SettingsError(f"drop_dominated needs one of the samplers {', '.join(ENUMERATIONS)}")
+    for note in problem.notes:
+        warnings.warn(note, stacklevel=3)  # the frame between is that of the decorator
     check_counted(problem.program.network, allowed=allow_uncounted, way_out="allow_uncounted=True")
     where = backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs)
     problem = replace(problem, options=options, backend=where)
@@ -234,6 +243,10 @@ def _pose(  # noqa: PLR0913, PLR0917
         own_metrics=_own_metrics(metrics),
         channels=channels,
         preparation=candidates or SharedSettings(),
+        notes=(
+            *(group.sentence for group in missing(NetworkCost(program.network))),
+            *export_notes(program),
+        ),
     )
     check_possible(problem)
     return with_model(problem, module)
