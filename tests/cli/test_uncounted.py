@@ -147,5 +147,6 @@ def test_the_function_refuses_it_in_its_own_words(tmp_path: Path) -> None:
     arguments = ("uncounted_of_mine:tagger", "uncounted_of_mine:tracks", {"head": {"data": [4, 8]}})
     with pytest.raises(SettingsError, match="to search all the same: allow_uncounted=True"):
         narrower.search(*arguments, ["accuracy", "bitops"])
-    found = narrower.search(*arguments, ["accuracy", "bitops"], allow_uncounted=True)
+    with pytest.warns(UserWarning, match="rnn"):
+        found = narrower.search(*arguments, ["accuracy", "bitops"], allow_uncounted=True)
     assert max(member["bitops"] for member in found.front) <= 600 * 32 * 32 + 12 * 8 * 32

@@ -115,13 +115,14 @@ def test_products_outside_of_modules_have_no_known_cost() -> None:
 
 def test_a_search_of_such_a_model_says_so_once() -> None:
     model, _ = fickle()
-    found = narrower.search(
-        model,
-        "jets",
-        {"more": {"weight": [2, 4, 8]}, "head": {"weight": [2, 4]}},
-        ["accuracy", "average_bitwidth"],
-        samples=200,
-    )
+    with pytest.warns(UserWarning, match="code outside of modules"):
+        found = narrower.search(
+            model,
+            "jets",
+            {"more": {"weight": [2, 4, 8]}, "head": {"weight": [2, 4]}},
+            ["accuracy", "average_bitwidth"],
+            samples=200,
+        )
     said = [warning for warning in found.record.warnings if "module by module" in warning]
     assert len(said) == 1
     assert "Fickle cannot be traced by torch.export" in said[0]

@@ -171,12 +171,12 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
     if drop_dominated and options.sampler not in ENUMERATIONS:
         raise SettingsError(f"drop_dominated needs one of the samplers {', '.join(ENUMERATIONS)}")
-    for note in problem.notes:
-        warnings.warn(note, stacklevel=3)  # the frame between is that of the decorator
     check_counted(problem.program.network, allowed=allow_uncounted, way_out="allow_uncounted=True")
     where = backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs)
     problem = replace(problem, options=options, backend=where)
     check_options(problem)
+    for note in problem.notes:
+        warnings.warn(note, stacklevel=3)  # the frame between is that of the decorator
     run = RunDirectory(Path(directory)) if directory is not None else passing_directory()
     with run.locked():
         if run.trials.exists():

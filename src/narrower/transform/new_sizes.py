@@ -66,7 +66,7 @@ def _tensor(
                 shares.append(1 / copies[family].count(unit) if family in copies else 1.0)
             shape = [1] * tensor.dim()
             shape[position] = len(shares)
-            new = new * torch.tensor(shares, dtype=new.dtype).view(shape)
+            new = new * torch.tensor(shares, dtype=new.dtype, device=new.device).view(shape)
     return None if new is old else new
 
 

@@ -14,7 +14,8 @@ from narrower.graph.trace import trace
 from narrower.tasks.task import Ending
 from narrower.transform.importance import Importance
 from narrower.transform.new_sizes import Weights, changed_copy
-from narrower.transform.tried_channels import failure_of, outputs_of, tried_channels
+from narrower.transform.tried_channels import tried_channels
+from narrower.transform.tries import failure_of, outputs_of
 
 TOLERANCE = 1e-4  # of net2net's outputs, relative to their largest
 
