@@ -16,6 +16,7 @@ from narrower.evaluate.evaluator import Evaluator
 from narrower.graph.program import Program
 from narrower.study import data, pose
 from narrower.tasks.quality import Quality
+from tests.cli import wild_files
 from tests.settings.test_load import VALID
 
 VALUES: tuple[Any, ...] = (
@@ -89,14 +90,18 @@ def traced_once(trace: Callable[..., Program]) -> Callable[..., Program]:
     return traced
 
 
-def check_mutations(count: int, seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
-    # the estimate of the time is the only slow part and not what is tested here
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimate of the time is the only slow part of a check and not what is tested here."""
     monkeypatch.setattr(
         Evaluator, "evaluate", lambda _self, plans, **_: [Quality(2, {"accuracy": 0.5})] * len(plans)
     )
     monkeypatch.setattr(pose, "trace_or_call", traced_once(pose.trace_or_call))
     monkeypatch.setattr(pose, "load_data_set", cache(pose.load_data_set))
     monkeypatch.setattr(data, "load_data_set", cache(data.load_data_set))
+
+
+def check_mutations(count: int, seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    without_waiting(monkeypatch)
     chance = random.Random(seed)
     path = Path("mutated.toml")
     codes = set()
@@ -121,6 +126,58 @@ def check_mutations(count: int, seed: int, monkeypatch: pytest.MonkeyPatch, capf
             assert "plans" in out
     assert codes == {0, 2}
     assert [entry.name for entry in Path().iterdir()] == ["mutated.toml"]
+
+
+WILD = {kind: build for kind, (build, _) in wild_files.RUN.items() if kind not in ("vgg7", "jsc from a file")}
+
+
+def misspell(table: dict[str, Any], chance: random.Random) -> str:
+    """Change one letter of a key to one that no key has; returns what is written then."""
+    path = chance.choice(paths(table))
+    holder: Any = table
+    for key in path[:-1]:
+        holder = holder[key]
+    place = chance.randrange(len(path[-1]))
+    written = path[-1][:place] + "ß" + path[-1][place + 1 :]
+    items = [(written if key == path[-1] else key, value) for key, value in holder.items()]
+    holder.clear()
+    holder.update(items)
+    return written
+
+
+def check_wild_mutations(count: int, seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    """A file with warnings may have an error as well; no misspelling goes without a word."""
+    without_waiting(monkeypatch)
+    chance = random.Random(seed)
+    path = Path("mutated.toml")
+    for number in range(count):
+        table = chance.choice(list(WILD.values()))()
+        written = misspell(table, chance) if number % 2 else ""
+        if not written:
+            mutate(table, chance)
+        path.write_text(tomli_w.dumps(table), encoding="utf-8")
+        code = run(["check", "mutated.toml"])
+        _, err = capfd.readouterr()
+        assert code in (0, 2), (number, err, path.read_text(encoding="utf-8"))
+        assert err.count("error: ") == (1 if code == 2 else 0), err
+        assert "Traceback" not in err
+        assert written in err, path.read_text(encoding="utf-8")
+    assert [entry.name for entry in Path().iterdir()] == ["mutated.toml"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_mutations_of_files_as_people_write_them(
+    seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    check_wild_mutations(60, seed, monkeypatch, capfd)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 204))
+def test_many_mutations_of_files_as_people_write_them(
+    seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    check_wild_mutations(600, seed, monkeypatch, capfd)
 
 
 @pytest.mark.parametrize("seed", range(4))
