@@ -110,7 +110,7 @@ def speeds(data: DataSet) -> dict[str, float]:
 
 
 def test_accuracy(member: Member, data: DataSet) -> float:
-    right = count_correct(member.chain, data.test.inputs.numpy(), data.test.targets.numpy())
+    right = count_correct(member.network, data.test.inputs.numpy(), data.test.targets.numpy())
     return right / len(data.test)
 
 
@@ -118,9 +118,9 @@ def accuracies(learned: Learned, data: DataSet) -> dict[int, float]:
     """By budget; nothing where no member is that cheap."""
     found = {}
     for budget in BUDGETS:
-        within = [m for m in learned.members if m.ebops <= budget]
+        within = [m for m in learned.members if m.cost <= budget]
         if within:
-            found[budget] = test_accuracy(max(within, key=lambda m: m.correct), data)
+            found[budget] = test_accuracy(max(within, key=lambda m: m.quality), data)
     return found
 
 
@@ -146,7 +146,7 @@ def luts_at(front: Learned, data: DataSet) -> dict[str, Any]:
         enough = (m for m in front.members if test_accuracy(m, data) >= wanted)
         member = next(enough, None)
         if member is not None:
-            found[str(wanted)] = {"ebops": member.ebops, "luts": learned_luts(member.chain)}
+            found[str(wanted)] = {"ebops": member.cost, "luts": learned_luts(member.network)}
     return found
 
 

@@ -34,8 +34,16 @@ def tagger():
     layers = [nn.BatchNorm1d(4), nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3), nn.ReLU()]
     return nn.Sequential(*layers)
 
-def curved():
-    return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+class Remembering(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.memory, self.last = nn.GRU(1, 5, batch_first=True), nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.last(self.memory(x[:, :, None])[0][:, -1])
+
+def remembering():
+    return Remembering()
 """
 FILE = """
 model = "learned_blobs:{model}"
@@ -201,7 +209,7 @@ def test_a_killed_search_has_the_trials_and_members_of_one_that_was_not(run_narr
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model": "curved"}, "widths cannot be learned: 0 (not on the one path"),
+        ({"model": "remembering"}, "widths cannot be learned: memory (gru: a recurrent layer)"),
         ({"config": 'learn = ["weight"]'}, "linear.config.learn: found ['weight']"),
         (
             {"config": f"{LEARN}\nweight_width = [4]"},
@@ -216,7 +224,14 @@ def test_a_killed_search_has_the_trials_and_members_of_one_that_was_not(run_narr
         ),
         ({"sampler": "tpe", "more": ""}, "setup"),
         ({"more": "[search.strategy.training.target]\nebops = 0"}, "training.target.ebops: found 0"),
-        ({"metrics": "accuracy = {}\nbitops = {}"}, "metrics.bitops: no cost that widths are learned for"),
+        ({"metrics": "accuracy = {}\nmacs = {}"}, "metrics.macs: no cost that widths are learned for"),
+        (
+            {
+                "metrics": "accuracy = {}\nbitops = {}",
+                "more": "[search.strategy.training.target]\nebops = 5",
+            },
+            "training.target.ebops: the training lowers bitops",
+        ),
         ({"metrics": "accuracy = {}"}, "metrics.ebops: where widths are learned"),
         ({"more": "[search.strategy.constraints]\nluts.max = 5"}, "constraints.luts: not known while"),
     ],

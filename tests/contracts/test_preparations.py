@@ -74,7 +74,7 @@ def prepared(
     if plans is not None:
         return preparation, plans
     assert isinstance(preparation, Learned)
-    preparation.learn(subject.data.validation, lambda _member, _plan: None)
+    preparation.learn(subject.data.validation, lambda _proposal: None)
     proposed = list(preparation.members.values())
     assert len(proposed) > 1
     return preparation, [*proposed, proposed[0]]

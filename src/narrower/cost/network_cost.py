@@ -1,12 +1,12 @@
 """What a network costs under a plan of number formats."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
-from narrower.cost.each_entry import pair_bitops, width_pairs
+from narrower.cost.each_entry import width_pairs
 from narrower.cost.energy import ATTOJOULES, multiply_accumulate_attojoules
 from narrower.cost.flops import flops
 from narrower.cost.macs import macs
@@ -151,13 +151,9 @@ class NetworkCost:
     def layer_bitops(self, layer: str, formats: ReadFormats) -> int:
         """Bit operations of one layer's products."""
         total = 0
-        pairs = width_pairs(formats.of(layer).data, formats.of(layer).weight)
         for operator in self.network.multiplying_layers.get(layer, ()):
-            if pairs is not None:
-                total += pair_bitops(pairs, self.macs_by_operator[operator.name])
-                continue
-            for count, *widths in self.operand_bits(operator, formats):
-                total += round(count * prod(bits or FLOAT_BITS for bits in widths))
+            for count, first, second in self._pairs(operator, formats):
+                total += round(count * _counted(first) * _counted(second))
         return total
 
     def layer_attojoules(self, layer: str, formats: ReadFormats) -> int:
@@ -165,18 +161,25 @@ class NetworkCost:
 
         A weight or data without bits is not multiplied.
         """
-        pairs = width_pairs(formats.of(layer).data, formats.of(layer).weight)
-        if pairs is not None:
-            each = sum(
-                count * multiply_accumulate_attojoules(*pair) for pair, count in pairs.items() if all(pair)
-            )
-            whole = sum(self.macs_by_operator[o.name] for o in self.network.multiplying_layers.get(layer, ()))
-            return each * (whole // sum(pairs.values()))
         return sum(
             count * multiply_accumulate_attojoules(first, second)
             for operator in self.network.multiplying_layers.get(layer, ())
-            for count, first, second in self.operand_bits(operator, formats)
+            for count, first, second in self._pairs(operator, formats)
+            if 0 not in (first, second)
         )
+
+    def _pairs(
+        self, operator: Operator, formats: ReadFormats
+    ) -> Sequence[tuple[int, float | None, float | None]]:
+        """``operand_bits``, also where entries have widths of their own."""
+        weight, operands = self.network.weight_of(operator), formats.operands(operator)
+        if weight is None or len(operands) > 1:
+            return self.operand_bits(operator, formats)
+        pairs = width_pairs(operator, weight.shape, operands[0].first, operands[0].second)
+        if pairs is None:
+            return self.operand_bits(operator, formats)
+        times = self.macs_by_operator[operator.name] // max(1, weight.numel)
+        return [(count * times, *pair) for pair, count in pairs.items()]
 
     def operand_bits(
         self, operator: Operator, formats: ReadFormats
@@ -222,3 +225,7 @@ class NetworkCost:
     ) -> list[tuple[int, ...]]:
         found = {operand(operator) for operator in self.network.product_layers.get(layer, ())}
         return [parameter.shape for parameter in found if parameter is not None]
+
+
+def _counted(bits: float | None) -> float:
+    return FLOAT_BITS if bits is None else bits

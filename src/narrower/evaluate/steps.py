@@ -93,6 +93,11 @@ class Steps:
         function = step.overwrite or step.function
         return function(*_filled(step.arguments, values), **_filled(step.keywords, values))
 
+    def called(self, index: int, values: Mapping[int, Any]) -> Any:
+        """The value of a step that rounds nothing; nothing is overwritten."""
+        step = self.steps[index]
+        return step.function(*_filled(step.arguments, values), **_filled(step.keywords, values))
+
 
 def compile_steps(program: Program, *, with_edges: bool = False) -> Steps:
     """Compile a lowered program: each operand that a plan can round becomes a step of its own.

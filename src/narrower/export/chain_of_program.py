@@ -1,5 +1,6 @@
 """The learned network that a program computes under a plan whose widths were learned."""
 
+from narrower.errors import SettingsError
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.plan import Plan
@@ -9,14 +10,15 @@ from narrower.preparation.learning.plan_form import chain_of
 
 
 def learned_chain(program: Program, plan: Plan) -> LearnedChain | None:
-    """The whole numbers of a lowered program; None where the plan's widths were not learned.
-
-    Raises:
-        SettingsError: not all layers are learned ones.
-    """
-    if not any(isinstance(layer.weight, FixedEach) for _, layer in plan.layers):
+    """The whole numbers of a lowered program; None where it is no chain whose widths were learned."""
+    layers = [layer for _, layer in plan.layers]
+    each = [(one.data, one.weight, one.bias) for one in layers]
+    if not layers or not all(isinstance(chosen, FixedEach) for formats in each for chosen in formats):
         return None
-    names = chain_of_network(program.network).layers
+    try:
+        names = chain_of_network(program.network).layers
+    except SettingsError:
+        return None
     held = {program.parameter_names.get(node): tensor for node, tensor in program.tensors.items()}
     state = {name: held[name] for layer in names for name in (f"{layer}.weight", f"{layer}.bias")}
     return chain_of(state, plan, names)

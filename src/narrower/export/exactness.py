@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from narrower.cost.each_entry import beside_weights
 from narrower.export.edge_bytes import weight_bytes
 from narrower.export.integers import whole_numbers
 from narrower.export.operators.choices import CHOICES
@@ -24,7 +25,7 @@ from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.float32 import FLOAT32
-from narrower.plan.formats.grid import LARGEST_WHOLE
+from narrower.plan.formats.grid import LARGEST_WHOLE, Grid
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
@@ -88,12 +89,12 @@ def _is_exact(node: fx.Node) -> bool:
 def _product(
     program: Program, node: fx.Node, layer: LayerPlan, layers: Mapping[str, LayerPlan]
 ) -> str | None:
-    if isinstance(layer.data, FixedEach) and isinstance(layer.weight, FixedEach):
-        return _each_product(program, node, layer.data, layer.weight)
     sources = [source for source in node.args[:2] if isinstance(source, fx.Node)]
     weights = [w for source in sources if (w := _weight(program, source)) is not None]
     read = [_read(source, layer, layers) for source in sources if _weight(program, source) is None]
-    grids = [number_format.grid for number_format in read]
+    if weights and any(isinstance(each, FixedEach) for each in (*read, layer.weight)):
+        return _each_product(program, node, read[0], layer.weight, weights[0])
+    grids = [_grid(number_format) for number_format in read]
     whole = [grid.largest for grid in grids if grid is not None]
     if len(whole) < len(grids):
         return f"its data is {read[grids.index(None)].text}"
@@ -124,18 +125,36 @@ def _whole_weights(weight: Tensor, number_format: NumberFormat) -> NDArray[np.in
     return held.integers if held is not None and is_power else None
 
 
-def _each_product(program: Program, node: fx.Node, data: FixedEach, weight: FixedEach) -> str | None:
-    """A linear layer whose entries have steps of their own: its sums in the finest of them."""
-    source = node.args[1]
-    assert isinstance(source, fx.Node)
-    values = _weight(program, source)
-    assert values is not None
-    rounded = quantize(values.float(), weight).double().numpy()
-    fractions = weight.fracs.astype(np.int64) + data.fracs
-    finest = int(np.where(rounded != 0, fractions, -MOST_FRACTION).max())
-    low, high = data.integer_ranges
-    reach = np.ldexp(np.maximum(-low, high).astype(np.float64), finest - data.fracs.astype(np.int64))
-    steps = float((np.abs(rounded) @ reach).max())
+def _grid(number_format: NumberFormat) -> Grid | None:
+    """The grid of a format, also of one for each entry where there is one entry."""
+    if isinstance(number_format, FixedEach) and number_format.widths.size == 1:
+        low, high = number_format.integer_ranges
+        return Grid(int(number_format.fracs.max()), int(low.min()), int(high.max()))
+    return number_format.grid
+
+
+def _each_product(
+    program: Program, node: fx.Node, data: NumberFormat, weight: NumberFormat, values: Tensor
+) -> str | None:
+    """A product of weights where entries have steps of their own: its sums in the finest of them."""
+    ranges = []
+    for number_format in (data, weight):
+        if isinstance(number_format, FixedEach):
+            low, high = number_format.integer_ranges
+            ranges.append((np.maximum(-low, high), number_format.fracs.astype(np.int64)))
+        elif (grid := number_format.grid) is not None:
+            ranges.append((np.array(grid.largest), np.array(grid.frac)))
+        else:
+            return f"its operand is {number_format.text}"
+    (largest, data_fractions), (_, weight_fractions) = ranges
+    operator = program.network.product_layers[node.meta["layer"]][0]
+    shape = tuple(values.shape)
+    reads = beside_weights(operator, data_fractions, shape).astype(np.int64)
+    magnitudes = beside_weights(operator, largest, shape).astype(np.float64)
+    rounded = np.abs(quantize(values.float(), weight).double().numpy())
+    finest = int(np.where(rounded != 0, weight_fractions + reads, -MOST_FRACTION).max())
+    summed = torch.from_numpy(rounded * np.ldexp(magnitudes, finest - reads))
+    steps = float(_sums(node, summed).max())
     if steps > LARGEST_WHOLE:
         return f"its sums may reach {steps:,.0f} steps, float32 holds {LARGEST_WHOLE:,}"
     return None

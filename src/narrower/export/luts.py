@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from narrower.errors import ExportError
 from narrower.export.chain_of_program import learned_chain
-from narrower.export.integer_network import Chain, integer_network, output_fraction_for
+from narrower.export.integer_network import integer_network, output_fraction_for
 from narrower.export.learned_logic import learned_luts
 from narrower.export.logic import build_logic
 from narrower.export.verilog import MODULE, write_verilog
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
+from narrower.preparation.learning.effective_bits import effective_bit_operations
 
 LUT_CELL = re.compile(r"^\s+LUT[1-6]\s+(\d+)\s*$", re.MULTILINE)
 
@@ -43,19 +44,9 @@ def ebops(program: Program, plan: Plan) -> int:
     A weight's trailing zeros and leading signs take no logic; zero takes none at all.
 
     Raises:
-        ExportError: the network is no chain of fixed-point linear layers.
+        ExportError: a layer is not in fixed point.
     """
-    learned = learned_chain(program, plan)
-    if learned is not None:
-        return learned.ebops
-    chain = Chain(program, plan)
-    total = 0
-    for index in range(len(chain.products)):
-        magnitudes = np.abs(chain.weights(index)[0])
-        odd = magnitudes // np.where(magnitudes > 0, magnitudes & -magnitudes, 1)
-        needed = np.ceil(np.log2(odd + 1)).astype(np.int64)
-        total += int(needed.sum()) * round(chain.data_format(index).bits)
-    return total
+    return effective_bit_operations(program, plan)
 
 
 def yosys_luts(program: Program, plan: Plan, outputs: NDArray[np.float32]) -> int:

@@ -1,32 +1,32 @@
 """One training learns the widths of all layers, and proposes plans that have weights of their own."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
 from narrower.data.parts import Part
-from narrower.errors import NarrowerError
+from narrower.errors import NarrowerError, SettingsError
 from narrower.graph.lower import lower
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
+from narrower.preparation.learned_chain import ChainWay
+from narrower.preparation.learned_program import ProgramWay
+from narrower.preparation.learned_way import Proposal, Proposed, Saving, Way
 from narrower.preparation.learning.chain_of_network import ChainOfLayers, chain_of_network
-from narrower.preparation.learning.deployed import LearnedChain
-from narrower.preparation.learning.entering import entering
-from narrower.preparation.learning.learn import learn_shapes
-from narrower.preparation.learning.members import Member
-from narrower.preparation.learning.plan_form import plan_of, state_of
-from narrower.preparation.learning.training import Saved
+from narrower.preparation.learning.programs.operands import operands_of
+from narrower.preparation.learning.settings import WeightGranularity
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import LearnedSettings
-
-Proposed = Callable[[Member, Plan], None]
+from narrower.tasks.classification.task import CLASSIFICATION
+from narrower.tasks.task import Task
 
 
 class Learned:
-    """Learns the chain of linear layers that ends the model; what lies before it stays as it is, in float32.
+    """Learns a model: the chain of linear layers that ends it, or where it is no chain, all its layers.
 
     Its plans are those that ``learn`` has proposed and that no later one has beaten.
     """
@@ -35,8 +35,11 @@ class Learned:
 
     def __init__(self, subject: Subject, settings: LearnedSettings) -> None:
         self._subject, self._settings = subject, settings
-        self.chain: ChainOfLayers = chain_of_network(subject.program.network)
-        self._held: dict[int, tuple[Plan, LearnedChain]] = {}
+        chain = check_learnable(subject.lowered, subject.data.task, settings.granularity)
+        self._way: Way = (
+            ProgramWay(subject, settings) if chain is None else ChainWay(subject, settings, chain)
+        )
+        self._held: dict[int, Proposal] = {}
 
     @property
     def words(self) -> str:
@@ -49,50 +52,28 @@ class Learned:
         proposed: Proposed,
         progress: Callable[[int, int], None] | None = None,
         keep: Path | None = None,
-        saving: Saved | None = None,
+        saving: Saving | None = None,
     ) -> None:
         """Train.
 
-        ``proposed`` is told of each new member with its plan. For the rest see ``learn_shapes``.
+        ``proposed`` is told of each new member, ``progress`` of each epoch and the size of the front. For the
+        rest see ``Way.learn``.
         """
-        data = self._subject.data
 
-        def told(member: Member) -> None:
-            proposed(member, self.plan(member.chain))
-
-        def passed(epoch: int, members: Iterable[Member]) -> None:
-            self._hold(members)
+        def passed(epoch: int, front: Iterable[Proposal]) -> None:
+            self._hold(front)
             if progress is not None:
                 progress(epoch, len(self._held))
 
-        found = learn_shapes(
-            [self.chain.sizes],
-            self._entering(data.train),
-            self._entering(validation),
-            self._settings.of(len(data.train)),
-            passed,
-            keep,
-            told,
-            saving,
-            ends_in_relu=self.chain.ends_in_relu,
-        )
-        self._hold(found.members)
+        self._hold(self._way.learn(validation, proposed, passed, keep, saving))
 
-    def _hold(self, members: Iterable[Member]) -> None:
-        self._held = {
-            member.number: self._held.get(member.number) or (self.plan(member.chain), member.chain)
-            for member in members
-        }
+    def _hold(self, front: Iterable[Proposal]) -> None:
+        self._held = {proposal.number: proposal for proposal in front}
 
     @property
     def members(self) -> dict[int, Plan]:
         """The plans of the front so far by their numbers."""
-        return {number: plan for number, (plan, _) in self._held.items()}
-
-    def plan(self, chain: LearnedChain) -> Plan:
-        """The plan of a learned network."""
-        settings = self._settings
-        return plan_of(chain, self.chain.layers, settings.granularity, settings.allowed)
+        return {number: proposal.plan for number, proposal in self._held.items()}
 
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself; one that was not proposed, or was beaten, has a failure."""
@@ -110,12 +91,11 @@ class Learned:
         """
         if plan == Plan():
             return Prepared((plan,), (Candidate(self._subject.model, self._subject.lowered),))
-        chain = dict(self._held.values()).get(plan)
-        if chain is None:
+        found = next((proposal for proposal in self._held.values() if proposal.plan == plan), None)
+        if found is None:
             raise NarrowerError("the training did not propose this plan, or proposed a better one")
-        state = state_of(chain, self.chain.layers)
         model = own_copy(self._subject.model)
-        model.load_state_dict(state, strict=False)
+        model.load_state_dict(dict(found.state()), strict=False)
         return Prepared((plan,), (Candidate(model.eval(), lower(self._program(model))),))
 
     def _program(self, model: nn.Module) -> Program:
@@ -130,6 +110,15 @@ class Learned:
         }
         return replace(program, tensors=tensors)
 
-    def _entering(self, part: Part) -> Part:
-        """What enters the first learned layer, of each sample."""
-        return Part(entering(self._subject.lowered, part.arguments), part.targets)
+
+def check_learnable(lowered: Program, task: Task, granularity: WeightGranularity) -> ChainOfLayers | None:
+    """The chain that a model is; None where its layers are learned from the weights that they have.
+
+    Raises:
+        SettingsError: with the layers that cannot be learned in either way.
+    """
+    if task == CLASSIFICATION and lowered.untraced is None:
+        with suppress(SettingsError):
+            return chain_of_network(lowered.network)
+    operands_of(lowered, granularity)
+    return None

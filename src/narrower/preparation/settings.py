@@ -1,7 +1,8 @@
 """How plans get their weights, as settings: one frozen value for each way. Its ``repr`` is recorded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from narrower.preparation.learning.settings import LearnSettings, WeightGranularity
 from narrower.training.recipe import Recipe
@@ -100,7 +101,8 @@ class LearnedSettings:
     """One training from random weights learns weights and widths and proposes the plans, with their weights.
 
     What is None is as suits the data (``LearnSettings.suited``). ``candidates`` are trained at once, with
-    seeds of their own, and share one front.
+    seeds of their own, and share one front. A network that is no chain of linear layers is trained from the
+    model's weights, by itself (``of_program``).
     """
 
     epochs: int = 1000
@@ -110,7 +112,8 @@ class LearnedSettings:
     max_width: int = 16
     allowed: tuple[int, ...] = ()
     candidates: int = 1
-    target_ebops: float | None = None
+    cost: str = "ebops"
+    target: float | None = None
     seed: int = 0
     shares_weights: ClassVar[bool] = False
     seeds: ClassVar[int] = 1
@@ -132,16 +135,25 @@ class LearnedSettings:
 
     def of(self, samples: int) -> LearnSettings:
         """All settings of the training, for so many samples."""
+        return self._suited(samples, {})
+
+    def of_program(self, samples: int) -> LearnSettings:
+        """The same where the model's own weights are learned on: half of each target is what it gives."""
+        return self._suited(samples, {"soft_share": 0.5})
+
+    def _suited(self, samples: int, others: Mapping[str, Any]) -> LearnSettings:
         given = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
         return LearnSettings.suited(
             self.epochs,
             samples,
+            **others,
             weight_granularity=self.granularity,
             data_granularity="tensor" if self.granularity == "tensor" else "element",
             max_width=self.max_width,
             allowed=self.allowed,
             candidates=self.candidates,
-            target_ebops=self.target_ebops,
+            cost=self.cost,
+            target=self.target,
             seed=self.seed,
             **{name: value for name, value in given.items() if value is not None},
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from narrower.errors import Mistakes, SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
+from narrower.preparation.learning.settings import LEARNED_COSTS
 from narrower.preparation.settings import (
     CandidateSettings,
     LearnedSettings,
@@ -213,6 +214,13 @@ def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig])
     ]
     if given.n_epochs is not None and given.max_epochs is not None:
         mistakes.found.append("search.strategy.training.n_epochs: another name of max_epochs; give one")
+    cost = next((name for name in strategy.metrics if name in LEARNED_COSTS), LEARNED_COSTS[0])
+    mistakes.found += [
+        f"search.strategy.training.target.{key}: the training lowers {cost} (search.strategy.metrics), and "
+        f"comes to a target of that"
+        for key in (() if given.target is None else given_keys(given.target))
+        if key != cost
+    ]
     mistakes.check()
     config, usual = first[1], LearnedSettings()
     with mistakes.about(f"{SEED}.{first[0]}.config"):
@@ -224,7 +232,8 @@ def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig])
             max_width=config.max_width or usual.max_width,
             allowed=tuple(sorted(config.allowed or ())),
             candidates=given.n_seeds,
-            target_ebops=None if given.target is None else given.target.ebops,
+            cost=cost,
+            target=None if given.target is None else getattr(given.target, cost),
             seed=settings.seed,
         )
         made.of(1)  # what does not go together shows here

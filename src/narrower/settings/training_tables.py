@@ -51,9 +51,13 @@ class RecipeTable(Table):
 
 
 class Target(Table):
-    """``target = {ebops = 500}``."""
+    """``target = {ebops = 500}``: one cost."""
 
-    ebops: Positive
+    ebops: Positive | None = None
+    bitops: Positive | None = None
+    model_size: Positive | None = None
+    energy: Positive | None = None
+    average_bitwidth: Positive | None = None
 
 
 class CandidateTraining(RecipeTable):

@@ -110,7 +110,7 @@ def suited_settings(
         weight_granularity=granularity,
         data_granularity="tensor" if granularity == "tensor" else "element",
         max_width=max_width,
-        target_ebops=target_ebops,
+        target=target_ebops,
         seed=seed,
     )
 
@@ -166,17 +166,17 @@ def learn_front(
     return record
 
 
-def _kept(number: int, member: Member, data: DataSet, directory: Path) -> LearnedMember:
+def _kept(number: int, member: Member[LearnedChain], data: DataSet, directory: Path) -> LearnedMember:
     file = f"{MODELS}/member-{number}.safetensors"
-    save_chain(member.chain, directory / file)
-    right = correct_on(member.chain, data.test)
-    widths = np.concatenate([layer.weight_widths.ravel() for layer in member.chain.layers])
+    save_chain(member.network, directory / file)
+    right = correct_on(member.network, data.test)
+    widths = np.concatenate([layer.weight_widths.ravel() for layer in member.network.layers])
     used = widths[widths > 0]
     return LearnedMember(
         number=number,
-        ebops=member.ebops,
-        validation_accuracy=member.correct / len(data.validation),
-        validation_interval=wilson_interval(member.correct, len(data.validation)),
+        ebops=int(member.cost),
+        validation_accuracy=int(member.quality) / len(data.validation),
+        validation_interval=wilson_interval(int(member.quality), len(data.validation)),
         test_accuracy=right / len(data.test),
         test_interval=wilson_interval(right, len(data.test)),
         weights=len(used),

@@ -11,7 +11,7 @@ import numpy as np
 from narrower.errors import DivergedError, RunError
 from narrower.plan.plan import Plan, plan_to_dict
 from narrower.preparation.learned import Learned
-from narrower.preparation.learning.members import Member
+from narrower.preparation.learned_way import Proposal
 from narrower.preparation.preparation import Preparation
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.front import Front
@@ -68,7 +68,7 @@ def learned_search(
                 book.add,
                 lambda epoch, members: progress(epoch + 1, members),
                 run.path / STATE,
-                lambda _training: book.write(),
+                book.write,
             )
         book.tally.exhausted = True
     except KeyboardInterrupt:
@@ -90,14 +90,14 @@ class _TrialBook:
         self._before = self._started
         self.tally = Tally()
 
-    def add(self, member: Member, plan: Plan) -> None:
+    def add(self, member: Proposal) -> None:
         """Take in a network that was found, or found again after a kill."""
         metrics = {
-            **self._problem.cost.of(plan),
-            leading(self._problem.data.task).name: member.correct / len(self._problem.part),
-            "ebops": float(member.ebops),
+            **self._problem.cost.of(member.plan),
+            leading(self._problem.data.task).name: member.value,
+            "ebops": member.ebops,
         }
-        table = plan_to_dict(plan)
+        table = plan_to_dict(member.plan)
         if member.number < len(self._recorded):
             self._compare(self._recorded[member.number], metrics, table)
             return

@@ -13,6 +13,7 @@ from narrower.errors import Mistakes, SettingsError, nearest
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels
+from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.graph.watched_chain import watched_chain
@@ -20,7 +21,7 @@ from narrower.models.build import build_model
 from narrower.models.catalogue import model_note
 from narrower.models.class_order import in_class_order
 from narrower.models.fit import check_fit
-from narrower.preparation.learning.chain_of_network import chain_of_network
+from narrower.preparation.learned import check_learnable
 from narrower.preparation.settings import (
     LearnedSettings,
     PreparationSettings,
@@ -153,8 +154,9 @@ class _Look:
             with self._mistakes.about():
                 check_options(problem)
         if isinstance(self._preparation, LearnedSettings) and self._traced is not None:
+            samples = problem.data
             with self._mistakes.about(SEED):
-                chain_of_network(self._traced.program.network)
+                check_learnable(lower(self._traced.program), samples.task, self._preparation.granularity)
         if isinstance(self._preparation, RetrainedSettings) and self._traced is not None:
             with self._mistakes.about():
                 layers = (layer for slot in problem.space.slots for layer in slot.layers)

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from math import inf
 
 from narrower.errors import MissingExtraError, Mistakes, SettingsError
+from narrower.preparation.learning.settings import LEARNED_COSTS
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.objective import ARTEFACT_METRICS, COSTS
 from narrower.searching.space import MOST_LISTED
@@ -11,7 +12,6 @@ from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
 from narrower.study.untrained_plans import check_proxies
 from narrower.tasks.catalogue import task_metrics
-from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.task import Direction, leading
 
 STRATEGY = "search.strategy"
@@ -160,23 +160,20 @@ def _is_learned(problem: Problem) -> bool:
 def _learned_objectives(problem: Problem) -> dict[str, Direction]:
     """What a training of learned widths looks at."""
     metric = leading(problem.data.task)
-    return {metric.name: metric.direction, "ebops": "minimize"}
+    assert isinstance(problem.preparation, LearnedSettings)
+    return {metric.name: metric.direction, problem.preparation.cost: "minimize"}
 
 
 def _check_learned(problem: Problem) -> None:
     """A training weighs the loss against ebops, and the validation part chooses its members."""
     mistakes = Mistakes()
-    if problem.data.task != CLASSIFICATION:
-        mistakes.found.append(
-            f"dataset: widths are learned for classifications; {problem.data.name!r} is a "
-            f"{problem.data.task.words.name}"
-        )
     best, each = _learned_objectives(problem), {o.metric: o.direction for o in problem.objectives.each}
     for metric in each:
         if metric not in best:
             mistakes.found.append(
                 f"{STRATEGY}.metrics.{metric}: no cost that widths are learned for; allowed: "
-                f"{', '.join(best)} (other costs are shown of each member)"
+                f"{leading(problem.data.task).name} and one of {', '.join(LEARNED_COSTS)} (other costs are "
+                f"shown of each member)"
             )
     for metric, direction in best.items():
         if each.get(metric) != direction and not set(each) - set(best):
@@ -190,7 +187,7 @@ def _check_learned(problem: Problem) -> None:
             "allowed: false"
         )
     costs = {name for name, metric in COSTS.items() if metric.kind == "cost"}
-    known = {*best, *costs}
+    known = {*best, *costs, "ebops"}
     for constraint in problem.constraints:
         if constraint.metric not in known:
             mistakes.found.append(

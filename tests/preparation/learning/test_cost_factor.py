@@ -37,7 +37,7 @@ def test_factors_that_are_not_given_lie_around_where_the_gradients_balance() -> 
 
 
 def test_steering_raises_the_factor_above_the_target_and_lowers_it_below() -> None:
-    factor = CostFactor(replace(SETTINGS, first_factor=1e-6, last_factor=1e-2, target_ebops=500.0), 100)
+    factor = CostFactor(replace(SETTINGS, first_factor=1e-6, last_factor=1e-2, target=500.0), 100)
     factor.steer(5000.0, 29, 1.0)
     first = factor.of(30)
     assert first > 1e-6
@@ -45,14 +45,14 @@ def test_steering_raises_the_factor_above_the_target_and_lowers_it_below() -> No
     assert 1e-6 < factor.of(40) < first
     factor.steer(50.0, 49, 1.0)
     assert factor.of(50) < 1e-6
-    other = CostFactor(replace(SETTINGS, target_ebops=500.0), 100)
+    other = CostFactor(replace(SETTINGS, target=500.0), 100)
     other.restore(factor.state)
     assert other.of(50) == factor.of(50)
 
 
 def test_a_steered_training_comes_to_its_target(jets: DataSet) -> None:
     train, validation = jets.train.first(3000), jets.validation.first(500)
-    settings = LearnSettings(epochs=120, batch_size=256, cycles=4, soft_share=0.0, target_ebops=400.0)
+    settings = LearnSettings(epochs=120, batch_size=256, cycles=4, soft_share=0.0, target=400.0)
     training = Training([(16, 6, 5)], train, targets_of(train, 5, settings), validation, settings, (0,))
     with torch.no_grad():
         training.run()
@@ -77,5 +77,5 @@ def test_where_gradients_balance_neither_pulls_harder(jets: DataSet) -> None:
 def test_factors_that_fall_are_refused() -> None:
     with pytest.raises(SettingsError, match="last_factor: expected at least first_factor"):
         LearnSettings(first_factor=1e-3, last_factor=1e-4)
-    with pytest.raises(SettingsError, match="target_ebops: expected a number above 0"):
-        LearnSettings(target_ebops=0.0)
+    with pytest.raises(SettingsError, match="target: expected a number above 0"):
+        LearnSettings(target=0.0)

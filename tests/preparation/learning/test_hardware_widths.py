@@ -31,8 +31,8 @@ def test_every_member_of_a_training_has_the_widths_that_are_allowed(jets: DataSe
     learned = learn((16, 6, 5), jets.train.first(2000), jets.validation.first(1000), settings)
     assert learned.members
     for member in learned.members:
-        plan = plan_of(member.chain, ("a", "b"), granularity, settings.allowed)  # type: ignore[arg-type]
-        for name, layer in zip("ab", member.chain.layers, strict=True):
+        plan = plan_of(member.network, ("a", "b"), granularity, settings.allowed)  # type: ignore[arg-type]
+        for name, layer in zip("ab", member.network.layers, strict=True):
             formats = plan.layer(name)
             assert set(np.unique(formats.data.widths)) <= {0, 2, 4, 8}  # type: ignore[attr-defined]
             assert set(np.unique(formats.weight.widths)) <= {0, 2, 4, 8}  # type: ignore[attr-defined]
@@ -42,10 +42,10 @@ def test_every_member_of_a_training_has_the_widths_that_are_allowed(jets: DataSe
             if granularity == "tensor":
                 assert len(np.unique(widths)) == 1
                 assert len(np.unique(layer.data_widths)) == 1
-        again = chain_of(state_of(member.chain, "ab"), plan, "ab")
-        assert again.ebops == member.ebops
+        again = chain_of(state_of(member.network, "ab"), plan, "ab")
+        assert again.ebops == member.cost
         inputs = jets.test.inputs[:500].numpy()
-        assert (again.outputs(inputs) == member.chain.outputs(inputs)).all()
+        assert (again.outputs(inputs) == member.network.outputs(inputs)).all()
 
 
 def test_data_that_are_too_wide_lose_their_low_bits() -> None:

@@ -85,11 +85,11 @@ def test_a_front_is_nowhere_worse_for_it_and_somewhere_better() -> None:
     for tolerance in (0.0, 0.01):
         settings = LearnSettings(epochs=30, batch_size=256, cycles=3, soft_share=0.0, last_bits=tolerance)
         learned = learn((16, 6, 5), train, validation, settings)
-        fronts.append([(member.ebops, member.correct) for member in learned.members])
+        fronts.append([(member.cost, member.quality) for member in learned.members])
         for member in learned.members:
-            assert member.ebops == member.chain.ebops
-            whole, _ = member.chain.whole_outputs(validation.inputs.numpy())
-            assert member.correct == int((whole.argmax(1) == validation.targets.numpy()).sum())
+            assert member.cost == member.network.ebops
+            whole, _ = member.network.whole_outputs(validation.inputs.numpy())
+            assert member.quality == int((whole.argmax(1) == validation.targets.numpy()).sum())
     before, after = fronts
     assert all(any(b <= cost and right <= a for b, a in after) for cost, right in before)
     assert set(after) - set(before)

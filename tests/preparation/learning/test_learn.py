@@ -30,16 +30,16 @@ def test_one_training_gives_a_front_of_deployed_networks(jets: DataSet) -> None:
     train, validation = _parts(jets)
     learned = learn(SIZES, train, validation, SHORT)
     members = learned.members
-    costs, correct = [m.ebops for m in members], [m.correct for m in members]
+    costs, correct = [m.cost for m in members], [m.quality for m in members]
     assert costs == sorted(costs)
     assert correct == sorted(correct)
     assert len(set(costs)) == len(members) > 5
     assert costs[0] < costs[-1] / 4
     assert correct[-1] / len(validation) > 0.5
     for member in members:
-        assert member.ebops == member.chain.ebops
-        whole, _ = member.chain.whole_outputs(validation.inputs.numpy())
-        assert member.correct == int((whole.argmax(1) == validation.targets.numpy()).sum())
+        assert member.cost == member.network.ebops
+        whole, _ = member.network.whole_outputs(validation.inputs.numpy())
+        assert member.quality == int((whole.argmax(1) == validation.targets.numpy()).sum())
 
 
 def test_labels_of_the_validation_part_teach_nothing(jets: DataSet) -> None:
@@ -79,8 +79,8 @@ def test_the_quick_cost_is_the_exact_one_on_the_samples_that_give_the_widths(jet
         correct, costs = quick_scores(training.network, train.inputs.T, train.targets)
         training._score(4)
     (member,) = training.members
-    assert member.correct == correct[0]
-    assert member.ebops <= costs[0] <= member.ebops * 1.1  # it may find more that is idle
+    assert member.quality == correct[0]
+    assert member.cost <= costs[0] <= member.cost * 1.1  # it may find more that is idle
 
 
 def test_soft_targets_come_from_other_samples(jets: DataSet) -> None:
@@ -100,7 +100,7 @@ def test_none_of_the_members_beats_another_and_they_are_bounded() -> None:
         cost, correct = int(rng.integers(1, 1000)), int(rng.integers(1, 1000))
         seen.append((cost, correct))
         members.add(Member(None, cost, correct, 0, 0))  # type: ignore[arg-type]
-    kept = [(m.ebops, m.correct) for m in members]
+    kept = [(m.cost, m.quality) for m in members]
     beaten = [a for a in seen if any(b != a and b[0] <= a[0] and b[1] >= a[1] for b in seen)]
     assert not set(kept) & set(beaten)
     assert set(kept) == set(seen) - set(beaten)
@@ -108,7 +108,7 @@ def test_none_of_the_members_beats_another_and_they_are_bounded() -> None:
     for cost in range(1, 50):
         many.add(Member(None, cost, cost**2, 0, 0))  # type: ignore[arg-type]
     assert len(many) == 5
-    assert [m.ebops for m in many][-1] == 49
+    assert [m.cost for m in many][-1] == 49
 
 
 def test_factor_and_rate_follow_the_schedule() -> None:
@@ -136,12 +136,12 @@ def test_shapes_are_trained_at_once_and_share_one_front(jets: DataSet) -> None:
     assert {m.candidate for m in learned.members} <= set(range(4))
     for member in learned.members:
         sizes = shapes[member.candidate // 2]
-        assert tuple(layer.weights.shape for layer in member.chain.layers) == (
+        assert tuple(layer.weights.shape for layer in member.network.layers) == (
             (16, sizes[1]),
             (sizes[1], 5),
         )
-        whole, _ = member.chain.whole_outputs(validation.inputs.numpy())
-        assert member.correct == int((whole.argmax(1) == validation.targets.numpy()).sum())
+        whole, _ = member.network.whole_outputs(validation.inputs.numpy())
+        assert member.quality == int((whole.argmax(1) == validation.targets.numpy()).sum())
 
 
 def test_a_smaller_shape_learns_what_it_learns_alone(jets: DataSet) -> None:

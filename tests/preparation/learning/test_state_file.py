@@ -41,7 +41,7 @@ def front(
     train, validation = jets.train.first(2000), jets.validation.first(1000)
     learned = learn_shapes(shapes, train, validation, settings, progress, keep)
     return [
-        (m.ebops, m.correct, m.epoch, m.candidate, {n: a.tolist() for n, a in arrays_of(m.chain).items()})
+        (m.cost, m.quality, m.epoch, m.candidate, {n: a.tolist() for n, a in arrays_of(m.network).items()})
         for m in learned.members
     ]
 

@@ -23,7 +23,8 @@ ARRAYS = ("widths", "fracs", "signs")
 class FixedEach:
     """``floor(x * 2**frac + 1/2) / 2**frac``, ``width`` bits wide, for each entry.
 
-    The arrays have the shape of the last axes of the tensor: a layer's data [I] of a batch [N, I].
+    The arrays have the shape of the last axes of the tensor, or 1 where entries share a format: [I] for a
+    layer's data of a batch [N, I], [O, 1, 1, 1] for the weights of a convolution by output.
     ``signs``: 1 where one of the bits is a sign. An entry without bits is zero. Outside its range an entry
     saturates, by "symmetric" at as far below zero as above it, or wraps: it loses its highest bits. Rounds
     half up, as ``ap_fixed<..., AP_RND, AP_SAT>`` (AP_SAT_SYM, AP_WRAP) of Vitis HLS does.
@@ -66,9 +67,10 @@ class FixedEach:
         return int(self.widths.max(initial=0))
 
     def stored_bits(self, shape: tuple[int, ...]) -> int:
-        if self.widths.size == prod(shape):
-            return int(self.widths.sum(dtype=np.int64))
-        return prod(shape) * self.bits
+        count, each = prod(shape), self.widths.size
+        if each and count % each == 0:
+            return int(self.widths.sum(dtype=np.int64)) * (count // each)
+        return count * self.bits
 
     @property
     def mean_bits(self) -> float:

@@ -1,6 +1,6 @@
 """After a training: what its members become when their last bits are taken away."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -17,8 +17,12 @@ LEAST_SHARE = 0.9  # of the cost of the next cheaper member; below, that one is 
 
 
 def cut_members(
-    members: Sequence[Member], train: Part, targets_no: Tensor, settings: LearnSettings
-) -> Iterator[tuple[Member, LearnedChain]]:
+    members: Sequence[Member[LearnedChain]],
+    train: Part,
+    targets_no: Tensor,
+    settings: LearnSettings,
+    cost_of: Callable[[LearnedChain], float],
+) -> Iterator[tuple[Member[LearnedChain], LearnedChain]]:
     """From the cheapest to the best, each member with the chains that it becomes by one cut after the other.
 
     It ends where more than ``settings.last_bits`` of the training samples would lose their class, or where
@@ -29,9 +33,9 @@ def cut_members(
     shares = targets_no[order].numpy()
     of_data = settings.data_granularity == "element" and not settings.allowed
     for position, member in enumerate(members):
-        cheaper = members[position - 1].ebops if position else 0
-        least = count_correct(member.chain, inputs, targets) - settings.last_bits * len(targets)
-        for chain, _ in shortened(member.chain, inputs, shares, of_data=of_data):
-            if chain.ebops < LEAST_SHARE * cheaper or count_correct(chain, inputs, targets) < least:
+        cheaper = members[position - 1].cost if position else 0
+        least = count_correct(member.network, inputs, targets) - settings.last_bits * len(targets)
+        for chain, _ in shortened(member.network, inputs, shares, of_data=of_data):
+            if cost_of(chain) < LEAST_SHARE * cheaper or count_correct(chain, inputs, targets) < least:
                 break
             yield member, chain

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from narrower.data.parts import Part
 from narrower.errors import SettingsError
+from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.members import Member
 from narrower.preparation.learning.settings import LearnSettings
 from narrower.preparation.learning.state_file import StateFiles
 from narrower.preparation.learning.teacher import soft_targets
-from narrower.preparation.learning.training import Progress, Saved, Told, Training
+from narrower.preparation.learning.training import USUAL, Pricing, Progress, Saved, Told, Training
 
 NEXT_SEED = 7919  # from one candidate's seed to the next one's
 
@@ -26,7 +27,7 @@ NEXT_SEED = 7919  # from one candidate's seed to the next one's
 class Learned:
     """Members from the cheapest to the best, and the seconds of processor time that they took."""
 
-    members: tuple[Member, ...]
+    members: tuple[Member[LearnedChain], ...]
     teacher_seconds: float
     train_seconds: float
     score_seconds: float
@@ -64,12 +65,14 @@ def learn_shapes(  # noqa: PLR0913
     saving: Saved | None = None,
     *,
     ends_in_relu: bool = False,
+    pricing: Pricing | None = None,
 ) -> Learned:
     """The same with several choices of hidden sizes, which are trained at once and share one front.
 
     ``told`` is called with each new member, in the order of their numbers; later ones may beat it. A training
     that goes on tells again of those after its last state; ``saving`` is called before a state is written.
-    ``ends_in_relu``: the outputs are never negative, so that a ReLU behind them changes nothing.
+    ``pricing``: the cost, which is ebops unless it says otherwise. ``ends_in_relu``: the outputs are never
+    negative, so that a ReLU behind them changes nothing.
 
     Raises:
         SettingsError: they differ in depth, inputs or outputs, or share a width with what they are filled
@@ -92,7 +95,10 @@ def learn_shapes(  # noqa: PLR0913
     )
     with torch.no_grad():
         targets, seconds = _targets(train, shapes[0][-1], settings, files)
-        training = Training(each, train, targets, validation, settings, seeds, ends_in_relu=ends_in_relu)
+        used = pricing or USUAL
+        training = Training(
+            each, train, targets, validation, settings, seeds, ends_in_relu=ends_in_relu, pricing=used
+        )
         if files is not None:
             files.restore(training)
         training.run(progress, None if files is None else partial(files.save, before=saving), told)

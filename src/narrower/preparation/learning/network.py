@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from narrower.preparation.learning.layout import Layout
+from narrower.preparation.learning.price import EBOPS, Price, with_sign
 from narrower.preparation.learning.rounding import LN2, RoundedCoefficients
 
 HALF_STEP = 0.5
@@ -193,21 +194,47 @@ class LearnedNetwork:
         """Bits of each of the data, of the numbers rounded last."""
         return (self.integer_bits_of_data + self.data_fractions).clamp_min(0)
 
-    def cost(self) -> Tensor:
-        """Effective bit operations [C] of the numbers rounded last: data bits times bits of weights."""
-        self._weighted_bits[: self.layout.data_count] = self.data_bits
-        products = self._weighted_bits[self._read] * self.rounded.bits
-        return torch.stack([part.sum((1, 2)) for part in self.layout.coefficients(products)]).sum(0)
+    def cost(self, price: Price = EBOPS) -> Tensor:
+        """What the numbers rounded last cost [C]."""
+        costs = self._costs_of_coefficients(price)[0]
+        return price.rest + torch.stack([p.sum((1, 2)) for p in self.layout.coefficients(costs)]).sum(0)
 
-    def add_cost_gradients(self, factors: Tensor, gradients: Parameters) -> None:
+    def _costs_of_coefficients(self, price: Price) -> tuple[Tensor, Tensor, Tensor]:
+        """What each coefficient costs, and the derivatives by the bits of its data and by its own."""
+        bits, is_bias = self.rounded.bits, self.layout.bias_mask
+        by_bit = torch.where(is_bias, price.by_bias_bit, price.by_weight_bit)
+        stored = by_bit * with_sign(bits)
+        if price.of_pairs is None:
+            return stored, torch.zeros_like(bits), by_bit
+        self._weighted_bits[: self.layout.data_count] = self.data_bits
+        of_pairs = price.of_pairs(self._weighted_bits[self._read], bits)
+        cost, by_data, by_bits = (torch.where(is_bias, 0.0, part) for part in of_pairs)
+        return cost + stored, by_data, by_bits + by_bit
+
+    def add_cost_gradients(self, factors: Tensor, gradients: Parameters, price: Price = EBOPS) -> None:
         """Add the gradients of ``factors`` [of data] x cost, by widths and by data fractions."""
-        groups, data_bits = self.grouping, self.data_bits
+        if price is not EBOPS:
+            self._add_gradients_of(price, factors, gradients)
+            return
+        data_bits = self.data_bits
         torch.mul(data_bits, factors, out=self._weighted_bits[: self.layout.data_count])
         by_bits = torch.index_select(self._weighted_bits, 0, self._read, out=self._gathered)
         bits = self.layout.coefficients(self.rounded.bits)
         for layer, out in enumerate(self.layout.data(self._bit_sums)):
             torch.sum(bits[layer][:, :-1], 2, out=out)
-        by_fractions = self._bit_sums.mul_(data_bits > 0).mul_(factors)
+        self._add_by_group(by_bits, self._bit_sums.mul_(data_bits > 0).mul_(factors), gradients)
+
+    def _add_gradients_of(self, price: Price, factors: Tensor, gradients: Parameters) -> None:
+        """The same of any price, in more operations."""
+        _, by_data, by_bits = self._costs_of_coefficients(price)
+        of_layers = zip(self.layout.data(factors), self.layout.coefficient_shapes, strict=True)
+        each = torch.cat([factor[:, :1, None].expand(shape).flatten() for factor, shape in of_layers])
+        sums = torch.zeros(self.layout.node_count).index_add_(0, self._read, by_data * each)
+        of_data = sums[: self.layout.data_count] * (self.data_bits > 0)
+        self._add_by_group(by_bits * each, of_data, gradients)
+
+    def _add_by_group(self, by_bits: Tensor, by_fractions: Tensor, gradients: Parameters) -> None:
+        groups = self.grouping
         if groups.coefficients is None:
             gradients.bits.add_(by_bits)
         else:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.network import LearnedNetwork
+from narrower.preparation.learning.price import EBOPS, Price
 from narrower.tasks.classification.decided import decided
 from narrower.tasks.classification.task import is_right
 
@@ -23,7 +24,7 @@ def count_correct(chain: LearnedChain, inputs_ni: NDArray[np.float32], targets: 
 
 
 def quick_scores(
-    network: LearnedNetwork, inputs_in: Tensor, targets: Tensor
+    network: LearnedNetwork, inputs_in: Tensor, targets: Tensor, price: Price = EBOPS
 ) -> tuple[list[int], list[float]]:
     """How many samples [I, N] each candidate gets right, and about what it costs (``quick_costs``).
 
@@ -37,7 +38,8 @@ def quick_scores(
         correct += is_right(outputs, targets[some]).sum(1)
         for most, data in zip(largest, network.data_of(outputs.shape[2]), strict=True):
             torch.maximum(most, data.amax(2), out=most)
-    return correct.tolist(), quick_costs(network, largest)
+    costs = quick_costs(network, largest) if price is EBOPS else network.cost(price).tolist()
+    return correct.tolist(), costs
 
 
 def largest_data(network: LearnedNetwork, inputs_in: Tensor) -> list[Tensor]:

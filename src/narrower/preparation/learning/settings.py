@@ -7,7 +7,8 @@ from narrower.errors import SettingsError
 
 WeightGranularity = Literal["tensor", "channel", "weight"]
 DataGranularity = Literal["tensor", "element"]
-MAY_BE_LEFT_OUT = ("first_factor", "last_factor", "target_ebops")
+LEARNED_COSTS = ("ebops", "bitops", "model_size", "energy", "average_bitwidth")
+MAY_BE_LEFT_OUT = ("first_factor", "last_factor", "target")
 LEAST_WIDTH, MOST_WIDTH = 2, 16  # a sign and a bit; sums of wider products are not exact
 STEPS, SMALLEST_BATCH = 32, 32  # steps of an epoch, if batches are not too small then
 EPOCHS_OF_A_CYCLE = 10  # at least
@@ -20,8 +21,8 @@ class LearnSettings:
     Adam with cosine restarts: ``cycles`` of equal length, each from ``cycle_factor`` times the rate before;
     widths and fractions learn ``rate_of_bits`` times as fast as weights. The cost does not
     count for the ``warm_share`` of the epochs; then its factor in the loss grows log-linearly from
-    ``first_factor`` to ``last_factor``, which unless given follow from the gradients. With ``target_ebops``
-    it is steered instead, so that the cost comes to that.
+    ``first_factor`` to ``last_factor``, which unless given follow from the gradients. ``cost`` is
+    one of ``LEARNED_COSTS``; with a ``target`` its factor is steered instead, so that it comes to that.
     Networks are scored in the last ``scored_share`` of each cycle. ``soft_share`` of each target is what a
     float network, trained on other samples of the training part, says of the sample; the rest is its class.
     ``candidates`` of each shape are trained at once, with seeds of their own, and share one front.
@@ -39,7 +40,8 @@ class LearnSettings:
     cycle_factor: float = 0.96
     first_factor: float | None = None
     last_factor: float | None = None
-    target_ebops: float | None = None
+    cost: str = "ebops"
+    target: float | None = None
     warm_share: float = 0.04
     scored_share: float = 0.5
     scores_per_cycle: int = 12
@@ -74,6 +76,8 @@ class LearnSettings:
                 f"last_factor: expected at least first_factor, {self.first_factor:g}, "
                 f"found {self.last_factor:g}"
             )
+        if self.cost not in LEARNED_COSTS:
+            raise SettingsError(f"cost: found {self.cost!r}; allowed: {', '.join(LEARNED_COSTS)}")
         if not LEAST_WIDTH <= self.max_width <= MOST_WIDTH:
             raise SettingsError(
                 f"max_width: expected {LEAST_WIDTH} to {MOST_WIDTH} bits, found {self.max_width}"

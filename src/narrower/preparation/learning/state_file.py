@@ -1,24 +1,19 @@
 """What a training goes on from after it was killed: one safetensors file, replaced as a whole."""
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from narrower.errors import CheckpointError
 from narrower.preparation.learning.chain_file import arrays_of, chain_of_arrays
+from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.members import Member
+from narrower.preparation.learning.told_file import ToldFiles
 from narrower.preparation.learning.training import Saved, Training
-from narrower.store.files import replacing
 
-KEY = "narrower.training"
 EVERY_SECONDS = 10.0  # of clock time between two files
 STATE, MEMBER = "state.", "member."
 TARGETS = "targets"
@@ -32,7 +27,7 @@ class StateFiles:
 
     def __init__(self, directory: Path, told: object) -> None:
         self._state, self._targets = directory / "training.safetensors", directory / "targets.safetensors"
-        self._told = hashlib.sha256(repr(told).encode()).hexdigest()
+        self._files = ToldFiles(told)
         self._saved = time.monotonic()
 
     def save(self, training: Training, before: Saved | None = None) -> None:
@@ -50,13 +45,13 @@ class StateFiles:
             "train_seconds": training.train_seconds,
             "score_seconds": training.score_seconds,
             "cut_seconds": training.cut_seconds,
-            "members": [(m.ebops, m.correct, m.epoch, m.candidate, m.number) for m in training.members],
+            "members": [(m.cost, m.quality, m.epoch, m.candidate, m.number) for m in training.members],
         }
         tensors = {f"{STATE}{name}": tensor for name, tensor in training.state.items()}
         for number, member in enumerate(training.members):
-            for name, array in arrays_of(member.chain).items():
+            for name, array in arrays_of(member.network).items():
                 tensors[f"{MEMBER}{number}.{name}"] = torch.from_numpy(array)
-        self._write(self._state, tensors, facts)
+        self._files.write(self._state, tensors, facts)
         self._saved = time.monotonic()
 
     def restore(self, training: Training) -> None:
@@ -67,7 +62,7 @@ class StateFiles:
         """
         if not self._state.is_file():
             return
-        tensors, facts = self._read(self._state)
+        tensors, facts = self._files.read(self._state)
         try:
             members = list(self._members(tensors, facts["members"]))
             state = {name.removeprefix(STATE): tensors[name] for name in tensors if name.startswith(STATE)}
@@ -80,7 +75,7 @@ class StateFiles:
 
     def _members(
         self, tensors: dict[str, Tensor], rows: list[tuple[int, int, int, int, int]]
-    ) -> Iterator[Member]:
+    ) -> Iterator[Member[LearnedChain]]:
         for number, row in enumerate(rows):
             start = f"{MEMBER}{number}."
             arrays = {n.removeprefix(start): t.numpy() for n, t in tensors.items() if n.startswith(start)}
@@ -88,7 +83,7 @@ class StateFiles:
 
     def save_targets(self, targets_no: Tensor, seconds: float) -> None:
         """Write what the training samples are to give, and the seconds that it took to find that out."""
-        self._write(self._targets, {TARGETS: targets_no}, {"seconds": seconds})
+        self._files.write(self._targets, {TARGETS: targets_no}, {"seconds": seconds})
 
     def targets(self) -> tuple[Tensor, float] | None:
         """What ``save_targets`` wrote; None where it has not been written.
@@ -98,26 +93,8 @@ class StateFiles:
         """
         if not self._targets.is_file():
             return None
-        tensors, facts = self._read(self._targets)
+        tensors, facts = self._files.read(self._targets)
         try:
             return tensors[TARGETS], float(facts["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self._targets}: damaged: {error}") from error
-
-    def _write(self, path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        with replacing(path) as partial:
-            save_file(tensors, partial, {KEY: json.dumps({"told": self._told, **facts})})
-
-    def _read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        try:
-            with safe_open(str(path), framework="pt") as file:
-                facts = json.loads((file.metadata() or {})[KEY])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-                told = facts.pop("told")
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{path}: cannot be read as the state of a training: {error}") from error
-        if told != self._told:
-            raise CheckpointError(
-                f"{path}: belongs to a training with other settings or data; start a new run instead"
-            )
-        return tensors, facts

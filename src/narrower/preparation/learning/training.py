@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from narrower.preparation.learning.hardware_widths import with_hardware_widths
 from narrower.preparation.learning.layout import Layout
 from narrower.preparation.learning.members import Member, Members
 from narrower.preparation.learning.network import LearnedNetwork
+from narrower.preparation.learning.price import EBOPS, Price
 from narrower.preparation.learning.schedule import Schedule
 from narrower.preparation.learning.scoring import count_correct, largest_data, quick_scores
 from narrower.preparation.learning.settings import MOST_WIDTH, LearnSettings
@@ -27,12 +29,25 @@ WIDTH_DECAY = 1e-8  # so that a width that nothing needs becomes smaller
 LITTLE_CHEAPER = 0.98
 BALANCED_AFTER = 128  # steps; later the gradient of the loss vanishes, as the training converges
 MOST_BATCHES = 16  # that gradients are averaged over, where their sizes are compared
+LEAST_COST = 1e-3  # so that there is a logarithm
 USUAL_BALANCE = 3e-6  # where a gradient is zero: what it is of small networks on the jets
 EXPONENTS = (-10.0, 12.0)  # range of integer bits and of fractions
 
-Progress = Callable[[int, Members], None]
+CostOf = Callable[[LearnedChain], float]
+Progress = Callable[[int, Members[LearnedChain]], None]
 Saved = Callable[["Training"], None]
-Told = Callable[[Member], None]
+Told = Callable[[Member[LearnedChain]], None]
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """The cost in the loss, and how it is counted of a deployed network."""
+
+    price: Price
+    cost_of: CostOf
+
+
+USUAL = Pricing(EBOPS, lambda chain: chain.ebops)
 
 
 class Training:
@@ -48,12 +63,13 @@ class Training:
         seeds: Sequence[int],
         *,
         ends_in_relu: bool = False,
+        pricing: Pricing = USUAL,
     ) -> None:
         """``targets_no``: shares of classes of the training samples; their classes are not looked at.
 
         ``shapes`` and ``seeds``: of each candidate; the smaller ones are filled up with zeros.
         """
-        self.settings, self._shapes = settings, shapes
+        self.settings, self._shapes, self._pricing = settings, shapes, pricing
         self.layout = Layout(len(seeds), tuple(max(sizes) for sizes in zip(*shapes, strict=True)))
         self.network = LearnedNetwork(self.layout, grouping(self.layout, settings), settings.allowed_bits)
         vector = torch.zeros(self.network.parameter_count)
@@ -80,7 +96,7 @@ class Training:
         self._told: Told | None = None
         self._ends_in_relu = ends_in_relu
         self._wraps = settings.overflow == "wrap"
-        self.members = Members(settings.most_members)
+        self.members = Members[LearnedChain](settings.most_members)
         self.is_cut = False  # whether the last bits were taken away
         self.train_seconds = self.score_seconds = self.cut_seconds = 0.0
 
@@ -135,7 +151,9 @@ class Training:
             },
         }
 
-    def restore(self, epoch: int, found: int, state: Mapping[str, Tensor], members: Iterable[Member]) -> None:
+    def restore(
+        self, epoch: int, found: int, state: Mapping[str, Tensor], members: Iterable[Member[LearnedChain]]
+    ) -> None:
         """Go on after so many epochs of a training of the same settings, with its ``state`` and members."""
         self.epoch, self.found = epoch, found
         self.members.restore(members)
@@ -154,9 +172,9 @@ class Training:
         samples = self._samples[order].T.contiguous()
         for batch, some in enumerate(torch.split(samples, size, dim=1)):
             self._step(some, epoch * count + batch)
-        if self.settings.target_ebops is not None:
+        if self.settings.target is not None:
             self.network.round(self.parameters)
-            mean = float(self.network.cost().clamp_min(1).log().mean().exp())
+            mean = float(self.network.cost(self._pricing.price).clamp_min(LEAST_COST).log().mean().exp())
             step = (epoch + 1) * count - 1
             self.cost_factor.steer(
                 mean, step, self._schedule.rate(step - count // 2) / self.settings.learning_rate
@@ -176,7 +194,7 @@ class Training:
         network.follow_largest(len(batches[-1]), 1)
         of_loss = float((sums / len(batches)).norm())
         before = gradients.bits.clone()
-        network.add_cost_gradients(torch.ones(self.layout.data_count), gradients)
+        network.add_cost_gradients(torch.ones(self.layout.data_count), gradients, self._pricing.price)
         of_cost = float((gradients.bits - before).norm())
         return of_loss / of_cost if of_loss > 0 and of_cost > 0 else USUAL_BALANCE
 
@@ -189,7 +207,7 @@ class Training:
         if step % LARGEST_DATA_EVERY == 0:
             network.follow_largest(samples.shape[1], LARGEST_DATA_EVERY)
         factors = torch.full((self.layout.data_count,), self.cost_factor.of(step))
-        network.add_cost_gradients(factors, gradients)
+        network.add_cost_gradients(factors, gradients, self._pricing.price)
         gradients.bits.add_(WIDTH_DECAY)
         rate = self._schedule.rate(step)
         self._weights.step(rate)
@@ -204,7 +222,7 @@ class Training:
         """Deploy the candidates that no member is likely to beat."""
         self.network.round(self.parameters)
         inputs, targets = self._validation.inputs, self._validation.targets
-        correct, costs = quick_scores(self.network, inputs.T, targets)
+        correct, costs = quick_scores(self.network, inputs.T, targets, self._pricing.price)
         pairs = list(zip(costs, correct, strict=True))
         kept = [candidate for candidate, pair in enumerate(pairs) if self.members.would_keep(*pair)]
         largest = largest_data(self.network, self._train.inputs.T) if kept else []
@@ -221,7 +239,12 @@ class Training:
             chain = above_zero(chain)
         inputs, targets = self._validation.inputs.numpy(), self._validation.targets.numpy()
         member = Member(
-            chain, chain.ebops, count_correct(chain, inputs, targets), epoch, candidate, self.found
+            chain,
+            self._pricing.cost_of(chain),
+            count_correct(chain, inputs, targets),
+            epoch,
+            candidate,
+            self.found,
         )
         if self.members.add(member):
             self.found += 1
@@ -233,7 +256,8 @@ class Training:
         inputs = self._train.inputs
         targets = self._samples[:, inputs.shape[1] :]
         judged = self._validation.inputs.numpy(), self._validation.targets.numpy()
-        for member, chain in cut_members(list(self.members), self._train, targets, self.settings):
+        members, cost_of = list(self.members), self._pricing.cost_of
+        for member, chain in cut_members(members, self._train, targets, self.settings, cost_of):
             # Widths that fit better make a chain little cheaper, and hardly better.
-            if self.members.would_keep(LITTLE_CHEAPER * chain.ebops, count_correct(chain, *judged)):
+            if self.members.would_keep(LITTLE_CHEAPER * cost_of(chain), count_correct(chain, *judged)):
                 self._enter(fit_widths(chain, inputs.numpy()), member.epoch, member.candidate)

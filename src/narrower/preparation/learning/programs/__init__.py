@@ -1,0 +1,1 @@
+"""Learn the widths of any network that has a graph: convolutions, residual additions, attention."""
