@@ -44,6 +44,9 @@ class Remembering(nn.Module):
 
 def remembering():
     return Remembering()
+
+def curved():
+    return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3, bias=False))
 """
 FILE = """
 model = "learned_blobs:{model}"
@@ -143,7 +146,7 @@ def test_members_are_trials_and_every_command_takes_them(run_narrower: RunNarrow
     code, _, err = run_narrower("transform", "--config", "plan.toml", "--output", "tagger.safetensors")
     assert code == 0, err
     for kind in ("safetensors", "onnx"):
-        code, out, err = run_narrower(
+        code, _, err = run_narrower(
             "export", "runs/small", "--trial", number, "--to", kind, "--samples", 1000
         )
         assert code == 0, err
@@ -210,6 +213,10 @@ def test_a_killed_search_has_the_trials_and_members_of_one_that_was_not(run_narr
     ("changes", "words"),
     [
         ({"model": "remembering"}, "widths cannot be learned: memory (gru: a recurrent layer)"),
+        (
+            {"model": "curved", "epochs": "5\nn_seeds = 2"},
+            "training.n_seeds: found 2; a network that is no chain",
+        ),
         ({"config": 'learn = ["weight"]'}, "linear.config.learn: found ['weight']"),
         (
             {"config": f"{LEARN}\nweight_width = [4]"},
@@ -242,6 +249,26 @@ def test_what_contradicts_learning_is_named(
     code, _, err = run_narrower("check", settings("wrong", **changes))  # type: ignore[arg-type]
     assert code == 2
     assert words in " ".join(err.split()), err
+
+
+def test_a_network_that_is_no_chain_is_learned_and_exported(run_narrower: RunNarrower) -> None:
+    code, _, err = run_narrower(
+        "search",
+        "--config",
+        settings("curved", model="curved", epochs=20, metrics="accuracy = {}\nmodel_size = {}"),
+    )
+    assert code == 0, err
+    members = record("curved")["members"]
+    assert isinstance(members, list)
+    for member in members:
+        assert member["alone_value"] is None  # what was scored is what was kept
+        assert member["metrics"]["ebops"] > 0
+    number = str(members[0]["number"])
+    for kind in ("onnx", "qonnx", "safetensors"):
+        code, _, err = run_narrower(
+            "export", "runs/curved", "--trial", number, "--to", kind, "--samples", "1000"
+        )
+        assert code == 0, err
 
 
 def test_check_says_what_would_be_learned(run_narrower: RunNarrower) -> None:

@@ -154,13 +154,21 @@ class _Look:
             with self._mistakes.about():
                 check_options(problem)
         if isinstance(self._preparation, LearnedSettings) and self._traced is not None:
-            samples = problem.data
             with self._mistakes.about(SEED):
-                check_learnable(lower(self._traced.program), samples.task, self._preparation.granularity)
+                self._look_at_learned(problem, lower(self._traced.program), self._preparation)
         if isinstance(self._preparation, RetrainedSettings) and self._traced is not None:
             with self._mistakes.about():
                 layers = (layer for slot in problem.space.slots for layer in slot.layers)
                 check_trainable(self._traced.deployed, self._traced.program, layers)
+
+    def _look_at_learned(self, problem: Problem, lowered: Program, learned: LearnedSettings) -> None:
+        """Whether the widths of the network can be learned."""
+        chain = check_learnable(lowered, problem.data.task, learned.granularity)
+        if chain is None and learned.candidates > 1:
+            self._mistakes.found.append(
+                f"{STRATEGY}.training.n_seeds: found {learned.candidates}; a network that is no chain of "
+                "linear layers is learned from the weights that it has; allowed: 1"
+            )
 
     def _is_right(self, *keys: str) -> bool:
         """Whether nothing is wrong at these keys, below them or above them."""
