@@ -212,7 +212,7 @@ def test_a_killed_search_has_the_trials_and_members_of_one_that_was_not(run_narr
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model": "remembering"}, "widths cannot be learned: memory (gru: a recurrent layer)"),
+        ({"model": "remembering"}, "one training learns the widths of all layers; not named: memory"),
         (
             {"model": "curved", "epochs": "5\nn_seeds = 2"},
             "training.n_seeds: found 2; a network that is no chain",

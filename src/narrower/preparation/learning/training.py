@@ -235,6 +235,8 @@ class Training:
     def _enter(self, chain: LearnedChain, epoch: int, candidate: int) -> None:
         """Keep a deployed chain, with the widths that hardware has, unless a member beats it."""
         chain = with_hardware_widths(chain, self._train.inputs.numpy(), self.settings)
+        if chain.ebops == 0:  # no weight is left
+            return
         if self._ends_in_relu:
             chain = above_zero(chain)
         inputs, targets = self._validation.inputs.numpy(), self._validation.targets.numpy()

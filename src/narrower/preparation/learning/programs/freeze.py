@@ -31,6 +31,11 @@ class Frozen:
     plan: Plan
     state: Mapping[str, Tensor]
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether any weight is left."""
+        return any(layer.weight.bits > 0 for _, layer in self.plan.layers if layer.weight != FLOAT32)
+
     def program(self, program: Program) -> Program:
         """The lowered program with these parameters."""
         tensors = {

@@ -173,6 +173,8 @@ class ProgramTraining:
             if not self.members.would_keep(self._cost(), quality):
                 return
             frozen = freeze(learned, lesson.train.arguments, self._most, self.settings.allowed)
+        if not frozen.has_weights:
+            return
         deployed = Definition(frozen.program(learned.program))
         quality = self._quality(lambda *batch: deployed.outputs(frozen.plan, *batch), lesson.validation)
         member = Member(frozen, lesson.cost_of(frozen), quality, epoch, 0, self.found)
