@@ -149,7 +149,8 @@ def test_rounding_twice_is_rounding_once(family: Family, data: st.DataObject, se
 def test_larger_numbers_stay_larger_or_equal(family: Family, data: st.DataObject, seed: int) -> None:
     number_format = _drawn(data, family)
     assume(not _wraps(number_format))
-    x = _one_block(_numbers(number_format, seed), number_format)
+    # Of equal numbers a sparse format keeps the first ones.
+    x = _one_block(_numbers(number_format, seed).unique(), number_format)
     assert (quantize(x, number_format).diff() >= 0).all()
 
 

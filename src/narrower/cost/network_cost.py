@@ -14,6 +14,7 @@ from narrower.cost.read_formats import ReadFormats
 from narrower.graph.edges import Edges, edges_of
 from narrower.graph.network import MATRIX, Network, Operator, Parameter
 from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.sparse import kept_share
 from narrower.plan.plan import OPERANDS, LayerPlan, Plan
 
 FLOAT_BITS = 32
@@ -184,12 +185,17 @@ class NetworkCost:
     def operand_bits(
         self, operator: Operator, formats: ReadFormats
     ) -> list[tuple[int, float | None, float | None]]:
-        """Multiply-accumulates, and the widths of their operands; None: float32, as in recurrent layers."""
+        """Multiply-accumulates, and the widths of their operands; None: float32, as in recurrent layers.
+
+        Those with a weight that is zero by its format are none.
+        """
         found = []
         whole = left = self.macs_by_operator[operator.name]
         for operands in formats.operands(operator):
             own = min(left, round(whole * operands.macs_share))
             left -= own
+            share = kept_share(operands.first) * kept_share(operands.second)
+            own = own if share == 1 else round(own * share)
             first, second = (
                 None if chosen == FLOAT32 else chosen.bits for chosen in (operands.first, operands.second)
             )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from narrower.errors import CheckpointError, NarrowerError
 from narrower.evaluate.steps import rounded_operand
-from narrower.export.bit_packing import pack, unpack
+from narrower.export.bit_packing import pack, pack_sparse, unpack, unpack_sparse
 from narrower.export.integers import whole_numbers
 from narrower.export.loaded import DeployedAtFirstCall, deployed_model, deployed_module
 from narrower.graph.called_modules import trace_or_call
@@ -25,6 +25,7 @@ from narrower.models.build import model_of_file
 from narrower.models.checkpoints import load_weights, save_weights, structure_note, structured_like
 from narrower.models.stored_formats import format_tensors, formats_in, without_formats
 from narrower.plan.formats.fixed_each import FixedEach
+from narrower.plan.formats.sparse import Sparse
 from narrower.plan.formats.text import parse_format
 from narrower.plan.plan import OPERANDS, Plan, plan_from_dict, plan_to_dict
 from narrower.quantizers.quantize import quantize_to_steps
@@ -93,7 +94,8 @@ def save_packed(
             else:
                 continue
             packed[name] = {"format": number_format.text, "shape": list(tensors[name].shape)}
-            tensors[name] = torch.from_numpy(pack(integers, width))
+            is_sparse = isinstance(number_format, Sparse)
+            tensors[name] = torch.from_numpy((pack_sparse if is_sparse else pack)(integers, width))
     metadata = {
         **structure_note(model),
         MODEL: model_name,
@@ -205,11 +207,13 @@ def _unpacked(stored: Tensor, described: dict[str, object], plan: Plan) -> Tenso
     if each is not None and isinstance(shape, list):
         steps = unpack(stored.numpy(), each.bits + 1, int(np.prod(shape)), signed=True).reshape(shape)
         return torch.from_numpy(np.ldexp(steps.astype(np.float64), -each.fracs.astype(np.int64))).float()
-    grid = parse_format(text).grid
+    number_format = parse_format(text)
+    grid = number_format.grid
     if grid is None or not isinstance(shape, list):
         raise CheckpointError(f"no packed weight is described by {described}")
     count = int(np.prod(shape))
-    integers = unpack(stored.numpy(), grid.width, count, signed=grid.signed)
+    undo = unpack_sparse if isinstance(number_format, Sparse) else unpack
+    integers = undo(stored.numpy(), grid.width, count, signed=grid.signed)
     return torch.from_numpy(integers.reshape(shape)).float() * grid.step
 
 

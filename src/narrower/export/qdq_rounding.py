@@ -88,8 +88,8 @@ class QdqRounding:
             rounded = quantize(values.detach().float(), number_format)
             return self._builder.constant((rounded.t() if transposed else rounded).numpy(), label)
         data_type = held[1]
-        held_values = values.t() if transposed else values
-        integers = self._builder.integers(whole_numbers(held_values, number_format), data_type, label)
+        whole = whole_numbers(values, number_format)  # as it is: which numbers are zero may depend on an axis
+        integers = self._builder.integers(whole.T if transposed else whole, data_type, label)
         if kernel == "float32":
             return self._unpacked(integers, grid.frac)
         return self._builder.emit(

@@ -7,6 +7,7 @@ from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.minifloat import Minifloat
 from narrower.plan.formats.power_of_two import PowerOfTwo
 from narrower.plan.formats.sign_only import Binary, Ternary
+from narrower.plan.formats.sparse import Sparse
 from narrower.quantizers.affine import AffineQuantizer
 from narrower.quantizers.block import BlockFloatQuantizer, MxQuantizer
 from narrower.quantizers.fixed import FixedQuantizer
@@ -15,10 +16,12 @@ from narrower.quantizers.minifloat import MinifloatQuantizer
 from narrower.quantizers.power_of_two import PowerOfTwoQuantizer
 from narrower.quantizers.quantizer import Quantizer
 from narrower.quantizers.sign_only import BinaryQuantizer, TernaryQuantizer
+from narrower.quantizers.sparse import SparseQuantizer
 
 QUANTIZERS: dict[type, Quantizer] = {
     FixedPoint: FixedQuantizer(),
     FixedEach: FixedEachQuantizer(),
+    Sparse: SparseQuantizer(),
     Affine: AffineQuantizer(),
     Minifloat: MinifloatQuantizer(),
     Mx: MxQuantizer(),

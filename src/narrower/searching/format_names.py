@@ -1,6 +1,6 @@
 """Which number formats the names in a search space stand for, and which options of an operand they read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from narrower.plan.formats.affine import Affine
@@ -11,6 +11,7 @@ from narrower.plan.formats.minifloat import MINIFLOAT, Minifloat, usual_bias
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.power_of_two import PowerOfTwo, middle_bias
 from narrower.plan.formats.sign_only import TERNARY_SHARE, Binary, Ternary
+from narrower.plan.formats.sparse import PERCENT, Sparse
 from narrower.plan.formats.text import parse_format
 
 NOT_QUANTIZED = "NA"
@@ -71,6 +72,26 @@ def _fixed(options: Options, operand: Operand) -> NumberFormat:
         operand.rounding,
         "saturate" if is_symmetric else operand.overflow,
     )
+
+
+def _sparse(options: Options, operand: Operand) -> NumberFormat:
+    """Fixed point, and of weights a share of zeros: 0.5, or "2:4" for 2 of each 4 numbers that are summed."""
+    values, sparsity = _fixed(options, operand), options.get("sparsity", 0.0)
+    assert isinstance(values, FixedPoint)
+    if operand.name != "weight" or not sparsity:
+        return values
+    group, share = 0, sparsity
+    if isinstance(sparsity, str):
+        kept, group = map(int, sparsity.split(":"))
+        share = 1 - kept / group
+    zeros = round(PERCENT * float(share))
+    axis = operand.block_axis if group else -1
+    return Sparse(values.width, values.frac, zeros, group, axis, values.rounding, values.overflow)
+
+
+def with_sparsity(families: Sequence[str], *, is_given: bool) -> tuple[str, ...]:
+    """The names of formats, with fixed point sparse where a share of zeros is given."""
+    return tuple(dict.fromkeys("sparse" if is_given and family == "fixed" else family for family in families))
 
 
 def _minifloat(options: Options, *, hidden_bit: bool) -> NumberFormat:
@@ -150,6 +171,7 @@ POWER_KEYS = ("width", "exponent_bias")
 FLOAT_KEYS = ("width", "exponent_width", "exponent_bias")
 NAMED: dict[str, NamedFormats] = {
     "fixed": NamedFormats(("width", "frac_width"), _fixed),
+    "sparse": NamedFormats(("width", "frac_width"), _sparse, ("sparsity",)),
     "affine": NamedFormats(("width", "symmetric", "scales"), _affine, ("per", "range"), sees_data=True),
     "minifloat": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=True)),
     "minifloat_denorm": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=False)),
@@ -165,6 +187,7 @@ NAMED: dict[str, NamedFormats] = {
 DEFAULTS: dict[str, dict[str, tuple[Option, ...]]] = {
     "frac_width": {"": ("NA",)},
     "exponent_bias": {"": ("NA",)},
+    "sparsity": {"": (0.0,)},
     "symmetric": {"data": (False,), "": (True,)},
     "scales": {"": ("free",)},
     "per": {"": ("NA",)},

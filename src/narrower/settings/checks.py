@@ -10,6 +10,7 @@ from narrower.plan.formats.calibration import LEAST_PERCENTILE, MOST_PERCENTILE
 from narrower.plan.formats.fixed import FRACTIONS, WIDTHS
 from narrower.plan.formats.minifloat import BIASES
 from narrower.plan.formats.parts import PARTS, SCALES
+from narrower.plan.formats.sparse import GROUP
 from narrower.searching.format_names import NOT_QUANTIZED, SPELLED
 from narrower.settings.not_here import hint
 
@@ -21,6 +22,7 @@ LARGEST_SHOWN = 10**60
 LARGEST_NUMBER = 10**300  # larger ones are no floats, or soon are not
 LARGEST_COUNT = 10**9
 MOST_JOBS = 64
+LEAST_ZEROS = 0.01  # a share
 LONGEST_NAME = 200  # bytes; file systems take 255, and a number may follow
 FAMILIES = {**SPELLED, NOT_QUANTIZED: NOT_QUANTIZED}  # number formats by every spelling
 SCOPES = ("output_only", "both", "input_only")  # what of a layer is resized; inputs follow in any case
@@ -276,6 +278,31 @@ percentile = number(
     f"a number above {LEAST_PERCENTILE:g}, up to {MOST_PERCENTILE:g}",
     lambda value: LEAST_PERCENTILE < value <= MOST_PERCENTILE,
 )
+
+
+@allows(
+    {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 0.99},
+            {"type": "string", "pattern": "^\\d+:\\d+$"},
+        ]
+    }
+)
+def sparsity(value: Any) -> float | str:
+    """A share of zeros, or N:M with N of each M numbers kept."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+):(\d+)", value)):
+        kept, group = map(int, match.groups())
+        if 1 <= kept < group <= GROUP.high:
+            return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and (value == 0 or LEAST_ZEROS <= value <= 1 - LEAST_ZEROS):
+        return float(value)
+    raise ValueError(
+        f"found {shown(value)}; allowed: 0, a share of zeros from 0.01 to 0.99, or 'N:M' with N of each M "
+        f"weights kept, such as '2:4', M up to {GROUP.high}"
+    )
+
+
 # Checks of the options of an operand besides width and fraction, by the end of the key, each with an example.
 FORMAT_OPTIONS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "exponent_width": (whole_number(1, 8), "[3, 4]"),
@@ -288,6 +315,7 @@ FORMAT_OPTIONS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "range": (one_of(("max", "mse")), "['max']"),
     "per": (one_of(PARTS.words), "['channel']"),
     "exponent_bias": (exponent_bias, "['NA'] or [7]"),
+    "sparsity": (sparsity, "[0, 0.5, '2:4']"),
 }
 
 

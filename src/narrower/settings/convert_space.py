@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from narrower.errors import Mistakes
 from narrower.plan.formats.calibration import CalibrationSettings
-from narrower.searching.format_names import NAMED, NOT_QUANTIZED
+from narrower.searching.format_names import NAMED, NOT_QUANTIZED, with_sparsity
 from narrower.searching.match_layers import SEED
 from narrower.searching.space_settings import (
     Kind,
@@ -248,7 +248,7 @@ def layer_choices(where: str, config: LayerConfig, kind: Kind, *, is_strict: boo
     if config.channel_multiplier and config.out_features:
         mistakes.found.append(f"{where}.out_features: channel_multiplier says the widths as well; give one")
     mistakes.check()
-    families = tuple(dict.fromkeys(FAMILIES.get(name, "NA") for name in names))
+    families = _families(config, names)
     return LayerChoices(
         families,
         _operand_choices(config, "data_in"),
@@ -258,13 +258,19 @@ def layer_choices(where: str, config: LayerConfig, kind: Kind, *, is_strict: boo
     )
 
 
+def _families(config: LayerConfig, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of formats that are read; fixed point is sparse where its zeros are given."""
+    families = [FAMILIES.get(name, NOT_QUANTIZED) for name in names]
+    return with_sparsity(families, is_given=config.weight_sparsity is not None)
+
+
 def _sees_data(family: str) -> bool:
     return family != NOT_QUANTIZED and NAMED[family].sees_data
 
 
 def _unread(config: LayerConfig) -> list[str]:
     """Keys that none of the formats reads."""
-    families = [FAMILIES.get(name, NOT_QUANTIZED) for name in config.name or ()]
+    families = _families(config, config.name or ())
     if set(families) <= {NOT_QUANTIZED}:
         return []
     named = [NAMED[family] for family in families if family != NOT_QUANTIZED]

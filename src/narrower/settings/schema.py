@@ -35,6 +35,7 @@ BlockSizes = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FO
 Stochastic = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["stochastic"]))]
 Bipolar = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["bipolar"]))]
 Ranges = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["range"]))]
+Sparsities = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["sparsity"]))]
 Switches = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["symmetric"]))]
 Scales = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["scales"]))]
 Parts = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["per"]))]
@@ -133,6 +134,7 @@ class LayerConfig(Table):
     weight_scales: Scales | None = None
     weight_per: Parts | None = None
     weight_range: Ranges | None = None
+    weight_sparsity: Sparsities | None = None
     bias_symmetric: Switches | None = None
     bias_scales: Scales | None = None
 

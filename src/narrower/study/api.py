@@ -24,7 +24,7 @@ from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.plan.plan import OPERANDS
 from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
 from narrower.searching.build_space import build_space
-from narrower.searching.format_names import ABSENT, NOT_QUANTIZED
+from narrower.searching.format_names import ABSENT, NOT_QUANTIZED, with_sparsity
 from narrower.searching.objective import (
     ARTEFACT_METRICS,
     Constraint,
@@ -308,7 +308,7 @@ def _layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices
     names = read("name", listed, ("fixed",) if is_quantized else (NOT_QUANTIZED,))
     multipliers = checks.list_of(checks.multiplier, "[0.5, 1, 2]")
     width = WidthChoices(read("width", multipliers, ()) if "width" in table else ())
-    families = tuple(dict.fromkeys(checks.FAMILIES[name] for name in names))
+    families = with_sparsity([checks.FAMILIES[name] for name in names], is_given="weight_sparsity" in table)
     return LayerChoices(families, data, weight, bias, width)
 
 

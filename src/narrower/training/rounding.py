@@ -14,9 +14,11 @@ from torch.utils.hooks import RemovableHandle
 
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.formats.sparse import Sparse
 from narrower.plan.plan import Plan
 from narrower.quantizers.catalogue import QUANTIZERS
 from narrower.quantizers.quantize import quantize, quantize_straight_through
+from narrower.quantizers.sparse import mask
 from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_fixed
 from narrower.training.flat import FlatWeights, Leaf
 from narrower.transform.quantized import product_module
@@ -107,15 +109,26 @@ def _rounding(weights: FlatWeights, formats: Sequence[NumberFormat]) -> "VectorR
     return VectorRounding(tensors.each(lambda tensor: tensor.repeat_interleave(lengths).to(device)))
 
 
-class VectorRounding:
-    """Fixed point: a whole vector at once, each entry in its own format."""
+@dataclass(frozen=True, slots=True)
+class Zeros:
+    """A part of a vector that holds a tensor of a shape, of which a sparse format makes numbers zero."""
 
-    def __init__(self, formats: FixedTensors) -> None:
-        self._formats = formats
+    part: slice
+    shape: torch.Size
+    number_format: Sparse
+
+
+class VectorRounding:
+    """Fixed point: a whole vector at once, each entry in its own format, and some of them zero."""
+
+    def __init__(self, formats: FixedTensors, zeros: Sequence[Zeros] = ()) -> None:
+        self._formats, self._zeros = formats, zeros
         self._inside = torch.empty_like(formats.factor, dtype=torch.int8)
 
     def write(self, exact: Tensor, rounded: Tensor) -> None:
         round_fixed(exact, self._formats, rounded, self._inside)
+        for zeros in self._zeros:
+            rounded[zeros.part].mul_(mask(exact[zeros.part].view(zeros.shape), zeros.number_format).flatten())
 
     def mask(self, gradient: Tensor) -> None:
         gradient.mul_(self._inside)

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from narrower.graph.own_copy import own_copy
 from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.formats.sparse import Sparse
 from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_straight_through
-from narrower.training.flat import FlatWeights
-from narrower.training.rounding import Formats, VectorRounding
+from narrower.training.flat import FlatWeights, Leaf
+from narrower.training.rounding import Formats, VectorRounding, Zeros
 from narrower.training.stacked_chain import chain_steps
 
 
@@ -99,15 +101,26 @@ class Stack(nn.Module):
         names = {id(getattr(self, held)): name for name, held in self._names.items()}
         wanted = sorted({name for each in self._formats for name in each.parameters})
         for each in weights:
-            parts, is_rounded = [], False
+            parts, zeros, is_rounded = [], [], False  # type: list[FixedTensors], list[Zeros], bool
             for leaf in each.leaves:
                 name = names[id(leaf.parameter)]
                 is_rounded |= name in wanted
                 length = leaf.parameter.numel() // len(self)
+                zeros += self._zeros(leaf, name)
                 formats = _parameter_tensors(self._formats, name)
                 parts.append(formats.each(lambda t, length=length: t.repeat_interleave(length)))
             if is_rounded:
-                each.round_with(VectorRounding(_joined(parts)))
+                each.round_with(VectorRounding(_joined(parts), zeros))
+
+    def _zeros(self, leaf: Leaf, name: str) -> list[Zeros]:
+        """Where in a vector candidates have a parameter that is sparse."""
+        length, shape = leaf.parameter.numel() // len(self), leaf.parameter.shape[1:]
+        return [
+            Zeros(slice(start, start + length), shape, found)
+            for number, each in enumerate(self._formats)
+            if isinstance(found := each.parameters.get(name), Sparse)
+            for start in (leaf.start + number * length,)
+        ]
 
     def write_back(self) -> None:
         """Give each model the weights and buffers of its candidate."""
@@ -124,7 +137,7 @@ def can_stack(models: Sequence[nn.Module], formats: Sequence[Formats]) -> bool:
     data = {name for each in formats for name in each.data}
     parameters = {name for each in formats for name in each.parameters}
     found = [fixed_tensors([each.data.get(name, FLOAT32) for each in formats]) for name in data]
-    found += [fixed_tensors([each.parameters.get(name, FLOAT32) for each in formats]) for name in parameters]
+    found += [fixed_tensors([_dense(each, name) for each in formats]) for name in parameters]
     of_weights = {each.rounding for each in found[len(data) :] if each is not None}
     shapes = [{name: t.shape for name, t in model.state_dict().items()} for model in models]
     return (
@@ -141,9 +154,15 @@ def _tensors(formats: Sequence[Formats], layer: str) -> FixedTensors:
 
 
 def _parameter_tensors(formats: Sequence[Formats], name: str) -> FixedTensors:
-    found = fixed_tensors([each.parameters.get(name, FLOAT32) for each in formats])
+    found = fixed_tensors([_dense(each, name) for each in formats])
     assert found is not None, "can_stack"
     return found
+
+
+def _dense(formats: Formats, name: str) -> NumberFormat:
+    """The format of a parameter without its zeros."""
+    found = formats.parameters.get(name, FLOAT32)
+    return found.values if isinstance(found, Sparse) else found
 
 
 def _joined(parts: Sequence[FixedTensors]) -> FixedTensors:

@@ -10,6 +10,7 @@ from narrower.export.formats.float32 import Float32Expression
 from narrower.export.formats.minifloat import MinifloatExpression
 from narrower.export.formats.power_of_two import PowerOfTwoExpression
 from narrower.export.formats.sign_only import SignExpression
+from narrower.export.formats.sparse import SparseExpression
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.block import BlockFloat, Mx
 from narrower.plan.formats.fixed import FixedPoint
@@ -20,6 +21,7 @@ from narrower.plan.formats.minifloat import Minifloat
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.power_of_two import PowerOfTwo
 from narrower.plan.formats.sign_only import Binary, Ternary
+from narrower.plan.formats.sparse import Sparse
 
 EXPRESSIONS: dict[type, Expression] = {
     Float32: Float32Expression(),
@@ -32,6 +34,7 @@ EXPRESSIONS: dict[type, Expression] = {
     Binary: SignExpression(),
     Ternary: SignExpression(),
     FixedEach: FixedEachExpression(),
+    Sparse: SparseExpression(),
 }
 
 

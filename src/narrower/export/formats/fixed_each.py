@@ -12,6 +12,7 @@ from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.formats.sparse import Sparse
 from narrower.plan.plan import LayerPlan
 from narrower.preparation.learning.deployed import bit_lengths
 from narrower.quantizers.quantize import quantize
@@ -93,11 +94,13 @@ def is_uniform(number_format: FixedEach) -> bool:
 
 
 def on_one_grid(values: Tensor, number_format: NumberFormat) -> tuple[Tensor, NumberFormat]:
-    """A constant operand whose entries have widths of their own, rounded, and one format that holds them all.
+    """A constant operand whose entries have widths of their own, or zeros, rounded, and one format for all.
 
-    That is fixed point in the finest step, or float32 where that would take more than 32 bits. Other formats
-    stay as they are.
+    That is fixed point in the finest step, or float32 where that would take more than 32 bits. What is sparse
+    has its zeros, and the format of the rest. Other formats stay as they are.
     """
+    if isinstance(number_format, Sparse):
+        return quantize(values.detach().float(), number_format), number_format.values
     if not isinstance(number_format, FixedEach):
         return values, number_format
     rounded = quantize(values.detach().float(), number_format)

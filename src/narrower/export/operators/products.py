@@ -56,8 +56,9 @@ def _weighted(
 ) -> str:
     """Data times a constant [..., K, O], or [O, K] that is transposed after it is rounded."""
     grid = layer.weight.grid
-    rows = weight if transposed or weight.dim() == 1 else weight.mT
-    integers = None if grid is None else whole_numbers(rows, layer.weight)
+    integers = None if grid is None else whole_numbers(weight, layer.weight)
+    if integers is not None and not transposed and weight.dim() > 1:
+        integers = integers.swapaxes(-1, -2)
     known = None if integers is None else integers.reshape(-1, integers.shape[-1])
     is_in_float32 = t.is_in_float32(name, pairs_saturate(linear_grid(layer.data), grid, known))
     data = t.rounding.data(t.name(x), layer.data, _form(layer, is_in_float32))

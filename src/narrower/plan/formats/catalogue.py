@@ -8,10 +8,12 @@ from narrower.plan.formats.float32 import FLOAT32_FAMILY
 from narrower.plan.formats.minifloat import MINIFLOAT
 from narrower.plan.formats.power_of_two import POWER_OF_TWO
 from narrower.plan.formats.sign_only import BINARY, TERNARY
+from narrower.plan.formats.sparse import SPARSE
 
 FAMILIES: list[Family] = [
     FLOAT32_FAMILY,
     FIXED,
+    SPARSE,
     AFFINE,
     MINIFLOAT,
     MX,
