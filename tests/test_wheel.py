@@ -1,5 +1,6 @@
 """The wheel alone is enough: what is in it, and that it works where there is no checkout."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -67,22 +68,16 @@ def test_a_clean_environment_runs_demo_doctor_and_init(built: Path, tmp_path: Pa
     here = [path for path in sys.path if path.endswith("site-packages")]
     (site / "requirements.pth").write_text("\n".join(here) + "\n", encoding="utf-8")
 
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            (narrower, *arguments), cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(*command: str | Path) -> str:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=alone)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    where = subprocess.run(
-        (python, "-c", "import narrower; print(narrower.__file__)"),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert where.startswith(str(environment))
-    assert "nothing is missing" in run("doctor") or "narrower[" in run("doctor")
-    assert "front of jsc-toy on jets" in run("demo")
+    assert run(python, "-c", "import narrower; print(narrower.__file__)").startswith(str(environment))
+    said = run(narrower, "doctor")
+    assert "nothing is missing" in said or "pip install 'narrower[" in said
+    assert "front of jsc-toy on jets" in run(narrower, "demo")
     assert (tmp_path / "narrower-demo" / "runs" / "jsc-toy" / "report.html").is_file()
-    assert "plans" in run("init", "jsc-toy", "jets")
+    assert "729 plans" in run(narrower, "init", "jsc-toy", "jets")
