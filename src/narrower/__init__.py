@@ -27,6 +27,7 @@ _HOMES = {
     "resize": "narrower.transform.resized",
     "search": "narrower.study.api",
     "trace": "narrower.graph.trace",
+    "with_corrected_biases": "narrower.evaluate.bias_correction",
 }
 
 __all__ = list(_HOMES)

@@ -21,6 +21,14 @@ Model = Annotated[
     typer.Option("--model", help="Instead of the file's model: a name, or package.module:callable."),
 ]
 Output = Annotated[Path, typer.Option("--output", help="Where to write the model (safetensors).")]
+Corrected = Annotated[
+    str | None,
+    typer.Option(
+        "--correct-biases",
+        metavar="DATASET",
+        help="Move biases so that rounding leaves the means of channels, on training samples of a data set.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -28,6 +36,7 @@ def transform(
     config: Config,
     model: Model = None,
     output: Output = Path("model.safetensors"),
+    correct_biases: Corrected = None,
     as_json: Json = False,
 ) -> None:
     """Apply the plan of a file and save the model with its plan.
@@ -42,7 +51,7 @@ def transform(
     from narrower.study.transformed import save_transformed
 
     name = model_name(model or wanted.model)
-    plan = save_transformed(name, wanted.load, wanted.plan, output)
+    plan = save_transformed(name, wanted.load, wanted.plan, output, corrected_on=correct_biases)
     size = output.stat().st_size
     if as_json:
         print_json({"model": name, "output": str(output), "bytes": size})
