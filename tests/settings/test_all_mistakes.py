@@ -124,7 +124,7 @@ def test_what_does_not_exist_here_is_named_with_what_comes_nearest(run_narrower:
             "[search.strategy.hw_runner",
             '[search.strategy.sw_runner.zero_cost]\nmetrics = ["snip"]\n[search.strategy.hw_runner',
         ),
-        ("average_bitwidth.scale = 0.2", "snip.scale = 0.2"),
+        ("average_bitwidth.scale = 0.2", "zen.scale = 0.2"),
     )
     code, out, err = run_narrower("check", path)
     assert (code, out) == (2, "")
@@ -136,7 +136,7 @@ def test_what_does_not_exist_here_is_named_with_what_comes_nearest(run_narrower:
         "search.search_space.name",
         "search.strategy.name",
         "search.strategy.sw_runner.zero_cost",
-        "search.strategy.metrics.snip",
+        "search.strategy.metrics.zen",
     ]
     for line, near in zip(
         lines,
@@ -146,7 +146,7 @@ def test_what_does_not_exist_here_is_named_with_what_comes_nearest(run_narrower:
             "resize",
             "optuna",
             "basic_evaluation",
-            "loss",
+            "synflow",
         ),
         strict=True,
     ):

@@ -17,10 +17,7 @@ _TEXTS = (
     "copa", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "cola", "wnli", "squad",
     "iwslt2017_de_en", "wmt19_de_en",
 )  # fmt: skip
-_PROXIES = (
-    "grad_norm", "snip", "grasp", "fisher", "plain", "jacob_cov", "synflow", "naswot", "zen", "nwot",
-    "l2_norm", "epe_nas", "params",
-)  # fmt: skip
+_PROXIES = ("zen", "l2_norm", "epe_nas", "params")
 
 MODELS: Mapping[str, str] = {
     **dict.fromkeys(_LANGUAGE_MODELS, f"there are no language models; nearest: {_OWN_MODEL}"),
@@ -42,10 +39,15 @@ SPACES: Mapping[str, str] = {
 STRATEGIES: Mapping[str, str] = {
     "rl": "there is no reinforcement learning; nearest: 'optuna' with sampler = 'guided'",
     "naslib": "there is no NAS benchmark; nearest: 'optuna' with sampler = 'guided'",
-    "zero_cost": "there are no zero-cost proxies; nearest: 'optuna' with sampler = 'guided'",
+    "zero_cost": "zero-cost proxies are metrics here; nearest: 'optuna' with sampler = 'guided'",
 }
-METRICS: Mapping[str, str] = dict.fromkeys(_PROXIES, "there are no zero-cost proxies; nearest: 'loss'")
-KEYS: Mapping[str, str] = {"zero_cost": "there are no zero-cost proxies; nearest: 'basic_evaluation'"}
+METRICS: Mapping[str, str] = {
+    **dict.fromkeys(_PROXIES, "there is no such zero-cost proxy; nearest: 'synflow'"),
+    "nwot": "nearest: 'naswot'",
+}
+KEYS: Mapping[str, str] = {
+    "zero_cost": "zero-cost proxies are metrics, below search.strategy.metrics; nearest: 'basic_evaluation'"
+}
 
 
 def hint(name: str, absent: Mapping[str, str]) -> str:
