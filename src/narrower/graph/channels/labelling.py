@@ -167,12 +167,12 @@ class Labelling:
             node = source
         return self._names[node.name], position
 
-    def is_multiplied(self, node: Any) -> None:
+    def mark_multiplied(self, node: Any) -> None:
         """A weight whose dimensions are outputs and inputs, even where there is one of them."""
         if node.name in self._names:
             self._multiplied.add(self._names[node.name])
 
-    def is_kernel(self, node: Any) -> None:
+    def mark_kernel(self, node: Any) -> None:
         """Only the first two dimensions of a parameter are channels."""
         if node.name in self._names:
             self._channel_dimensions[self._names[node.name]] = 2

@@ -21,7 +21,7 @@ from narrower.graph.describe import base_name
 def linear(labelling: Labelling, node: fx.Node) -> Dimensions:
     x, weight, bias = node.args[0], node.args[1], argument(node, 2, "bias")
     values = labelling.of(x)
-    labelling.is_multiplied(weight)
+    labelling.mark_multiplied(weight)
     labelling.bind(weight, 1, values[-1])
     labelling.consume(weight, 1)
     labelling.produce(weight, 0)
@@ -38,8 +38,8 @@ def convolution(labelling: Labelling, node: fx.Node) -> Dimensions:
     groups = {"convolution": (8, "groups")}.get(base, (6, "groups"))
     count = int(argument(node, *groups, 1) or 1)
     if count == 1:
-        labelling.is_multiplied(weight)
-    labelling.is_kernel(weight)
+        labelling.mark_multiplied(weight)
+    labelling.mark_kernel(weight)
     values, sizes = labelling.of(x), sizes_of(node)
     own, other = (1, 0) if transposed else (0, 1)
     held = weight.meta["val"].shape
