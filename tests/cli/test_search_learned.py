@@ -262,7 +262,7 @@ def test_a_network_that_is_no_chain_is_learned_and_exported(run_narrower: RunNar
     assert isinstance(members, list)
     for member in members:
         assert member["alone_accuracy"] is None  # what was scored is what was kept
-        assert member["metrics"]["ebops"] > 0
+        assert 0 < member["metrics"]["model_size"] < 4 * 51
     number = str(members[0]["number"])
     for kind in ("onnx", "qonnx", "safetensors"):
         code, _, err = run_narrower(
