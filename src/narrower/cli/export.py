@@ -43,6 +43,12 @@ Integers = Annotated[
     bool,
     typer.Option("--keep-integers", help="Keep integer kernels (ONNX) where float32 would be faster here."),
 ]
+Stages = Annotated[
+    int,
+    typer.Option(
+        "--pipeline", min=0, max=MOST, help="Stages with registers between them (Verilog); 0: no clock."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest.")]
 
 
@@ -57,6 +63,7 @@ def export(
     small: Small = False,
     keep_integers: Integers = False,
     pack: Pack = None,
+    pipeline: Stages = 0,
     as_json: Json = False,
 ) -> None:
     """Export a trial of RUN, run the artefact and compare it with what the search scored.
@@ -67,7 +74,7 @@ def export(
     check_output_directory(target)
     from narrower.export.deliver import Wishes, export_plan
 
-    wishes = Wishes(samples, batch_size, "size" if small else pack, allow_mismatch, keep_integers)
+    wishes = Wishes(samples, batch_size, "size" if small else pack, allow_mismatch, keep_integers, pipeline)
     if (run / LEARNED).is_file():
         from narrower.study.learned_artefact import export_member
 

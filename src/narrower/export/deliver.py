@@ -59,7 +59,8 @@ class Wishes:
     ``samples`` None: 10,000 for small networks, 1,000 for others. ``batch_size`` None: open in ONNX, 1 in
     QONNX. ``packing``: "speed" keeps weights in whole bytes, for which ONNX Runtime has kernels and C no bits
     to take apart. None: "speed" in ONNX, "size" in C. Unless ``keeps_integers``, a plan with edges in bytes
-    is written to ONNX in float32 where it would be slower.
+    is written to ONNX in float32 where it would be slower. ``stages`` of Verilog with registers between them;
+    0: it has no clock.
     """
 
     samples: int | None = None
@@ -67,6 +68,7 @@ class Wishes:
     packing: Packing | None = None
     allow_mismatch: bool = False
     keeps_integers: bool = False
+    stages: int = 0
 
 
 @dataclass(frozen=True)
@@ -228,11 +230,13 @@ def _verilog(case: Case, directory: Path) -> Delivery:
     check_output_directory(target)
     learned = learned_chain(case.program, case.subject.plan.formats)
     if learned is not None:
+        if case.wishes.stages:
+            raise ExportError("--pipeline: learned networks are written as logic without a clock")
         with explaining(target):
             return _learned_verilog(case, learned, target)
     with explaining(target):
         path, checks, notes = deliver_verilog(
-            case.program, case.subject.plan.formats, case.inputs, case.outputs, target
+            case.program, case.subject.plan.formats, case.inputs, case.outputs, target, case.wishes.stages
         )
     return Delivery(path, checks, None, notes, is_exact=True)
 

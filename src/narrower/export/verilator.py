@@ -36,10 +36,38 @@ endmodule
 """
 
 
+CLOCKED_BENCH = """\
+`timescale 1ns/1ps
+module bench;
+    reg [{inputs_high}:0] samples [0:{last}];
+    reg [{inputs_high}:0] x;
+    wire [{outputs_high}:0] y;
+    reg clk = 0;
+    integer i, file;
+    {module} dut (.clk(clk), .model_inp(x), .model_out(y));
+    initial begin
+        $readmemh("inputs.mem", samples);
+        file = $fopen("outputs.mem", "w");
+        for (i = 0; i <= {last} + {cycles}; i = i + 1) begin
+            if (i >= {cycles}) $fdisplay(file, "%h", y);
+            x = samples[i <= {last} ? i : {last}];
+            #1 clk = 1;
+            #1 clk = 0;
+        end
+        $fclose(file);
+        $finish;
+    end
+endmodule
+"""
+
+
 def run_verilator(
-    logic: "CombLogic", module: str, directory: Path, inputs: NDArray[np.int64]
+    logic: "CombLogic", module: str, directory: Path, inputs: NDArray[np.int64], cycles: int = 0
 ) -> NDArray[np.int64]:
     """Simulate ``directory/src/<module>.v`` on whole-number inputs [N, K]; returns its outputs.
+
+    ``cycles`` are the clocks that a sample takes; 0: the module has none. With a clock, a sample enters and
+    an output is read at each.
 
     The test bench, its inputs and its outputs stay in ``directory/sim``, for any other simulator.
 
@@ -54,7 +82,8 @@ def run_verilator(
     bench.mkdir(parents=True, exist_ok=True)
     (bench / "inputs.mem").write_text(_hexadecimal(inputs, input_fields), encoding="ascii")
     (bench / "bench.v").write_text(
-        BENCH.format(
+        (CLOCKED_BENCH if cycles else BENCH).format(
+            cycles=cycles,
             inputs_high=sum(input_fields) - 1,
             outputs_high=sum(sum(kif) for kif in outputs) - 1,
             last=len(inputs) - 1,
@@ -62,7 +91,7 @@ def run_verilator(
         ),
         encoding="ascii",
     )
-    sources = ["bench.v", f"../src/{module}.v", *(f"../src/static/{p.name}" for p in _static(directory))]
+    sources = ["bench.v", *_modules(directory), *(f"../src/static/{p.name}" for p in _static(directory))]
     # Older versions of Verilator do not know these two messages, which da4ml's files switch off.
     future = ["-Wfuture-WIDTHTRUNC", "-Wfuture-WIDTHEXPAND"]
     options = ["--binary", "--timing", "-Wno-fatal", "-Wno-lint", *future, "--top-module", "bench"]
@@ -70,6 +99,10 @@ def run_verilator(
     _run(["./build/Vbench"], bench)
     lines = (bench / "outputs.mem").read_text(encoding="ascii").split()
     return _fields(lines, [(sum(kif), bool(kif[0]), int(kif[2])) for kif in outputs])
+
+
+def _modules(directory: Path) -> list[str]:
+    return [f"../src/{p.name}" for p in sorted((directory / "src").glob("*.v")) if "wrapper" not in p.name]
 
 
 def _static(directory: Path) -> list[Path]:

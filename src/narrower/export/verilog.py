@@ -18,19 +18,20 @@ from narrower.export.integer_network import (
 )
 from narrower.export.logic import build_logic, run_logic
 from narrower.export.manifest import Check, compare
+from narrower.export.pipelined import pipelined
 from narrower.export.verilator import run_verilator
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.tasks.classification.decided import decided
 
 if TYPE_CHECKING:
-    from da4ml.types import CombLogic
+    from da4ml.types import CombLogic, Pipeline
 
 MODULE = "network"
 
 
-def write_verilog(logic: "CombLogic", directory: Path) -> None:
-    """Write a combinational module ``network`` below ``directory/src``.
+def write_verilog(logic: "CombLogic | Pipeline", directory: Path) -> None:
+    """Write a module ``network`` below ``directory/src``: combinational, or with a clock.
 
     Raises:
         MissingExtraError: da4ml is not installed.
@@ -39,11 +40,17 @@ def write_verilog(logic: "CombLogic", directory: Path) -> None:
 
 
 def deliver_verilog(
-    program: Program, plan: Plan, inputs: Tensor, outputs: NDArray[np.float32], directory: Path
+    program: Program,
+    plan: Plan,
+    inputs: Tensor,
+    outputs: NDArray[np.float32],
+    directory: Path,
+    stages: int = 0,
 ) -> tuple[Path, tuple[Check, ...], tuple[str, ...]]:
     """Write the module, run it in da4ml's interpreter and, where it is installed, in Verilator.
 
-    Returns the directory, the checks against ``outputs`` [N, classes] and notes on the ports.
+    ``stages``: of logic with registers between them, at least 1; 0: no clock. Returns the directory, the
+    checks against ``outputs`` [N, classes] and notes on the ports.
 
     Raises:
         ExportError: the plan cannot be built in logic; the message says why.
@@ -54,11 +61,20 @@ def deliver_verilog(
     fed = Chain(program, plan).host_inputs(inputs)
     wanted = _scores(rounded_outputs(outputs, fraction), fraction)
     conditions = f"outputs rounded half up to steps of 2**-{fraction}"
-    write_verilog(logic, directory)
+    clocked = pipelined(logic, stages) if stages else None
+    write_verilog(clocked.logic if clocked else logic, directory)
     checks = [compare(_scores(run_logic(logic, fed), fraction), wanted, "da4ml interpreter", conditions)]
     notes = _notes(network, outputs, wanted)
+    if clocked:
+        notes = (
+            *notes,
+            f"{stages} stages: a sample enters at every clock, its outputs are there after {clocked.cycles}; "
+            f"{clocked.registers:,} registers",
+        )
     if shutil.which("verilator"):
-        simulated = _scores(run_verilator(logic, MODULE, directory, fed), fraction)
+        simulated = _scores(
+            run_verilator(logic, MODULE, directory, fed, clocked.cycles if clocked else 0), fraction
+        )
         checks.insert(0, compare(simulated, wanted, "Verilator", conditions))
     else:
         notes = (*notes, "Verilator is not installed: the interpreter alone has run the logic")
@@ -86,7 +102,7 @@ def _scores(values: NDArray[np.int64], fraction: int) -> NDArray[np.float32]:
     return (values * 2.0**-fraction).astype(np.float32)
 
 
-def _rtl_model(logic: "CombLogic", directory: Path) -> Any:
+def _rtl_model(logic: "CombLogic | Pipeline", directory: Path) -> Any:
     try:
         from da4ml.codegen import VerilogModel
     except ImportError as error:
