@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.data.parts import Part
-from narrower.errors import UnknownNameError
+from narrower.errors import ModelError, UnknownNameError
 from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.deployed import deployed
 from narrower.evaluate.program_engine import ProgramEngine
@@ -18,6 +18,7 @@ from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
+from narrower.transform.quantized import quantized
 from tests.edge_zoo import Joined, Mobile, Residual, chain
 
 WEIGHT, BIAS = FixedPoint(6, 5), FixedPoint(8, 6)
@@ -147,3 +148,8 @@ def test_what_is_rounded_in_place_was_read_by_nothing_else() -> None:
         own = engine.contributions(plans)
         assert own.tolist() == [(outputs.argmax(1) == 0).tolist() for outputs in expected]
         assert all(torch.equal(engine.outputs(p, x), e) for p, e in zip(plans, expected, strict=True))
+
+
+def test_modules_that_are_trained_refuse_edges() -> None:
+    with pytest.raises(ModelError, match="rounds edges"):
+        quantized(chain(), Plan.of({"0": LayerPlan(output=FixedPoint(8, 4))}))
