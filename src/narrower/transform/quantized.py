@@ -67,7 +67,7 @@ def product_module(modules: Mapping[str, nn.Module], name: str, layer: LayerPlan
         raise ModelError(f"{name}: resize the model before its formats are put in")
     if layer.output != FLOAT32:
         raise ModelError(
-            f"{name}: modules round operands, not what they write; narrower.load_compressed gives a module that "
+            f"{name}: modules round operands, not what they write; narrower.load_compressed gives one that "
             "rounds edges"
         )
     return module
