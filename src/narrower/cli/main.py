@@ -12,6 +12,7 @@ from narrower.cli.check import check
 from narrower.cli.compare import compare
 from narrower.cli.config import config, schema
 from narrower.cli.console import answer, fail, messages, prepare_streams, tell
+from narrower.cli.data import data
 from narrower.cli.demo import demo
 from narrower.cli.doctor import doctor
 from narrower.cli.endings import DONE, INTERRUPTED, OUR_FAULT, explanation
@@ -79,6 +80,7 @@ for command in (
     transform,
     export,
     latency,
+    data,
     groups,
     resize,
     profile,

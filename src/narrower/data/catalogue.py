@@ -17,6 +17,9 @@ DATA_SETS: dict[str, str] = {
     "digits": "scikit-learn's 1,797 handwritten digits, 1x8x8",
     "digits32": "the same digits scaled to 3x32x32",
     "diabetes": "scikit-learn's 442 patients, 10 measurements; a regression: how far it went in a year",
+    "toy-labels": "eight random numbers and three labels of them, generated",
+    "toy-shapes": "pictures 1x12x12 of discs and squares in noise; each pixel has a class, generated",
+    "toy-sequences": "sequences of ten tokens, of which the next is to be foretold, generated",
     "toy-tiny": "four random numbers, 1x2x2; the class says whether their sum is above zero",
 }
 

@@ -17,6 +17,7 @@ from narrower.data.request import DataRequest, file_kind
 from narrower.data.samples import check_data_set
 from narrower.data.sources import Table, diabetes, digits, digits32, jets, toy_tiny
 from narrower.data.splitting import split_indices, standardised
+from narrower.data.toy_sets import toy_labels, toy_sequences, toy_shapes
 from narrower.errors import DataError
 from narrower.tasks.catalogue import task_named, trained_by
 
@@ -34,6 +35,9 @@ SOURCES: dict[str, Callable[[Path | None], Raw]] = {
     "digits32": digits32,
     "diabetes": diabetes,
     "toy-tiny": toy_tiny,
+    "toy-labels": toy_labels,
+    "toy-shapes": toy_shapes,
+    "toy-sequences": toy_sequences,
 }
 
 

@@ -27,7 +27,8 @@ def file_data_set(request: DataRequest, seed: int) -> DataSet:
         return picture_data_set(request, seed)
     if kind == "sklearn":
         columns = sklearn_columns(request.source.removeprefix(SKLEARN))
-        return table_data_set(replace(request, target=request.target or (TARGET,)), columns, seed)
+        data = table_data_set(replace(request, target=request.target or (TARGET,)), columns, seed)
+        return replace(data, name=request.text)
     columns = read_raw(kind, Path(request.source).expanduser())
     chosen = request.features or [name for name in columns if name not in request.target]
     is_arrays = any(columns[name].ndim > 1 for name in chosen if name in columns)

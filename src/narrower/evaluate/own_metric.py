@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 from narrower.errors import ModelError, SettingsError
 from narrower.own_code.failures import OwnCodeError, defined_at, described
 from narrower.own_code.imported import import_object
+from narrower.tasks.catalogue import more_metric, task_named
+from narrower.tasks.task import Task
 
 OwnMetric = Callable[[Tensor, Tensor], float]
 
@@ -40,6 +43,32 @@ def own_metric(reference: str) -> OwnMetric:
         return _finite(reference, given, function)
 
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMetric:
+    """A metric of a task that is measured only where it is asked for, of all samples together."""
+
+    task: str
+    name: str
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> float:
+        """Its value.
+
+        Raises:
+            ValueError: it has none, as where a class has no samples.
+        """
+        metric = more_metric(task_named(self.task), self.name)
+        assert metric is not None
+        value = metric.value(metric.sums(outputs, targets), len(targets))
+        if not math.isfinite(value):
+            raise ValueError(f"{self.name} is {value}")
+        return value
+
+
+def named_metrics(task: Task, names: Iterable[str]) -> dict[str, OwnMetric]:
+    """Those of the names that a task measures only where they are asked for."""
+    return {name: NamedMetric(task.words.name, name) for name in names if more_metric(task, name) is not None}
 
 
 def _finite(reference: str, given: Any, function: object) -> float:

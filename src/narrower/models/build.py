@@ -34,8 +34,10 @@ OF_ANY_SIZE: dict[str, tuple[BuildForSizes, Sizes]] = {
     "vgg7": (image_models.VGG7, IMAGES_32),
     "toy": (toy_models.Toy, IMAGES_32),
     "toy-tiny": (toy_models.ToyTiny, IMAGES_32),
+    "toy-segmenter": (toy_models.ToySegmenter, Sizes((1, 12, 12), 3)),
+    "toy-words": (toy_models.ToyWords, Sizes((16,), 10)),
 }
-OF_IMAGES = ("resnet20", "vgg7")
+OF_IMAGES = ("resnet20", "vgg7", "toy-segmenter")
 
 
 def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.Module:

@@ -25,6 +25,8 @@ MODELS: dict[str, ModelNote] = {
     "resnet20": ModelNote("residual net for images, 0.27 million parameters", "digits32"),
     "vgg7": ModelNote("plain convolutional net for images, 14 million parameters at 3x32x32", "digits32"),
     "toy": ModelNote("two hidden layers of 8 for samples of any shape", "digits32"),
+    "toy-segmenter": ModelNote("three convolutions: a class for each pixel of any picture", "toy-shapes"),
+    "toy-words": ModelNote("an embedding and two layers: the next token of sequences", "toy-sequences"),
     "toy-tiny": ModelNote("one hidden layer of 2 for samples of any shape", "digits32"),
 }
 # What others call them.

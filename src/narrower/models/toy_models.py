@@ -1,4 +1,4 @@
-"""Very small networks for samples of any shape, which are flattened."""
+"""Very small networks for samples of any size."""
 
 from math import prod
 
@@ -37,4 +37,37 @@ class ToyTiny(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         output: Tensor = self.relu_2(self.l2(self.relu_1(self.l1(x.flatten(1)))))
+        return output
+
+
+class ToySegmenter(nn.Module):
+    """Three convolutions: [N, channels, height, width] -> [N, classes, height, width]."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.seq_blocks = nn.Sequential(
+            nn.Conv2d(sizes.sample[0], 8, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, sizes.classes, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.seq_blocks(x)
+        return output
+
+
+class ToyWords(nn.Module):
+    """A score of each next token by the one before it: [N, places] -> [N, places, tokens]."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.embedding = nn.Embedding(sizes.classes, 16)
+        self.seq_blocks = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, sizes.classes))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        output: Tensor = self.seq_blocks(self.embedding(tokens))
         return output

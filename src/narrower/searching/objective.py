@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from narrower.tasks.catalogue import TASKS, task_metrics
+from narrower.tasks.catalogue import TASKS, metrics_of, task_metrics
 from narrower.tasks.task import Direction
 
 # Measured on data; computed from network and plan; measured on what a plan is exported to; computed from the
@@ -72,7 +72,7 @@ def listed_metrics() -> dict[str, Metric]:
         said = "; ".join(
             other.description if other is metric else f"of a {task.words.name}, {other.description}"
             for task in TASKS.values()
-            for other in task.metrics
+            for other in metrics_of(task)
             if other.name == name
         )
         qualities[name] = Metric(name, said, metric.direction, "quality", metric.unit)

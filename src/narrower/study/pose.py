@@ -10,7 +10,7 @@ from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import DataSet, Part, load_data_set
 from narrower.errors import Mistakes, SettingsError, nearest
-from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.evaluate.own_metric import OwnMetric, named_metrics, own_metric
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
@@ -269,12 +269,14 @@ class _Look:
 
     @cached_property
     def _own_metrics(self) -> dict[str, OwnMetric]:
-        found = {}
+        found: dict[str, OwnMetric] = {}
         for table in ("metrics", "constraints"):
             for name in getattr(self._strategy, table):
                 if ":" in name and name not in found:
                     with self._mistakes.about(f"{STRATEGY}.{table}.{name}"):
                         found[name] = own_metric(name)
+            if self._data is not None:
+                found |= named_metrics(self._data.task, getattr(self._strategy, table))
         return found
 
     @cached_property

@@ -11,7 +11,7 @@ from narrower.searching.space import MOST_LISTED
 from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
 from narrower.study.untrained_plans import check_proxies
-from narrower.tasks.catalogue import task_metrics
+from narrower.tasks.catalogue import metrics_of, task_metrics
 from narrower.tasks.task import Direction, leading
 
 STRATEGY = "search.strategy"
@@ -84,7 +84,7 @@ def check_backend(problem: Problem) -> None:
 
 def _check_task(problem: Problem) -> None:
     """Whether what is measured on data is a metric of the data's task."""
-    own = [metric.name for metric in problem.data.task.metrics]
+    own = [metric.name for metric in metrics_of(problem.data.task)]
     named = {c.metric: "constraints" for c in problem.constraints}
     named |= {o.metric: "metrics" for o in problem.objectives.each}
     mistakes = Mistakes()

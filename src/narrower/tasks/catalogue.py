@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from narrower.errors import DataError, unknown_name
+from narrower.tasks.classification.more_metrics import MORE_OF_CLASSIFICATION
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.multi_label.task import MULTI_LABEL
 from narrower.tasks.reconstruction.anomalies import ANOMALIES
@@ -23,6 +24,20 @@ TASKS: dict[str, Task] = {
     "masked-language-modelling": MASKED_LANGUAGE_MODELLING,
     "token-classification": TOKEN_CLASSIFICATION,
 }
+
+
+# Computed only where somebody asks for them by name.
+MORE: dict[str, tuple[SampleMetric, ...]] = {"classification": MORE_OF_CLASSIFICATION}
+
+
+def metrics_of(task: Task) -> tuple[SampleMetric, ...]:
+    """All metrics of a task: those that are always measured, then those that are asked for."""
+    return (*task.metrics, *MORE.get(task.words.name, ()))
+
+
+def more_metric(task: Task, name: str) -> SampleMetric | None:
+    """A metric that is measured only where it is asked for; None where the name is none of those."""
+    return next((metric for metric in MORE.get(task.words.name, ()) if metric.name == name), None)
 
 
 def task_of(*, are_real: bool) -> Task:
@@ -58,6 +73,6 @@ def task_metrics() -> dict[str, SampleMetric]:
     """The metrics of all tasks by name; of a name that several have, that of the first."""
     found: dict[str, SampleMetric] = {}
     for task in TASKS.values():
-        for metric in task.metrics:
+        for metric in metrics_of(task):
             found.setdefault(metric.name, metric)
     return found
