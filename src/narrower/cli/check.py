@@ -78,4 +78,4 @@ def own_modules(settings: RunSettings) -> list[str]:
     names = [settings.model, settings.task, *strategy.metrics, *strategy.constraints]
     if is_own(settings.dataset):
         names.append(settings.dataset)
-    return sorted({name.partition(":")[0] for name in names if ":" in name})
+    return sorted({name.partition(":")[0] for name in names if ":" in name and not name.startswith("hf:")})

@@ -14,7 +14,7 @@ from narrower.cli.project import Project
 from narrower.cli.recipe_options import DEFAULTS
 from narrower.data.catalogue import short_name, wished
 from narrower.errors import RunError
-from narrower.models.catalogue import model_name
+from narrower.models.catalogue import model_name, short_model_name
 from narrower.settings.checks import names_between_commas
 from narrower.store.run_directory import RUNS, RunDirectory, claimed, first_free
 from narrower.tasks.task import leading
@@ -116,7 +116,7 @@ def train(
         freeze_norms_after=freeze_norms_after,
     )
     dataset = wished(dataset, target)
-    name = project or f"{model}-{short_name(dataset)}"
+    name = project or f"{short_model_name(model)}-{short_name(dataset)}"
     first_free(name, is_used)  # a name that is none shows before the work
     model = model_name(model)
     from narrower.cli.loaded_data import loaded_data

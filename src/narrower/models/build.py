@@ -11,6 +11,8 @@ from narrower.errors import CheckpointError, ModelError
 from narrower.graph.own_copy import own_copy
 from narrower.models import catalogue, image_models, jsc_models, toy_models
 from narrower.models.checkpoints import sizes_in
+from narrower.models.huggingface import PREFIX, as_scores, huggingface_model
+from narrower.models.one_output import OUTPUT, OneOutput
 from narrower.own_code.failures import own_code
 from narrower.own_code.imported import import_object
 
@@ -41,7 +43,9 @@ OF_IMAGES = ("resnet20", "vgg7", "toy-segmenter")
 
 
 def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.Module:
-    """Build a model of ``narrower models``, or call ``package.module:callable`` without arguments.
+    """Build a model of ``narrower models`` or of a folder, or call ``package.module:callable``.
+
+    ``hf:folder`` is a model of transformers; ``?output=key`` behind a name takes one of several outputs.
 
     The initial weights follow from the seed; torch's global random state is left as it was. ``sizes`` are
     those of the data, for models that come in any size; the others have the one that they have.
@@ -86,7 +90,16 @@ def model_of_file(path: Path, named: str | None, given: nn.Module | str | None) 
     return build_model(named, sizes=sizes_in(path))
 
 
-def _build_own(reference: str) -> nn.Module:
+def _build_own(name: str) -> nn.Module:
+    reference, _, key = name.partition(OUTPUT)
+    if reference.startswith(PREFIX):
+        model = huggingface_model(reference.removeprefix(PREFIX))
+        return OneOutput(model.model, key) if key and isinstance(model, OneOutput) else model
+    model = _own_model(reference)
+    return OneOutput(model, key) if key else as_scores(model)
+
+
+def _own_model(reference: str) -> nn.Module:
     target = import_object(reference, ModelError)
     if isinstance(target, nn.Module):  # an instance: the module that holds it keeps its own
         return own_copy(target)

@@ -1,6 +1,7 @@
 """What models there are, by name; nothing here imports torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from narrower.errors import canonical_name, spelled
 
@@ -40,6 +41,12 @@ def model_name(name: str) -> str:
         UnknownNameError: it is neither.
     """
     return name if ":" in name else canonical_name("model", name, MODELS, other_names=OTHER_NAMES)
+
+
+def short_model_name(name: str) -> str:
+    """What a directory may be called after a model."""
+    plain = name.partition("?")[0]
+    return Path(plain.removeprefix("hf:")).name if plain.startswith("hf:") else plain
 
 
 def model_note(name: str) -> ModelNote | None:

@@ -7,6 +7,7 @@ from narrower.data.parts import DataSet, Part
 from narrower.data.samples import check_data_set
 from narrower.errors import DataError, starting
 from narrower.models.evaluation_mode import evaluation_mode
+from narrower.models.one_output import described_outputs
 from narrower.own_code.failures import described
 
 
@@ -30,7 +31,8 @@ def check_fit(model: nn.Module, data: DataSet) -> None:
     with starting(f"{type(model).__name__} does not fit data set {data.name!r}"):
         if not isinstance(outputs, Tensor):
             raise DataError(
-                f"it gives {type(outputs).__name__} for {len(sample)} samples, expected one tensor"
+                f"{described_outputs(outputs)}, expected one tensor; '?output=...' behind the model's name, "
+                "as in 'mine:net?output=logits', takes one of several"
             )
         data.task.check(sample.targets.numpy(), data.output_names, outputs=outputs)
 

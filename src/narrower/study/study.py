@@ -14,6 +14,7 @@ from narrower.data.catalogue import short_name
 from narrower.errors import DivergedError, RunError
 from narrower.evaluate.evaluator import CACHE_BYTES
 from narrower.evaluate.sample_engine import all_failed
+from narrower.models.catalogue import short_model_name
 from narrower.preparation.settings import LearnedSettings, RetrainedSettings, is_by_plan_alone
 from narrower.report.record import RunRecord
 from narrower.searching.known import Known
@@ -60,7 +61,7 @@ class Study:
     def name(self) -> str:
         """What its directory is called where nothing else is asked for."""
         asked = self.settings.settings
-        return asked.project or f"{asked.model}-{short_name(self.problem.data.name)}"
+        return asked.project or f"{short_model_name(asked.model)}-{short_name(self.problem.data.name)}"
 
 
 def settled(loaded: LoadedSettings, *, is_new: bool = True) -> LoadedSettings:
