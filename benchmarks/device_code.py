@@ -92,7 +92,7 @@ def network() -> nn.Sequential:
 
 def as_c(model: nn.Module, inputs: torch.Tensor, width: int, pack: str) -> CNetwork:
     program = lower(trace(model, inputs[:2], "net"))
-    layer = LayerPlan(FixedPoint(8, 4), FixedPoint(width, width), FixedPoint(8, 5))
+    layer = LayerPlan(FixedPoint(8, 4), FixedPoint(width, width + 2), FixedPoint(8, 5))
     layers = {n.meta["layer"]: layer for n in program.graph.nodes if "layer" in n.meta}
     return c_network(program, Plan.of(layers), "net", pack)  # type: ignore[arg-type]
 
@@ -159,7 +159,7 @@ def cost_errors(directory: Path, seeds: range) -> dict[str, dict[str, float]]:
 
     found = {}
     for name, processor in PROCESSORS.items():
-        if not is_here(processor):
+        if not seeds or not is_here(processor):
             continue
         errors: dict[str, list[float]] = {"code": [], "flash": [], "ram": [], "cycles": []}
         for seed in seeds:
@@ -170,7 +170,7 @@ def cost_errors(directory: Path, seeds: range) -> dict[str, dict[str, float]]:
             errors["flash"].append(costs.flash_bytes / ran.flash_bytes - 1)
             errors["ram"].append(costs.ram_bytes / ran.ram_bytes - 1)
             errors["cycles"].append(costs.cycles / int(ran.instructions[0]) - 1)
-        found[name] = {key: round(float(np.abs(values).max(initial=0)), 4) for key, values in errors.items()}
+        found[name] = {key: round(float(np.abs(values).max()), 4) for key, values in errors.items()}
     return found
 
 
