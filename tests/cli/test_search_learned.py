@@ -146,7 +146,7 @@ def test_members_are_trials_and_every_command_takes_them(run_narrower: RunNarrow
     code, _, err = run_narrower("transform", "--config", "plan.toml", "--output", "tagger.safetensors")
     assert code == 0, err
     for kind in ("safetensors", "onnx"):
-        code, _, err = run_narrower(
+        code, out, err = run_narrower(
             "export", "runs/small", "--trial", number, "--to", kind, "--samples", 1000
         )
         assert code == 0, err
