@@ -248,7 +248,6 @@ REFUSED: dict[str, tuple[Callable[[], Tables], tuple[str, ...]]] = {
             "search_space.name: ",
             "strategy.name: ",
             "sw_runner.zero_cost: ",
-            *(f"metrics.{n}: " for n in PROXIES),
         ),
     ),
     "rl": (lambda: changed(quantizing(), **{"search.strategy.name": "rl"}), ("no reinforcement learning",)),

@@ -4,8 +4,10 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from tests.conftest import RunNarrower
@@ -19,6 +21,12 @@ from torch import nn
 def tagger():
     return nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 5))
 """
+MINE = """
+from torch import nn
+
+def model():
+    return nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+"""
 # What makes a command short: how much it works is not what is tested here.
 SHORTER = {
     "train": ("--max-epochs", "1"),
@@ -30,6 +38,19 @@ ELSEWHERE = {
     "narrower train jsc-toy jsc --data-path jets.z",
     "narrower train vgg7 cifar10 --data-path cifar-10-batches-bin",
 }
+
+
+def write_data() -> None:
+    """A table of sales with a class and a number to foretell, and folders of pictures."""
+    chance = np.random.default_rng(0)
+    prices, sizes = chance.normal(30, 5, 120), chance.normal(3, 1, 120)
+    rows = [f"{n % 2},{prices[n]:.2f},{n % 7},{sizes[n]:.2f}" for n in range(120)]
+    Path("sales.csv").write_text("\n".join(["sold,price,shop,size", *rows]) + "\n", encoding="utf-8")
+    for number in range(20):
+        folder = Path("pictures", ("cat", "dog")[number % 2])
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.full((16, 16, 3), 12 * number, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
 def commands(page: Path) -> list[str]:
@@ -47,6 +68,8 @@ def test_the_commands_of_a_page_run(
             fast(config, None if "toy" in config.name else 4), encoding="utf-8"
         )
     Path("my_models.py").write_text(MY_MODELS, encoding="utf-8")
+    Path("mine.py").write_text(MINE, encoding="utf-8")
+    write_data()
     linear = torch.nn.Sequential(torch.nn.Linear(16, 8), torch.nn.ReLU(), torch.nn.Linear(8, 5))
     save_file(linear.state_dict(), "tagger.safetensors")
     typed = commands(page)

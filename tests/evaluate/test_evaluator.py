@@ -258,11 +258,16 @@ def test_the_quantizer_of_the_engine_is_the_public_one() -> None:
         assert torch.equal(FakeQuantizedLinear.rounded(x, number_format), quantize(x, number_format))
 
 
-def test_a_single_class_is_always_right() -> None:
-    torch.manual_seed(0)
-    program = lower(trace(nn.Linear(3, 1).eval(), torch.randn(3, 3)))
-    part = Part(torch.randn(70, 3), torch.zeros(70, dtype=torch.int64))
+def test_a_single_logit_tells_two_classes_apart_by_its_sign() -> None:
+    model = nn.Linear(3, 1).eval()
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+        model.bias.fill_(1 / 16)
+    inputs = torch.randint(-4, 5, (70, 3), generator=torch.Generator().manual_seed(0)) / 8
+    is_told_right = torch.arange(70) % 3 > 0
+    classes = torch.where(is_told_right, inputs.sum(1) >= 0, inputs.sum(1) < 0).to(torch.int64)
+    program = lower(trace(model, torch.randn(3, 3)))
     plan = Plan.of({layer: LayerPlan(*[FixedPoint(8, 4)] * 3) for layer in program.network.product_layers})
-    evaluator = Evaluator(program, part, batch_size=64)
-    assert evaluator.evaluate([plan])[0].sums["accuracy"] == (70,)
-    assert evaluator.contributions([plan]).all()
+    evaluator = Evaluator(program, Part(inputs, classes), batch_size=64)
+    assert evaluator.evaluate([plan])[0].sums["accuracy"] == (46,)
+    assert torch.equal(evaluator.contributions([plan])[0].bool(), is_told_right)

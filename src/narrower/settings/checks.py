@@ -22,6 +22,7 @@ LARGEST_SHOWN = 10**60
 LARGEST_NUMBER = 10**300  # larger ones are no floats, or soon are not
 LARGEST_COUNT = 10**9
 MOST_JOBS = 64
+MANY_NAMES = 20  # that are not all listed where one of them is near
 LEAST_ZEROS = 0.01  # a share
 LONGEST_NAME = 200  # bytes; file systems take 255, and a number may follow
 FAMILIES = {**SPELLED, NOT_QUANTIZED: NOT_QUANTIZED}  # number formats by every spelling
@@ -132,7 +133,8 @@ def spelled_as(
         name = canonical(value) if isinstance(value, str) else None
         if name is None:
             said = hint(value, absent) or nearest(value, names) if isinstance(value, str) else ""
-            raise ValueError(f"found {shown(value)}{said}; allowed: {', '.join(names)}")
+            listed = "" if said and len(names) > MANY_NAMES else f"; allowed: {', '.join(names)}"
+            raise ValueError(f"found {shown(value)}{said}{listed}")
         return name
 
     return check

@@ -14,11 +14,6 @@ from narrower.tasks.catalogue import TASKS
 ANY_TASK = "cls"  # of MASE/chop's files: what the targets are decides
 
 
-@checks.allows({"anyOf": [{"enum": [ANY_TASK, *TASKS]}, checks.TEXT]})
-def _task(value: Any) -> str:
-    return value if isinstance(value, str) and ":" in value else checks.one_of((ANY_TASK, *TASKS))(value)
-
-
 @checks.allows({"anyOf": [checks.TEXT, {"type": "array", "minItems": 1, "items": checks.TEXT}]})
 def _columns(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
@@ -61,7 +56,7 @@ class DataKeys(Table):
     normal: Text | None = None
     pad: Annotated[int, PlainValidator(checks.whole_number(0))] | None = None
     mask: Annotated[int, PlainValidator(checks.whole_number(0))] | None = None
-    task: Annotated[str, PlainValidator(_task)] = ANY_TASK
+    task: Annotated[str, PlainValidator(checks.one_of((ANY_TASK, *TASKS)))] = ANY_TASK
 
 
 def request_of(dataset: str, keys: DataKeys) -> DataRequest:

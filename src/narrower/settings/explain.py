@@ -9,12 +9,11 @@ from pydantic import BaseModel, ValidationError
 
 from narrower.errors import nearest
 from narrower.settings import not_here
-from narrower.settings.checks import shown
+from narrower.settings.checks import MANY_NAMES, shown
 from narrower.settings.not_here import hint
 from narrower.settings.schema import RunSettings
 
 Key = tuple[str, ...]
-MANY_KEYS = 20  # that are not all listed where one of them is near
 _BARE = re.compile(r"[\w.:-]+")
 
 
@@ -54,7 +53,7 @@ def _what(problem: Any, location: Key) -> str:
     if kind == "extra_forbidden":
         allowed = _fields_at(location[:-1])
         said = hint(location[-1], not_here.KEYS) or nearest(location[-1], allowed)
-        listed = [] if said and len(allowed) > MANY_KEYS else allowed
+        listed = [] if said and len(allowed) > MANY_NAMES else allowed
         return f"unknown key{said}" + (f"; allowed: {', '.join(listed)}" if listed else "")
     if kind in ("value_error", "assertion_error"):
         return str(problem["ctx"]["error"])

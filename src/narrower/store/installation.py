@@ -11,6 +11,7 @@ PURPOSES = {
     "pandas": "trials as data frames: to_pandas()",
     "png": "plots as PNG files: report --png",
     "tensorboard": "trainings in TensorBoard",
+    "hf": "models in folders of HuggingFace: hf:FOLDER",
     "hdf5": "data in HDF5 files",
     "parquet": "data in Parquet files",
     "pictures": "data in folders of pictures",

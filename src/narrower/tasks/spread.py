@@ -16,8 +16,10 @@ Contributions = NDArray[Any]  # of each training and sample: [S, N] or [S, N, K]
 
 def value_of(metric: SampleMetric, contributions: NDArray[Any]) -> float:
     """The metric of one training, from what each sample contributes."""
-    sums = np.asarray(contributions, dtype=np.float64).sum(axis=0)
-    return metric.value(tuple(np.atleast_1d(sums).tolist()), len(contributions))
+    columns = np.asarray(contributions, dtype=np.float64).reshape(len(contributions), -1)
+    if metric.of_all is not None:
+        return float(metric.of_all(columns, np.ones((1, len(columns))))[0])
+    return metric.value(tuple(columns.sum(axis=0).tolist()), len(columns))
 
 
 def spread(metric: SampleMetric, contributions: Contributions) -> float:
@@ -35,11 +37,12 @@ def interval_of_trainings(metric: SampleMetric, contributions: Contributions) ->
         return interval(metric, contributions[0])
     values = [value_of(metric, own) for own in contributions]
     mean = float(np.mean(values))
-    together = np.asarray(contributions, dtype=np.float64).mean(axis=0)
     if metric.is_share:
+        together = np.asarray(contributions, dtype=np.float64).mean(axis=0)
         low, high = wilson_interval(together.sum(), len(together))
     else:
-        low, high = interval(metric, together)
+        tail = (1 - CONFIDENCE) / 2
+        low, high = np.nanquantile(_resampled_mean(metric, contributions), (tail, 1 - tail)).tolist()
     chance = _t(len(values) - 1) * spread(metric, contributions) / sqrt(len(values))
     low, high = mean - hypot(mean - low, chance), mean + hypot(high - mean, chance)
     return (max(0.0, low), min(1.0, high)) if metric.is_share else (low, high)
@@ -55,10 +58,9 @@ def leads(metric: SampleMetric, own: Contributions, rival: Contributions) -> boo
         return is_better(metric, own[0], rival[0])
     each, other = ([value_of(metric, one) for one in some] for some in (own, rival))
     gain = metric.sign * (float(np.mean(each)) - float(np.mean(other)))
-    together, rivals = (np.asarray(some, dtype=np.float64).mean(axis=0) for some in (own, rival))
     squares = [float(np.var(some, ddof=1)) / len(some) for some in (each, other)]
     total = sum(squares)
-    chance = stats.norm.ppf((1 + CONFIDENCE) / 2) * _deviation_of_gain(metric, together, rivals)
+    chance = stats.norm.ppf((1 + CONFIDENCE) / 2) * _deviation_of_gain(metric, own, rival)
     if total > 0:
         freedom = total**2 / sum(
             square**2 / (len(some) - 1) for square, some in zip(squares, (each, other), strict=True)
@@ -67,11 +69,18 @@ def leads(metric: SampleMetric, own: Contributions, rival: Contributions) -> boo
     return bool(gain > chance)
 
 
-def _deviation_of_gain(metric: SampleMetric, own: NDArray[Any], rival: NDArray[Any]) -> float:
+def _deviation_of_gain(metric: SampleMetric, own: Contributions, rival: Contributions) -> float:
     """How far the gain of one over the other lies apart over draws of as many samples."""
     if metric.is_share:
-        return float(np.std(own - rival)) / sqrt(len(own))
-    return float(np.std(resampled(metric, own) - resampled(metric, rival)))
+        each, other = (np.asarray(some, dtype=np.float64).mean(axis=0) for some in (own, rival))
+        return float(np.std(each - other)) / sqrt(len(each))
+    return float(np.nanstd(_resampled_mean(metric, own) - _resampled_mean(metric, rival)))
+
+
+def _resampled_mean(metric: SampleMetric, contributions: Contributions) -> NDArray[np.float64]:
+    """The mean of the metric over trainings, for samples that are drawn anew with repetition."""
+    draws = np.array([resampled(metric, own) for own in contributions])
+    return np.asarray(draws.mean(axis=0))
 
 
 def _t(freedom: float) -> float:
