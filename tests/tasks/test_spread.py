@@ -5,15 +5,18 @@ from math import sqrt
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.intervals import wilson_interval
+from narrower.tasks.reconstruction.anomalies import ANOMALIES
 from narrower.tasks.regression.task import REGRESSION
 from narrower.tasks.spread import interval_of_trainings, leads, spread, value_of
 from narrower.tasks.task import leading
 
 ACCURACY = leading(CLASSIFICATION)
 ERROR = leading(REGRESSION)
+AREA = leading(ANOMALIES)
 
 
 def hits(chance: np.random.Generator, shares: list[float], count: int = 400) -> np.ndarray:
@@ -79,3 +82,28 @@ def test_errors_are_better_when_they_are_smaller() -> None:
 def _outputs(chance: np.random.Generator, noise: float) -> tuple[torch.Tensor, torch.Tensor]:
     targets = torch.tensor(chance.standard_normal((300, 1)), dtype=torch.float32)
     return targets + noise * torch.tensor(chance.standard_normal((300, 1)), dtype=torch.float32), targets
+
+
+def test_errors_of_two_trainings_have_the_mean_of_their_bootstraps_by_standard_errors() -> None:
+    """The error on the same 4,000 samples, larger by a half after the second training."""
+    first = np.abs(np.random.default_rng(5).normal(size=(4000,)))
+    own = np.stack([first, 1.5 * first])
+    values = [value_of(ERROR, one) for one in own]
+    assert values[1] == pytest.approx(1.5 * values[0])
+    low, high = interval_of_trainings(ERROR, own)
+    mean, error = 1.25 * values[0], 1.25 * float(first.std()) / sqrt(4000)
+    training = (
+        12.706204736432095 * 0.5 * values[0] / 2
+    )  # Student's t with one degree of freedom, from a table
+    reach = sqrt((1.959963984540054 * error) ** 2 + training**2)
+    assert (low, high) == pytest.approx((mean - reach, mean + reach), rel=0.01)
+
+
+def test_the_area_under_a_curve_is_that_of_scikit_learn_for_each_training() -> None:
+    chance = np.random.default_rng(6)
+    labels = chance.integers(0, 2, 300)
+    own = np.stack([np.stack([chance.normal(size=300) + by * labels, labels], axis=1) for by in (0.5, 1.0)])
+    expected = [roc_auc_score(labels, one[:, 0]) for one in own]
+    assert [value_of(AREA, one) for one in own] == pytest.approx(expected)
+    low, high = interval_of_trainings(AREA, own)
+    assert low < np.mean(expected) < high
