@@ -18,10 +18,10 @@ from narrower.data.tables import group_numbers, scaled_targets, time_numbers
 from narrower.data.target_columns import (
     Targets,
     check_columns,
+    checked_targets,
     no_targets,
     targets_of,
     task_of_targets,
-    wanted_targets,
 )
 from narrower.errors import DataError
 from narrower.tasks.catalogue import TASKS
@@ -35,10 +35,7 @@ def array_data_set(request: DataRequest, arrays: Columns, seed: int) -> DataSet:
         UnknownNameError: there is no such array.
     """
     where, names = request.source, list(arrays)
-    wanted = wanted_targets(request, names)
-    unsaid = [] if request.target or not wanted else [f"no target is named: {wanted[0]!r} is taken"]
-    for key, found in (("target", wanted), ("features", request.features)):
-        check_columns(where, key, found, names)
+    wanted, unsaid = checked_targets(request, names)
     beside = (*wanted, request.group, request.time)
     chosen = request.features or tuple(n for n in names if n not in beside and arrays[n].ndim > 1)
     if not chosen:

@@ -20,10 +20,10 @@ from narrower.data.splitting import standardised
 from narrower.data.target_columns import (
     Targets,
     check_columns,
+    checked_targets,
     no_targets,
     targets_of,
     task_of_targets,
-    wanted_targets,
 )
 from narrower.errors import DataError
 from narrower.tasks.catalogue import TASKS
@@ -37,10 +37,7 @@ def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet
         UnknownNameError: there is no such column.
     """
     where, names = request.source, list(columns)
-    wanted = wanted_targets(request, names)
-    unsaid = [] if request.target or not wanted else [f"no target is named: {wanted[0]!r} is taken"]
-    for key, found in (("target", wanted), ("features", request.features)):
-        check_columns(where, key, found, names)
+    wanted, unsaid = checked_targets(request, names)
     for key in ("group", "time"):
         check_columns(where, key, tuple(filter(None, (getattr(request, key),))), names)
     others = [n for n in names if n not in (*wanted, request.group, request.time)]

@@ -43,8 +43,21 @@ def usual_target(where: str, names: Sequence[str]) -> str:
     raise DataError(f"{where}: which column is the target? {said}; say target = one of: {_listed(names)}")
 
 
-def wanted_targets(request: DataRequest, names: Sequence[str]) -> tuple[str, ...]:
-    """The columns of targets; none where the task makes them of the inputs."""
+def checked_targets(request: DataRequest, names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The columns of targets, which are there as those of features are, and what is to be said of them.
+
+    Raises:
+        UnknownNameError: a column that is asked for is not there.
+    """
+    wanted = _wanted_targets(request, names)
+    unsaid = [] if request.target or not wanted else [f"no target is named: {wanted[0]!r} is taken"]
+    for key, found in (("target", wanted), ("features", request.features)):
+        check_columns(request.source, key, found, names)
+    return wanted, unsaid
+
+
+def _wanted_targets(request: DataRequest, names: Sequence[str]) -> tuple[str, ...]:
+    """None where the task makes them of the inputs."""
     if request.target or request.task in WITHOUT_TARGET:
         return request.target if request.task not in WITHOUT_TARGET else ()
     return (usual_target(request.source, names),)

@@ -6,8 +6,8 @@ from importlib.resources import files
 
 import jinja2
 
-from narrower.report.plan_text import metric_name, metric_value, short_layer
-from narrower.report.small_picture import Point, small_picture
+from narrower.report.plan_text import metric_name, metric_value, plan_line
+from narrower.report.small_picture import Point, member_point, small_picture
 
 MOST_ROWS = 20
 
@@ -19,17 +19,6 @@ class LiveMember:
     number: int
     metrics: Mapping[str, float]
     plan: Mapping[str, Mapping[str, str | float]]
-
-    @property
-    def plan_text(self) -> str:
-        """The widths of each layer."""
-        return ", ".join(f"{layer} {short_layer(table)}" for layer, table in self.plan.items()) or "unchanged"
-
-    def point(self, cost: str, quality: str) -> Point:
-        """What is drawn of it."""
-        values = [f"{metric_name(name)} {metric_value(name, value)}" for name, value in self.metrics.items()]
-        words = "\n".join([f"trial {self.number:,}", *values, self.plan_text])
-        return Point(self.metrics[cost], self.metrics[quality], words)
 
 
 def live_page(title: str, fragment: str, nonce: str) -> str:
@@ -50,9 +39,9 @@ def live_fragment(
 
     ``axes`` are the cost across and the quality upwards.
     """
-    points = [*others, *(member.point(*axes) for member in members)]
+    points = [*others, *(member_point(m.number, m.metrics, m.plan, axes) for m in members)]
     rows = [
-        [f"{m.number:,}", *(metric_value(name, m.metrics[name]) for name in objectives), m.plan_text]
+        [f"{m.number:,}", *(metric_value(name, m.metrics[name]) for name in objectives), plan_line(m.plan)]
         for m in members[:MOST_ROWS]
     ]
     return _template("live_fragment.html.jinja").render(

@@ -42,6 +42,11 @@ def short_layer(table: Mapping[str, str | float]) -> str:
     return " ".join(parts)
 
 
+def plan_line(plan: Mapping[str, Mapping[str, str | float]]) -> str:
+    """All layers of a plan in one line, each as ``short_layer`` shows it."""
+    return ", ".join(f"{layer} {short_layer(table)}" for layer, table in plan.items()) or "unchanged"
+
+
 def short_format(text: str) -> str:
     """The bits of fixed point and float32, the text of other formats."""
     number_format = parse_format(text)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from narrower.report.plan_text import interval_text, metric_name, metric_value, short_layer
+from narrower.report.plan_text import interval_text, metric_name, metric_value, plan_line
 from narrower.report.record import Member, RunRecord
-from narrower.report.small_picture import Point, small_picture
+from narrower.report.small_picture import member_point, small_picture
 from narrower.searching.objective import is_quality
 
 MOST_ROWS = 12
@@ -21,18 +21,10 @@ def small_front(record: RunRecord) -> str:
     )
     leading, picture = record.metric.name, ""
     if costs and record.members:
-        points = [Point(m.metrics[costs[0]], record.value(m), _words(m)) for m in record.members]
-        picture = small_picture(points, costs[0], leading)
+        axes = costs[0], leading
+        points = [member_point(m.number, m.metrics, m.plan, axes) for m in record.members]
+        picture = small_picture(points, *axes)
     return f"<div><p>{heading}</p>{picture}{_table(record, names)}</div>"
-
-
-def _words(member: Member) -> str:
-    values = [f"{metric_name(name)} {metric_value(name, value)}" for name, value in member.metrics.items()]
-    return "\n".join([f"trial {member.number:,}", *values, _plan(member)])
-
-
-def _plan(member: Member) -> str:
-    return ", ".join(f"{layer} {short_layer(table)}" for layer, table in member.plan.items()) or "unchanged"
 
 
 def _table(record: RunRecord, names: Sequence[str]) -> str:
@@ -46,7 +38,7 @@ def _table(record: RunRecord, names: Sequence[str]) -> str:
                 metric_value(name, member.metrics[name]) + (reach if name == leading else "")
                 for name in names
             ),
-            _plan(member),
+            plan_line(member.plan),
         ]
 
     head = "".join(f"<th>{escape(name)}</th>" for name in ("trial", *map(metric_name, names), "plan"))

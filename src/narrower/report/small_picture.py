@@ -1,11 +1,11 @@
 """Quality against a cost as a small picture in SVG, without scripts: hovering says what a point is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import log10
 
-from narrower.report.plan_text import metric_name, metric_value
+from narrower.report.plan_text import metric_name, metric_value, plan_line
 
 WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 560, 260, 64, 40, 14
 WIDE_RANGE = 30  # values that span more than this factor are on a logarithmic axis
@@ -19,6 +19,19 @@ class Point:
     quality: float
     words: str
     is_on_front: bool = True
+
+
+def member_point(
+    number: int,
+    metrics: Mapping[str, float],
+    plan: Mapping[str, Mapping[str, str | float]],
+    axes: tuple[str, str],
+) -> Point:
+    """A member of a front: what it measures and is; ``axes`` are the cost across and the quality upwards."""
+    values = [f"{metric_name(name)} {metric_value(name, value)}" for name, value in metrics.items()]
+    cost, quality = axes
+    words = "\n".join([f"trial {number:,}", *values, plan_line(plan)])
+    return Point(metrics[cost], metrics[quality], words)
 
 
 def small_picture(points: Sequence[Point], cost: str, quality: str) -> str:

@@ -117,7 +117,7 @@ class LiveRun:
         self._kept = {number: everything[number] for number in self._front.numbers.tolist()}
 
     def _draw(self, trial: Trial, axes: tuple[str, str]) -> None:
-        """Keep the newest trials for the picture and, of the others, some at random."""
+        """Keep the newest trial for the picture; where there are many, it takes the place of any other."""
         cost, quality = (trial.metrics.get(axis) for axis in axes)
         if cost is None or quality is None:
             return

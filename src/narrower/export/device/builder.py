@@ -356,8 +356,11 @@ class Builder:
         return copied
 
     def _copied(self, view: View, name: str) -> View:
-        step = Step(f"step_{len(self.source.steps)}_copy_{_identifier(name)}")
         target = self.source.buffer(type_of_number(view.number), view.shape, view.number)
+        return self._copied_into(target, view, f"copy_{_identifier(name)}")
+
+    def _copied_into(self, target: View, view: View, name: str) -> View:
+        step = Step(f"step_{len(self.source.steps)}_{name}")
         rows = Rows(self.source, step, self._walk(view.shape, [view.strides]), view.number)
         rows.load(view)
         rows.store(target)
@@ -386,15 +389,9 @@ class Builder:
         view = self._get(self._result, None)
         if view.buffer.name == "output" and view.is_contiguous:
             return view
-        step = Step(f"step_{len(self.source.steps)}_output")
         kind = "float" if isinstance(view.number, Real) else "int32_t"
         target = self.source.buffer(kind, view.shape, view.number, "output")
-        rows = Rows(self.source, step, self._walk(view.shape, [view.strides]), view.number)
-        rows.load(view)
-        rows.store(target)
-        rows.end()
-        self.source.steps.append(step)
-        return target
+        return self._copied_into(target, view, "output")
 
 
 def batch_of_one(node: fx.Node) -> int:

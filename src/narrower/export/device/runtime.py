@@ -191,15 +191,4 @@ static void magnitude(int32_t *v, int32_t n)
         v[i] = v[i] < 0 ? -v[i] : v[i];
 }
 """),
-    "affine_each": Snippet("""\
-static void affine_each(int32_t *v, int32_t n, const int32_t *factor, const int64_t *offset, int32_t step,
-                        int32_t shift, int32_t low, int32_t high)
-{
-    int32_t i;
-    for (i = 0; i < n; i++) {
-        const int64_t x = ((int64_t)v[i] * factor[i * step] + offset[i * step]) >> shift;
-        v[i] = x < low ? low : x > high ? high : (int32_t)x;
-    }
-}
-"""),
 }  # fmt: skip
