@@ -107,3 +107,15 @@ def test_the_area_under_a_curve_is_that_of_scikit_learn_for_each_training() -> N
     assert [value_of(AREA, one) for one in own] == pytest.approx(expected)
     low, high = interval_of_trainings(AREA, own)
     assert low < np.mean(expected) < high
+
+
+def test_chance_of_samples_is_that_of_the_mean_of_trainings() -> None:
+    """Two trainings whose errors are the same numbers on other samples: no spread, and half the variance."""
+    chance = np.random.default_rng(7)
+    first = np.abs(chance.normal(size=(4000,)))
+    own = np.stack([first, chance.permutation(first)])
+    assert spread(ERROR, own) == pytest.approx(0.0, abs=1e-12)
+    mean, error = float(first.mean()), float(np.std(own.mean(axis=0))) / sqrt(4000)
+    reach = 1.959963984540054 * error
+    low, high = interval_of_trainings(ERROR, own)
+    assert (mean - low, high - mean) == pytest.approx((reach, reach), rel=0.1)
