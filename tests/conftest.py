@@ -1,7 +1,8 @@
 """What every test may rely on: a directory of its own, and small things that are slow to make."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,17 @@ RunNarrower = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
-def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs land below the current directory: each test has one to itself, and no terminal's width."""
+def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Runs land below the current directory: each test has one to itself, and no terminal's width.
+
+    A module of the user's own that a test wrote there is forgotten after it: the next may use its name.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
+    yield
+    for name, module in list(sys.modules.items()):
+        if (file := getattr(module, "__file__", None)) and Path(file).is_relative_to(tmp_path):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

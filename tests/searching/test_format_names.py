@@ -90,9 +90,9 @@ def test_what_makes_no_format_is_named_with_its_key(config: dict[str, Any], said
         space_of(config)
 
 
-@pytest.mark.parametrize("name", ["block_minifloat", "block_log"])
-def test_a_format_that_does_not_exist_is_refused_by_name(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"found '{name}' \(.*; allowed: "):
+@pytest.mark.parametrize(("name", "nearest"), [("block_minifloat", "mxfp8"), ("block_log", "log")])
+def test_a_format_that_does_not_exist_is_refused_by_name(name: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=rf"found '{name}' \(.*nearest: '{nearest}'"):
         space_of({"name": [name], **WIDTHS})
 
 
