@@ -21,15 +21,10 @@ from narrower.searching.options import DeviceOptions, LatencyOptions, SearchOpti
 from narrower.settings.basic_train import basic_train_notes, with_basic_train
 from narrower.settings.checks import shown
 from narrower.settings.convert_space import learned_configs
+from narrower.settings.layer_table import LayerConfig
 from narrower.settings.load import about
-from narrower.settings.schema import (
-    DATA_LOADERS,
-    LEARNED,
-    SPACE_KINDS,
-    LayerConfig,
-    MetricSettings,
-    RunSettings,
-)
+from narrower.settings.schema import SPACE_KINDS, RunSettings
+from narrower.settings.strategy_table import DATA_LOADERS, LEARNED, MetricSettings
 from narrower.settings.table import given_keys
 from narrower.settings.training_tables import (
     OF_RESIZED,

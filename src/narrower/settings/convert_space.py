@@ -14,7 +14,8 @@ from narrower.searching.space_settings import (
     WidthChoices,
 )
 from narrower.settings.checks import FAMILIES, KINDS_OF_LAYERS, SCOPES
-from narrower.settings.schema import EDGES, SPACE_KINDS, LayerConfig, RunSettings
+from narrower.settings.layer_table import LayerConfig
+from narrower.settings.schema import EDGES, SPACE_KINDS, RunSettings
 from narrower.settings.table import given_keys
 
 DEFAULT = "default"

@@ -1,61 +1,22 @@
 """The settings file: every key that has a meaning, and what it may hold."""
 
-from math import isfinite
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated
 
-from pydantic import Field, PlainValidator, field_validator, model_validator
+from pydantic import Field, PlainValidator
 
 from narrower.data.catalogue import data_set_name
-from narrower.evaluate.backends.backend import BACKENDS
 from narrower.models.catalogue import model_name
 from narrower.plan.formats.calibration import METHODS
 from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
-from narrower.preparation.learning.settings import LEAST_WIDTH, MOST_WIDTH
-from narrower.searching import format_names
-from narrower.searching.objective import ARTEFACT_METRICS, listed_metric, listed_metrics
-from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, SAMPLERS, spelled_sampler
 from narrower.searching.space_settings import SIGNS, Kind
 from narrower.settings import checks, not_here
-from narrower.settings.basic_train import BasicTrain
 from narrower.settings.data_keys import DataKeys
-from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text, given_keys
-from narrower.settings.training_tables import CandidateTraining, RecipeTable
-from narrower.tasks.catalogue import task_metrics
+from narrower.settings.layer_table import LayerSeed
+from narrower.settings.strategy_table import Strategy
+from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text
+from narrower.settings.training_tables import RecipeTable
 
 SeedNumber = Annotated[int, PlainValidator(checks.whole_number(0, 2**31 - 1))]
-Widths = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.width, "[4, 8]"))]
-Fractions = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.fraction, "['NA'] or [2, 4]"))]
-ExponentWidths = Annotated[
-    tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["exponent_width"]))
-]
-ExponentBiases = Annotated[
-    tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["exponent_bias"]))
-]
-BlockSizes = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["block_size"]))]
-Stochastic = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["stochastic"]))]
-Bipolar = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["bipolar"]))]
-Ranges = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["range"]))]
-Sparsities = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["sparsity"]))]
-Switches = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["symmetric"]))]
-Scales = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["scales"]))]
-Parts = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["per"]))]
-Multipliers = Annotated[tuple[float, ...], PlainValidator(checks.list_of(checks.multiplier, "[0.5, 1, 2]"))]
-Features = Annotated[
-    tuple[int, ...], PlainValidator(checks.list_of(checks.whole_number(1, 10**6), "[16, 32]"))
-]
-Names = Annotated[tuple[str, ...], PlainValidator(checks.list_of(checks.text, "['seq_blocks_2']"))]
-Learned = Annotated[
-    tuple[str, ...],
-    PlainValidator(checks.list_of(checks.one_of(("weight", "data")), "['weight', 'data']")),
-]
-AllowedWidths = Annotated[
-    tuple[int, ...], PlainValidator(checks.list_of(checks.whole_number(0, MOST_WIDTH), "[0, 2, 4, 8]"))
-]
-NotZero = Annotated[
-    float, PlainValidator(checks.number("a number above 0", lambda x: isfinite(x) and x != 0))
-]
-Finite = Annotated[float, PlainValidator(checks.number("a finite number", isfinite))]
-Direction = Annotated[str, PlainValidator(checks.one_of(("maximize", "minimize")))]
 
 SPACE_KINDS: dict[str, Kind] = {
     "quantize": "quantize",
@@ -64,85 +25,9 @@ SPACE_KINDS: dict[str, Kind] = {
     "graph/quantize/channel_size_modifier": "resize",
     "quantize_and_resize": "quantize_and_resize",
 }
-GRANULARITIES = ("tensor", "channel", "weight")
 EDGES = "edges"
 ROUNDED_WHERE = ("operands", EDGES)  # where a product reads a tensor, or once where it is written
-LEARNED = "learned"  # in the place of a sampler: a training proposes the plans
 ACCELERATORS = ("cpu", "gpu", "mps", "auto")
-DATA_LOADERS = {
-    "val_dataloader": "validation",
-    "test_dataloader": "test",
-    "train_dataloader": "train",
-}
-
-
-class LayerConfig(Table):
-    """``[search.search_space.seed.<layer>.config]``: what may be chosen for a layer.
-
-    Which names and keys mean something depends on the kind of space (``settings/convert.py``).
-    """
-
-    name: (
-        Annotated[
-            tuple[str, ...],
-            PlainValidator(
-                checks.list_of(
-                    checks.one_of(
-                        (*checks.FAMILIES, *checks.SCOPES, *checks.KINDS_OF_LAYERS), format_names.ABSENT
-                    ),
-                    "['integer'] or ['NA']",
-                )
-            ),
-        ]
-        | None
-    ) = None
-    channel_multiplier: Multipliers | None = None
-    parent_block_name: Names | None = None
-    in_features: Features | None = None
-    out_features: Features | None = None
-    data_in_width: Widths | None = None
-    data_in_frac_width: Fractions = ("NA",)
-    weight_width: Widths | None = None
-    weight_frac_width: Fractions = ("NA",)
-    bias_width: Widths | None = None
-    bias_frac_width: Fractions = ("NA",)
-    data_in_exponent_width: ExponentWidths | None = None
-    data_in_exponent_bias: ExponentBiases = ("NA",)
-    weight_exponent_width: ExponentWidths | None = None
-    weight_exponent_bias: ExponentBiases = ("NA",)
-    bias_exponent_width: ExponentWidths | None = None
-    bias_exponent_bias: ExponentBiases = ("NA",)
-    learn: Learned | None = None
-    granularity: Annotated[str, PlainValidator(checks.one_of(GRANULARITIES))] | None = None
-    max_width: Annotated[int, PlainValidator(checks.whole_number(LEAST_WIDTH, MOST_WIDTH))] | None = None
-    allowed: AllowedWidths | None = None
-    data_in_block_size: BlockSizes | None = None
-    weight_block_size: BlockSizes | None = None
-    bias_block_size: BlockSizes | None = None
-    data_in_stochastic: Stochastic | None = None
-    weight_stochastic: Stochastic | None = None
-    bias_stochastic: Stochastic | None = None
-    data_in_bipolar: Bipolar | None = None
-    weight_bipolar: Bipolar | None = None
-    bias_bipolar: Bipolar | None = None
-    data_in_scaling_factor: Switches | None = None
-    weight_scaling_factor: Switches | None = None
-    bias_scaling_factor: Switches | None = None
-    data_in_symmetric: Switches | None = None
-    data_in_scales: Scales | None = None
-    weight_symmetric: Switches | None = None
-    weight_scales: Scales | None = None
-    weight_per: Parts | None = None
-    weight_range: Ranges | None = None
-    weight_sparsity: Sparsities | None = None
-    bias_symmetric: Switches | None = None
-    bias_scales: Scales | None = None
-
-
-class LayerSeed(Table):
-    """``[search.search_space.seed.<layer>]``."""
-
-    config: LayerConfig
 
 
 class QuantizePass(Table):
@@ -180,192 +65,6 @@ class SearchSpace(Table):
     name: Annotated[str, PlainValidator(checks.one_of(tuple(SPACE_KINDS), not_here.SPACES))]
     setup: SpaceSetup = SpaceSetup()
     seed: dict[str, LayerSeed]
-
-
-class BasicEvaluation(Table):
-    """``[search.strategy.sw_runner.basic_evaluation]``: the samples that plans are scored on."""
-
-    data_loader: Annotated[str, PlainValidator(checks.one_of(tuple(DATA_LOADERS)))] = "val_dataloader"
-    num_samples: Count | None = None
-
-
-class SwRunner(Table):
-    """``[search.strategy.sw_runner]``."""
-
-    basic_evaluation: BasicEvaluation = BasicEvaluation()
-    basic_train: BasicTrain | None = None
-
-
-class AverageBitwidth(Table):
-    """``[search.strategy.hw_runner.average_bitwidth]``."""
-
-    compare_to: Annotated[int, PlainValidator(checks.whole_number(32, 32))] = 32
-    convention: Annotated[str, PlainValidator(checks.one_of(("narrower", "chop")))] = "narrower"
-
-
-class Latency(Table):
-    """``[search.strategy.hw_runner.latency]``: how latency is measured; ``limit`` is in seconds."""
-
-    batch_size: Count = 1
-    threads: Annotated[int, PlainValidator(checks.whole_number(1, 64))] = 1
-    limit: Positive = 20.0
-
-
-class Device(Table):
-    """``[search.strategy.hw_runner.device]``: the processor that flash, RAM and cycles are counted on."""
-
-    processor: Annotated[str, PlainValidator(checks.one_of(("cortex-m4", "rv32imac")))] = "cortex-m4"
-    pack: Annotated[Literal["size", "speed"], PlainValidator(checks.one_of(("size", "speed")))] = "size"
-
-
-class HwRunner(Table):
-    """``[search.strategy.hw_runner]``."""
-
-    measure_front: (
-        Annotated[
-            tuple[str, ...], PlainValidator(checks.list_of(checks.one_of(ARTEFACT_METRICS), "['latency']"))
-        ]
-        | None
-    ) = None
-    latency: Latency = Latency()
-    device: Device = Device()
-    average_bitwidth: AverageBitwidth = AverageBitwidth()
-
-
-def _spelled(name: str) -> str | None:
-    return LEARNED if name.lower() == LEARNED else spelled_sampler(name)
-
-
-class StrategySetup(Table):
-    """``[search.strategy.setup]``."""
-
-    n_jobs: Annotated[int | Literal["auto"], PlainValidator(checks.jobs)] = 1
-    n_trials: Count | None = None
-    timeout: Positive | None = None
-    sampler: Annotated[str, PlainValidator(checks.spelled_as((*SAMPLERS, LEARNED), _spelled))]
-    sum_scaled_metrics: Switch = False
-    direction: Direction | None = None
-    batch: Count | None = None
-    drop_dominated: Switch = False
-    allow_uncounted: Switch = False
-    uniform_first: Switch = False  # plans with the same formats in every layer before the sampler begins
-    part: Annotated[str, PlainValidator(checks.part)] | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.n_trials is None and self.sampler not in (*ENDING, LEARNED):
-            raise ValueError(f"n_trials is missing; the sampler {self.sampler!r} needs to know when to end")
-        if self.drop_dominated and self.sampler not in ENUMERATIONS:
-            raise ValueError(
-                f"drop_dominated = true needs a sampler that does not learn ({', '.join(ENUMERATIONS)}), "
-                f"not {self.sampler!r}"
-            )
-        if self.part is not None and self.sampler not in ENUMERATIONS:
-            raise ValueError(
-                f"part = {self.part!r} needs a sampler that does not learn ({', '.join(ENUMERATIONS)}), not "
-                f"{self.sampler!r}: give each part a seed of its own instead"
-            )
-        if self.sum_scaled_metrics and self.direction is None:
-            raise ValueError("direction is missing; sum_scaled_metrics = true needs 'maximize' or 'minimize'")
-        return self
-
-
-class BackendTable(Table):
-    """``[search.strategy.backend]``: where plans are scored."""
-
-    name: Annotated[str, PlainValidator(checks.one_of(tuple(BACKENDS)))] | None = None
-    address: Annotated[str, PlainValidator(checks.ray_address)] = "local"
-    max_workers: Annotated[int, PlainValidator(checks.whole_number(1, 2**16))] | None = None
-    accept_other_bits: Switch = False
-
-    @model_validator(mode="after")
-    def _of_ray(self) -> Self:
-        for key in ("address", "max_workers", "accept_other_bits"):
-            if self.name != "ray" and key in given_keys(self):
-                raise ValueError(f"{key} means something with name = 'ray' only")
-        return self
-
-
-class MetricSettings(Table):
-    """``[search.strategy.metrics]``: an objective, and bounds of it. Without a direction, the metric's own.
-
-    A negative scale means something in a sum only (``settings/convert.py``).
-    """
-
-    scale: NotZero = 1.0
-    direction: Direction | None = None
-    lower_bound: Finite | None = None
-    upper_bound: Finite | None = None
-
-
-class Bound(Table):
-    """``[search.strategy.constraints]``: bounds of a metric, both included."""
-
-    min: Finite | None = None
-    max: Finite | None = None
-
-    @model_validator(mode="after")
-    def _sensible(self) -> Self:
-        if self.min is None and self.max is None:
-            raise ValueError("expected min, max or both, as in bitops.max = 5000")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min ({self.min:g}) is above max ({self.max:g})")
-        return self
-
-
-@checks.allows(checks.TEXT)
-def _metric_name(value: Any) -> str:
-    if isinstance(value, str) and ":" in value:
-        return checks.text(value)
-    allowed = (*listed_metrics(), "package.module:function")
-    return checks.one_of(allowed, not_here.METRICS)(value)
-
-
-MetricName = Annotated[str, PlainValidator(_metric_name)]
-
-
-_listed_strategy = checks.one_of(("optuna", *SAMPLERS), not_here.STRATEGIES)
-
-
-@checks.allows(checks.allowed_by(_listed_strategy))
-def _strategy_name(value: Any) -> str:
-    """The samplers are those of Optuna or stand beside it; one that is named here is taken out before."""
-    return "optuna" if value == "optuna" else _listed_strategy(value)
-
-
-class Strategy(Table):
-    """``[search.strategy]``."""
-
-    name: Annotated[str, PlainValidator(_strategy_name)] = "optuna"
-    eval_mode: Annotated[
-        bool,
-        PlainValidator(checks.yes_or_no),
-    ] = True
-    training: CandidateTraining | None = None
-    sw_runner: SwRunner = SwRunner()
-    hw_runner: HwRunner = HwRunner()
-    setup: StrategySetup
-    backend: BackendTable = BackendTable()
-    metrics: Annotated[dict[MetricName, MetricSettings], Field(min_length=1)]
-    constraints: dict[MetricName, Bound] = Field(default_factory=dict)
-
-    @field_validator("metrics")
-    @classmethod
-    def _directed(cls, metrics: dict[str, MetricSettings]) -> dict[str, MetricSettings]:
-        for name, metric in metrics.items():
-            if listed_metric(name) is None and metric.direction is None:
-                raise ValueError(f"{name}.direction is missing; allowed: maximize, minimize")
-        return metrics
-
-    @field_validator("constraints")
-    @classmethod
-    def _shares(cls, constraints: dict[str, Bound]) -> dict[str, Bound]:
-        for metric, bound in constraints.items():
-            listed = task_metrics().get(metric)
-            for name, value in (("min", bound.min), ("max", bound.max)):
-                if listed is not None and listed.is_share and value is not None and not 0 <= value <= 1:
-                    raise ValueError(f"{metric}.{name}: found {value:g}; allowed: a share from 0 to 1")
-        return constraints
 
 
 class Search(Table):

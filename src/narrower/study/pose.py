@@ -36,7 +36,8 @@ from narrower.searching.space_settings import SpaceSettings
 from narrower.settings import convert
 from narrower.settings.convert_space import seed_keys, space_notes, space_settings
 from narrower.settings.passes import with_passes
-from narrower.settings.schema import DATA_LOADERS, RunSettings
+from narrower.settings.schema import RunSettings
+from narrower.settings.strategy_table import DATA_LOADERS
 from narrower.study.data import named_data, present_data
 from narrower.study.expressible import export_notes
 from narrower.study.limits import check_trainable

@@ -20,7 +20,7 @@ from narrower.evaluate.backends.settings import BackendSettings
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.searching.samplers.catalogue import ENDING, SAMPLERS
-from narrower.settings.schema import BackendTable
+from narrower.settings.strategy_table import BackendTable
 from narrower.store.trials import TrialStore
 from narrower.study.api import search
 from narrower.tasks.quality import Quality
