@@ -19,6 +19,7 @@ _HOMES = {
     "export_plan": "narrower.export.deliver",
     "int8_plan": "narrower.evaluate.int8_plan",
     "groups": "narrower.transform.tried_channels",
+    "learn": "narrower.study.learned_api",
     "load_compressed": "narrower.export.compressed",
     "load_data_set": "narrower.data.datasets",
     "load_weights": "narrower.models.checkpoints",

@@ -1,8 +1,6 @@
 """A search from Python: the same as from a settings file, with models and data as they are."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +24,6 @@ from narrower.preparation.settings import CandidateSettings, PreparationSettings
 from narrower.searching.build_space import build_space
 from narrower.searching.format_names import ABSENT, NOT_QUANTIZED, with_sparsity
 from narrower.searching.objective import (
-    ARTEFACT_METRICS,
     Constraint,
     Objective,
     Objectives,
@@ -45,15 +42,13 @@ from narrower.searching.space_settings import (
 )
 from narrower.settings import checks
 from narrower.settings.logic_rounding import default_rounding
-from narrower.store.run_directory import RunDirectory
-from narrower.study import study
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.expressible import export_notes
+from narrower.study.from_python import searched
 from narrower.study.limits import check_counted
-from narrower.study.possible import check_options, check_possible
+from narrower.study.possible import check_possible
 from narrower.study.problem import Problem, first_samples, with_model
-from narrower.study.result import SearchResult, passing_directory
-from narrower.study.run_facts import begin_run
+from narrower.study.result import SearchResult
 from narrower.tasks.task import Direction
 from narrower.transform.tried_channels import tried_channels
 
@@ -164,9 +159,6 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         allow_uncounted=allow_uncounted,
         uniform_first=uniform_first,
     )
-    for metric in options.measure_front:
-        if metric not in ARTEFACT_METRICS:
-            raise SettingsError(f"measure_front: found {metric!r}; allowed: {', '.join(ARTEFACT_METRICS)}")
     if n_trials is None and options.sampler not in ENDING:
         raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
     if drop_dominated and options.sampler not in ENUMERATIONS:
@@ -174,16 +166,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     check_counted(problem.program.network, allowed=allow_uncounted, way_out="allow_uncounted=True")
     where = backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs)
     problem = replace(problem, options=options, backend=where)
-    check_options(problem)
-    for note in problem.notes:
-        warnings.warn(note, stacklevel=3)  # the frame between is that of the decorator
-    run = RunDirectory(Path(directory)) if directory is not None else passing_directory()
-    with run.locked():
-        if run.trials.exists():
-            raise SettingsError(f"{run.path} holds a search already; choose another directory")
-        with begin_run(problem, run, _note(problem)) as store:
-            record = study.search(problem, run, store, show_progress=lambda _: nullcontext(_no_progress))
-    return SearchResult(record, problem, run)
+    return searched(problem, directory, _note(problem))
 
 
 def _pose(  # noqa: PLR0913, PLR0917
@@ -316,7 +299,3 @@ def _note(problem: Problem) -> str:
     return (
         f"# A search from Python over {problem.space.size} plans of {problem.model_name}; no settings file.\n"
     )
-
-
-def _no_progress(_done: int, _front: int) -> None:
-    pass

@@ -1,0 +1,139 @@
+"""Learned widths from Python: the same as from a settings file, with models and data as they are."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from torch import nn
+
+from narrower.data.datasets import DataSet, load_data_set
+from narrower.errors import SettingsError
+from narrower.graph.called_modules import trace_or_call
+from narrower.graph.lower import lower
+from narrower.models.build import build_model
+from narrower.models.class_order import check_class_order, in_class_order
+from narrower.models.fit import check_fit
+from narrower.preparation.learned import check_learnable
+from narrower.preparation.learning.settings import LEARNED_COSTS, WeightGranularity
+from narrower.preparation.settings import LearnedSettings
+from narrower.searching.build_space import build_space
+from narrower.searching.objective import Constraint, Objective, Objectives
+from narrower.searching.options import SearchOptions
+from narrower.searching.space_settings import LayerChoices, SpaceSettings
+from narrower.study.arguments import spoken_of_arguments
+from narrower.study.expressible import export_notes
+from narrower.study.from_python import searched
+from narrower.study.possible import check_possible
+from narrower.study.problem import Problem, any_fraction, with_model
+from narrower.study.result import SearchResult
+from narrower.tasks.task import leading
+
+LEARNED = "learned"
+
+
+@spoken_of_arguments()
+def learn(  # noqa: PLR0913 - what a settings file says
+    model: nn.Module | str,
+    data: DataSet | str,
+    cost: str = "ebops",
+    *,
+    epochs: int = 1000,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    granularity: WeightGranularity = "weight",
+    max_width: int = 16,
+    allowed: Sequence[int] = (),
+    candidates: int = 1,
+    target: float | None = None,
+    constraints: Mapping[str, tuple[float | None, float | None]] | None = None,
+    measure_front: Sequence[str] = (),
+    seed: int = 0,
+    directory: Path | str | None = None,
+    class_order: Sequence[str] | None = None,
+) -> SearchResult:
+    """Learn the width of every weight and datum of a model in one training, which gives a whole front.
+
+    The front is of the task's leading metric on the validation part and one ``cost``: "ebops", "bitops",
+    "model_size", "energy" or "average_bitwidth". With ``target`` the training is steered to that cost instead
+    of through all of them.
+
+    A model that ends in a chain of linear layers with ReLU between them is learned from random weights,
+    ``candidates`` of them at once; every other one from the weights that it has. ``granularity`` says what
+    shares a width: nothing ("weight"), the weights of an output ("channel") or of a layer ("tensor").
+    ``max_width`` bounds all widths; with ``allowed`` all are of that list. What is None is as suits the data.
+    ``constraints`` map costs to (minimum, maximum); ``measure_front``, ``directory`` and ``class_order`` are
+    those of ``narrower.search``.
+
+    Raises:
+        NarrowerError: the model cannot be learned; the message names its layers and says why.
+    """
+    for name, given, known in (
+        ("cost", cost, LEARNED_COSTS),
+        ("granularity", granularity, get_args(WeightGranularity)),
+    ):
+        if given not in known:
+            raise SettingsError(f"{name}: found {given!r}; allowed: {', '.join(known)}")
+    data = load_data_set(data) if isinstance(data, str) else data
+    if class_order is not None:
+        data = in_class_order(data, class_order)
+    elif isinstance(model, nn.Module):
+        check_fit(model, data)
+        check_class_order(model, data, type(model).__name__)
+    settings = LearnedSettings(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        granularity=granularity,
+        max_width=max_width,
+        allowed=tuple(sorted(allowed)),
+        candidates=candidates,
+        cost=cost,
+        target=target,
+        seed=seed,
+    )
+    settings.of(len(data.train))  # what does not go together shows here
+    bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in (constraints or {}).items())
+    options = SearchOptions(LEARNED, seed=seed, measure_front=tuple(measure_front))
+    problem = _pose(model, data, settings, bounds, options)
+    note = f"# Widths of {problem.model_name}, learned from Python; no settings file.\n"
+    return searched(problem, directory, note)
+
+
+def _pose(
+    model: nn.Module | str,
+    data: DataSet,
+    settings: LearnedSettings,
+    constraints: tuple[Constraint, ...],
+    options: SearchOptions,
+) -> Problem:
+    module = build_model(model, seed=settings.seed, sizes=data.sizes) if isinstance(model, str) else model
+    check_fit(module, data)
+    name = model if isinstance(model, str) else type(model).__name__
+    program = trace_or_call(module, data.examples[0], name)
+    chain = check_learnable(lower(program), data.task, settings.granularity)
+    if chain is None and settings.candidates > 1:
+        raise SettingsError(
+            f"candidates: found {settings.candidates}; a network that is no chain of linear layers is "
+            "learned from the weights that it has; allowed: 1"
+        )
+    space_settings = SpaceSettings("name", (), LayerChoices(is_learned=True), folds_batch_norm=True)
+    metric = leading(data.task)
+    problem = Problem(
+        model_name=name,
+        data=data,
+        part=data.validation,
+        part_name="validation",
+        model=module,
+        program=program,
+        space_settings=space_settings,
+        space=build_space(program.network, space_settings, any_fraction),
+        objectives=Objectives(
+            (Objective(metric.name, metric.direction), Objective(settings.cost, "minimize"))
+        ),
+        constraints=constraints,
+        options=options,
+        preparation=settings,
+        notes=export_notes(program),
+    )
+    check_possible(problem)
+    return with_model(problem, module)
