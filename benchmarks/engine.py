@@ -104,7 +104,7 @@ def jsc_problem(samples: int, **options: object) -> Problem:
 def whole_search(problem: Problem) -> RunRecord:
     """From the first plan that is proposed to the front on disk, with the progress bar."""
     with tempfile.TemporaryDirectory() as directory:
-        run = RunDirectory(Path(directory))
+        run = RunDirectory(Path(directory, "run"))  # beside no other
         with begin_run(problem, run, "") as store:
             return search(problem, run, store, show_progress=search_progress)
 
@@ -293,7 +293,7 @@ def measure_memory() -> None:
     for trials in (1000, 100_000):
         chosen = replace(problem, options=replace(problem.options, sampler="random", trials=trials))
         with tempfile.TemporaryDirectory() as directory:
-            run = RunDirectory(Path(directory))
+            run = RunDirectory(Path(directory, "run"))  # beside no other
             with begin_run(chosen, run, "") as store:
                 search(chosen, run, store, show_progress=lambda _: nullcontext(lambda *_: None))
         pages = int(Path("/proc/self/statm").read_text().split()[1])

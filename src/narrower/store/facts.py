@@ -1,6 +1,7 @@
 """What a run records of itself beside its trials, by name, and which form each fact has."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -67,11 +68,16 @@ def check_facts(facts: Mapping[str, object]) -> None:
     Raises:
         ValueError: naming the first fact that has another one.
     """
-    for name, form in FORMS.items():
+    for name in FORMS:
         if name in facts:
             try:
-                TypeAdapter(form).validate_python(facts[name], strict=True)
+                _adapter(name).validate_python(facts[name], strict=True)
             except ValidationError as error:
                 first = error.errors(include_url=False)[0]
                 where = ".".join(map(str, (name, *first["loc"])))
                 raise ValueError(f"{where}: {first['msg']}") from error
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(FORMS[name])

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = ("narrower", "torch", "numpy", "optuna", "scipy", "scikit-learn", "lightning", "onnxruntime")
@@ -32,6 +33,7 @@ def changed_versions(recorded: object) -> list[str]:
     return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)
