@@ -22,8 +22,7 @@ from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RUNS, RunDirectory, list_runs
 from narrower.store.run_files import compare_files
 from narrower.store.trials import TrialStore
-from narrower.tasks.catalogue import TASKS
-from narrower.tasks.task import LOSS, Ending
+from narrower.tasks.task import LOSS
 
 CERTAINTY = {True: "certain", False: "possible", None: None}
 MOST_STACKED = 8  # layers of a plan that are listed one below the other
@@ -153,7 +152,7 @@ def summary_lines(record: RunRecord) -> list[str]:
         f"float32: {metric} {record.float32_value:.4f}, test {metric} {record.float32_test_value:.4f}, "
         f"bitops {floats['bitops']:,.0f}, {floats['model_size']:,.0f} bytes",
     ]
-    if record.loss not in (None, TASKS[record.task].loss(Ending()).name):
+    if record.loss not in (None, record.described_task.loss_name):
         lines.append(f"loss: {record.loss}")
     if summary.note is not None:
         lines.append(f"{record.sampler}: {summary.note}")
@@ -272,7 +271,7 @@ def _stacked_row(record: RunRecord, member: Member) -> tuple[str, ...]:
 
 def _software(record: RunRecord) -> list[str]:
     """The metrics of the task, the loss first."""
-    names = [metric.name for metric in TASKS[record.task].metrics]
+    names = [metric.name for metric in record.described_task.metrics]
     return sorted(names, key=lambda name: name != LOSS)
 
 

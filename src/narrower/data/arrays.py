@@ -24,7 +24,7 @@ from narrower.data.target_columns import (
     task_of_targets,
 )
 from narrower.errors import DataError
-from narrower.tasks.catalogue import TASKS
+from narrower.tasks.catalogue import TASKS, task_named
 
 
 def array_data_set(request: DataRequest, arrays: Columns, seed: int) -> DataSet:
@@ -104,6 +104,7 @@ def _targets(where: str, arrays: list[tuple[str, NDArray[Any]]], task: str | Non
                 f"of: {', '.join(TASKS)}"
             )
         values = array.astype(np.float32 if np.issubdtype(array.dtype, np.floating) else np.int64)
-        return Targets(values, check_targets(where, values, TASKS[task]), TASKS[task])
+        found = task_named(task)
+        return Targets(values, check_targets(where, values, found), found)
     columns = [column_of(where, n, a.reshape(len(a)) if a.shape[1:] == (1,) else a) for n, a in arrays]
     return targets_of(where, columns, task)

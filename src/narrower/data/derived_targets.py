@@ -9,7 +9,7 @@ from torch import Tensor
 from narrower.data.parts import DataSet, Part
 from narrower.data.request import DataRequest
 from narrower.errors import DataError
-from narrower.tasks.catalogue import TASKS
+from narrower.tasks.catalogue import TASKS, output_names
 from narrower.tasks.task import Task
 
 IGNORED = -100  # the class of a token that does not count
@@ -134,7 +134,8 @@ DERIVED: Mapping[str | None, Derive] = {
 def with_task(data: DataSet, task: Task) -> DataSet:
     """The same samples and targets for another task."""
     parts = {name: replace(part, task=task) for name, part in data.parts.items()}
-    return replace(data, **parts, content_hash="")  # type: ignore[arg-type]
+    names = output_names(task) or data.output_names
+    return replace(data, **parts, output_names=names, content_hash="")  # type: ignore[arg-type]
 
 
 def _data_set(

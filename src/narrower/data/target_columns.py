@@ -11,7 +11,7 @@ from narrower.data.column_kinds import Column
 from narrower.data.derived_targets import WITHOUT_TARGET
 from narrower.data.request import DataRequest
 from narrower.errors import DataError
-from narrower.tasks.catalogue import TASKS
+from narrower.tasks.catalogue import TASKS, is_own_task, output_names, task_named
 from narrower.tasks.task import Task
 
 FEW = 20  # different whole numbers at most that are taken for classes where nobody says what they are
@@ -102,6 +102,9 @@ def targets_of(where: str, columns: Sequence[Column], task: str | None) -> Targe
             )
         if column.kind == "time":
             raise DataError(f"{where}: target {column.name!r} holds times; expected classes or numbers")
+    if task is not None and is_own_task(task):
+        found, own = targets_of(where, columns, None), task_named(task)
+        return Targets(found.values, output_names(own) or found.names, own)
     chosen, reason = (task, None) if task is not None else _task_from(columns)
     notes = () if reason is None else (f"task = {chosen!r}: {reason}",)
     if chosen == "regression":

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from narrower.report.task_keys import with_task_keys
-from narrower.tasks.catalogue import TASKS
-from narrower.tasks.task import SampleMetric, leading
+from narrower.tasks.described import DescribedTask, MetricNote, described_task
+from narrower.tasks.task import SampleMetric
 
 # For reading a record back: what it does not know is a mistake, and so is what is no number.
 STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
@@ -133,11 +133,17 @@ class RunRecord:
     output_names: tuple[str, ...] | None = None  # what the model's outputs stand for
     loss: str | None = None  # what the loss is: "cross entropy", "negative log likelihood", ...
     task: str = "classification"  # records of earlier versions are of nothing else
+    task_metrics: tuple[MetricNote, ...] | None = None  # of a task of the user's own
+
+    @property
+    def described_task(self) -> DescribedTask:
+        """The words and metrics of the task."""
+        return described_task(self.task, self.task_metrics)
 
     @property
     def metric(self) -> SampleMetric:
         """The metric that plans are told apart by."""
-        return leading(TASKS[self.task])
+        return self.described_task.metrics[0]
 
     @property
     def float32_value(self) -> float:

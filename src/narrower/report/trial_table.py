@@ -11,7 +11,6 @@ from narrower.searching.objective import Constraint, first_broken
 from narrower.searching.recorded_space import OptionArray, RecordedSpace, recorded_space
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
-from narrower.tasks.catalogue import TASKS
 from narrower.tasks.task import chances
 
 Column = NDArray[np.float64]
@@ -92,7 +91,7 @@ def reference_values(record: RunRecord, table: TrialTable) -> dict[str, float]:
 
     For what has no such value by its nature (a metric of the user's own) it is the worst of the trials.
     """
-    known = {**chances(TASKS[record.task], record.outputs), **(record.worst_costs or {})}
+    known = {**chances(record.described_task.metrics, record.outputs), **(record.worst_costs or {})}
     values = {}
     for objective in record.objectives:
         name = objective["metric"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from narrower.errors import Mistakes, SettingsError
+from narrower.errors import Mistakes, SettingsError, unknown_name
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.preparation.learning.settings import LEARNED_COSTS
 from narrower.preparation.settings import (
@@ -21,6 +21,7 @@ from narrower.searching.options import DeviceOptions, LatencyOptions, SearchOpti
 from narrower.settings.basic_train import basic_train_notes, with_basic_train
 from narrower.settings.checks import shown
 from narrower.settings.convert_space import learned_configs
+from narrower.settings.data_keys import own_task_of
 from narrower.settings.layer_table import LayerConfig
 from narrower.settings.load import about
 from narrower.settings.schema import SPACE_KINDS, RunSettings
@@ -34,6 +35,7 @@ from narrower.settings.training_tables import (
     CandidateTraining,
     with_table,
 )
+from narrower.tasks.catalogue import task_named
 from narrower.tasks.task import Direction
 from narrower.training.finetuning import Finetuning
 from narrower.training.recipe import Recipe
@@ -242,25 +244,48 @@ def objectives(settings: RunSettings) -> Objectives:
     Raises:
         SettingsError: beginning with the key, where a scale is negative without making sense in a sum.
     """
-    setup = settings.search.strategy.setup
+    setup, known = settings.search.strategy.setup, _known_directions(settings)
+    for name, metric in settings.search.strategy.metrics.items():
+        if name not in known and metric.direction is None:
+            raise SettingsError(f"search.strategy.metrics.{name}: {unknown_name('metric', name, known)}")
     total = _direction(setup.direction) if setup.sum_scaled_metrics else None
     return Objectives(
-        tuple(_objective(name, metric, total) for name, metric in settings.search.strategy.metrics.items()),
+        tuple(
+            _objective(name, metric, total, known.get(name))
+            for name, metric in settings.search.strategy.metrics.items()
+        ),
         total,
     )
 
 
-def _objective(name: str, metric: MetricSettings, total: Direction | None) -> Objective:
-    """A metric whose direction is not that of the sum is subtracted; a negative scale says the same."""
-    direction = _direction(metric.direction) or listed_metrics()[name].direction
+def _known_directions(settings: RunSettings) -> dict[str, Direction]:
+    """Which way each metric is better: those of the user's own task, then those that are listed."""
+    found: dict[str, Direction] = {name: metric.direction for name, metric in listed_metrics().items()}
+    own = own_task_of(settings.dataset, settings.task)
+    own_metrics = {} if own is None else {m.name: m.direction for m in task_named(own).metrics}
+    return own_metrics | found | own_metrics  # theirs are listed first, and win
+
+
+def _objective(
+    name: str, metric: MetricSettings, total: Direction | None, known: Direction | None
+) -> Objective:
+    """A metric whose direction is not that of the sum is subtracted; a negative scale says the same.
+
+    Raises:
+        SettingsError: nobody says which way it is better, or the scale makes no sense.
+    """
+    direction = _direction(metric.direction) or known
+    assert (
+        direction is not None
+    )  # of a metric that is not listed it is given, or its task is looked at before
     if metric.scale < 0:
         where = f"search.strategy.metrics.{name}.scale: found {metric.scale:g}"
         if total is None:
             raise SettingsError(
                 f"{where}; allowed: a number above 0 (below 0 with sum_scaled_metrics = true only)"
             )
-        if _is_subtracted(name, metric, total):
-            direction = listed_metrics()[name].direction
+        if known is not None and _is_subtracted(metric, total, known):
+            direction = known
         elif direction == total:
             raise SettingsError(
                 f"{where}: to {total} a sum from which {name} is subtracted contradicts {name}.direction = "
@@ -269,10 +294,9 @@ def _objective(name: str, metric: MetricSettings, total: Direction | None) -> Ob
     return Objective(name, direction, abs(metric.scale))
 
 
-def _is_subtracted(name: str, metric: MetricSettings, total: Direction | None) -> bool:
+def _is_subtracted(metric: MetricSettings, total: Direction | None, known: Direction | None) -> bool:
     """Whether the scale says what the metric's direction denies: MASE/chop reads only the scale in a sum."""
-    known = listed_metrics().get(name)
-    return metric.scale < 0 and metric.direction == total and known is not None and known.direction != total
+    return metric.scale < 0 and metric.direction == total and known is not None and known != total
 
 
 def runner_notes(settings: RunSettings) -> tuple[str, ...]:
@@ -291,12 +315,12 @@ def objective_notes(settings: RunSettings) -> tuple[str, ...]:
         return ()
     if not strategy.setup.sum_scaled_metrics:
         return (f"{where} without sum_scaled_metrics = true: each metric has a direction of its own",)
-    wanted = objectives(settings)
+    wanted, known = objectives(settings), _known_directions(settings)
     denied = [
         f"search.strategy.metrics.{name}.direction: {metric.direction!r} has no effect beside scale = "
         f"{metric.scale:g}, with which {name} is subtracted from the sum"
         for name, metric in strategy.metrics.items()
-        if _is_subtracted(name, metric, wanted.sum_direction)
+        if _is_subtracted(metric, wanted.sum_direction, known.get(name))
     ]
     added = all(
         metric.scale < 0 or o.direction == wanted.sum_direction

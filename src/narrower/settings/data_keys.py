@@ -1,15 +1,17 @@
 """The keys of the settings file that say what of a file is what, and what its samples are for."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
 from narrower.data.catalogue import named_request
 from narrower.data.request import CHOICES, DataRequest, data_request
+from narrower.errors import NarrowerError
 from narrower.settings import checks
 from narrower.settings.table import Table, Text, given_keys
-from narrower.tasks.catalogue import TASKS
+from narrower.tasks.catalogue import TASKS, is_own_task
 
 ANY_TASK = "cls"  # of MASE/chop's files: what the targets are decides
 
@@ -40,6 +42,15 @@ def _choice(key: str) -> PlainValidator:
     return PlainValidator(checks.one_of(CHOICES[key]))
 
 
+_listed_task = checks.one_of((ANY_TASK, *TASKS, "package.module:name"))
+
+
+@checks.allows(checks.TEXT)
+def _task(value: Any) -> str:
+    """A listed task, or the user's own."""
+    return checks.text(value) if isinstance(value, str) and is_own_task(value) else _listed_task(value)
+
+
 class DataKeys(Table):
     """Wishes beside ``dataset``; a file that is named there can carry them as well."""
 
@@ -56,7 +67,18 @@ class DataKeys(Table):
     normal: Text | None = None
     pad: Annotated[int, PlainValidator(checks.whole_number(0))] | None = None
     mask: Annotated[int, PlainValidator(checks.whole_number(0))] | None = None
-    task: Annotated[str, PlainValidator(checks.one_of((ANY_TASK, *TASKS)))] = ANY_TASK
+    task: Annotated[str, PlainValidator(_task)] = ANY_TASK
+
+
+def own_task_of(dataset: object, task: object) -> str | None:
+    """The task of the user's own that is named, beside the data set or in its name; None: it is none."""
+    if isinstance(task, str) and task != ANY_TASK:
+        return task if is_own_task(task) else None
+    if isinstance(dataset, str):
+        with suppress(NarrowerError):
+            asked = data_request(dataset).task
+            return asked if is_own_task(asked) else None
+    return None
 
 
 def request_of(dataset: str, keys: DataKeys) -> DataRequest:

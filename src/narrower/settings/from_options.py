@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from narrower.errors import SettingsError, SeveralMistakesError
 from narrower.settings.explain import dotted, mistakes
-from narrower.settings.schema import RunSettings
+from narrower.settings.schema import RunSettings, validated
 
 BOUND = re.compile(r"\s*(?P<metric>[\w.:]+?)\s*(?P<sign><=|>=)\s*(?P<value>\S+)\s*")
 ENDS = {"<=": "max", ">=": "min"}
@@ -105,7 +105,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _validated(tables: dict[str, Any]) -> RunSettings:
     try:
-        return RunSettings.model_validate(tables)
+        return validated(tables)
     except ValidationError as error:
         found = [f"{WHERE}: {dotted(key)}: {what}" for key, what in mistakes(error)]
         raise SeveralMistakesError(found, WHERE) from None

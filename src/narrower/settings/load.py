@@ -14,7 +14,7 @@ from narrower.settings.explain import Key, dotted, mistakes
 from narrower.settings.layers import OPTIONS, Layers, read_layers
 from narrower.settings.mend import mended
 from narrower.settings.respell import respelled
-from narrower.settings.schema import RunSettings
+from narrower.settings.schema import RunSettings, validated
 
 _LIKE_A_KEY = re.compile(r"[a-z_]+(\.\S+)*")
 # Keys that files written for MASE/chop carry and that have no meaning here.
@@ -78,7 +78,7 @@ def draft_of(layers: Layers) -> Draft:
     found = respelled(kept)
     ignored += found.ignored
     try:
-        settings = RunSettings.model_validate(found.tables)
+        settings = validated(found.tables)
     except ValidationError as error:
         said = [(found.place(key), what) for key, what in mistakes(error)]
         rest, wrong = mended(found.tables)

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from narrower.settings.explain import Key, place_of
-from narrower.settings.schema import RunSettings
+from narrower.settings.schema import RunSettings, validated
 from narrower.tasks.catalogue import task_metrics
 
 MOST_ROUNDS = 20
@@ -27,7 +27,7 @@ def mended(tables: dict[str, Any]) -> tuple[RunSettings | None, tuple[Key, ...]]
     wrong: dict[Key, None] = {}
     for _ in range(MOST_ROUNDS):
         try:
-            return RunSettings.model_validate(tables), tuple(wrong)
+            return validated(tables), tuple(wrong)
         except ValidationError as error:
             for problem in error.errors(include_url=False):
                 place = place_of(problem)

@@ -1,6 +1,7 @@
 """The settings file: every key that has a meaning, and what it may hold."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator
 
@@ -10,9 +11,9 @@ from narrower.plan.formats.calibration import METHODS
 from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.searching.space_settings import SIGNS, Kind
 from narrower.settings import checks, not_here
-from narrower.settings.data_keys import DataKeys
+from narrower.settings.data_keys import DataKeys, own_task_of
 from narrower.settings.layer_table import LayerSeed
-from narrower.settings.strategy_table import Strategy
+from narrower.settings.strategy_table import OWN_TASK, Strategy
 from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text
 from narrower.settings.training_tables import RecipeTable
 
@@ -93,3 +94,13 @@ class RunSettings(DataKeys):
     load_name: Text | None = None
     load_type: Annotated[str, PlainValidator(checks.one_of(("pl", "pt", "safetensors", "mz")))] | None = None
     search: Search
+
+
+def validated(tables: Mapping[str, Any]) -> RunSettings:
+    """The settings that tables hold.
+
+    Raises:
+        ValidationError: with every mistake.
+    """
+    own = own_task_of(tables.get("dataset"), tables.get("task"))
+    return RunSettings.model_validate(tables, context={OWN_TASK: own is not None})

@@ -3,7 +3,7 @@
 from math import isfinite
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, field_validator, model_validator
+from pydantic import Field, PlainValidator, ValidationInfo, field_validator, model_validator
 
 from narrower.evaluate.backends.backend import BACKENDS
 from narrower.searching.objective import ARTEFACT_METRICS, listed_metric, listed_metrics
@@ -20,6 +20,7 @@ NotZero = Annotated[
 Finite = Annotated[float, PlainValidator(checks.number("a finite number", isfinite))]
 Direction = Annotated[str, PlainValidator(checks.one_of(("maximize", "minimize")))]
 LEARNED = "learned"  # in the place of a sampler: a training proposes the plans
+OWN_TASK = "own task"  # of the context in which a file is read
 DATA_LOADERS = {
     "val_dataloader": "validation",
     "test_dataloader": "test",
@@ -158,9 +159,14 @@ class Bound(Table):
         return self
 
 
+def _is_of_own_task(metric: str, info: ValidationInfo) -> bool:
+    """Whether a metric that is not listed may be one of the task of the user's own that is searched for."""
+    return bool((info.context or {}).get(OWN_TASK)) and metric.isidentifier()
+
+
 @checks.allows(checks.TEXT)
-def _metric_name(value: Any) -> str:
-    if isinstance(value, str) and ":" in value:
+def _metric_name(value: Any, info: ValidationInfo) -> str:
+    if isinstance(value, str) and (":" in value or _is_of_own_task(value, info)):
         return checks.text(value)
     allowed = (*listed_metrics(), "package.module:function")
     return checks.one_of(allowed, not_here.METRICS)(value)
@@ -194,8 +200,10 @@ class Strategy(Table):
 
     @field_validator("metrics")
     @classmethod
-    def _directed(cls, metrics: dict[str, MetricSettings]) -> dict[str, MetricSettings]:
+    def _directed(cls, metrics: dict[str, MetricSettings], info: ValidationInfo) -> dict[str, MetricSettings]:
         for name, metric in metrics.items():
+            if _is_of_own_task(name, info):
+                continue
             if listed_metric(name) is None and metric.direction is None:
                 raise ValueError(f"{name}.direction is missing; allowed: maximize, minimize")
         return metrics

@@ -12,7 +12,7 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import DataSet, load_data_set
 from narrower.errors import SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
-from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.evaluate.own_metric import OwnMetric, named_metrics, own_metric
 from narrower.graph.called_modules import trace_or_call
 from narrower.models.build import build_model
 from narrower.models.class_order import check_class_order, in_class_order
@@ -49,7 +49,7 @@ from narrower.study.limits import check_counted
 from narrower.study.possible import check_possible
 from narrower.study.problem import Problem, first_samples, with_model
 from narrower.study.result import SearchResult
-from narrower.tasks.task import Direction
+from narrower.tasks.task import Direction, Task
 from narrower.transform.tried_channels import tried_channels
 
 
@@ -209,7 +209,7 @@ def _pose(  # noqa: PLR0913, PLR0917
     elif isinstance(candidates, CandidateSettings):
         raise SettingsError("candidates: no layer of the space has a 'width'; nothing is resized")
     channels = tried_channels(module, program, (data_set.examples[0],)) if is_resized else None
-    wanted = _objectives(objectives)
+    wanted = _objectives(objectives, data_set.task)
     bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in constraints.items())
     metrics = [o.metric for o in wanted.each] + [c.metric for c in bounds]
     problem = Problem(
@@ -223,7 +223,7 @@ def _pose(  # noqa: PLR0913, PLR0917
         space=build_space(program.network, settings, lambda _layer, _operand, width: width // 2, channels),
         objectives=wanted,
         constraints=bounds,
-        own_metrics=_own_metrics(metrics),
+        own_metrics=_own_metrics(metrics, data_set.task) | named_metrics(data_set.task, metrics),
         channels=channels,
         preparation=candidates or SharedSettings(),
         notes=(
@@ -235,22 +235,23 @@ def _pose(  # noqa: PLR0913, PLR0917
     return with_model(problem, module)
 
 
-def _own_metrics(metrics: Sequence[str]) -> dict[str, OwnMetric]:
+def _own_metrics(metrics: Sequence[str], task: Task) -> dict[str, OwnMetric]:
+    own = [metric.name for metric in task.metrics]
     for metric in metrics:
-        if listed_metric(metric) is None and ":" not in metric:
+        if listed_metric(metric) is None and ":" not in metric and metric not in own:
             raise SettingsError(
                 f"unknown metric {metric!r}; allowed: {', '.join(listed_metrics())}, package.module:function"
             )
     return {metric: own_metric(metric) for metric in metrics if ":" in metric}
 
 
-def _objectives(wanted: Sequence[str] | Mapping[str, str]) -> Objectives:
+def _objectives(wanted: Sequence[str] | Mapping[str, str], task: Task) -> Objectives:
+    own = {metric.name: metric.direction for metric in task.metrics}
     directions: dict[str, Any] = dict(wanted) if isinstance(wanted, Mapping) else dict.fromkeys(wanted)
     each = []
     for metric, given in directions.items():
-        direction: Direction | None = given or (
-            listed.direction if (listed := listed_metric(metric)) else None
-        )
+        listed = listed_metric(metric)
+        direction: Direction | None = given or own.get(metric) or (listed.direction if listed else None)
         if direction not in ("maximize", "minimize"):
             raise SettingsError(f"objective {metric!r}: say 'maximize' or 'minimize', not {direction!r}")
         each.append(Objective(metric, direction))

@@ -183,7 +183,7 @@ def _reference(
     Of a space that is not enumerated the dearest plan is the worst cost that ranges and bounds allow. What
     has no such value by its nature (a metric of the user's own) counts from the worst known plan on.
     """
-    values = chances(problem.data.task, len(problem.data.output_names))
+    values = chances(problem.data.task.metrics, len(problem.data.output_names))
     if not is_exact:
         values |= worst_costs(problem, contest.costs.ranges())
     return {

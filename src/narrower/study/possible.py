@@ -3,10 +3,10 @@
 from importlib.util import find_spec
 from math import inf
 
-from narrower.errors import MissingExtraError, Mistakes, SettingsError
+from narrower.errors import MissingExtraError, Mistakes, SettingsError, nearest
 from narrower.preparation.learning.settings import LEARNED_COSTS
 from narrower.preparation.settings import LearnedSettings
-from narrower.searching.objective import ARTEFACT_METRICS, COSTS
+from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_cost, listed_metric
 from narrower.searching.space import MOST_LISTED
 from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
@@ -88,11 +88,16 @@ def _check_task(problem: Problem) -> None:
     named = {c.metric: "constraints" for c in problem.constraints}
     named |= {o.metric: "metrics" for o in problem.objectives.each}
     mistakes = Mistakes()
+    for metric in own:
+        if is_cost(metric) or metric in ARTEFACT_METRICS:
+            mistakes.found.append(f"task {problem.data.task.words.name!r}: {metric!r} is the name of a cost")
     for metric, table in named.items():
-        if metric in task_metrics() and metric not in own:
+        is_measured = metric in task_metrics() or (listed_metric(metric) is None and ":" not in metric)
+        if is_measured and metric not in own:
             mistakes.found.append(
                 f"{STRATEGY}.{table}.{metric}: data set {problem.data.name!r} is a "
                 f"{problem.data.task.words.name}; its metrics: {', '.join(own)}"
+                f"{nearest(metric, own)}"
             )
     mistakes.check()
 

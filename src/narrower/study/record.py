@@ -19,6 +19,7 @@ from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem
 from narrower.study.rank_correlation import rank_correlation
 from narrower.study.unseen import unseen_widths
+from narrower.tasks.described import description_of
 from narrower.tasks.task import LOSS, leading
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def examine_front(
         output_names=problem.data.output_names,
         loss=problem.loss.name,
         task=problem.data.task.words.name,
+        task_metrics=description_of(problem.data.task),
         layers=_layers(problem),
         sum_direction=problem.objectives.sum_direction,
         constraints=tuple(asdict(constraint) for constraint in problem.constraints),

@@ -22,6 +22,7 @@ from narrower.store.run_directory import RunDirectory, list_runs
 from narrower.store.run_files import WEIGHTS_FACT, file_facts
 from narrower.store.trials import TrialStore
 from narrower.study.problem import Problem, Say
+from narrower.tasks.own.content import content_of
 from narrower.tasks.quality import Quality
 from narrower.tasks.task import leading, spread_name
 
@@ -80,7 +81,9 @@ def fingerprint(problem: Problem) -> dict[str, str]:
 
 
 def _scored_on(problem: Problem) -> dict[str, str]:
+    own = content_of(problem.data.task)
     return {
+        **({} if own is None else {"task": own}),
         "model weights": problem.program.content_hash,
         "data set": problem.data.content_hash,
         "samples": f"{problem.part_name}[:{len(problem.part)}]",

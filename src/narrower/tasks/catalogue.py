@@ -6,6 +6,7 @@ from narrower.errors import DataError, unknown_name
 from narrower.tasks.classification.more_metrics import MORE_OF_CLASSIFICATION
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.multi_label.task import MULTI_LABEL
+from narrower.tasks.own.task import OwnTask, own_task
 from narrower.tasks.reconstruction.anomalies import ANOMALIES
 from narrower.tasks.reconstruction.task import RECONSTRUCTION
 from narrower.tasks.regression.task import LOSSES, REGRESSION, Regression
@@ -45,14 +46,27 @@ def task_of(*, are_real: bool) -> Task:
     return REGRESSION if are_real else CLASSIFICATION
 
 
+def is_own_task(name: str | None) -> bool:
+    """Whether a name is that of a task of the user's own."""
+    return name is not None and ":" in name
+
+
+def output_names(task: Task) -> tuple[str, ...]:
+    """What a task of the user's own says of the names of outputs; empty where nothing is said."""
+    return task.output_names if isinstance(task, OwnTask) else ()
+
+
 def task_named(name: str) -> Task:
-    """The task of this name.
+    """The task of this name, or of the user's own, ``package.module:name``.
 
     Raises:
         UnknownNameError: there is none.
+        SettingsError: the user's cannot be imported, or is no task.
     """
+    if is_own_task(name):
+        return own_task(name)
     if name not in TASKS:
-        raise unknown_name("task", name, TASKS)
+        raise unknown_name("task", name, (*TASKS, "package.module:name"))
     return TASKS[name]
 
 

@@ -142,9 +142,9 @@ def leading(task: Task) -> SampleMetric:
     return task.metrics[0]
 
 
-def chances(task: Task, outputs: int) -> dict[str, float]:
+def chances(metrics: Sequence[SampleMetric], outputs: int) -> dict[str, float]:
     """For each metric what a model reaches that knows nothing, where there is such a value."""
-    return {metric.name: metric.chance(outputs) for metric in task.metrics if metric.chance is not None}
+    return {metric.name: metric.chance(outputs) for metric in metrics if metric.chance is not None}
 
 
 def test_name(metric: SampleMetric) -> str:
