@@ -7,7 +7,7 @@ import pytest
 from narrower.errors import SettingsError
 from narrower.preparation.settings import CandidateSettings, RetrainedSettings
 from narrower.settings.basic_train import BasicTrain, basic_train_notes
-from narrower.settings.convert import preparation_settings
+from narrower.settings.convert_preparation import preparation_settings
 from narrower.settings.load import load_settings
 from tests.settings.test_load import VALID
 

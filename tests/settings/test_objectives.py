@@ -6,7 +6,7 @@ import pytest
 
 from narrower.errors import SettingsError
 from narrower.searching.objective import Constraint
-from narrower.settings import convert
+from narrower.settings import convert_objectives
 from narrower.settings.load import load_settings
 from narrower.settings.schema import RunSettings
 from tests.settings.test_load import VALID
@@ -30,7 +30,7 @@ def test_a_negative_scale_subtracts_as_the_other_direction_does(scale: float) ->
     metrics = (
         f'accuracy.scale = 1.0\naverage_bitwidth.scale = {scale}\naverage_bitwidth.direction = "minimize"'
     )
-    wanted = convert.objectives(settings(metrics, summed("maximize")))
+    wanted = convert_objectives.objectives(settings(metrics, summed("maximize")))
     better = wanted.losses({"accuracy": 0.7, "average_bitwidth": 4.0})
     worse = wanted.losses({"accuracy": 0.7, "average_bitwidth": 8.0})
     assert better == (pytest.approx(-(0.7 - 0.2 * 4.0)),)
@@ -38,7 +38,9 @@ def test_a_negative_scale_subtracts_as_the_other_direction_does(scale: float) ->
 
 
 def test_a_negative_scale_in_a_sum_to_minimise_is_maximised() -> None:
-    wanted = convert.objectives(settings("accuracy.scale = -2\nloss.scale = 1", summed("minimize")))
+    wanted = convert_objectives.objectives(
+        settings("accuracy.scale = -2\nloss.scale = 1", summed("minimize"))
+    )
     assert wanted.losses({"accuracy": 0.5, "loss": 1.5}) == (pytest.approx(1.5 - 2 * 0.5),)
 
 
@@ -52,32 +54,32 @@ def test_a_negative_scale_in_a_sum_to_minimise_is_maximised() -> None:
 )
 def test_a_negative_scale_that_makes_no_sense_is_refused(metrics: str, setup: str, said: str) -> None:
     with pytest.raises(SettingsError, match=f"^search.strategy.metrics.*{said}"):
-        convert.objectives(settings(metrics, setup))
+        convert_objectives.objectives(settings(metrics, setup))
 
 
 def test_a_cost_with_a_negative_scale_is_subtracted_whatever_its_direction_says() -> None:
     metrics = 'accuracy.scale = 1\naverage_bitwidth.scale = -0.1\naverage_bitwidth.direction = "maximize"'
     found = settings(metrics, summed("maximize"))
-    wanted = convert.objectives(found)
+    wanted = convert_objectives.objectives(found)
     assert wanted.losses({"accuracy": 0.7, "average_bitwidth": 4.0}) == (pytest.approx(-(0.7 - 0.1 * 4.0)),)
-    (note,) = convert.objective_notes(found)
+    (note,) = convert_objectives.objective_notes(found)
     assert "average_bitwidth.direction: 'maximize' has no effect beside scale = -0.1" in note
 
 
 def test_a_direction_without_an_effect_is_named() -> None:
     both = "accuracy.scale = 1\naverage_bitwidth.scale = 0.2"
-    (note,) = convert.objective_notes(settings(both, 'direction = "maximize"'))
+    (note,) = convert_objectives.objective_notes(settings(both, 'direction = "maximize"'))
     assert "'maximize' has no effect without sum_scaled_metrics" in note
-    (note,) = convert.objective_notes(settings(both, summed("maximize")))
+    (note,) = convert_objectives.objective_notes(settings(both, summed("maximize")))
     assert "1 x accuracy - 0.2 x average_bitwidth is maximized" in note
     signed = "accuracy.scale = 1\naverage_bitwidth.scale = -0.2"
-    assert convert.objective_notes(settings(signed, summed("maximize"))) == ()
-    assert convert.objective_notes(settings(both)) == ()
+    assert convert_objectives.objective_notes(settings(signed, summed("maximize"))) == ()
+    assert convert_objectives.objective_notes(settings(both)) == ()
 
 
 def test_bounds_of_a_metric_are_constraints() -> None:
     found = settings("accuracy.lower_bound = 0.5\nbitops.lower_bound = 1\nbitops.upper_bound = 900")
-    assert convert.constraints(found) == (
+    assert convert_objectives.constraints(found) == (
         Constraint("accuracy", 0.5, None),
         Constraint("bitops", 1.0, 900.0),
     )
@@ -92,4 +94,4 @@ def test_bounds_of_a_metric_are_constraints() -> None:
 )
 def test_bounds_that_contradict_are_refused(metrics: str, said: str) -> None:
     with pytest.raises(SettingsError, match=f"^search.strategy.metrics.bitops.*{said}"):
-        convert.constraints(settings(metrics))
+        convert_objectives.constraints(settings(metrics))

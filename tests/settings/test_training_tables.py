@@ -8,7 +8,7 @@ import pytest
 
 from narrower.errors import SettingsError
 from narrower.preparation.settings import CandidateSettings
-from narrower.settings import convert
+from narrower.settings import convert, convert_preparation
 from narrower.settings.dump import settings_text
 from narrower.settings.load import load_settings
 from narrower.settings.training_tables import RECIPE_KEYS
@@ -42,7 +42,7 @@ def read(tmp_path: Path, training: str = "", candidates: str = "") -> tuple[Reci
     settings = load_settings(path).settings
     (tmp_path / "again.toml").write_text(settings_text(settings), encoding="utf-8")
     assert load_settings(tmp_path / "again.toml").settings == settings
-    prepared = convert.preparation_settings(settings)
+    prepared = convert_preparation.preparation_settings(settings)
     assert isinstance(prepared, CandidateSettings)
     assert prepared.training is not None
     return convert.training_settings(settings), prepared.training

@@ -7,7 +7,7 @@ import pytest
 
 from narrower.errors import SettingsError
 from narrower.preparation.settings import PreparationSettings, RetrainedSettings, SharedSettings
-from narrower.settings import convert
+from narrower.settings import convert_preparation
 from narrower.settings.dump import settings_text
 from narrower.settings.load import load_settings
 from narrower.training.recipe import Recipe
@@ -39,7 +39,7 @@ def prepared(
     path = tmp_path / "settings.toml"
     table = f"[search.strategy.training]\n{training}" if training else ""
     path.write_text(FILE.format(training=table, eval_mode=eval_mode, part=part), encoding="utf-8")
-    return convert.preparation_settings(load_settings(path).settings)
+    return convert_preparation.preparation_settings(load_settings(path).settings)
 
 
 def test_candidates_are_trained_where_it_is_said(tmp_path: Path) -> None:
@@ -53,7 +53,9 @@ def test_candidates_are_trained_where_it_is_said(tmp_path: Path) -> None:
     assert prepared(tmp_path, "from = 'nearest'", "false") == nearest
     written = settings_text(load_settings(tmp_path / "settings.toml").settings)
     (tmp_path / "again.toml").write_text(written, encoding="utf-8")
-    assert convert.preparation_settings(load_settings(tmp_path / "again.toml").settings) == nearest
+    assert (
+        convert_preparation.preparation_settings(load_settings(tmp_path / "again.toml").settings) == nearest
+    )
 
 
 @pytest.mark.parametrize(

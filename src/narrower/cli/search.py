@@ -231,7 +231,7 @@ def _run(
 ) -> int:
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
-    from narrower.settings.convert import trains_after
+    from narrower.settings.convert_preparation import trains_after
     from narrower.study.run_facts import begin_run, resumed_run
     from narrower.study.study import search, with_weights
     from narrower.study.unseen import unseen_widths
@@ -279,7 +279,7 @@ def _run(
 
 def _finetune(problem: "Problem", run: RunDirectory, settings: "RunSettings", record: "RunRecord") -> None:
     from narrower.cli.progress import step_progress
-    from narrower.settings.convert import finetuning
+    from narrower.settings.convert_preparation import finetuning
     from narrower.study.finetuned_run import finetuned
 
     how = finetuning(settings)

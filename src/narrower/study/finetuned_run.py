@@ -7,7 +7,7 @@ from pathlib import Path
 from narrower.errors import RunError, SettingsError
 from narrower.report.finetuned import FinetunedRecord
 from narrower.report.whole_run import read_whole_run
-from narrower.settings import convert
+from narrower.settings import convert_preparation
 from narrower.settings.load import load_settings
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
@@ -100,7 +100,7 @@ def posed_again(run: RunDirectory) -> tuple[Problem, Finetuning]:
     problem = given_weights(pose(settings), run.weights)
     with TrialStore.open(run.trials, read_only=True) as store:
         check_made_of(problem, run, store.facts())
-    return problem, convert.finetuning(settings)
+    return problem, convert_preparation.finetuning(settings)
 
 
 def _show_nothing(_stage: str, _done: int, _of: int, _words: str) -> None:

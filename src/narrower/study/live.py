@@ -21,7 +21,7 @@ from narrower.searching.objective import (
 )
 from narrower.searching.recorded_space import RecordedSpace, recorded_space
 from narrower.searching.space_record import PlanTables
-from narrower.settings.convert import constraints, objectives
+from narrower.settings.convert_objectives import constraints, objectives
 from narrower.settings.load import load_settings
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial

@@ -33,7 +33,7 @@ from narrower.searching.match_layers import SEED, match_layers, require_matches
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
-from narrower.settings import convert
+from narrower.settings import convert, convert_objectives, convert_preparation
 from narrower.settings.convert_space import seed_keys, space_notes, space_settings
 from narrower.settings.passes import with_passes
 from narrower.settings.schema import RunSettings
@@ -136,8 +136,8 @@ class _Look:
             states_order=self._settings.class_order is not None,
             notes=(
                 *_data_notes(samples),
-                *(convert.objective_notes(self._settings) if objectives else ()),
-                *convert.runner_notes(self._settings),
+                *(convert_objectives.objective_notes(self._settings) if objectives else ()),
+                *convert_preparation.runner_notes(self._settings),
                 *space_notes(self._settings),
                 *_passed_over(traced.program.network, chosen),
                 *_fixed(self._channels, chosen),
@@ -286,21 +286,21 @@ class _Look:
             f"{SPACE}.name", f"{STRATEGY}.training", f"{STRATEGY}.eval_mode", f"{STRATEGY}.sw_runner"
         ):
             with self._mistakes.about():
-                return convert.preparation_settings(self._settings)
+                return convert_preparation.preparation_settings(self._settings)
         return None
 
     @cached_property
     def _objectives(self) -> Objectives | None:
         if self._is_right(f"{STRATEGY}.metrics", f"{STRATEGY}.setup"):
             with self._mistakes.about():
-                return convert.objectives(self._settings)
+                return convert_objectives.objectives(self._settings)
         return None
 
     @cached_property
     def _constraints(self) -> tuple[Constraint, ...] | None:
         if self._is_right(f"{STRATEGY}.metrics", f"{STRATEGY}.constraints"):
             with self._mistakes.about():
-                return convert.constraints(self._settings)
+                return convert_objectives.constraints(self._settings)
         return None
 
 
