@@ -43,7 +43,7 @@ GRANULARITIES = ("tensor", "channel", "weight")
 class LayerConfig(Table):
     """``[search.search_space.seed.<layer>.config]``: what may be chosen for a layer.
 
-    Which names and keys mean something depends on the kind of space (``settings/convert_space.py``).
+    Which names and keys mean something depends on the kind of space.
     """
 
     name: (

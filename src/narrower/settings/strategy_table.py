@@ -135,7 +135,7 @@ class BackendTable(Table):
 class MetricSettings(Table):
     """``[search.strategy.metrics]``: an objective, and bounds of it. Without a direction, the metric's own.
 
-    A negative scale means something in a sum only (``settings/convert_objectives.py``).
+    A negative scale means something in a sum only.
     """
 
     scale: NotZero = 1.0
