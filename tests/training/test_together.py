@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError
 from narrower.training.batches import Batches
+from narrower.training.chain_of_layers import layers_of_chain
 from narrower.training.recipe import Recipe
-from narrower.training.together import layers_of_chain, train_together
+from narrower.training.together import train_together
 
 SETTINGS = Recipe(max_epochs=2, batch_size=32, learning_rate=1e-3, seed=3)
 

@@ -15,9 +15,10 @@ from narrower.graph.trace import trace
 from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import CandidateSettings
+from narrower.training.chain_of_layers import layers_of_chain
 from narrower.training.one_model import train_weights
 from narrower.training.recipe import Recipe, seeds_from
-from narrower.training.together import layers_of_chain, train_together
+from narrower.training.together import train_together
 from narrower.transform.resized import wanted_counts, with_counts
 
 MOST_TOGETHER = 64  # candidates that are trained at once
