@@ -17,3 +17,12 @@ def test_widths_stand_for_fixed_point_and_texts_for_everything_else() -> None:
         short_plan(plan) == "a u8/4/32; c "
         "affine(8,symmetric=false)/affine(4)/binary; b e4m3fn/minifloat(6,exponent=3,bias=9)/8"
     )
+
+
+def test_of_many_layers_those_with_the_same_formats_are_counted() -> None:
+    same = {
+        f"block.{n}": {"data": "fixed(8,frac=4)", "weight": "fixed(4,frac=3)", "bias": "fixed(8,frac=4)"}
+        for n in range(20)
+    }
+    plan = {**same, "head": {"data": "fixed(2,frac=1)"}, "stem": {"data": "fixed(2,frac=1)"}}
+    assert short_plan(plan) == "20 layers 8/4/8; head, stem 2/32/32"

@@ -1,7 +1,7 @@
 """Plans and metrics in few words."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
@@ -11,6 +11,8 @@ from narrower.plan.plan import OPERANDS, OUTPUT
 from narrower.searching.objective import unit_of
 from narrower.tasks.catalogue import task_metrics
 
+LAYERS_IN_A_CELL = 16  # that are named one by one
+NAMES_IN_A_CELL = 3  # of layers with the same formats
 LONG_NUMBERS = re.compile(r"((?<=\()|,)(scale|zero|threshold|axis)=[^,)]+")
 
 
@@ -21,8 +23,23 @@ def is_share(metric: str) -> bool:
 
 
 def short_plan(plan: Mapping[str, Mapping[str, str | float]]) -> str:
-    """A plan in one cell: layer, then data/weight/bias widths in bits."""
-    return "; ".join(f"{layer} {short_layer(table)}" for layer, table in plan.items())
+    """A plan in one cell: layer, then data/weight/bias widths in bits.
+
+    Of many layers, those with the same formats stand together, and more than a few of them are counted.
+    """
+    texts = {layer: short_layer(table) for layer, table in plan.items()}
+    if len(texts) <= LAYERS_IN_A_CELL:
+        return "; ".join(f"{layer} {text}" for layer, text in texts.items())
+    groups: dict[str, list[str]] = {}
+    for layer, text in texts.items():
+        groups.setdefault(text, []).append(layer)
+    return "; ".join(
+        f"{_layers(groups[text])} {text}" for text in sorted(groups, key=lambda t: -len(groups[t]))
+    )
+
+
+def _layers(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= NAMES_IN_A_CELL else f"{len(names)} layers"
 
 
 def short_layer(table: Mapping[str, str | float]) -> str:
