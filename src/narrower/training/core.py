@@ -4,8 +4,7 @@ The order of samples is that of ``Batches`` with the recipe's seed, so that whoe
 sees the same batches.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,15 +12,12 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from narrower.data.parts import Part
-from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.errors import NarrowerError, SettingsError
-from narrower.models.evaluation_mode import evaluation_mode
-from narrower.tasks.quality import added
-from narrower.tasks.task import Sums, leading
 from narrower.training.batches import Batches
 from narrower.training.best import Best
-from narrower.training.flat import FlatWeights, clip, flat_weights
-from narrower.training.losses import Losses, outputs_of, repeated
+from narrower.training.flat import Exchanged, clip, flat_weights
+from narrower.training.losses import Losses, outputs_of
+from narrower.training.on_samples import Figures, OnSamples
 from narrower.training.optimizers import build_optimizers, set_rate
 from narrower.training.rates import Plateau, rate_share
 from narrower.training.recipe import Recipe
@@ -29,17 +25,6 @@ from narrower.training.rounding import Formats, round_data, round_parameters
 from narrower.training.stack import Stack
 
 NORMS = (nn.modules.batchnorm._BatchNorm,)
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What an epoch came to, on samples that taught nothing."""
-
-    epoch: int  # from 1
-    step: int
-    metric: str  # the leading one of the task
-    value: float
-    loss: float
 
 
 StepSeen = Callable[[int, float], None]  # is told the number of a step, from 1, and its loss
@@ -80,6 +65,7 @@ class Core:
             round_parameters(self.weights, dict(model.named_parameters()), formats.parameters)
             self._hooks = round_data(model, formats.data)
         self._candidates = len(model) if isinstance(model, Stack) else None
+        self._on_samples = OnSamples(model, losses, self._candidates)
         self.finite = torch.ones(self._candidates or 1, dtype=torch.bool)  # which candidates' losses were
         self.curve: list[Tensor] = []  # [C, 4] of each epoch
         self._lost = torch.zeros(self._candidates or 1, dtype=torch.float64)  # since the last row
@@ -179,28 +165,12 @@ class Core:
         taught = self._lost / max(1, self._lost_steps)
         self._lost, self._lost_steps = torch.zeros_like(self._lost), 0
         with self.delivered():
-            losses, values = self._watch(watched)
+            losses, values = self._on_samples.of_each(watched)
         return torch.stack([torch.full_like(losses, self.step), taught, losses, values], dim=1)
-
-    def _watch(self, part: Part) -> tuple[Tensor, Tensor]:
-        """The loss and the leading metric of each candidate on some samples: two tensors [C] in double."""
-        metric, count = leading(part.task), self._candidates or 1
-        sums: list[dict[str, Sums]] = [{} for _ in range(count)]
-        losses = torch.zeros(count, dtype=torch.float64)
-        with evaluation_mode(self.model), torch.inference_mode():
-            for some in _batches(part):
-                outputs = self.model(some.inputs.clone())
-                losses += self._plain(outputs, some).double().view(-1).cpu()
-                every = outputs if self._candidates is not None else outputs[None]
-                for number, own in enumerate(every):
-                    more = {metric.name: metric.sums(own, some.targets)}
-                    sums[number] = added([metric], sums[number], more)
-        values = [metric.value(each[metric.name], len(part)) for each in sums]
-        return losses / len(part), torch.tensor(values, dtype=torch.float64)
 
     def _choose(self, choosing: Part) -> None:
         with self.delivered():
-            losses = self.losses_on(choosing)
+            losses = self._on_samples.losses(choosing)
             state = self.exact_state()
         self._plateau.see(float(losses.mean()))
         if self.recipe.patience:
@@ -216,37 +186,13 @@ class Core:
                 state[names[id(leaf.parameter)]] = exact.clone()
         return state
 
-    def delivered(self) -> "_Delivered":
+    def delivered(self) -> Exchanged:
         """Within this, the model has the weights that would be kept if the training ended now."""
-        return _Delivered(self.weights, self.average)
+        return Exchanged(self.weights, self.average)
 
     def figures(self, part: Part) -> Figures:
         """The leading metric and the loss on some samples; of several candidates over all of them."""
-        metric = leading(part.task)
-        sums: dict[str, Sums] = {}
-        losses, repeats = [], self._candidates or 1
-        with evaluation_mode(self.model), torch.inference_mode():
-            for some in _batches(part):
-                outputs = self.model(some.inputs.clone())  # it may write into its argument
-                losses.append(self._plain(outputs, some))
-                if self._candidates is not None:
-                    outputs = outputs.flatten(0, 1)
-                targets = repeated(some.targets, repeats)
-                sums = added([metric], sums, {metric.name: metric.sums(outputs, targets)})
-        value = metric.value(sums[metric.name], len(part) * repeats)
-        loss = float(torch.stack(losses).double().sum()) / len(part) / repeats
-        return Figures(self.epochs, self.step, metric.name, value, loss)
-
-    def losses_on(self, part: Part) -> Tensor:
-        """The loss of each candidate, or of the one model, on some samples: [C] in double."""
-        with evaluation_mode(self.model), torch.inference_mode():
-            losses = [self._plain(self.model(some.inputs.clone()), some).double() for some in _batches(part)]
-        return torch.stack(losses).sum(dim=0).view(-1).cpu() / len(part)
-
-    def _plain(self, outputs: Tensor, some: Part) -> Tensor:
-        """The summed loss of samples, of several candidates of each."""
-        is_stacked = self._candidates is not None
-        return self._losses.of_plain(outputs, some.targets, is_stacked=is_stacked) * len(some)
+        return self._on_samples.figures(part, self.epochs, self.step)
 
     def take_best(self) -> None:
         """Where an epoch was chosen: train on from its weights, and keep those."""
@@ -309,29 +255,3 @@ class Core:
         self.curve = list(state["curve"])
         self.batches.go_on_from(*state["order"])
         torch.set_rng_state(state["chance"])
-
-
-def _batches(part: Part) -> Iterator[Part]:
-    for start in range(0, len(part), SAMPLES_AT_ONCE):
-        yield part.between(start, start + SAMPLES_AT_ONCE)
-
-
-class _Delivered:
-    """Exchanges the weights that are trained for their average, and back; rounded where they are rounded."""
-
-    def __init__(self, weights: list[FlatWeights], average: list[Tensor]) -> None:
-        self._weights, self.average = weights, average
-
-    def __enter__(self) -> None:
-        self._exchange()
-        for each in self._weights:
-            each.before_step()
-
-    def __exit__(self, *_: object) -> None:
-        self._exchange()
-
-    def _exchange(self) -> None:
-        for each, average in zip(self._weights, self.average, strict=False):
-            held = each.exact.clone()
-            each.exact.copy_(average)
-            average.copy_(held)

@@ -123,3 +123,24 @@ def clip(weights: Sequence[FlatWeights], largest: float, candidates: int | None 
     shares = (largest / (squares.sum(dim=0).sqrt() + 1e-6)).clamp(max=1.0)
     for gradient in gradients:
         gradient.mul_(shares[:, None])
+
+
+class Exchanged:
+    """Exchanges the weights that are trained for their average, and back; rounded where they are rounded."""
+
+    def __init__(self, weights: list["FlatWeights"], average: list[Tensor]) -> None:
+        self._weights, self.average = weights, average
+
+    def __enter__(self) -> None:
+        self._exchange()
+        for each in self._weights:
+            each.before_step()
+
+    def __exit__(self, *_: object) -> None:
+        self._exchange()
+
+    def _exchange(self) -> None:
+        for each, average in zip(self._weights, self.average, strict=False):
+            held = each.exact.clone()
+            each.exact.copy_(average)
+            average.copy_(held)

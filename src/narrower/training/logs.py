@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from narrower.store.files import explaining
-from narrower.training.core import Figures
+from narrower.training.on_samples import Figures
 
 
 class Logs:

@@ -5,7 +5,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from narrower.training.core import Figures
+from narrower.training.on_samples import Figures
 
 SECONDS = 0.1  # between two updates
 
