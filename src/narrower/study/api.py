@@ -1,6 +1,6 @@
 """A search from Python: the same as from a settings file, with models and data as they are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,46 +10,39 @@ from torch import nn
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import DataSet, load_data_set
+from narrower.data.parts import Part
 from narrower.errors import SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
-from narrower.evaluate.own_metric import OwnMetric, named_metrics, own_metric
+from narrower.evaluate.own_metric import named_metrics
 from narrower.graph.called_modules import trace_or_call
 from narrower.models.build import build_model
 from narrower.models.class_order import check_class_order, in_class_order
 from narrower.models.fit import check_fit
 from narrower.plan.formats.calibration import USUAL, CalibrationSettings
 from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
-from narrower.plan.plan import OPERANDS
 from narrower.preparation.settings import CandidateSettings, PreparationSettings, SharedSettings
 from narrower.searching.build_space import build_space
-from narrower.searching.format_names import ABSENT, NOT_QUANTIZED, with_sparsity
 from narrower.searching.objective import (
     Constraint,
-    Objective,
     Objectives,
-    listed_metric,
-    listed_metrics,
 )
 from narrower.searching.options import SearchOptions
 from narrower.searching.samplers.catalogue import ENDING, ENUMERATIONS, canonical_sampler, default_sampler
 from narrower.searching.space_settings import (
     SIGNS,
     Kind,
-    LayerChoices,
-    OperandChoices,
     SpaceSettings,
-    WidthChoices,
 )
-from narrower.settings import checks
 from narrower.settings.logic_rounding import default_rounding
+from narrower.study import from_arguments
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.expressible import export_notes
+from narrower.study.from_arguments import layer_choices, own_metrics
 from narrower.study.from_python import searched
 from narrower.study.limits import check_counted
 from narrower.study.possible import check_possible
 from narrower.study.problem import Problem, first_samples, with_model
 from narrower.study.result import SearchResult
-from narrower.tasks.task import Direction, Task
 from narrower.transform.tried_channels import tried_channels
 
 
@@ -131,23 +124,24 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     ROUNDINGS.check(rounded)
     OVERFLOWS.check(overflow)
     SIGNS.check(sign)
-    problem = _pose(
-        model,
-        data,
-        space,
-        objectives,
+    layers = tuple((key, layer_choices(key, table)) for key, table in space.items())
+    kind: Kind = "quantize_and_resize" if any(c.width.multipliers for _, c in layers) else "quantize"
+    chosen = SpaceSettings(
         by,
-        constraints or {},
-        samples,
-        part,
-        seed,
-        candidates,
-        uniform,
-        rounded,
-        overflow,
-        sign,
-        calibration,
+        layers,
+        kind=kind,
+        uniform=uniform,
+        rounding=rounded,
+        overflow=overflow,
+        sign=sign,
+        calibration=calibration,
     )
+    module = build_model(model, seed=seed, sizes=data.sizes) if isinstance(model, str) else model
+    name = model if isinstance(model, str) else type(model).__name__
+    wanted = from_arguments.objectives(objectives, data.task)
+    bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in (constraints or {}).items())
+    scoring = first_samples(data, part, samples)
+    problem = _posed(module, name, data, scoring, part, chosen, wanted, bounds, candidates)
     options = SearchOptions(
         canonical_sampler(sampler or default_sampler(n_trials)),
         n_trials,
@@ -169,61 +163,37 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     return searched(problem, directory, _note(problem))
 
 
-def _pose(  # noqa: PLR0913, PLR0917
-    model: nn.Module | str,
+def _posed(  # noqa: PLR0913, PLR0917 - the parts of a problem
+    module: nn.Module,
+    name: str,
     data_set: DataSet,
-    space: Mapping[str, Mapping[str, Sequence[Any]]],
-    objectives: Sequence[str] | Mapping[str, str],
-    by: Literal["name", "type", "regex"],
-    constraints: Mapping[str, tuple[float | None, float | None]],
-    samples: int | None,
+    scoring: Part,
     part: str,
-    seed: int,
+    chosen: SpaceSettings,
+    wanted: Objectives,
+    bounds: tuple[Constraint, ...],
     candidates: PreparationSettings | None,
-    uniform: bool,
-    rounding: str,
-    overflow: str,
-    sign: Literal["signed", "auto"],
-    calibration: CalibrationSettings,
 ) -> Problem:
-    module = build_model(model, seed=seed, sizes=data_set.sizes) if isinstance(model, str) else model
     check_fit(module, data_set)
-    name = model if isinstance(model, str) else type(model).__name__
     program = trace_or_call(module, data_set.examples[0], name)
-    layers = tuple((key, _layer_choices(key, table)) for key, table in space.items())
-    is_resized = any(choices.width.multipliers for _, choices in layers)
-    kind: Kind = "quantize_and_resize" if is_resized else "quantize"
-    settings = SpaceSettings(
-        by,
-        layers,
-        None,
-        kind,
-        uniform,
-        rounding=rounding,
-        overflow=overflow,
-        sign=sign,
-        calibration=calibration,
-    )
-    if is_resized:
+    if chosen.resizes:
         candidates = candidates or CandidateSettings(weights="slice")
     elif isinstance(candidates, CandidateSettings):
         raise SettingsError("candidates: no layer of the space has a 'width'; nothing is resized")
-    channels = tried_channels(module, program, (data_set.examples[0],)) if is_resized else None
-    wanted = _objectives(objectives, data_set.task)
-    bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in constraints.items())
+    channels = tried_channels(module, program, (data_set.examples[0],)) if chosen.resizes else None
     metrics = [o.metric for o in wanted.each] + [c.metric for c in bounds]
     problem = Problem(
         model_name=name,
         data=data_set,
-        part=first_samples(data_set, part, samples),
+        part=scoring,
         part_name=part,
         model=module,
         program=program,
-        space_settings=settings,
-        space=build_space(program.network, settings, lambda _layer, _operand, width: width // 2, channels),
+        space_settings=chosen,
+        space=build_space(program.network, chosen, lambda _layer, _operand, width: width // 2, channels),
         objectives=wanted,
         constraints=bounds,
-        own_metrics=_own_metrics(metrics, data_set.task) | named_metrics(data_set.task, metrics),
+        own_metrics=own_metrics(metrics, data_set.task) | named_metrics(data_set.task, metrics),
         channels=channels,
         preparation=candidates or SharedSettings(),
         notes=(
@@ -233,67 +203,6 @@ def _pose(  # noqa: PLR0913, PLR0917
     )
     check_possible(problem)
     return with_model(problem, module)
-
-
-def _own_metrics(metrics: Sequence[str], task: Task) -> dict[str, OwnMetric]:
-    own = [metric.name for metric in task.metrics]
-    for metric in metrics:
-        if listed_metric(metric) is None and ":" not in metric and metric not in own:
-            raise SettingsError(
-                f"unknown metric {metric!r}; allowed: {', '.join(listed_metrics())}, package.module:function"
-            )
-    return {metric: own_metric(metric) for metric in metrics if ":" in metric}
-
-
-def _objectives(wanted: Sequence[str] | Mapping[str, str], task: Task) -> Objectives:
-    own = {metric.name: metric.direction for metric in task.metrics}
-    directions: dict[str, Any] = dict(wanted) if isinstance(wanted, Mapping) else dict.fromkeys(wanted)
-    each = []
-    for metric, given in directions.items():
-        listed = listed_metric(metric)
-        direction: Direction | None = given or own.get(metric) or (listed.direction if listed else None)
-        if direction not in ("maximize", "minimize"):
-            raise SettingsError(f"objective {metric!r}: say 'maximize' or 'minimize', not {direction!r}")
-        each.append(Objective(metric, direction))
-    if not each:
-        raise SettingsError("there is no objective")
-    return Objectives(tuple(each))
-
-
-def _layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices:
-    ends = ("", "_frac", *(f"_{key}" for key in checks.FORMAT_OPTIONS))
-    allowed = ["name", *(f"{operand}{end}" for operand in OPERANDS for end in ends), "width"]
-    for name in table:
-        if name not in allowed:
-            raise SettingsError(f"space[{key!r}]: unknown key {name!r}; allowed: {', '.join(allowed)}")
-
-    def read(name: str, check: Callable[[Any], tuple[Any, ...]], default: tuple[Any, ...]) -> tuple[Any, ...]:
-        try:
-            return check(table.get(name, default))
-        except ValueError as error:
-            raise SettingsError(f"space[{key!r}][{name!r}]: {error}") from None
-
-    is_quantized = any(operand in table for operand in OPERANDS)
-    widths = checks.list_of(checks.width, "[4, 8]")
-    fractions = checks.list_of(checks.fraction, "['NA'] or [2, 4]")
-    data, weight, bias = [
-        OperandChoices(
-            read(operand, widths, ("NA",)) if operand in table else ("NA",),
-            read(f"{operand}_frac", fractions, ("NA",)),
-            tuple(
-                (option, read(f"{operand}_{option}", checks.list_of(*check), ()))
-                for option, check in checks.FORMAT_OPTIONS.items()
-                if f"{operand}_{option}" in table
-            ),
-        )
-        for operand in OPERANDS
-    ]
-    listed = checks.list_of(checks.one_of(tuple(checks.FAMILIES), ABSENT), "['fixed']")
-    names = read("name", listed, ("fixed",) if is_quantized else (NOT_QUANTIZED,))
-    multipliers = checks.list_of(checks.multiplier, "[0.5, 1, 2]")
-    width = WidthChoices(read("width", multipliers, ()) if "width" in table else ())
-    families = with_sparsity([checks.FAMILIES[name] for name in names], is_given="weight_sparsity" in table)
-    return LayerChoices(families, data, weight, bias, width)
 
 
 def _note(problem: Problem) -> str:

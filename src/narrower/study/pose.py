@@ -6,15 +6,12 @@ from functools import cached_property
 
 from torch import nn
 
-from narrower.cost.missing import missing
-from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import DataSet, Part, load_data_set
-from narrower.errors import Mistakes, SettingsError, nearest
+from narrower.errors import Mistakes, SettingsError
 from narrower.evaluate.own_metric import OwnMetric, named_metrics, own_metric
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
-from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.graph.watched_chain import watched_chain
 from narrower.models.build import build_model
@@ -28,19 +25,19 @@ from narrower.preparation.settings import (
     RetrainedSettings,
     SharedSettings,
 )
-from narrower.searching.build_space import FIXED, build_space, fixed_choices, fixed_widths, passed_over
+from narrower.searching.build_space import build_space
 from narrower.searching.match_layers import SEED, match_layers, require_matches
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings import convert, convert_objectives, convert_preparation
-from narrower.settings.convert_space import seed_keys, space_notes, space_settings
+from narrower.settings.convert_space import seed_keys, space_settings
 from narrower.settings.passes import with_passes
 from narrower.settings.schema import RunSettings
 from narrower.settings.strategy_table import DATA_LOADERS
 from narrower.study.data import named_data, present_data
-from narrower.study.expressible import export_notes
 from narrower.study.limits import check_trainable
+from narrower.study.notes import notes_of
 from narrower.study.possible import check_options, check_possible
 from narrower.study.problem import Problem, Say, any_fraction, first_samples, with_wanted_norms
 from narrower.transform.tried_channels import tried_channels
@@ -134,16 +131,13 @@ class _Look:
             preparation=preparation or SharedSettings(),
             channels=self._channels,
             states_order=self._settings.class_order is not None,
-            notes=(
-                *_data_notes(samples),
-                *(convert_objectives.objective_notes(self._settings) if objectives else ()),
-                *convert_preparation.runner_notes(self._settings),
-                *space_notes(self._settings),
-                *_passed_over(traced.program.network, chosen),
-                *_fixed(self._channels, chosen),
-                *_fixed_formats(traced.program.network, chosen),
-                *(group.sentence for group in missing(NetworkCost(traced.program.network))),
-                *export_notes(traced.program),
+            notes=notes_of(
+                self._settings,
+                samples,
+                traced.program,
+                chosen,
+                self._channels,
+                has_objectives=bool(objectives),
             ),
         )
 
@@ -302,41 +296,3 @@ class _Look:
             with self._mistakes.about():
                 return convert_objectives.constraints(self._settings)
         return None
-
-
-def _data_notes(data: DataSet) -> tuple[str, ...]:
-    """What was done with the samples, and what targets that are no classes are taken for."""
-    task = data.task
-    names = ", ".join(metric.name for metric in task.metrics)
-    said = f"{data.name}: task {task.words.name!r}, {task.words.targets_are}; metrics: {names}"
-    return (*data.notes, said) if task.words.targets_are else data.notes
-
-
-def _fixed(channels: Channels | None, settings: SpaceSettings) -> tuple[str, ...]:
-    """One sentence for all layers that are named for another width, and keep theirs."""
-    fixed = {} if channels is None else fixed_widths(channels, settings)
-    layers = ", ".join(f"{layer} ({reason})" for layer, reason in fixed.items())
-    return (f"layers whose width cannot change keep it: {layers}",) if fixed else ()
-
-
-def _fixed_formats(network: Network, settings: SpaceSettings) -> tuple[str, ...]:
-    """What becomes of the formats of layers that the search leaves alone."""
-    if settings.fixed is None:
-        return ()
-    layers = fixed_choices(network, settings)
-    if layers:
-        return (f"{FIXED}: these layers have its formats in every plan: {', '.join(layers)}",)
-    why = "a search of widths has none" if settings.resizes else "the search leaves none of its layers alone"
-    return (f"{FIXED}: has no effect: {why}",)
-
-
-def _passed_over(network: Network, settings: SpaceSettings) -> tuple[str, ...]:
-    """One sentence for all keys of the space that match no layer."""
-    keys = passed_over(network, settings)
-    if not keys:
-        return ()
-    products = network.product_layers
-    kinds = {operators[0].kind for operators in products.values()}
-    known = {"name": tuple(products), "type": tuple(sorted(kinds)), "regex": ()}[settings.by]
-    seeds = ", ".join(f"{SEED}.{key}{nearest(key, known)}" for key in keys)
-    return (f"passed over, since no layer of {network.name} that could be changed matches: {seeds}",)

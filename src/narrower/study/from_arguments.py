@@ -1,0 +1,98 @@
+"""From the arguments of a search from Python to settings: choices of layers, objectives, own metrics."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from narrower.errors import SettingsError
+from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.plan.plan import OPERANDS
+from narrower.searching.format_names import ABSENT, NOT_QUANTIZED, with_sparsity
+from narrower.searching.objective import (
+    Objective,
+    Objectives,
+    listed_metric,
+    listed_metrics,
+)
+from narrower.searching.space_settings import (
+    LayerChoices,
+    OperandChoices,
+    WidthChoices,
+)
+from narrower.settings import checks
+from narrower.tasks.task import Direction, Task
+
+
+def own_metrics(metrics: Sequence[str], task: Task) -> dict[str, OwnMetric]:
+    """The metrics of the user's own, by name.
+
+    Raises:
+        SettingsError: a name is neither that nor a metric of the program or of the task.
+    """
+    own = [metric.name for metric in task.metrics]
+    for metric in metrics:
+        if listed_metric(metric) is None and ":" not in metric and metric not in own:
+            raise SettingsError(
+                f"unknown metric {metric!r}; allowed: {', '.join(listed_metrics())}, package.module:function"
+            )
+    return {metric: own_metric(metric) for metric in metrics if ":" in metric}
+
+
+def objectives(wanted: Sequence[str] | Mapping[str, str], task: Task) -> Objectives:
+    """What to improve, each in its own direction where none is given.
+
+    Raises:
+        SettingsError: there is none, or nobody says which way one is better.
+    """
+    own = {metric.name: metric.direction for metric in task.metrics}
+    directions: dict[str, Any] = dict(wanted) if isinstance(wanted, Mapping) else dict.fromkeys(wanted)
+    each = []
+    for metric, given in directions.items():
+        listed = listed_metric(metric)
+        direction: Direction | None = given or own.get(metric) or (listed.direction if listed else None)
+        if direction not in ("maximize", "minimize"):
+            raise SettingsError(f"objective {metric!r}: say 'maximize' or 'minimize', not {direction!r}")
+        each.append(Objective(metric, direction))
+    if not each:
+        raise SettingsError("there is no objective")
+    return Objectives(tuple(each))
+
+
+def layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices:
+    """What may be chosen for the layers that ``key`` names.
+
+    Raises:
+        SettingsError: with the argument, what was found and what is allowed.
+    """
+    ends = ("", "_frac", *(f"_{key}" for key in checks.FORMAT_OPTIONS))
+    allowed = ["name", *(f"{operand}{end}" for operand in OPERANDS for end in ends), "width"]
+    for name in table:
+        if name not in allowed:
+            raise SettingsError(f"space[{key!r}]: unknown key {name!r}; allowed: {', '.join(allowed)}")
+
+    def read(name: str, check: Callable[[Any], tuple[Any, ...]], default: tuple[Any, ...]) -> tuple[Any, ...]:
+        try:
+            return check(table.get(name, default))
+        except ValueError as error:
+            raise SettingsError(f"space[{key!r}][{name!r}]: {error}") from None
+
+    is_quantized = any(operand in table for operand in OPERANDS)
+    widths = checks.list_of(checks.width, "[4, 8]")
+    fractions = checks.list_of(checks.fraction, "['NA'] or [2, 4]")
+    data, weight, bias = [
+        OperandChoices(
+            read(operand, widths, ("NA",)) if operand in table else ("NA",),
+            read(f"{operand}_frac", fractions, ("NA",)),
+            tuple(
+                (option, read(f"{operand}_{option}", checks.list_of(*check), ()))
+                for option, check in checks.FORMAT_OPTIONS.items()
+                if f"{operand}_{option}" in table
+            ),
+        )
+        for operand in OPERANDS
+    ]
+    listed = checks.list_of(checks.one_of(tuple(checks.FAMILIES), ABSENT), "['fixed']")
+    names = read("name", listed, ("fixed",) if is_quantized else (NOT_QUANTIZED,))
+    multipliers = checks.list_of(checks.multiplier, "[0.5, 1, 2]")
+    width = WidthChoices(read("width", multipliers, ()) if "width" in table else ())
+    families = with_sparsity([checks.FAMILIES[name] for name in names], is_given="weight_sparsity" in table)
+    return LayerChoices(families, data, weight, bias, width)
