@@ -83,6 +83,14 @@ class OutputError(NarrowerError):
     """A file cannot be written where it is to be written."""
 
 
+class TrackerError(NarrowerError):
+    """A tracker cannot begin: its server does not answer, or its database cannot be written."""
+
+
+class StopSearch(Exception):  # noqa: N818 - no error: a callback raises it to end a search
+    """Raised by a callback: the search ends with the plans that were scored so far."""
+
+
 class DivergedError(RunError):
     """The sampler of a resumed run proposes other plans than those recorded."""
 

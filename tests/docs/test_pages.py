@@ -22,6 +22,7 @@ PAGES = [
             "datasets.md",
             "settings.md",
             "training.md",
+            "trackers.md",
             *(["microcontroller.md"] if shutil.which("gcc") else []),
         )
     ),

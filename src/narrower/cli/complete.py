@@ -10,6 +10,7 @@ from narrower.data.catalogue import DATA_SETS
 from narrower.models.catalogue import MODELS
 from narrower.searching.samplers.catalogue import SAMPLERS
 from narrower.store.run_directory import list_runs
+from narrower.store.trackers.catalogue import TRACKERS
 
 
 def like_run(incomplete: str) -> list[str]:
@@ -30,6 +31,11 @@ def like_data_set(incomplete: str) -> list[str]:
 def like_sampler(incomplete: str) -> list[str]:
     """Samplers of a search."""
     return _beginning(SAMPLERS, incomplete)
+
+
+def like_tracker(incomplete: str) -> list[str]:
+    """What a search can be written down with."""
+    return _beginning(TRACKERS, incomplete)
 
 
 def like_layer(context: typer.Context, incomplete: str) -> list[str]:

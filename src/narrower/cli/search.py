@@ -40,6 +40,7 @@ from narrower.cli.search_options import (
     Seed,
     Sign,
     Timeout,
+    Trackers,
     Train,
     Trials,
     UniformFirst,
@@ -111,13 +112,14 @@ def search(
     set_values: Set = None,
     override: Override = None,
     watch: Watch = False,
+    tracker: Trackers = None,
     as_json: Json = False,
 ) -> int:
     """Search the plans of a settings file, or of --model and --dataset, and print the front.
 
     With a file, --set and --override change any of its keys; --data-path, --class-order, --sampler,
     --trials, --timeout, --drop-dominated, --part, --allow-uncounted, --jobs, --backend, --address,
-    --samples, --seed and --project take the place of what it says.
+    --samples, --seed, --tracker and --project take the place of what it says.
 
     Writes a run below runs/. Ctrl-C ends the search and writes the front of what was tried.
     """
@@ -153,6 +155,7 @@ def search(
             loaded.settings,
             setup=setup,
             samples=samples,
+            trackers=tracker,
             top={"seed": seed, "project": project, "data_path": data_path, "class_order": order},
         )
         loaded = replace(loaded, settings=settings)
@@ -175,6 +178,7 @@ def search(
             bounds=constraint or [],
             setup=setup | {"sampler": sampler or default_sampler(trials)},
             samples=samples,
+            trackers=tracker,
             top={
                 "model": model,
                 "dataset": wished(dataset, target),
@@ -232,10 +236,13 @@ def _run(
     from narrower.cli.progress import search_progress
     from narrower.cli.show import print_record
     from narrower.settings.convert_preparation import trains_after
+    from narrower.store.trackers.catalogue import build_trackers
     from narrower.study.run_facts import begin_run, resumed_run
     from narrower.study.study import search, with_weights
+    from narrower.study.tracked import Followers
     from narrower.study.unseen import unseen_widths
 
+    trackers = build_trackers(loaded.settings.search.tracker.settings)
     study = _posed(loaded, run, load, backend)
     problem = study.problem
     needs_training = study.weights is None and problem.preparation.needs_weights
@@ -265,7 +272,13 @@ def _run(
         settings = settings_text(study.settings.settings)
         with resumed_run(problem, run, say=warn) if run else begin_run(problem, target, settings) as store:
             record = search(
-                problem, target, store, show_progress=search_progress, cache_bytes=cache_bytes, say=warn
+                problem,
+                target,
+                store,
+                show_progress=search_progress,
+                cache_bytes=cache_bytes,
+                say=warn,
+                followers=Followers(trackers),
             )
         if trains_after(study.settings.settings) and record.summary.stopped != "interrupted":
             _finetune(problem, target, study.settings.settings, record)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from narrower.cli.complete import like_run, like_sampler
+from narrower.cli.complete import like_run, like_sampler, like_tracker
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 
 Config = Annotated[Path | None, typer.Option("--config", help="What to search (TOML).")]
@@ -87,6 +87,15 @@ Seed = Annotated[
     int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Of everything that is left to chance.")
 ]
 Watch = Annotated[bool, typer.Option("--watch", help="Serve a page that shows the search while it runs.")]
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker",
+        metavar="NAME",
+        help="Tell csv, jsonl, tensorboard, mlflow or wandb of the trials; give it several times.",
+        autocompletion=like_tracker,
+    ),
+]
 ClassOrder = Annotated[
     str | None,
     typer.Option("--class-order", help="Classes in the order of the model's outputs, such as g,q,w,z,t."),
@@ -121,6 +130,7 @@ OF_A_NEW_RUN = (
     "samples",
     "seed",
     "project",
+    "tracker",
     "class_order",
     *WITH_A_FILE,
 )

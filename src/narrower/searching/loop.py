@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from narrower.errors import DivergedError, RunError
+from narrower.errors import DivergedError, RunError, StopSearch
 from narrower.plan.plan import Plan
 from narrower.searching.costs import SpaceCosts, broken
 from narrower.searching.front import Front
@@ -53,7 +53,7 @@ class Tally:
     first_failure: str | None = None
     exhausted: bool = False  # whether every admitted plan was tried
     note: str | None = None  # what the sampler has to say of what it proposed
-    stopped: str = "complete"  # or "n_trials", "timeout", "interrupted"
+    stopped: str = "complete"  # or "n_trials", "timeout", "interrupted", "callback"
     evaluation_seconds: float = 0.0
 
 
@@ -123,6 +123,8 @@ class Loop:
             self.tally.stopped = "complete" if self.tally.exhausted else "n_trials"
         except KeyboardInterrupt:
             self.tally.stopped = "interrupted"
+        except StopSearch:
+            self.tally.stopped = "callback"
         finally:
             self.tally.note = self._sampler.note
             self._store.commit()

@@ -27,6 +27,7 @@ def settings_from_options(  # noqa: PLR0913 - one argument for each group of opt
     setup: dict[str, Any],
     samples: int | None,
     top: dict[str, Any],
+    trackers: Sequence[str] | None = None,
     rounding: str | None = None,
     overflow: str | None = None,
     sign: str | None = None,
@@ -64,6 +65,7 @@ def settings_from_options(  # noqa: PLR0913 - one argument for each group of opt
             "seed": {layers: {"config": config}},
         },
         "strategy": strategy,
+        "tracker": _given({"names": trackers}),
     }
     return _validated(tables)
 
@@ -74,6 +76,7 @@ def with_options(
     top: dict[str, Any],
     setup: dict[str, Any] | None = None,
     samples: int | None = None,
+    trackers: Sequence[str] | None = None,
 ) -> RunSettings:
     """Settings of a file with other values where an option gives one.
 
@@ -85,6 +88,8 @@ def with_options(
     strategy["setup"] |= _given(setup or {})
     if samples is not None:
         strategy["sw_runner"]["basic_evaluation"]["num_samples"] = samples
+    if trackers is not None:
+        tables["search"]["tracker"]["names"] = list(trackers)
     return _validated(tables)
 
 

@@ -15,6 +15,7 @@ from narrower.settings.data_keys import DataKeys, own_task_of
 from narrower.settings.layer_table import LayerSeed
 from narrower.settings.strategy_table import OWN_TASK, Strategy
 from narrower.settings.table import BatchSize, Count, Positive, Switch, Table, Text
+from narrower.settings.tracker_table import TrackerTable
 from narrower.settings.training_tables import RecipeTable
 
 SeedNumber = Annotated[int, PlainValidator(checks.whole_number(0, 2**31 - 1))]
@@ -73,6 +74,7 @@ class Search(Table):
 
     search_space: SearchSpace
     strategy: Strategy
+    tracker: TrackerTable = TrackerTable()
 
 
 class RunSettings(DataKeys):

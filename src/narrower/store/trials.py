@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from math import isfinite
 from pathlib import Path
@@ -42,6 +42,7 @@ class TrialStore:
         self._committed = time.monotonic()
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()  # no commit between the rows of a group
+        self._followers: list[Callable[[Sequence[Trial]], None]] = []
         marks = ", ".join("?" for _ in range(6 + len(metrics)))
         self._insert = f"INSERT INTO trials VALUES ({marks})"
 
@@ -110,6 +111,10 @@ class TrialStore:
             self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
         self.commit()
 
+    def follow(self, told: Callable[[Sequence[Trial]], None]) -> None:
+        """Tell a function of each group of trials after it was added."""
+        self._followers.append(told)
+
     def append(self, rows: Sequence[TrialRow]) -> None:
         """Add trials: number, plan index, state, reason, seconds, finished, and a value for each metric."""
         with _explained(self.path), self._lock:
@@ -134,6 +139,10 @@ class TrialStore:
             self._timer = threading.Timer(COMMIT_SECONDS, self._commit_late)
             self._timer.daemon = True
             self._timer.start()
+        if self._followers and rows:
+            trials = [self._trial((*row[:6], *row[6])) for row in rows]
+            for told in self._followers:
+                told(trials)
 
     def _commit_late(self) -> None:
         with suppress(sqlite3.Error), self._lock:  # the next commit says what is wrong

@@ -34,15 +34,17 @@ from narrower.searching.space_settings import (
     SpaceSettings,
 )
 from narrower.settings.logic_rounding import default_rounding
+from narrower.store.trackers.tracker import Tracker, TrackerSettings
 from narrower.study import from_arguments
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.expressible import export_notes
 from narrower.study.from_arguments import layer_choices, own_metrics
-from narrower.study.from_python import searched
+from narrower.study.from_python import followers_of, searched
 from narrower.study.limits import check_counted
 from narrower.study.possible import check_possible
 from narrower.study.problem import Problem, first_samples, with_model
 from narrower.study.result import SearchResult
+from narrower.study.tracked import Callback
 from narrower.transform.tried_channels import tried_channels
 
 
@@ -76,6 +78,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     overflow: Literal["saturate", "saturate_symmetric", "wrap"] = "saturate",
     sign: Literal["signed", "auto"] = "signed",
     calibration: CalibrationSettings = USUAL,
+    callbacks: Sequence[Callback] = (),
+    trackers: Sequence[str | Tracker] | TrackerSettings = (),
 ) -> SearchResult:
     """Search the number formats of a model's layers, their widths, or both.
 
@@ -107,6 +111,10 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     ``overflow`` is what becomes of values outside their range. With ``sign`` "auto", data after ReLU,
     softmax, sigmoid and the like have no sign. ``calibration`` says how automatic ranges are found.
 
+    ``callbacks`` are given every trial once it is recorded; one that raises ``narrower.StopSearch`` ends the
+    search with what was scored. ``trackers`` are names (docs/trackers.md), objects of your own with the
+    methods of ``narrower.Tracker``, or ``narrower.TrackerSettings``.
+
     What a command would print as a warning before the first trial is one here: work that no plan changes, and
     why plans cannot be exported.
 
@@ -114,6 +122,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         NarrowerError: what is asked for cannot be searched; the message says why.
         AllTrialsFailedError: no plan could be scored.
     """
+    followers = followers_of(callbacks, trackers)
     data = load_data_set(data) if isinstance(data, str) else data
     if class_order is not None:
         data = in_class_order(data, class_order)
@@ -160,7 +169,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     check_counted(problem.program.network, allowed=allow_uncounted, way_out="allow_uncounted=True")
     where = backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs)
     problem = replace(problem, options=options, backend=where)
-    return searched(problem, directory, _note(problem))
+    return searched(problem, directory, _note(problem), followers)
 
 
 def _posed(  # noqa: PLR0913, PLR0917 - the parts of a problem

@@ -1,22 +1,45 @@
 """A problem that was put together from Python values, searched; what a command would print is a warning."""
 
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from narrower.errors import SettingsError
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.run_directory import RunDirectory
+from narrower.store.trackers.catalogue import build_trackers
+from narrower.store.trackers.tracker import Tracker, TrackerSettings
 from narrower.study import study
 from narrower.study.possible import check_options
 from narrower.study.problem import Problem
 from narrower.study.result import SearchResult, passing_directory
 from narrower.study.run_facts import begin_run
+from narrower.study.tracked import NOBODY, Callback, Followers
 
 WHO_ASKED = 4  # frames up: this function, the one that poses, its decorator, the user's
 
 
-def searched(problem: Problem, directory: Path | str | None, note: str) -> SearchResult:
+def followers_of(
+    callbacks: Sequence[Callback], trackers: Sequence[str | Tracker] | TrackerSettings
+) -> Followers:
+    """Who is told of the trials: functions, and trackers by name or as they are.
+
+    Raises:
+        UnknownNameError: there is no such tracker.
+        MissingExtraError: what it needs is not installed.
+    """
+    if isinstance(trackers, TrackerSettings):
+        return Followers(build_trackers(trackers), tuple(callbacks))
+    named = build_trackers(TrackerSettings(tuple(one for one in trackers if isinstance(one, str))))
+    own = [one for one in trackers if not isinstance(one, str)]
+    numbered = {f"{type(one).__name__} {number}": one for number, one in enumerate(own, start=1)}
+    return Followers(named | numbered, tuple(callbacks))
+
+
+def searched(
+    problem: Problem, directory: Path | str | None, note: str, followers: Followers = NOBODY
+) -> SearchResult:
     """Search, and write the run where a directory is given; ``note`` stands in the place of its settings.
 
     Raises:
@@ -33,8 +56,19 @@ def searched(problem: Problem, directory: Path | str | None, note: str) -> Searc
         if run.trials.exists():
             raise SettingsError(f"{run.path} holds a search already; choose another directory")
         with begin_run(problem, run, note) as store:
-            record = study.search(problem, run, store, show_progress=lambda _: nullcontext(_no_progress))
+            record = study.search(
+                problem,
+                run,
+                store,
+                show_progress=lambda _: nullcontext(_no_progress),
+                say=_warn,
+                followers=followers,
+            )
     return SearchResult(record, problem, run)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=2)
 
 
 def _no_progress(_done: int, _front: int) -> None:

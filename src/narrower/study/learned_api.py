@@ -20,12 +20,14 @@ from narrower.searching.build_space import build_space
 from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.options import SearchOptions
 from narrower.searching.space_settings import LayerChoices, SpaceSettings
+from narrower.store.trackers.tracker import Tracker, TrackerSettings
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.expressible import export_notes
-from narrower.study.from_python import searched
+from narrower.study.from_python import followers_of, searched
 from narrower.study.possible import check_possible
 from narrower.study.problem import Problem, any_fraction, with_model
 from narrower.study.result import SearchResult
+from narrower.study.tracked import Callback
 from narrower.tasks.task import leading
 
 LEARNED = "learned"
@@ -50,6 +52,8 @@ def learn(  # noqa: PLR0913 - what a settings file says
     seed: int = 0,
     directory: Path | str | None = None,
     class_order: Sequence[str] | None = None,
+    callbacks: Sequence[Callback] = (),
+    trackers: Sequence[str | Tracker] | TrackerSettings = (),
 ) -> SearchResult:
     """Learn the width of every weight and datum of a model in one training, which gives a whole front.
 
@@ -61,8 +65,8 @@ def learn(  # noqa: PLR0913 - what a settings file says
     ``candidates`` of them at once; every other one from the weights that it has. ``granularity`` says what
     shares a width: nothing ("weight"), the weights of an output ("channel") or of a layer ("tensor").
     ``max_width`` bounds all widths; with ``allowed`` all are of that list. What is None is as suits the data.
-    ``constraints`` map costs to (minimum, maximum); ``measure_front``, ``directory`` and ``class_order`` are
-    those of ``narrower.search``.
+    ``constraints`` map costs to (minimum, maximum); ``measure_front``, ``directory``, ``class_order``,
+    ``callbacks`` and ``trackers`` are those of ``narrower.search``.
 
     Raises:
         NarrowerError: the model cannot be learned; the message names its layers and says why.
@@ -73,6 +77,7 @@ def learn(  # noqa: PLR0913 - what a settings file says
     ):
         if given not in known:
             raise SettingsError(f"{name}: found {given!r}; allowed: {', '.join(known)}")
+    followers = followers_of(callbacks, trackers)
     data = load_data_set(data) if isinstance(data, str) else data
     if class_order is not None:
         data = in_class_order(data, class_order)
@@ -96,7 +101,7 @@ def learn(  # noqa: PLR0913 - what a settings file says
     options = SearchOptions(LEARNED, seed=seed, measure_front=tuple(measure_front))
     problem = _pose(model, data, settings, bounds, options)
     note = f"# Widths of {problem.model_name}, learned from Python; no settings file.\n"
-    return searched(problem, directory, note)
+    return searched(problem, directory, note, followers)
 
 
 def _pose(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from narrower.errors import DivergedError, RunError
+from narrower.errors import DivergedError, RunError, StopSearch
 from narrower.plan.plan import Plan, plan_to_dict
 from narrower.preparation.learned import Learned
 from narrower.preparation.learned_way import Proposal
@@ -71,7 +71,7 @@ def learned_search(
                 book.write,
             )
         book.tally.exhausted = True
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StopSearch):
         book.tally.stopped = "interrupted"
     book.write()
     book.tally.evaluation_seconds = time.monotonic() - started

@@ -45,6 +45,7 @@ from narrower.study.run_facts import (
     results_beside,
     whole_number,
 )
+from narrower.study.tracked import NOBODY, Followers, Telling
 
 ShowProgress = Callable[[int], AbstractContextManager[Progress]]
 
@@ -116,20 +117,28 @@ def search(
     cache_bytes: int = CACHE_BYTES,
     say: Say = lambda _text: None,
     sampler: Sampler | None = None,
+    followers: Followers = NOBODY,
 ) -> RunRecord:
     """Search until the budget is spent and write the front; Ctrl-C ends it early with what there is.
 
     ``say`` is told of earlier runs that cannot be read, and what happens to workers; ``sampler`` proposes in
-    the place of the one that the options name.
+    the place of the one that the options name; ``followers`` are told of every trial.
 
     Raises:
         AllTrialsFailedError: no plan could be scored.
         RunError: the sampler does not repeat what the run recorded, or the run cannot be written.
+        TrackerError: a tracker cannot begin.
     """
+    telling = Telling(followers, run, store, say)
+    telling.begin()
     started = time.monotonic()
     facts = store.facts()
     batch_size = whole_number(facts, BATCH_SIZE_FACT)
     threads = whole_number(facts, THREADS_FACT)
+
+    def watched(wanted: int) -> AbstractContextManager[Progress]:
+        return telling.watching(show_progress(wanted))
+
     with Evaluators(problem, batch_size, cache_bytes, threads, say) as evaluators:
         plan_evaluator = build_plan_evaluator(
             problem, evaluators.whole
@@ -145,14 +154,15 @@ def search(
         if isinstance(problem.preparation, LearnedSettings):
             from narrower.study.learned_search import learned_search  # brings in training
 
-            outcome = learned_search(problem, run, store, plan_evaluator.preparation, show_progress)
+            outcome = learned_search(problem, run, store, plan_evaluator.preparation, watched)
         else:
-            outcome = _proposed(problem, store, plan_evaluator, evaluators, show_progress, sampler)
+            outcome = _proposed(problem, store, plan_evaluator, evaluators, watched, sampler)
         record = examine_front(problem, outcome, store, evaluators.whole, plan_evaluator, run, started)
         lost = evaluators.lost_workers
     store.set_fact(MEMBERS_FACT, member_facts(run, [m.weights for m in record.members if m.weights]))
     record = replace(record, summary=replace(record.summary, lost_workers=lost))
     write_json(run.front, record.to_dict())
+    telling.end(record)
     return record
 
 

@@ -1,13 +1,13 @@
 """What a training writes of its course: a CSV table and, where it is installed, the events of TensorBoard."""
 
 import csv
-import time
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from narrower.store.files import explaining
+from narrower.store.trackers.event_file import open_events, write_events
 from narrower.training.on_samples import Figures
 
 
@@ -34,10 +34,7 @@ class Logs:
             if is_new:
                 self._file.write(",".join(self._columns) + "\n")
             if find_spec("tensorboard") is not None:
-                events = self._directory / "logs" / "tensorboard"
-                events.mkdir(parents=True, exist_ok=True)
-                name = f"events.out.tfevents.{time.time_ns() // 10**9}.narrower"
-                self._events = self._open.enter_context((events / name).open("ab"))
+                self._events = self._open.enter_context(open_events(self._directory / "logs" / "tensorboard"))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,21 +64,9 @@ class Logs:
             csv.DictWriter(self._file, self._columns, lineterminator="\n").writerows(self._rows)
             self._file.flush()
             if self._events is not None:
-                _write_events(self._events, self._rows)
-                self._events.flush()
+                write_events(self._events, [_event(row) for row in self._rows])
         self._rows.clear()
 
 
-def _write_events(file: IO[bytes], rows: list[dict[str, float]]) -> None:
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    writer: Any = RecordWriter(file)
-    now = time.time()
-    if file.tell() == 0:
-        writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-    for row in rows:
-        values = [Summary.Value(tag=name, simple_value=row[name]) for name in row if name != "step"]
-        event = Event(wall_time=now, step=int(row["step"]), summary=Summary(value=values))
-        writer.write(event.SerializeToString())
+def _event(row: dict[str, float]) -> tuple[int, dict[str, float]]:
+    return int(row["step"]), {name: value for name, value in row.items() if name != "step"}

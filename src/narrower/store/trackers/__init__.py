@@ -1,0 +1,1 @@
+"""Where a search is written down besides its run: files, TensorBoard, MLflow, Weights & Biases."""
