@@ -74,6 +74,12 @@ def test_candidates_are_trained_where_it_is_said(tmp_path: Path) -> None:
             "training.from: means something with when = 'candidates'",
         ),
         (
+            "when = 'front'\norder = 'snip'",
+            "val",
+            "training.order: means something with when = 'rounds' alone",
+        ),
+        ("when = 'rounds'\norder = 'snap'", "val", "training.order: found 'snap' (did you mean 'snip'?)"),
+        (
             "when = 'candidates'\nfrom = 'best'",
             "val",
             "training.from: found 'best' (did you mean 'nearest'?)",
@@ -89,3 +95,9 @@ def test_candidates_are_trained_where_it_is_said(tmp_path: Path) -> None:
 def test_what_contradicts_it_is_refused(tmp_path: Path, training: str, part: str, said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         prepared(tmp_path, training, part=part)
+
+
+def test_rounds_may_be_ordered_by_a_proxy(tmp_path: Path) -> None:
+    assert prepared(tmp_path, "when = 'rounds'\norder = 'naswot'\nrounds = 2") == SharedSettings()
+    how = convert_preparation.finetuning(load_settings(tmp_path / "settings.toml").settings)
+    assert (how.rounds, how.order) == (2, "naswot")

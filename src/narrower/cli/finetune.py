@@ -11,6 +11,7 @@ from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.show import print_finetuned
 from narrower.errors import SettingsError
 from narrower.report.whole_run import read_whole_run
+from narrower.searching.objective import PROXIES
 from narrower.store.run_directory import RunDirectory
 from narrower.training.recipe import OPTIMIZERS, SCHEDULES
 
@@ -29,6 +30,14 @@ Rounds = Annotated[
         min=1,
         max=10,
         help="After each round but the last, the best quarter goes on, four times as long.  [default: 1]",
+    ),
+]
+Order = Annotated[
+    str | None,
+    typer.Option(
+        "--order",
+        help="Train the best quarter alone, by what the search measured (untrained) or by a proxy: "
+        f"{', '.join(PROXIES)}.",
     ),
 ]
 Seeds = Annotated[
@@ -67,6 +76,7 @@ def finetune(
     front: Front = False,
     all_trials: Every = False,
     rounds: Rounds = None,
+    order: Order = None,
     seeds: Seeds = None,
     folds: Folds = None,
     max_epochs: Epochs = None,
@@ -107,7 +117,7 @@ def finetune(
     members = [member.number for member in read_whole_run(directory, note).members]
     problem, how = posed_again(directory)
     recipe: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    ways: dict[str, Any] = {"rounds": rounds, "seeds": seeds, "folds": folds}
+    ways: dict[str, Any] = {"rounds": rounds, "order": order, "seeds": seeds, "folds": folds}
     ways = {name: value for name, value in ways.items() if value is not None}
     how = replace(how, recipe=replace(how.recipe, **recipe), **ways)
     with directory.locked(), step_progress() as seen:

@@ -75,7 +75,7 @@ class FinetunedRecord:
     ``choosing`` is the share of the training part that chose epochs and taught nothing; 0: nothing was.
     ``folds`` above 1: plans after were scored by cross-validation, on ``samples`` in all. ``further_steps``
     are those of other seeds and of folds, ``rivals`` how many plans were trained whose intervals reach the
-    front.
+    front. ``order`` names what chose the plans that were trained at all; None: all were.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -95,6 +95,7 @@ class FinetunedRecord:
     folds: int = 1
     further_steps: int = 0
     rivals: int = 0
+    order: str | None = None
 
     def to_dict(self) -> Mapping[str, Any]:
         """The JSON form."""
@@ -137,6 +138,8 @@ def summary_lines(record: FinetunedRecord) -> list[str]:
     ]
     if record.rivals:
         lines.append(f"{record.rivals:,} of the plans are no members: their 95 % intervals reach the front")
+    if record.order is not None:
+        lines.append(f"the plans that were trained were chosen by {record.order}, without training")
     if record.folds > 1:
         lines[1] = (
             f"scored by cross-validation in {record.folds} folds of {record.samples:,} samples (the training "

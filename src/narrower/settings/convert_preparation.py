@@ -117,8 +117,9 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
             "search.strategy.sw_runner.basic_evaluation.data_loader: found 'train_dataloader', whose samples "
             "train the plans; allowed: val_dataloader, test_dataloader"
         )
-    if given.rounds is not None and given.when != "rounds":
-        raise SettingsError(f"{where}.rounds: means something with when = 'rounds' alone")
+    of_rounds = [key for key in ("rounds", "order") if getattr(given, key) is not None]
+    if of_rounds and given.when != "rounds":
+        raise SettingsError(f"{where}.{of_rounds[0]}: means something with when = 'rounds' alone")
     after = [key for key in ("seeds", "folds") if getattr(given, key) is not None]
     if after and given.when not in ("front", "rounds"):
         raise SettingsError(f"{where}.{after[0]}: means something with when = 'front' or 'rounds' alone")
@@ -159,6 +160,7 @@ def finetuning(settings: RunSettings) -> Finetuning:
             given.seeds or 1,
             given.folds or 1,
             training_settings(settings),
+            given.order,
         )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator
 
 from narrower.preparation.settings import IMPORTANCES
+from narrower.searching.objective import PROXIES
 from narrower.settings import checks
 from narrower.settings.table import (
     BatchSize,
@@ -19,6 +20,7 @@ from narrower.settings.table import (
     Switch,
     Table,
 )
+from narrower.training.finetuning import UNTRAINED
 from narrower.training.recipe import OPTIMIZERS, SCHEDULES, Recipe
 
 WHENS = ("candidates", "front", "rounds")
@@ -64,8 +66,9 @@ class CandidateTraining(RecipeTable):
     """``[search.strategy.training]``: how plans are trained.
 
     ``when`` is for number formats: each plan before it is scored (candidates), the members of the front after
-    the search (front), or all plans after the search, in ``rounds`` of which the best quarter goes on. With
-    ``from`` each candidate starts from the float weights, or from those of the nearest plan that was trained.
+    the search (front), or all plans after the search, in ``rounds`` of which the best quarter goes on; with
+    ``order`` a number without training chooses the quarter that is trained at all. With ``from`` each
+    candidate starts from the float weights, or from those of the nearest plan that was trained.
     After the search, ``seeds`` trainings of the front's members say how far they end apart, and with
     ``folds`` plans are scored by cross-validation.
     Without it, the table is about the weights of resized candidates.
@@ -74,6 +77,7 @@ class CandidateTraining(RecipeTable):
     n_epochs: Count | None = None  # another name of max_epochs
     when: Annotated[str, PlainValidator(checks.one_of(WHENS))] | None = None
     rounds: Annotated[int, PlainValidator(checks.whole_number(2, 10))] | None = None
+    order: Annotated[str, PlainValidator(checks.one_of((UNTRAINED, *PROXIES)))] | None = None
     start: Annotated[str, PlainValidator(checks.one_of(STARTS))] | None = Field(default=None, alias="from")
     weights: Annotated[str, PlainValidator(checks.one_of(("scratch", "slice", "net2net")))] | None = None
     importance: Annotated[str, PlainValidator(checks.one_of(IMPORTANCES))] = "l2"

@@ -24,6 +24,7 @@ from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
 from narrower.study.cross_validation import check_folds, cross_validated
+from narrower.study.entering import by_loss, check_order, entering
 from narrower.study.halving import best_by_rank
 from narrower.study.problem import Problem
 from narrower.study.rivals import rivals_of
@@ -33,7 +34,7 @@ from narrower.study.tuned_states import TunedStates
 from narrower.tasks.spread import interval_of_trainings, leads, value_of
 from narrower.tasks.task import leading
 from narrower.training.continued import CURVE
-from narrower.training.finetuning import Finetuning
+from narrower.training.finetuning import UNTRAINED, Finetuning
 from narrower.training.in_rounds import InRounds
 from narrower.training.many import is_together
 from narrower.training.recipe import seeds_from
@@ -83,6 +84,7 @@ class Finetuner:
                 "than 'muon', schedules other than 'plateau', and accelerator = 'cpu'"
             )
         check_folds(problem, how)
+        check_order(how.order)
         self._problem, self._run, self._store, self._how, self._seen = problem, run, store, how, seen
         self._training = InRounds(problem.model, problem.data.train, how.recipe, problem.part)
         self._metric = leading(problem.data.task)
@@ -108,15 +110,20 @@ class Finetuner:
         every = [self._begun(trial) for trial in self._store.trials(wanted)]
         pool = [tuned for tuned in every if tuned.number in set(numbers)]
         staged = self._staged(pool)
-        rounds = list(self._rounds(pool, staged))
+        entered = self._entering(pool)
+        rounds = list(self._rounds(entered, staged))
         if self._how.folds > 1:
-            self._cross_validate(pool, staged)
-        if pool and all(tuned.failure is not None for tuned in pool):
-            raise RunError(f"none of {len(pool)} plans could be trained: {pool[0].failure}")
+            self._cross_validate(entered, staged)
+        if entered and all(tuned.failure is not None for tuned in entered):
+            raise RunError(f"none of {len(entered)} plans could be trained: {entered[0].failure}")
         after = self._front_after(every, set(front))
         self._with_seeds([tuned for tuned in every if tuned.number in after], staged)
         record = self._record(every, set(front), after, rounds)
-        record = replace(record, seconds=time.monotonic() - started)
+        record = replace(
+            record,
+            seconds=time.monotonic() - started,
+            steps_of_all=sum(tuned.failure is None for tuned in pool) * self._training.steps,
+        )
         write_json(self._run.path / NAME, record.to_dict())
         return record
 
@@ -154,8 +161,26 @@ class Finetuner:
             yield len(going), stop
             going = [tuned for tuned in going if tuned.failure is None]
             if number + 1 < len(stops):
-                losses = [self._losses(tuned.after or tuned.before) for tuned in going]
+                objectives, leads_by = self._problem.objectives, self._metric.name
+                losses = [by_loss(objectives, tuned.after or tuned.before, leads_by) for tuned in going]
                 going = [going[place] for place in best_by_rank(losses, self._how.survivors(len(going)))]
+
+    def _entering(self, pool: Sequence[_Tuned]) -> list[_Tuned]:
+        """The plans that are trained at all; one that cannot be trained is among them, and says why."""
+        if self._how.order is None:
+            return list(pool)
+        able = [tuned for tuned in pool if self._training.why_not(tuned.plan) is None]
+        rows = [(tuned.plan, tuned.before) for tuned in able]
+        if self._how.order == UNTRAINED:  # a search does not need the loss
+            evaluator = self._evaluator(self._problem.subject.lowered)
+            found = evaluator.evaluate([plan.formats for plan, _ in rows], loss=True)
+            rows = [
+                (plan, {**own, **quality.metrics}) for (plan, own), quality in zip(rows, found, strict=True)
+            ]
+        count = self._how.survivors(len(able))
+        chosen = entering(self._problem, self._how.order, rows, count, self._seen)
+        left = {tuned.number for tuned in able} - {able[place].number for place in chosen}
+        return [tuned for tuned in pool if tuned.number not in left]
 
     def _cross_validate(self, pool: Sequence[_Tuned], staged: StagedTraining) -> None:
         """Score plans by cross-validation in the place of what they came to on the part that scores."""
@@ -261,7 +286,7 @@ class Finetuner:
             recipe=asdict(recipe),
             rounds=tuple(rounds),
             steps=sum(member.steps for member in members),
-            steps_of_all=sum(member.steps > 0 for member in members) * self._training.steps,
+            steps_of_all=0,  # known where the pool is
             choosing=recipe.choosing_share if recipe.chooses else 0.0,
             metric=self._metric.name,
             objectives=tuple(o.metric for o in problem.objectives.each),
@@ -273,6 +298,7 @@ class Finetuner:
             folds=self._how.folds,
             further_steps=self._further_steps,
             rivals=sum(member.steps > 0 and not member.was_member for member in members),
+            order=self._how.order,
         )
 
     def _delivered(

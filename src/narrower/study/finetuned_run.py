@@ -23,13 +23,14 @@ from narrower.training.recipe import Recipe
 
 
 @spoken_of_arguments()
-def finetune(
+def finetune(  # noqa: PLR0913 - what is trained, and how
     run: SearchResult | Path | str,
     recipe: Recipe | None = None,
     *,
     trials: Sequence[int] = (),
     every: bool = False,
     rounds: int | None = None,
+    order: str | None = None,
     seeds: int | None = None,
     folds: int | None = None,
     float_recipe: Recipe | None = None,
@@ -39,7 +40,8 @@ def finetune(
     ``run`` is what ``narrower.search`` gave, or the directory of a run that a settings file or a command
     described. What is trained: ``trials`` by their numbers, ``every`` trial, or unless told
     the members of the front and plans whose 95 % intervals reach it. ``recipe`` says how; without it the
-    run's settings do. With ``rounds`` the best quarter of the plans goes on after each but the last.
+    run's settings do. With ``rounds`` the best quarter of the plans goes on after each but the last;
+    ``order`` chooses the quarter that is trained at all: a zero-cost proxy by name, or "untrained".
     ``seeds`` above 1 measures on the front after how far trainings end apart. ``folds`` above 1 scores by
     cross-validation, each fold with a float model that ``float_recipe`` trains.
 
@@ -59,6 +61,7 @@ def finetune(
     given = {
         "recipe": recipe,
         "rounds": rounds,
+        "order": order,
         "seeds": seeds,
         "folds": folds,
         "float_recipe": float_recipe,

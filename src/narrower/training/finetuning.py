@@ -7,6 +7,7 @@ from narrower.errors import SettingsError
 from narrower.training.recipe import Recipe
 
 FLOAT = Recipe()
+UNTRAINED = "untrained"  # the order of what a search measured, without training
 KEPT = 4  # of as many plans one goes on to the next round, which trains as many times as long
 
 
@@ -16,7 +17,9 @@ class Finetuning:
 
     ``seeds`` above 1: the members of the front after are trained with as many seeds, to see how far apart
     their trainings end. ``folds`` above 1: plans are scored by cross-validation; each fold has a float model
-    of its own, trained by ``float_recipe`` from parameters that are drawn anew.
+    of its own, trained by ``float_recipe`` from parameters that are drawn anew. ``order`` names what chooses
+    the quarter of the plans that is trained at all, without training any: a zero-cost proxy, or what the
+    search measured ("untrained"); without it all are.
     """
 
     recipe: Recipe
@@ -24,6 +27,7 @@ class Finetuning:
     seeds: int = 1
     folds: int = 1
     float_recipe: Recipe = FLOAT
+    order: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("rounds", "seeds", "folds"):
