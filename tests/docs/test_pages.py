@@ -23,6 +23,7 @@ PAGES = [
             "settings.md",
             "training.md",
             "trackers.md",
+            "python.md",
             *(["microcontroller.md"] if shutil.which("gcc") else []),
         )
     ),

@@ -123,6 +123,71 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         AllTrialsFailedError: no plan could be scored.
     """
     followers = followers_of(callbacks, trackers)
+    problem = pose_search(
+        model,
+        data,
+        space,
+        objectives,
+        by=by,
+        constraints=constraints,
+        samples=samples,
+        part=part,
+        seed=seed,
+        candidates=candidates,
+        uniform=uniform,
+        measure_front=measure_front,
+        class_order=class_order,
+        rounding=rounding,
+        overflow=overflow,
+        sign=sign,
+        calibration=calibration,
+    )
+    options = SearchOptions(
+        canonical_sampler(sampler or default_sampler(n_trials)),
+        n_trials,
+        timeout,
+        batch,
+        seed,
+        drop_dominated,
+        tuple(measure_front),
+        allow_uncounted=allow_uncounted,
+        uniform_first=uniform_first,
+    )
+    if n_trials is None and options.sampler not in ENDING:
+        raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
+    if drop_dominated and options.sampler not in ENUMERATIONS:
+        raise SettingsError(f"drop_dominated needs one of the samplers {', '.join(ENUMERATIONS)}")
+    check_counted(problem.program.network, allowed=allow_uncounted, way_out="allow_uncounted=True")
+    where = backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs)
+    problem = replace(problem, options=options, backend=where)
+    return searched(problem, directory, _note(problem), followers)
+
+
+def pose_search(  # noqa: PLR0913 - as many as a search has
+    model: nn.Module | str,
+    data: DataSet | str,
+    space: Mapping[str, Mapping[str, Sequence[Any]]],
+    objectives: Sequence[str] | Mapping[str, str],
+    *,
+    by: Literal["name", "type", "regex"] = "name",
+    constraints: Mapping[str, tuple[float | None, float | None]] | None = None,
+    samples: int | None = None,
+    part: Literal["validation", "test", "train"] = "validation",
+    seed: int = 0,
+    candidates: PreparationSettings | None = None,
+    uniform: bool = False,
+    measure_front: Sequence[str] = (),
+    class_order: Sequence[str] | None = None,
+    rounding: Literal["half_even", "half_up", "floor"] | None = None,
+    overflow: Literal["saturate", "saturate_symmetric", "wrap"] = "saturate",
+    sign: Literal["signed", "auto"] = "signed",
+    calibration: CalibrationSettings = USUAL,
+) -> Problem:
+    """What is searched, with the meaning that the arguments have in ``search``; how is not said yet.
+
+    Raises:
+        NarrowerError: it cannot be searched.
+    """
     data = load_data_set(data) if isinstance(data, str) else data
     if class_order is not None:
         data = in_class_order(data, class_order)
@@ -150,26 +215,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     wanted = from_arguments.objectives(objectives, data.task)
     bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in (constraints or {}).items())
     scoring = first_samples(data, part, samples)
-    problem = _posed(module, name, data, scoring, part, chosen, wanted, bounds, candidates)
-    options = SearchOptions(
-        canonical_sampler(sampler or default_sampler(n_trials)),
-        n_trials,
-        timeout,
-        batch,
-        seed,
-        drop_dominated,
-        tuple(measure_front),
-        allow_uncounted=allow_uncounted,
-        uniform_first=uniform_first,
-    )
-    if n_trials is None and options.sampler not in ENDING:
-        raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")
-    if drop_dominated and options.sampler not in ENUMERATIONS:
-        raise SettingsError(f"drop_dominated needs one of the samplers {', '.join(ENUMERATIONS)}")
-    check_counted(problem.program.network, allowed=allow_uncounted, way_out="allow_uncounted=True")
-    where = backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs)
-    problem = replace(problem, options=options, backend=where)
-    return searched(problem, directory, _note(problem), followers)
+    return _posed(module, name, data, scoring, part, chosen, wanted, bounds, candidates)
 
 
 def _posed(  # noqa: PLR0913, PLR0917 - the parts of a problem

@@ -17,7 +17,7 @@ from narrower.study.result import SearchResult, passing_directory
 from narrower.study.run_facts import begin_run
 from narrower.study.tracked import NOBODY, Callback, Followers
 
-WHO_ASKED = 4  # frames up: this function, the one that poses, its decorator, the user's
+WHO_ASKED = 5  # frames up: warn_of, its caller, the one that was asked, its decorator, the user's
 
 
 def followers_of(
@@ -49,8 +49,7 @@ def searched(
         if metric not in ARTEFACT_METRICS:
             raise SettingsError(f"measure_front: found {metric!r}; allowed: {', '.join(ARTEFACT_METRICS)}")
     check_options(problem)
-    for sentence in problem.notes:
-        warnings.warn(sentence, stacklevel=WHO_ASKED)
+    warn_of(problem, WHO_ASKED)
     run = RunDirectory(Path(directory)) if directory is not None else passing_directory()
     with run.locked():
         if run.trials.exists():
@@ -65,6 +64,12 @@ def searched(
                 followers=followers,
             )
     return SearchResult(record, problem, run)
+
+
+def warn_of(problem: Problem, frames: int) -> None:
+    """Warn of what a command would say before the first trial; ``frames`` up is who asked."""
+    for sentence in problem.notes:
+        warnings.warn(sentence, stacklevel=frames)
 
 
 def _warn(text: str) -> None:
