@@ -217,7 +217,15 @@ def test_a_killed_search_has_the_trials_and_members_of_one_that_was_not(run_narr
             {"model": "curved", "epochs": "5\nn_seeds = 2"},
             "training.n_seeds: found 2; a network that is no chain",
         ),
-        ({"config": 'learn = ["weight"]'}, "linear.config.learn: found ['weight']"),
+        ({"config": 'learn = ["weight"]'}, "learn: found ['weight'], and ebops is of numbers in fixed point"),
+        (
+            {"config": 'learn = ["data"]', "metrics": "accuracy = {}\nmodel_size = {}"},
+            "learn: found ['data'], and model_size is of weights alone",
+        ),
+        (
+            {"config": 'learn = ["weight"]\ndata_in_width = [4, 8]'},
+            "config.data_in_width: found 2 of them; what is not learned has one format",
+        ),
         (
             {"config": f"{LEARN}\nweight_width = [4]"},
             "linear.config.weight_width: means nothing beside learn",
@@ -269,6 +277,30 @@ def test_a_network_that_is_no_chain_is_learned_and_exported(run_narrower: RunNar
             "export", "runs/curved", "--trial", number, "--to", kind, "--samples", "1000"
         )
         assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("config", "kept"),
+    [
+        ('learn = ["weight"]\ndata_in_width = [6]\ndata_in_frac_width = [3]', {"data": "fixed(6,frac=3)"}),
+        ('learn = ["data"]\nweight_width = [4]\nweight_frac_width = [3]', {"weight": "fixed(4,frac=3)"}),
+    ],
+)
+def test_one_operand_is_learned_and_the_other_keeps_its_format(
+    config: str, kept: dict[str, str], run_narrower: RunNarrower
+) -> None:
+    code, _, err = run_narrower("search", "--config", settings("one", config=config, epochs=10))
+    assert code == 0, err
+    members = record("one")["members"]
+    assert isinstance(members, list)
+    assert members
+    for member in members:
+        assert member["alone_accuracy"] is None  # what was scored is what was kept
+        for layer in member["plan"].values():
+            assert {name: layer[name] for name in kept} == kept
+            learned = {name: text for name, text in layer.items() if name not in kept}
+            assert learned
+            assert all(text.startswith("fixed_each") or name == "bias" for name, text in learned.items())
 
 
 def test_check_says_what_would_be_learned(run_narrower: RunNarrower) -> None:

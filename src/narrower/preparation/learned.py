@@ -10,19 +10,23 @@ from torch import nn
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError, SettingsError
 from narrower.graph.lower import lower
+from narrower.graph.network import Network
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
+from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import Plan
 from narrower.preparation.learned_chain import ChainWay
 from narrower.preparation.learned_program import ProgramWay
 from narrower.preparation.learned_way import Proposal, Proposed, Saving, Way
 from narrower.preparation.learning.chain_of_network import ChainOfLayers, chain_of_network
 from narrower.preparation.learning.programs.operands import operands_of
-from narrower.preparation.learning.settings import WeightGranularity
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import LearnedSettings
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.task import Task
+
+OF_WEIGHTS = ("model_size", "average_bitwidth")
+OF_FIXED_POINT = ("ebops", "energy")
 
 
 class Learned:
@@ -35,7 +39,7 @@ class Learned:
 
     def __init__(self, subject: Subject, settings: LearnedSettings) -> None:
         self._subject, self._settings = subject, settings
-        chain = check_learnable(subject.lowered, subject.data.task, settings.granularity)
+        chain = check_learnable(subject.lowered, subject.data.task, settings, subject.kept)
         self._way: Way = (
             ProgramWay(subject, settings) if chain is None else ChainWay(subject, settings, chain)
         )
@@ -111,14 +115,39 @@ class Learned:
         return replace(program, tensors=tensors)
 
 
-def check_learnable(lowered: Program, task: Task, granularity: WeightGranularity) -> ChainOfLayers | None:
+def check_learnable(
+    lowered: Program, task: Task, settings: LearnedSettings, kept: Plan
+) -> ChainOfLayers | None:
     """The chain that a model is; None where its layers are learned from the weights that they have.
+
+    ``kept`` has the formats of what is not learned.
 
     Raises:
         SettingsError: with the layers that cannot be learned in either way.
     """
-    if task == CLASSIFICATION and lowered.untraced is None:
+    if not settings.learns_both:
+        _check_kept(lowered.network, settings, kept)
+    elif task == CLASSIFICATION and lowered.untraced is None:
         with suppress(SettingsError):
             return chain_of_network(lowered.network)
-    operands_of(lowered, granularity)
+    operands_of(lowered, settings.granularity)
     return None
+
+
+def _check_kept(network: Network, settings: LearnedSettings, kept: Plan) -> None:
+    """Whether the cost depends on what is learned, and can be had of what is not."""
+    learned, cost = settings.operands[0], settings.cost
+    if learned == "data" and cost in OF_WEIGHTS:
+        raise SettingsError(f"learn: found ['data'], and {cost} is of weights alone; allowed: 'weight' in it")
+    other, key = ("weight", "weight_width") if learned == "data" else ("data", "data_in_width")
+    floats = [
+        layer
+        for layer, operators in network.multiplying_layers.items()
+        if getattr(kept.layer(layer), other) == FLOAT32
+        and (other == "data" or any(network.weight_of(operator) is not None for operator in operators))
+    ]
+    if floats and cost in OF_FIXED_POINT:
+        raise SettingsError(
+            f"learn: found [{learned!r}], and {cost} is of numbers in fixed point; {other} of "
+            f"{', '.join(floats)} is float32; allowed: {key}, such as [8], or another cost, such as bitops"
+        )

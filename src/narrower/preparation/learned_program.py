@@ -31,7 +31,7 @@ class ProgramWay:
 
     def __init__(self, subject: Subject, settings: LearnedSettings) -> None:
         self._subject, self._settings = subject, settings
-        self._operands = operands_of(subject.lowered, settings.granularity)
+        self._operands = operands_of(subject.lowered, settings.granularity, settings.operands, subject.kept)
         self._known: dict[int, Proposal] = {}
 
     def learn(

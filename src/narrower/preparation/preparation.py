@@ -22,7 +22,8 @@ class Subject:
     """The model with its weights, its traced program, and the data that candidates are trained on.
 
     ``channels`` are the model's groups where widths are searched; ``multipliers`` are the largest ones that
-    the space has above 1, by layer. ``seed`` begins the seeds of what is drawn anew.
+    the space has above 1, by layer. ``seed`` begins the seeds of what is drawn anew. ``kept`` has the formats
+    that all plans have, where widths are learned.
     """
 
     model_name: str
@@ -32,6 +33,7 @@ class Subject:
     seed: int = 0
     channels: Channels | None = None
     multipliers: Mapping[str, float] | None = None
+    kept: Plan = field(default_factory=Plan)
 
     @cached_property
     def examples(self) -> tuple[Tensor, ...]:

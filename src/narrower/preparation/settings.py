@@ -8,6 +8,7 @@ from narrower.preparation.learning.settings import LearnSettings, WeightGranular
 from narrower.training.recipe import Recipe
 from narrower.transform.importance import Importance
 
+LEARNED_OPERANDS = ("data", "weight")
 IMPORTANCES: tuple[str, ...] = get_args(Importance)
 
 
@@ -102,12 +103,13 @@ class LearnedSettings:
 
     What is None is as suits the data (``LearnSettings.suited``). ``candidates`` are trained at once, with
     seeds of their own, and share one front. A network that is no chain of linear layers is trained from the
-    model's weights, by itself (``of_program``).
+    model's weights, by itself (``of_program``), and so is every network where ``operands`` are not both.
     """
 
     epochs: int = 1000
     batch_size: int | None = None
     learning_rate: float | None = None
+    operands: tuple[str, ...] = LEARNED_OPERANDS
     granularity: WeightGranularity = "weight"
     max_width: int = 16
     allowed: tuple[int, ...] = ()
@@ -125,11 +127,17 @@ class LearnedSettings:
         return True
 
     @property
+    def learns_both(self) -> bool:
+        """Whether the widths of both weights and data are learned."""
+        return set(self.operands) == set(LEARNED_OPERANDS)
+
+    @property
     def words(self) -> str:
         """How plans get their weights."""
         several = f", {self.candidates} candidates at once" if self.candidates > 1 else ""
+        whose = "their widths" if self.learns_both else f"widths of {self.operands[0]}"
         return (
-            f"learned with their widths, one for each {self.granularity}, in one training of "
+            f"learned with {whose}, one for each {self.granularity}, in one training of "
             f"{self.epochs:,} epochs{several}"
         )
 

@@ -12,7 +12,7 @@ from narrower.graph.signs import unsigned_layers
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.known_data import AnyEdges, AnyValues, KnownEdges, KnownValues
 from narrower.plan.formats.number_format import NumberFormat
-from narrower.plan.plan import OPERANDS
+from narrower.plan.plan import OPERANDS, Plan
 from narrower.searching.edge_slots import edge_slots, named_edges
 from narrower.searching.format_names import NOT_QUANTIZED, Operand
 from narrower.searching.format_slot import FormatSlot, OperandFormats
@@ -55,8 +55,6 @@ def build_space(
             is nothing to choose.
     """
     chosen = _choices_by_layer(network, settings)
-    if settings.is_learned:
-        return _learned_space(network, chosen)
     unsigned = unsigned_data(network, settings)
 
     def about(layer: str, operand: str) -> Operand:
@@ -74,6 +72,8 @@ def build_space(
             is_signed,
         )
 
+    if settings.is_learned:
+        return _learned_space(network, chosen, about)
     slots: list[Slot] = []
     if channels is not None:
         is_strict = settings.by == "name" and not settings.is_lenient
@@ -141,8 +141,8 @@ def fixed_choices(network: Network, settings: SpaceSettings) -> dict[str, LayerC
     return found
 
 
-def _learned_space(network: Network, chosen: Mapping[str, LayerChoices]) -> Space:
-    """Nothing is left to choose: a training proposes the plans."""
+def _learned_space(network: Network, chosen: Mapping[str, LayerChoices], about: OperandOf) -> Space:
+    """Nothing is left to choose: a training proposes the plans, which all have the formats of this one."""
     left = [
         layer for layer in network.multiplying_layers if layer not in chosen or not chosen[layer].is_learned
     ]
@@ -150,7 +150,13 @@ def _learned_space(network: Network, chosen: Mapping[str, LayerChoices]) -> Spac
         raise SettingsError(
             f"{SEED}: one training learns the widths of all layers; not named: {', '.join(left)}"
         )
-    return Space((ListedSlot(LEARNED_SLOT, (), ((),), {(): 0}),))
+    kept = {
+        layer: _slot(network, layer, chosen[layer], about, on_edges=False).fragment(0)
+        for layer in network.multiplying_layers
+        if chosen[layer].families != (NOT_QUANTIZED,)
+    }
+    plan = Plan.of(part for parts in kept.values() for part in parts)
+    return Space((ListedSlot(LEARNED_SLOT, (), (plan.layers,), {(): 0}),))
 
 
 def passed_over(network: Network, settings: SpaceSettings) -> dict[str, str]:

@@ -32,6 +32,9 @@ class OperandChoices:
         return given.get(key) or usual.get(operand) or usual.get("", ())
 
 
+FLOAT_OPERAND = OperandChoices(("NA",))  # of a layer that has formats
+
+
 @dataclass(frozen=True, slots=True)
 class WidthChoices:
     """Multipliers of a layer's output channels, or numbers of them.
@@ -67,7 +70,12 @@ class LayerChoices:
     weight: OperandChoices = field(default_factory=OperandChoices)
     bias: OperandChoices = field(default_factory=OperandChoices)
     width: WidthChoices = field(default_factory=WidthChoices)
-    is_learned: bool = False  # a training chooses its widths
+    learned: tuple[str, ...] = ()  # "weight", "data": a training chooses their widths
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether a training chooses any of its widths."""
+        return bool(self.learned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig])
         mistakes.found += [
             f"{SEED}.{key}.config.{name}: found {shown(getattr(config, name))}, and {first[0]} has "
             f"{shown(getattr(first[1], name))}; one training has one {name} for all layers"
-            for name in ("granularity", "max_width", "allowed")
+            for name in ("learn", "granularity", "max_width", "allowed")
             if getattr(config, name) != getattr(first[1], name)
         ]
     if strategy.setup.sampler != LEARNED:
@@ -227,6 +227,7 @@ def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig])
             epochs=given.n_epochs or given.max_epochs or usual.epochs,
             batch_size=given.batch_size,
             learning_rate=given.learning_rate,
+            operands=tuple(sorted(set(config.learn or ()))),
             granularity=config.granularity or usual.granularity,  # type: ignore[arg-type]
             max_width=config.max_width or usual.max_width,
             allowed=tuple(sorted(config.allowed or ())),

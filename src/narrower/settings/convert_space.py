@@ -7,6 +7,7 @@ from narrower.plan.formats.calibration import CalibrationSettings
 from narrower.searching.format_names import NAMED, NOT_QUANTIZED, with_sparsity
 from narrower.searching.match_layers import SEED
 from narrower.searching.space_settings import (
+    FLOAT_OPERAND,
     Kind,
     LayerChoices,
     OperandChoices,
@@ -33,6 +34,7 @@ SETUP_OF_FORMATS = (
 _OPERANDS = ("data_in", "weight", "bias")  # as keys begin
 _FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.startswith(_OPERANDS))
 _LEARNED_KEYS = ("granularity", "max_width", "allowed")
+_LEARNED_WITH = {"data_in": "data", "weight": "weight", "bias": "weight"}  # operands, by what learn says
 _WIDTH_KEYS = ("channel_multiplier", "parent_block_name", "in_features", "out_features")
 
 
@@ -180,18 +182,31 @@ def _learned_choices(where: str, config: LayerConfig, kind: Kind) -> LayerChoice
         mistakes.found.append(
             f"{where}.learn: means nothing in this kind of space; allowed: search_space.name = 'quantize'"
         )
-    if set(config.learn or ()) != {"weight", "data"}:
-        mistakes.found.append(
-            f"{where}.learn: found {list(config.learn or ())}; what a weight costs are its bits times those "
-            "of its data, so that both are learned; allowed: ['weight', 'data']"
-        )
+    learned = tuple(config.learn or ())
+    others = [operand for operand, group in _LEARNED_WITH.items() if group not in learned]
+    kept = {operand: [f"{operand}_width", f"{operand}_frac_width"] for operand in others}
+    allowed = [*_LEARNED_KEYS, *(key for keys in kept.values() for key in keys)]
     mistakes.found += [
-        f"{where}.{key}: means nothing beside learn; allowed with it: {', '.join(_LEARNED_KEYS)}"
+        f"{where}.{key}: means nothing beside learn = {list(learned)}; allowed with it: {', '.join(allowed)}"
         for key in given_keys(config)
-        if key not in ("name", "learn", *_LEARNED_KEYS)
+        if key not in ("name", "learn", *allowed)
+    ]
+    mistakes.found += [
+        f"{where}.{key}: found {len(getattr(config, key))} of them; what is not learned has one format"
+        for keys in kept.values()
+        for key in keys
+        if len(getattr(config, key) or (0,)) > 1
     ]
     mistakes.check()
-    return LayerChoices(is_learned=True)
+    if not any(getattr(config, f"{operand}_width") for operand in kept):
+        return LayerChoices(learned=learned)
+    each = {
+        operand: _operand_choices(config, operand)
+        if operand in kept and getattr(config, f"{operand}_width")
+        else FLOAT_OPERAND
+        for operand in _LEARNED_WITH
+    }
+    return LayerChoices(("fixed",), each["data_in"], each["weight"], each["bias"], learned=learned)
 
 
 def _is_of_peer(settings: RunSettings) -> bool:

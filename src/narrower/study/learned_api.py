@@ -13,13 +13,15 @@ from narrower.graph.lower import lower
 from narrower.models.build import build_model
 from narrower.models.class_order import check_class_order, in_class_order
 from narrower.models.fit import check_fit
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import OPERANDS
 from narrower.preparation.learned import check_learnable
 from narrower.preparation.learning.settings import LEARNED_COSTS, WeightGranularity
-from narrower.preparation.settings import LearnedSettings
+from narrower.preparation.settings import LEARNED_OPERANDS, LearnedSettings
 from narrower.searching.build_space import build_space
 from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.options import SearchOptions
-from narrower.searching.space_settings import LayerChoices, SpaceSettings
+from narrower.searching.space_settings import FLOAT_OPERAND, LayerChoices, OperandChoices, SpaceSettings
 from narrower.store.trackers.tracker import Tracker, TrackerSettings
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.expressible import export_notes
@@ -39,6 +41,8 @@ def learn(  # noqa: PLR0913 - what a settings file says
     data: DataSet | str,
     cost: str = "ebops",
     *,
+    operands: Sequence[str] = LEARNED_OPERANDS,
+    kept: Mapping[str, FixedPoint] | None = None,
     epochs: int = 1000,
     batch_size: int | None = None,
     learning_rate: float | None = None,
@@ -62,7 +66,9 @@ def learn(  # noqa: PLR0913 - what a settings file says
     of through all of them.
 
     A model that ends in a chain of linear layers with ReLU between them is learned from random weights,
-    ``candidates`` of them at once; every other one from the weights that it has. ``granularity`` says what
+    ``candidates`` of them at once; every other one from the weights that it has, and so is every model where
+    ``operands`` is ["weight"] or ["data"] alone: then ``kept`` has the formats of the others, {"data":
+    FixedPoint(8, 4)} or "weight" and "bias"; without them they stay float32. ``granularity`` says what
     shares a width: nothing ("weight"), the weights of an output ("channel") or of a layer ("tensor").
     ``max_width`` bounds all widths; with ``allowed`` all are of that list. What is None is as suits the data.
     ``constraints`` map costs to (minimum, maximum); ``measure_front``, ``directory``, ``class_order``,
@@ -88,6 +94,7 @@ def learn(  # noqa: PLR0913 - what a settings file says
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        operands=tuple(sorted(set(operands))),
         granularity=granularity,
         max_width=max_width,
         allowed=tuple(sorted(allowed)),
@@ -99,7 +106,7 @@ def learn(  # noqa: PLR0913 - what a settings file says
     settings.of(len(data.train))  # what does not go together shows here
     bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in (constraints or {}).items())
     options = SearchOptions(LEARNED, seed=seed, measure_front=tuple(measure_front))
-    problem = _pose(model, data, settings, bounds, options)
+    problem = _pose(model, data, settings, bounds, options, kept or {})
     note = f"# Widths of {problem.model_name}, learned from Python; no settings file.\n"
     return searched(problem, directory, note, followers)
 
@@ -110,18 +117,13 @@ def _pose(
     settings: LearnedSettings,
     constraints: tuple[Constraint, ...],
     options: SearchOptions,
+    kept: Mapping[str, FixedPoint],
 ) -> Problem:
     module = build_model(model, seed=settings.seed, sizes=data.sizes) if isinstance(model, str) else model
     check_fit(module, data)
     name = model if isinstance(model, str) else type(model).__name__
     program = trace_or_call(module, data.examples[0], name)
-    chain = check_learnable(lower(program), data.task, settings.granularity)
-    if chain is None and settings.candidates > 1:
-        raise SettingsError(
-            f"candidates: found {settings.candidates}; a network that is no chain of linear layers is "
-            "learned from the weights that it has; allowed: 1"
-        )
-    space_settings = SpaceSettings("name", (), LayerChoices(is_learned=True), folds_batch_norm=True)
+    space_settings = SpaceSettings("name", (), _choices(settings, kept), folds_batch_norm=True)
     metric = leading(data.task)
     problem = Problem(
         model_name=name,
@@ -141,4 +143,29 @@ def _pose(
         notes=export_notes(program),
     )
     check_possible(problem)
+    chain = check_learnable(lower(program), data.task, settings, problem.subject.kept)
+    if chain is None and settings.candidates > 1:
+        raise SettingsError(
+            f"candidates: found {settings.candidates}; a network that is no chain of linear layers is "
+            "learned from the weights that it has; allowed: 1"
+        )
     return with_model(problem, module)
+
+
+def _choices(settings: LearnedSettings, kept: Mapping[str, FixedPoint]) -> LayerChoices:
+    learned = settings.operands
+    if not learned or any(operand not in LEARNED_OPERANDS for operand in learned):
+        raise SettingsError(
+            f"operands: found {list(learned)}; allowed: {', '.join(LEARNED_OPERANDS)} or both"
+        )
+    allowed = [o for o in OPERANDS if ("data" if o == "data" else "weight") not in learned]
+    for operand in kept:
+        if operand not in allowed:
+            raise SettingsError(f"kept: found {operand!r}; allowed, as they are not learned: {allowed}")
+    if not kept:
+        return LayerChoices(learned=learned)
+    data, weight, bias = (
+        OperandChoices((kept[operand].width,), (kept[operand].frac,)) if operand in kept else FLOAT_OPERAND
+        for operand in OPERANDS
+    )
+    return LayerChoices(("fixed",), data, weight, bias, learned=learned)

@@ -158,7 +158,7 @@ class _Look:
 
     def _look_at_learned(self, problem: Problem, lowered: Program, learned: LearnedSettings) -> None:
         """Whether the widths of the network can be learned."""
-        chain = check_learnable(lowered, problem.data.task, learned.granularity)
+        chain = check_learnable(lowered, problem.data.task, learned, problem.subject.kept)
         if chain is None and learned.candidates > 1:
             self._mistakes.found.append(
                 f"{STRATEGY}.training.n_seeds: found {learned.candidates}; a network that is no chain of "

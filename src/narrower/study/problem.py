@@ -24,6 +24,7 @@ from narrower.graph.program import Program, with_weights
 from narrower.models.checkpoints import load_weights
 from narrower.models.class_order import check_class_order, class_order_problem
 from narrower.models.ending import ending_of
+from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Subject
 from narrower.preparation.settings import PreparationSettings, SharedSettings
 from narrower.searching.build_space import build_space, unsigned_data
@@ -95,6 +96,7 @@ class Problem:
             self.options.seed,
             self.channels,
             multipliers,
+            self.space.plan((0,)) if self.space_settings.is_learned else Plan(),
         )
 
     @property

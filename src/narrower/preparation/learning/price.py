@@ -28,7 +28,8 @@ WIDEST = 33  # with a sign
 class Price:
     """A cost: of multiply-accumulates of weights or of two data, and of each bit of weights and biases.
 
-    ``rest`` is what everything costs that no width changes.
+    ``rest`` is what everything costs that no width changes. ``by_needed_bits``: a weight's bits are those
+    that its value needs, not those of its format.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Price:
     by_weight_bit: float = 0.0
     by_bias_bit: float = 0.0
     rest: float = 0.0
+    by_needed_bits: bool = False
 
 
 def with_sign(bits: Tensor) -> Tensor:
@@ -86,7 +88,7 @@ def _energies() -> Tensor:
 
 
 _ENERGIES = _energies()
-EBOPS = Price("ebops", _effective, _squared)
+EBOPS = Price("ebops", _effective, _squared, by_needed_bits=True)
 
 
 def price_of(cost: str, network: Network) -> Price:

@@ -14,7 +14,7 @@ from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
-from narrower.plan.plan import LayerPlan, Plan
+from narrower.plan.plan import OPERANDS, LayerPlan, Plan
 from narrower.preparation.learning.deployed import Integers, bit_lengths, odd_part
 from narrower.preparation.learning.effective_bits import FLOAT32_STEPS
 from narrower.preparation.learning.hardware_widths import rounded_up
@@ -74,18 +74,17 @@ def freeze(
             state[about.parameter] = values.clone()
         for node, leaf in learned.others.items():
             state[learned.operands.others[node]] = leaf.detach().clone()
-    return Frozen(_plan(chosen), state)
+    return Frozen(_plan(chosen, learned.operands.kept), state)
 
 
-def _plan(chosen: Mapping[tuple[str, str], NumberFormat]) -> Plan:
-    layers = dict.fromkeys(layer for layer, _ in chosen)
-    return Plan.of(
-        {
-            layer: LayerPlan(chosen[layer, "data"], chosen.get((layer, "weight"), FLOAT32), bias)
-            for layer in layers
-            for bias in (chosen.get((layer, "bias"), FLOAT32),)
-        }
-    )
+def _plan(chosen: Mapping[tuple[str, str], NumberFormat], kept: Plan) -> Plan:
+    layers = dict.fromkeys([*(layer for layer, _ in kept.layers), *(layer for layer, _ in chosen)])
+
+    def formats(layer: str) -> LayerPlan:
+        own = {operand: getattr(kept.layer(layer), operand) for operand in OPERANDS}
+        return LayerPlan(*(chosen.get((layer, operand), own[operand]) for operand in OPERANDS))
+
+    return Plan.of({layer: formats(layer) for layer in layers})
 
 
 def _data_ranges(

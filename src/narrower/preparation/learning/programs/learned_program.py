@@ -1,21 +1,19 @@
-"""A lowered program whose widths are learned: its numbers, its outputs, and what it costs."""
+"""A lowered program whose widths are learned: its numbers and its outputs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from narrower.cost.each_entry import beside_weights
-from narrower.cost.macs import macs
 from narrower.evaluate.steps import Steps, compile_steps
 from narrower.graph.program import Program
-from narrower.preparation.learning.price import OfActivations, OfPairs, Price, with_sign
+from narrower.plan.formats.number_format import NumberFormat
 from narrower.preparation.learning.programs.operands import Coefficients, Data, Operands
 from narrower.preparation.learning.programs.rounding import rounded_coefficients, rounded_data, whole
+from narrower.quantizers.quantize import quantize_straight_through
 
 See = Callable[[int, Tensor], None]
 NO_BITS = -64.0  # integer bits of data that were never other than zero
@@ -44,20 +42,12 @@ class LearnedData:
     def see(self, values: Tensor, forgotten: float = 0.0) -> None:
         """Follow the largest of some rounded values [N, ...]; two's complement reaches one step lower."""
         low, high = ends(values, tuple(self.fractions.shape))
-        largest = torch.maximum(high, -low - torch.exp2(-self.fractions.detach().round()))
+        fractions = self.fractions.detach().round()
+        largest = torch.maximum(high, -low - torch.exp2(-fractions))
         needed = largest.clamp_min(2**NO_BITS).log2().floor() + 1
+        needed = torch.where(low < 0, torch.maximum(needed, -fractions), needed)  # a sign alone is a bit
         torch.maximum(self.integer_bits - forgotten, needed, out=self.integer_bits)
         torch.maximum(self.signs, (low < 0).float(), out=self.signs)
-
-
-@dataclass(frozen=True)
-class _Product:
-    """One operator: its data, its weight, and multiply-accumulates for each weight."""
-
-    data: int
-    weight: int | None
-    times: int
-    order: Tensor | None  # of the data's widths beside the weights, where there are several
 
 
 class LearnedProgram:
@@ -93,15 +83,15 @@ class LearnedProgram:
             LearnedData(about, leaf, torch.full(about.widths, NO_BITS), torch.zeros(about.widths))
             for about, leaf in zip(operands.data, leaves[len(values) + 2 * count :], strict=True)
         ]
+        self._kept: dict[int, NumberFormat] = {}  # of operands that are not learned, by their steps
         self._slots = self._by_slot()
         self._run, self._constants, self._last = self._order()
-        self._products = list(self._all_products())
 
     @property
     def bits_gradient(self) -> Tensor:
-        """The gradients by the bits of coefficients."""
+        """The gradients by the bits of coefficients; where they have none, by the fractions of data."""
         count = sum(c.bits.numel() for c in self.coefficients)
-        return self.gradient[self.value_count :][:count]
+        return self.gradient[self.value_count :][: count or None]
 
     def outputs(
         self, *arguments: Tensor, fractions: Sequence[Tensor] | None = None, see: See | None = None
@@ -125,9 +115,13 @@ class LearnedProgram:
                 values[index] = self._steps.called(index, values)
             else:
                 value = values[self._steps.steps[index].inputs[0]]
-                values[index] = rounded_data(value, used[number]) if kind == "data" else value
-                if kind == "data" and see is not None:
-                    see(number, values[index].detach())
+                if kind == "kept":
+                    value = quantize_straight_through(value, self._kept[index])
+                elif kind == "data":
+                    value = rounded_data(value, used[number])
+                    if see is not None:
+                        see(number, value.detach())
+                values[index] = value
             for gone in self._last.get(index, ()):
                 del values[gone]
         result = values[self._steps.output]
@@ -144,34 +138,7 @@ class LearnedProgram:
     def widths_of(self, each: LearnedData) -> Tensor:
         """Whole numbers of bits of data, with a sign where there is one; they can be differentiated."""
         bits = whole(each.fractions) + each.integer_bits.detach()
-        return bits.clamp_min(0) + (each.signs * (bits.detach() > 0))
-
-    def cost(self, price: Price) -> Tensor:
-        """What the network costs with the widths that it has, which can be differentiated by them."""
-        bits = [self.whole_bits(each) for each in self.coefficients]
-        data = [self.widths_of(each) for each in self.data]
-        total = torch.tensor(price.rest)
-        for each, own in zip(self.coefficients, bits, strict=True):
-            by_bit = price.by_weight_bit if each.about.operand == "weight" else price.by_bias_bit
-            if by_bit:
-                total = total + by_bit * _stored(own).sum() * (each.values.numel() // own.numel())
-        if price.of_pairs is not None:
-            for product in self._products:
-                total = total + self._product_cost(product, data, bits, price)
-        return total
-
-    def _product_cost(
-        self, product: _Product, data: Sequence[Tensor], bits: Sequence[Tensor], price: Price
-    ) -> Tensor:
-        read = data[product.data]
-        if product.weight is None:
-            each = _Activations.apply(read, price.of_activations)  # type: ignore[no-untyped-call]
-            return each.sum() * product.times  # type: ignore[no-any-return]
-        if product.order is not None:
-            read = read.flatten()[product.order]
-        own, weight = bits[product.weight], self.coefficients[product.weight]
-        each = _Pairs.apply(read, own, price.of_pairs)  # type: ignore[no-untyped-call]
-        return each.sum() * (product.times * weight.values.numel() / each.numel())  # type: ignore[no-any-return]
+        return bits.clamp_min(0) + (each.signs * (bits.detach() >= 0))
 
     def clamp(self, most_bits: float, exponents: tuple[float, float]) -> None:
         """Keep bits of coefficients from zero to so many, and other exponents in a range."""
@@ -198,7 +165,13 @@ class LearnedProgram:
         for index, step in enumerate(self._steps.steps):
             if step.slot is not None:
                 layer, operand = self._steps.slots[step.slot]
-                found[index] = ("data", data[layer]) if operand == "data" else ("rounded", 0)
+                if operand == "data" and layer in data:
+                    found[index] = ("data", data[layer])
+                elif not (self.data if operand == "data" else self.coefficients):
+                    found[index] = ("kept", 0)
+                    self._kept[index] = getattr(self.operands.kept.layer(layer), operand)
+                else:
+                    found[index] = ("rounded", 0)
         return found
 
     def _order(self) -> tuple[list[int], dict[int, Any], dict[int, list[int]]]:
@@ -226,26 +199,6 @@ class LearnedProgram:
                 gone.setdefault(index, []).append(source)
         return run, constants, gone
 
-    def _all_products(self) -> list[_Product]:
-        network = self.program.network
-        data = {each.layer: number for number, each in enumerate(self.operands.data)}
-        weights = {e.layer: n for n, e in enumerate(self.operands.coefficients) if e.operand == "weight"}
-        found = []
-        for layer, operators in network.multiplying_layers.items():
-            for operator in operators:
-                count = macs(network, operator)
-                if network.weight_of(operator) is None:
-                    found.append(_Product(data[layer], None, count, None))
-                    continue
-                about = self.operands.coefficients[weights[layer]]
-                own = self.operands.data[data[layer]]
-                order = None
-                if prod(own.widths) > 1:
-                    numbers = np.arange(prod(own.widths)).reshape(own.widths)
-                    order = torch.from_numpy(beside_weights(operator, numbers, about.shape).copy())
-                found.append(_Product(data[layer], weights[layer], count // prod(about.shape), order))
-        return found
-
 
 def ends(values: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Smallest and largest of values [N, ...] for each entry of a shape that goes with their last axes."""
@@ -254,46 +207,6 @@ def ends(values: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     kept = values.dim() - len(shape)
     by_entry = values.movedim(kept, 0).flatten(1)
     return by_entry.amin(1).view(shape), by_entry.amax(1).view(shape)
-
-
-class _Pairs(torch.autograd.Function):
-    """A price of pairs with the derivatives that it gives itself."""
-
-    @staticmethod
-    def forward(ctx: Any, data: Tensor, bits: Tensor, of_pairs: OfPairs) -> Tensor:
-        cost, by_data, by_bits = of_pairs(data, bits)
-        ctx.save_for_backward(by_data.expand_as(cost), by_bits.expand_as(cost))
-        ctx.shapes = data.shape, bits.shape
-        return cost
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        by_data, by_bits = ctx.saved_tensors
-        of_data, of_bits = ctx.shapes
-        return (
-            (gradients[0] * by_data).sum_to_size(of_data),
-            (gradients[0] * by_bits).sum_to_size(of_bits),
-            None,
-        )
-
-
-class _Activations(torch.autograd.Function):
-    """The same of products of two data that have the same bits."""
-
-    @staticmethod
-    def forward(ctx: Any, data: Tensor, of_activations: OfActivations) -> Tensor:
-        cost, by_data = of_activations(data)
-        ctx.save_for_backward(by_data)
-        return cost
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (by_data,) = ctx.saved_tensors
-        return gradients[0] * by_data, None
-
-
-def _stored(bits: Tensor) -> Tensor:
-    return bits + (with_sign(bits) - bits).detach()
 
 
 def _is_constant(steps: Steps, index: int) -> bool:

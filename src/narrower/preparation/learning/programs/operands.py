@@ -1,7 +1,7 @@
 """Which operands of a network's layers have widths that can be learned, and which layers have not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import torch
@@ -13,6 +13,7 @@ from narrower.graph.describe import parameter_behind
 from narrower.graph.folded_network import layer_of
 from narrower.graph.network import BatchSize, Network, Operator
 from narrower.graph.program import Program
+from narrower.plan.plan import Plan
 from narrower.preparation.learning.settings import WeightGranularity
 
 Shape = tuple[int, ...]
@@ -41,15 +42,24 @@ class Data:
 
 @dataclass(frozen=True)
 class Operands:
-    """Everything of a network that is rounded, and its other parameters, by the nodes of the program."""
+    """Everything of a network that is learned, and its other parameters, by the nodes of the program.
+
+    ``kept`` has the formats of operands whose widths are not learned.
+    """
 
     coefficients: tuple[Coefficients, ...]
     data: tuple[Data, ...]
     others: Mapping[str, str]  # node, and the name of the parameter
+    kept: Plan = field(default_factory=Plan)
 
 
-def operands_of(program: Program, granularity: WeightGranularity) -> Operands:
-    """The operands of a lowered program.
+def operands_of(
+    program: Program,
+    granularity: WeightGranularity,
+    learned: Sequence[str] = ("data", "weight"),
+    kept: Plan = Plan(),  # noqa: B008 - a frozen value
+) -> Operands:
+    """The operands of a lowered program: those of ``learned``, where "weight" means biases as well.
 
     A weight has one width, one for each output, or one for each entry. Data have one for each channel of a
     convolution, and for each input of a linear layer, unless ``granularity`` is "tensor"; those of products
@@ -90,6 +100,8 @@ def operands_of(program: Program, granularity: WeightGranularity) -> Operands:
         Data(layer, () if granularity == "tensor" else _data_widths(program.network, operators))
         for layer, operators in program.network.multiplying_layers.items()
     )
+    coefficients = coefficients if "weight" in learned else []
+    data = data if "data" in learned else ()
     rounded = {each.node for each in coefficients}
     others_names = {
         node: name
@@ -100,7 +112,7 @@ def operands_of(program: Program, granularity: WeightGranularity) -> Operands:
         and not held.is_buffer
         and program.tensors[node].is_floating_point()
     }
-    return Operands(tuple(coefficients), data, others_names)
+    return Operands(tuple(coefficients), data, others_names, kept)
 
 
 def _recurrent(network: Network) -> dict[str, str]:

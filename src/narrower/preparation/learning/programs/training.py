@@ -17,6 +17,7 @@ from narrower.preparation.learning.price import Price
 from narrower.preparation.learning.programs.freeze import Frozen, freeze
 from narrower.preparation.learning.programs.learned_program import FORGOTTEN_BITS, LearnedProgram
 from narrower.preparation.learning.programs.operands import Operands
+from narrower.preparation.learning.programs.relaxed_cost import RelaxedCost
 from narrower.preparation.learning.programs.start import start
 from narrower.preparation.learning.schedule import Schedule
 from narrower.preparation.learning.settings import MOST_WIDTH, LearnSettings
@@ -61,6 +62,7 @@ class ProgramTraining:
         self._batch_size = min(settings.batch_size, len(lesson.train))
         self._steps_per_epoch = len(lesson.train) // self._batch_size
         steps = settings.epochs * self._steps_per_epoch
+        self._relaxed = RelaxedCost(learned, lesson.price)
         self._schedule = Schedule(settings, steps)
         self.cost_factor = CostFactor(settings, steps, LAST_OF_TRAINED)
         self._generator = torch.Generator().manual_seed(settings.seed)
@@ -126,7 +128,7 @@ class ProgramTraining:
             self.cost_factor.steer(self._cost(), step, rate)
 
     def _cost(self) -> float:
-        return float(self._learned.cost(self._lesson.price).detach())
+        return float(self._relaxed.now().detach())
 
     def _loss(self, some: Tensor, forgotten: float) -> Tensor:
         lesson, data = self._lesson, self._learned.data
@@ -140,7 +142,7 @@ class ProgramTraining:
         learned.gradient.zero_()
         loss = self._loss(some, FORGOTTEN_BITS)
         if factor > 0:
-            loss = loss + factor * learned.cost(self._lesson.price)
+            loss = loss + factor * self._relaxed.now()
         loss.backward()  # type: ignore[no-untyped-call]
         learned.bits_gradient.add_(WIDTH_DECAY)
         rate = self._schedule.rate(step)
@@ -161,7 +163,7 @@ class ProgramTraining:
             self._loss(some, 0.0).backward()  # type: ignore[no-untyped-call]
         of_loss = float((learned.bits_gradient / len(batches)).norm())
         learned.gradient.zero_()
-        learned.cost(self._lesson.price).backward()  # type: ignore[no-untyped-call]
+        self._relaxed.now().backward()  # type: ignore[no-untyped-call]
         of_cost = float(learned.bits_gradient.norm())
         return of_loss / of_cost if of_loss > 0 and of_cost > 0 else USUAL_BALANCE
 
@@ -173,7 +175,7 @@ class ProgramTraining:
             if not self.members.would_keep(self._cost(), quality):
                 return
             frozen = freeze(learned, lesson.train.arguments, self._most, self.settings.allowed)
-        if not frozen.has_weights:
+        if learned.coefficients and not frozen.has_weights:
             return
         deployed = Definition(frozen.program(learned.program))
         quality = self._quality(lambda *batch: deployed.outputs(frozen.plan, *batch), lesson.validation)
