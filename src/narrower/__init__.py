@@ -65,6 +65,7 @@ _HOMES = {
     "Tracker": "narrower.store.trackers.tracker",
     "TrackerSettings": "narrower.store.trackers.tracker",
     "Wishes": "narrower.export.deliver",
+    "adjusted": "narrower.evaluate.adjustments",
     "build_model": "narrower.models.build",
     "finetune": "narrower.study.finetuned_run",
     "fold_batch_norm": "narrower.graph.folding",
@@ -81,6 +82,8 @@ _HOMES = {
     "search": "narrower.study.api",
     "trace": "narrower.graph.trace",
     "with_corrected_biases": "narrower.evaluate.bias_correction",
+    "with_estimated_norms": "narrower.evaluate.norm_estimation",
+    "with_learned_rounding": "narrower.evaluate.learned_rounding",
 }
 
 __all__ = list(_HOMES)

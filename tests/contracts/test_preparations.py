@@ -20,6 +20,7 @@ from narrower.preparation.catalogue import PREPARATIONS, build_preparation
 from narrower.preparation.learned import Learned
 from narrower.preparation.preparation import Candidate, Preparation, Prepared, Subject
 from narrower.preparation.settings import (
+    AdjustedSettings,
     CandidateSettings,
     LearnedSettings,
     PreparationSettings,
@@ -59,6 +60,7 @@ def subject(blobs: DataSet) -> Subject:
 
 EVERY = [
     pytest.param(SharedSettings(), PLANS, id="shared"),
+    pytest.param(AdjustedSettings(("rounding", "biases", "norms"), 100), PLANS, id="adjusted"),
     pytest.param(RetrainedSettings(ONCE), PLANS, id="retrained"),
     pytest.param(CandidateSettings(weights="slice"), WIDER, id="resized"),
     pytest.param(CandidateSettings(training=ONCE, seeds=2), WIDER, id="resized-and-trained"),

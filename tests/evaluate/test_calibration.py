@@ -6,12 +6,18 @@ from torch import nn
 
 from narrower.data.datasets import DataSet
 from narrower.evaluate.calibration import Calibration, best_fraction, fraction_over, range_of
+from narrower.evaluate.definition import defined_outputs
+from narrower.evaluate.edge_calibration import EdgeCalibration
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.plan.formats.calibration import CalibrationSettings
 from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
+from narrower.tasks.classification.task import Classification
+from narrower.tasks.task import Ending
 
 
 @pytest.mark.parametrize("scale", [1e-3, 0.7, 40.0])
@@ -99,3 +105,51 @@ def test_affine_data_that_lose_least_lose_less_than_data_that_saturate_nothing()
             assert largest == pytest.approx(float(data.max()), rel=1e-3)
     assert errors["mse"] <= min(errors.values())
     assert errors["mse"] < errors["max"]
+
+
+def divergence(logits: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Kullback and Leibler's, in double precision, from the definition."""
+    own, theirs = logits.double().softmax(1), wanted.double().softmax(1)
+    return float((theirs * (theirs.log() - own.log())).sum(1).mean())
+
+
+@pytest.mark.parametrize("operand", ["data", "weight"])
+def test_cross_entropy_takes_what_changes_the_outputs_least(operand: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    samples = torch.randn(200, 8) * torch.logspace(-1, 1, 8)
+    program = lower(trace(model, samples[:3]))
+    taught = Classification().loss(Ending()).taught
+    settings = CalibrationSettings("cross_entropy", samples=200)
+    wanted = defined_outputs(program, Plan(), samples)
+
+    def loss(number_format: NumberFormat) -> float:
+        plan = Plan.of({"2": LayerPlan(**{operand: number_format})})
+        return divergence(defined_outputs(program, plan, samples), wanted)
+
+    found = Calibration(program, samples, settings=settings, taught=taught).fraction("2", operand, 4)
+    least = Calibration(program, samples).fraction("2", operand, 4)
+    losses = {fraction: loss(FixedPoint(4, fraction)) for fraction in range(least - 3, least + 3)}
+    assert losses[found] <= losses[least]
+    if found + 1 in losses and found - 1 in losses:
+        assert losses[found] <= min(losses[found - 1], losses[found + 1])
+
+
+def test_edges_are_calibrated_by_the_outputs_as_well() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    samples = torch.randn(200, 8) * torch.logspace(-1, 1, 8)
+    program = lower(trace(model, samples[:3]))
+    taught = Classification().loss(Ending()).taught
+    known = {
+        method: EdgeCalibration(program, samples, settings=CalibrationSettings(method), taught=taught)
+        for method in ("max", "mse", "cross_entropy")
+    }
+    wanted = defined_outputs(program, Plan(), samples)
+    losses = {}
+    for method, calibration in known.items():
+        number_format = calibration.affine("0", 3, symmetric=False, scales="free")
+        plan = Plan.of({"0": LayerPlan(output=number_format)})
+        losses[method] = divergence(defined_outputs(program, plan, samples), wanted)
+    assert losses["cross_entropy"] <= losses["max"]
+    assert losses["cross_entropy"] < 1.2 * losses["mse"]

@@ -28,7 +28,10 @@ Rounding = Annotated[
 ]
 CalibrationMethod = Annotated[
     str | None,
-    typer.Option("--calibration", help="max, percentile or mse: what automatic ranges hold of the values."),
+    typer.Option(
+        "--calibration",
+        help="max, percentile, mse or cross_entropy: what automatic ranges hold of the values.",
+    ),
 ]
 UniformFirst = Annotated[
     bool | None,

@@ -29,6 +29,22 @@ Corrected = Annotated[
         help="Move biases so that rounding leaves the means of channels, on training samples of a data set.",
     ),
 ]
+Rounding = Annotated[
+    str | None,
+    typer.Option(
+        "--adaround",
+        metavar="DATASET",
+        help="Round weights so that each product changes least, on training samples of a data set.",
+    ),
+]
+Norms = Annotated[
+    str | None,
+    typer.Option(
+        "--estimate-norms",
+        metavar="DATASET",
+        help="Give batch norms the statistics of the rounded network, on training samples of a data set.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -37,12 +53,22 @@ def transform(
     model: Model = None,
     output: Output = Path("model.safetensors"),
     correct_biases: Corrected = None,
+    adaround: Rounding = None,
+    estimate_norms: Norms = None,
     as_json: Json = False,
 ) -> None:
     """Apply the plan of a file and save the model with its plan.
 
     narrower.load_compressed(FILE) loads it back, with model=... where the model is your own.
     """
+    given = {"rounding": adaround, "biases": correct_biases, "norms": estimate_norms}
+    ways = [way for way, data_set in given.items() if data_set is not None]
+    data_sets = {data_set for data_set in given.values() if data_set is not None}
+    if len(data_sets) > 1:
+        raise SettingsError(
+            f"--adaround, --correct-biases and --estimate-norms name different data sets "
+            f"({', '.join(sorted(data_sets))}); give one"
+        )
     wanted = load_transform_file(config)
     if output.suffix != ".safetensors":
         raise SettingsError(f"--output: found {str(output)!r}; expected a name ending in .safetensors")
@@ -51,7 +77,8 @@ def transform(
     from narrower.study.transformed import save_transformed
 
     name = model_name(model or wanted.model)
-    plan = save_transformed(name, wanted.load, wanted.plan, output, corrected_on=correct_biases)
+    adjusted_on = next(iter(data_sets), None)
+    plan = save_transformed(name, wanted.load, wanted.plan, output, ways=ways, adjusted_on=adjusted_on)
     size = output.stat().st_size
     if as_json:
         print_json({"model": name, "output": str(output), "bytes": size})

@@ -17,19 +17,25 @@ from narrower.plan.plan import Plan
 TRACED = 2  # samples
 
 
-def with_corrected_biases(model: nn.Module, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> nn.Module:
+def with_corrected_biases(
+    model: nn.Module, plan: Plan, inputs: Tensor | Sequence[Tensor], *, reference: nn.Module | None = None
+) -> nn.Module:
     """Return a copy of ``model`` with biases moved so that rounding leaves the means of channels.
 
-    ``inputs`` are training samples. Layer after layer in the order of the network, each with the layers
-    before it corrected already (Nagel et al. 2019, section 4.2). Products without a bias, or with one that
-    another product shares, stay as they are.
+    ``inputs`` are training samples. The means are those of ``reference`` without rounding, which is the
+    model unless its weights were changed already. Layer after layer in the order of the network, each with
+    the layers before it corrected already (Nagel et al. 2019, section 4.2). Products without a bias, or with
+    one that another product shares, stay as they are.
 
     Raises:
         ModelError: the model cannot be traced.
     """
     arguments = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     program = lower(trace(model, [argument[:TRACED] for argument in arguments]))
-    means = _Means(program, Plan(), {})
+    unchanged = program
+    if reference is not None:
+        unchanged = lower(trace(reference, [argument[:TRACED] for argument in arguments]))
+    means = _Means(unchanged, Plan(), {})
     means.outputs(*arguments)
     corrected = _Means(program, plan.formats, means.found)
     corrected.outputs(*arguments)

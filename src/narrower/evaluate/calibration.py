@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from narrower.evaluate.module_engine import unrounded_operands
+from narrower.evaluate.output_divergence import OutputDivergence
 from narrower.evaluate.steps import compile_steps
 from narrower.graph.program import Program
 from narrower.plan.formats.affine import Affine, affine_over
@@ -16,10 +17,14 @@ from narrower.plan.formats.calibration import USUAL, CalibrationSettings
 from narrower.plan.formats.fixed import FRACTIONS, FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.known_data import KnownData
+from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sign_only import TERNARY_SHARE
+from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
+from narrower.tasks.task import OfSamplesBy
 
 SHARES = tuple(share / 40 for share in range(40, 11, -1))  # of the range of data, of which the rest saturates
+COARSE_SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # where each is tried in the network
 LARGEST_SAMPLE = 2**20  # values of one operand that are looked at
 
 
@@ -33,12 +38,15 @@ class Calibration:
         rounding: str = "half_even",
         unsigned: Set[str] = frozenset(),
         settings: CalibrationSettings = USUAL,
+        taught: OfSamplesBy | None = None,
     ) -> None:
         """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which the first are used.
 
-        ``unsigned`` are the layers whose data have no sign.
+        ``unsigned`` are the layers whose data have no sign. ``taught`` compares outputs, where the method
+        asks for it (``OutputDivergence``).
         """
         self._settings = settings
+        self._by_outputs = by_outputs(program, inputs, settings, taught)
         self._values = _operands(program, [argument[: settings.samples] for argument in inputs])
         self._rounding, self._unsigned = rounding, unsigned
         self._data: dict[str, KnownData] = {}
@@ -50,9 +58,9 @@ class Calibration:
         if key not in self._fractions:
             is_signed = operand != "data" or layer not in self._unsigned
             values = self._values.get((layer, operand), ())
-            self._fractions[key] = fraction_for(
-                values, width, self._rounding, self._settings, signed=is_signed
-            )
+            fractions = fractions_for(values, width, self._rounding, self._settings, signed=is_signed)
+            formats = [FixedPoint(width, fraction, is_signed, self._rounding) for fraction in fractions]
+            self._fractions[key] = fractions[self._best(layer, operand, formats)]
         return self._fractions[key]
 
     def known_data(self, layer: str) -> KnownData:
@@ -64,16 +72,45 @@ class Calibration:
     def affine(self, layer: str, width: int, *, symmetric: bool, scales: str) -> Affine:
         """The affine integers that hold the data of a layer."""
         flat, known = _flat(self._values.get((layer, "data"), ())), self.known_data(layer)
-        return affine_for(flat, known, width, self._settings, symmetric=symmetric, scales=scales)
+        formats = affines_for(flat, known, width, self._settings, symmetric=symmetric, scales=scales)
+        return formats[self._best(layer, "data", formats)]
+
+    def _best(self, layer: str, operand: str, formats: Sequence[NumberFormat]) -> int:
+        """The place of the format of an operand with which the outputs are nearest to those of float32."""
+        if len(formats) == 1 or self._by_outputs is None:
+            return 0
+        plans = [Plan.of({layer: _with_operand(operand, number_format)}) for number_format in formats]
+        return self._by_outputs.nearest(plans)
 
 
-def fraction_for(
+def _with_operand(operand: str, number_format: NumberFormat) -> LayerPlan:
+    formats = {"data": FLOAT32, "weight": FLOAT32, "bias": FLOAT32, operand: number_format}
+    return LayerPlan(formats["data"], formats["weight"], formats["bias"])
+
+
+def by_outputs(
+    program: Program, inputs: Sequence[Tensor], settings: CalibrationSettings, taught: OfSamplesBy | None
+) -> OutputDivergence | None:
+    """What compares outputs, where the method asks for it."""
+    if settings.method != "cross_entropy":
+        return None
+    return OutputDivergence(program, [argument[: settings.samples] for argument in inputs], taught)
+
+
+def fractions_for(
     values: Sequence[Tensor], width: int, rounding: str, settings: CalibrationSettings, *, signed: bool
-) -> int:
-    """The fraction width for some values by the method that is asked for."""
-    if settings.method in (None, "mse"):
-        return best_fraction(values, width, rounding, signed=signed)
-    return fraction_over(*range_of(_flat(values), settings), width, signed=signed)
+) -> list[int]:
+    """The fraction width for some values by the method that is asked for; those to be tried in the network.
+
+    These reach from where nothing saturates to one bit finer than what loses least.
+    """
+    if settings.method in (None, "mse", "cross_entropy"):
+        best = best_fraction(values, width, rounding, signed=signed)
+        if settings.method != "cross_entropy":
+            return [best]
+        largest = fraction_over(*range_of(_flat(values), settings), width, signed=signed)
+        return list(range(min(largest, best), best + 2))
+    return [fraction_over(*range_of(_flat(values), settings), width, signed=signed)]
 
 
 def known_of(flat: Tensor, settings: CalibrationSettings) -> KnownData:
@@ -84,18 +121,17 @@ def known_of(flat: Tensor, settings: CalibrationSettings) -> KnownData:
     return KnownData(*range_of(flat, settings), mean, float(above.mean()) if len(above) else mean)
 
 
-def affine_for(
+def affines_for(
     flat: Tensor, known: KnownData, width: int, settings: CalibrationSettings, *, symmetric: bool, scales: str
-) -> Affine:
-    """The affine integers that hold some values by the method that is asked for."""
-    ends = [(known.low, known.high)]
-    if settings.method == "mse":
-        ends = [(known.low * share, known.high * share) for share in SHARES]
+) -> list[Affine]:
+    """The affine integers that hold some values by the method that is asked for; those to be tried."""
+    shares = {"mse": SHARES, "cross_entropy": COARSE_SHARES}.get(settings.method or "", (1.0,))
+    ends = [(known.low * share, known.high * share) for share in shares]
     formats = [affine_over(low, high, width, symmetric=symmetric, scales=scales) for low, high in ends]
-    if len(formats) == 1:
-        return formats[0]
+    if settings.method != "mse":
+        return list(dict.fromkeys(formats))
     errors = [float((quantize(flat, number_format) - flat).square().sum()) for number_format in formats]
-    return formats[min(range(len(errors)), key=errors.__getitem__)]
+    return [formats[min(range(len(errors)), key=errors.__getitem__)]]
 
 
 def range_of(flat: Tensor, settings: CalibrationSettings) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """The definition of what a plan computes: one plan run on its own. Faster ways must equal it bit for bit."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -39,16 +40,24 @@ class RoundingInterpreter(fx.Interpreter):
 
     def outputs(self, *inputs: Tensor) -> Tensor:
         """Run one batch."""
+        with torch.inference_mode():
+            outputs = self.run(*self._arguments(inputs))
+        first: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
+        return first
+
+    def begin(self, *inputs: Tensor) -> None:
+        """Make ready to run one batch, a node at a time: each value is written to ``env``."""
+        self.args_iter = iter(self._arguments(inputs))
+        self.env = {}
+
+    def _arguments(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """What the placeholders stand for."""
         batch = list(inputs)
-        arguments = [
+        return [
             self._held[node.name] if node.name in self._held else batch.pop(0)
             for node in self._program.graph.nodes
             if node.op == "placeholder"
         ]
-        with torch.inference_mode():
-            outputs = self.run(*arguments)
-        first: Tensor = outputs[0] if isinstance(outputs, tuple | list) else outputs
-        return first
 
     def run_node(self, n: fx.Node) -> Any:
         """Run a node, and round what it writes where that is an edge."""

@@ -1,16 +1,20 @@
 """Which formats hold the edges of a network with the least loss."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from narrower.evaluate.calibration import affine_for, fraction_for, known_of
+from narrower.evaluate.calibration import affines_for, by_outputs, fractions_for, known_of
 from narrower.evaluate.edge_values import edge_values
 from narrower.graph.program import Program
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.calibration import USUAL, CalibrationSettings
+from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.known_data import KnownData
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import LayerPlan, Plan
+from narrower.tasks.task import OfSamplesBy
 
 
 class EdgeCalibration:
@@ -28,8 +32,13 @@ class EdgeCalibration:
         groups: Mapping[str, tuple[str, ...]] | None = None,
         rounding: str = "half_even",
         settings: CalibrationSettings = USUAL,
+        taught: OfSamplesBy | None = None,
     ) -> None:
-        """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which the first are used."""
+        """``program`` is lowered; ``inputs`` [N, ...] are training samples, of which the first are used.
+
+        ``taught`` compares outputs, where the method asks for it (``OutputDivergence``).
+        """
+        self._by_outputs = by_outputs(program, inputs, settings, taught)
         self._settings, self._rounding = settings, rounding
         self._unsigned, self._groups = unsigned, groups or {}
         self._values = edge_values(program, [argument[: settings.samples] for argument in inputs])
@@ -41,9 +50,10 @@ class EdgeCalibration:
         key = edge, width
         if key not in self._fractions:
             signed = not self._unsigned.issuperset(self._members(edge))
-            self._fractions[key] = fraction_for(
-                [self._of(edge)], width, self._rounding, self._settings, signed=signed
-            )
+            values, rounding = [self._of(edge)], self._rounding
+            fractions = fractions_for(values, width, rounding, self._settings, signed=signed)
+            formats = [FixedPoint(width, fraction, signed, rounding) for fraction in fractions]
+            self._fractions[key] = fractions[self._best(edge, formats)]
         return self._fractions[key]
 
     def known_data(self, edge: str) -> KnownData:
@@ -55,7 +65,16 @@ class EdgeCalibration:
     def affine(self, edge: str, width: int, *, symmetric: bool, scales: str) -> Affine:
         """The affine integers that hold an edge."""
         values, known = self._of(edge).double(), self.known_data(edge)
-        return affine_for(values, known, width, self._settings, symmetric=symmetric, scales=scales)
+        formats = affines_for(values, known, width, self._settings, symmetric=symmetric, scales=scales)
+        return formats[self._best(edge, formats)]
+
+    def _best(self, edge: str, formats: Sequence[NumberFormat]) -> int:
+        """The place of the format with which the outputs are nearest to those of float32."""
+        if len(formats) == 1 or self._by_outputs is None:
+            return 0
+        members = self._members(edge)
+        plans = [Plan.of({name: LayerPlan(output=each) for name in members}) for each in formats]
+        return self._by_outputs.nearest(plans)
 
     def _members(self, edge: str) -> tuple[str, ...]:
         return self._groups.get(edge, (edge,))

@@ -19,6 +19,9 @@ from narrower.graph.program import Program
 
 aten = torch.ops.aten
 
+# On the multiplication and the addition of a batch norm: the traced operator that they stand for.
+NORM_SCALE, NORM_SHIFT = "norm_scale", "norm_shift"
+
 
 def lower(program: Program) -> Program:
     """Return the deployed form of a traced program.
@@ -130,6 +133,7 @@ def _lower_batch_norm(
     with graph.inserting_before(node):
         product = _call(graph, node, aten.mul.Tensor, (x, scale_node), like=x)
         result = _call(graph, node, aten.add.Tensor, (product, shift_node), like=x)
+    product.meta[NORM_SCALE], result.meta[NORM_SHIFT] = node.name, node.name
     _write_edge(node, result)
     shown = [user for user in node.users if base_name(user) == "getitem"] or [node]
     for user in shown:

@@ -4,6 +4,7 @@ from importlib import import_module
 
 from narrower.preparation.preparation import Preparation, Subject
 from narrower.preparation.settings import (
+    AdjustedSettings,
     CandidateSettings,
     LearnedSettings,
     PreparationSettings,
@@ -13,6 +14,7 @@ from narrower.preparation.settings import (
 
 PREPARATIONS: dict[type, str] = {
     SharedSettings: "narrower.preparation.shared:Shared",
+    AdjustedSettings: "narrower.preparation.adjusted:Adjusted",
     RetrainedSettings: "narrower.preparation.retrained:Retrained",
     CandidateSettings: "narrower.preparation.resized:Resized",
     LearnedSettings: "narrower.preparation.learned:Learned",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
+from narrower.plan.formats.calibration import ADJUSTED_ON
 from narrower.preparation.learning.settings import LearnSettings, WeightGranularity
 from narrower.training.recipe import Recipe
 from narrower.transform.importance import Importance
@@ -45,6 +46,25 @@ class SharedSettings:
 
     def __repr__(self) -> str:
         return "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustedSettings:
+    """The model's weights are changed for the formats of each plan, on ``samples`` of the training part.
+
+    ``ways`` are some of ``ADJUSTMENTS``; nothing is trained.
+    """
+
+    ways: tuple[str, ...]
+    samples: int = ADJUSTED_ON
+    shares_weights: ClassVar[bool] = False
+    seeds: ClassVar[int] = 1
+    trains_float32: ClassVar[bool] = False
+
+    @property
+    def needs_weights(self) -> bool:
+        """They start from the model's."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)

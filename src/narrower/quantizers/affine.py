@@ -38,6 +38,14 @@ def integers_and_scales(x: Tensor, number_format: Affine) -> tuple[Tensor, Tenso
     return integers, scale.flatten()
 
 
+def each_in_steps(x: Tensor, number_format: Affine) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of each number: itself in units of its scale, the scale, and the ends of the range, in its shape."""
+    scaled, scale, low, high = _scaled(x, number_format)
+    parts = (scaled, *(torch.as_tensor(end).expand_as(scaled) for end in (scale, low, high)))
+    own, scales, lows, highs = (from_rows(part, x, number_format.per, number_format.axis) for part in parts)
+    return own, scales, lows, highs
+
+
 def _scaled(x: Tensor, number_format: Affine) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The parts in units of their scales, the scales, and the ends of the range without the zero point."""
     rows = rows_of(x, number_format.per, number_format.axis)

@@ -5,8 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from narrower.errors import Mistakes, SettingsError
+from narrower.plan.formats.calibration import ADJUSTMENTS
 from narrower.preparation.learning.settings import LEARNED_COSTS
 from narrower.preparation.settings import (
+    AdjustedSettings,
     CandidateSettings,
     LearnedSettings,
     PreparationSettings,
@@ -99,6 +101,13 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
     """How plans get their weights that are number formats alone."""
     strategy = settings.search.strategy
     given = strategy.training
+    if ways := settings.search.search_space.setup.adjust:
+        if given is not None or not strategy.eval_mode:
+            raise SettingsError(
+                f"search.search_space.setup.adjust: found {list(ways)}; plans that are trained are not "
+                "adjusted; allowed: eval_mode = true, no training"
+            )
+        return AdjustedSettings(tuple(way for way in ADJUSTMENTS if way in ways))
     if given is None:
         return SharedSettings() if strategy.eval_mode else RetrainedSettings(_of_plans(settings))
     if given.when is None and strategy.eval_mode:

@@ -29,7 +29,7 @@ _NAMES = {
 _STAY = ("input_only", "relu", "NA")  # layers with these names have no width of their own to choose
 SETUP_OF_FORMATS = (
     *("rounding", "overflow", "sign", "calibration", "percentile", "calibration_samples"),
-    *("quantize", "agree"),
+    *("quantize", "agree", "adjust"),
 )
 _OPERANDS = ("data_in", "weight", "bias")  # as keys begin
 _FORMAT_KEYS = tuple(key for key in LayerConfig.model_fields if key.startswith(_OPERANDS))

@@ -7,7 +7,7 @@ from pydantic import Field, PlainValidator
 
 from narrower.data.catalogue import data_set_name
 from narrower.models.catalogue import model_name
-from narrower.plan.formats.calibration import METHODS
+from narrower.plan.formats.calibration import ADJUSTMENTS, METHODS
 from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.searching.space_settings import SIGNS, Kind
 from narrower.settings import checks, not_here
@@ -57,6 +57,12 @@ class SpaceSetup(Table):
     calibration: Annotated[str, PlainValidator(checks.one_of(METHODS.words))] | None = None
     percentile: Annotated[float, PlainValidator(checks.percentile)] = 99.99
     calibration_samples: Count = 1024
+    adjust: (  # how each plan's weights are changed for its formats
+        Annotated[
+            tuple[str, ...], PlainValidator(checks.list_of(checks.one_of(tuple(ADJUSTMENTS)), "['rounding']"))
+        ]
+        | None
+    ) = None
     quantize: Annotated[str, PlainValidator(checks.one_of(ROUNDED_WHERE))] = "operands"
     agree: Switch = True  # edges that are added or joined have the same format
 

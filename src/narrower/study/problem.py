@@ -36,7 +36,7 @@ from narrower.searching.space import Space, widest_of
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings.load import about
 from narrower.study.machine import WAYS_OUT, is_file
-from narrower.tasks.task import Loss
+from narrower.tasks.task import Loss, OfSamplesBy
 from narrower.training.record import unfinished_note
 from narrower.transform.resized import wanted_counts
 
@@ -210,15 +210,17 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
     program = with_weights(problem.program, model) or trace_or_call(
         model, problem.data.examples[0], problem.model_name
     )
-    settings = problem.space_settings
+    settings, task = problem.space_settings, problem.data.task
+    taught = task.loss(ending_of(model, problem.data.train.inputs, program.network)).taught
     calibration = Calibration(
         lower(program),
         *problem.data.train.arguments,
         rounding=settings.rounding,
         unsigned=unsigned_data(program.network, settings),
         settings=settings.calibration,
+        taught=taught,
     )
-    known_edges = _known_edges(program, problem.data, settings) if settings.on_edges else None
+    known_edges = _known_edges(program, problem.data, settings, taught) if settings.on_edges else None
     space = build_space(
         program.network, settings, calibration.fraction, problem.channels, calibration, known_edges
     )
@@ -235,7 +237,9 @@ def any_fraction(_layer: str, _operand: str, width: int) -> int:
     return width // 2
 
 
-def _known_edges(program: Program, data: DataSet, settings: SpaceSettings) -> EdgeCalibration:
+def _known_edges(
+    program: Program, data: DataSet, settings: SpaceSettings, taught: OfSamplesBy | None
+) -> EdgeCalibration:
     """What edges hold; those that must agree together, by the name of the first."""
     found = edges_of(program.network)
     groups = {group[0]: group for group in found.groups} if settings.agree else {}
@@ -247,4 +251,5 @@ def _known_edges(program: Program, data: DataSet, settings: SpaceSettings) -> Ed
         groups=groups,
         rounding=settings.rounding,
         settings=settings.calibration,
+        taught=taught,
     )
