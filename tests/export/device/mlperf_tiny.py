@@ -1,5 +1,7 @@
 """The networks of the MLPerf Tiny benchmark in any width: keyword spotting, anomaly detection, images."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -40,7 +42,7 @@ def autoencoder(inputs: int = 640, hidden: int = 128, code: int = 8) -> nn.Seque
     """[N, inputs] -> [N, inputs]: four layers to a code, and four back."""
     sizes = [inputs, *[hidden] * 4, code, *[hidden] * 4]
     layers: list[nn.Module] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(hidden, inputs))
 

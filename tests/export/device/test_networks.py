@@ -110,8 +110,10 @@ def test_buffers_lie_over_each_other() -> None:
     ("model", "layer", "reason"),
     [
         (nn.Linear(4, 3), LayerPlan(), "net: its data is float32|its data is float32"),
-        (nn.Sequential(nn.Linear(4, 3), nn.GELU()), EIGHT, "gelu"),
-        (nn.Sequential(nn.Linear(4, 3), nn.Softmax(1)), EIGHT, "softmax"),
+        (nn.Sequential(nn.Linear(4, 3), nn.GELU()), EIGHT, "gelu: it is rounded to .* too many values"),
+        (nn.Sequential(nn.Linear(4, 4), nn.Softmax(1), nn.Linear(4, 3)), EIGHT, "softmax that others read"),
+        (nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(1)), EIGHT, "log_softmax"),
+        (nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.GELU(), nn.Linear(4, 3)), EIGHT, "gelu: .* turns back"),
         (nn.LayerNorm(4), EIGHT, "layer_norm"),
     ],
 )

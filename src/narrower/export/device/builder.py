@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from narrower.errors import ExportError
-from narrower.export.device import elementwise, joins, windows
+from narrower.export.device import elementwise, joins, softmax, windows
 from narrower.export.device.forms import Form, Forms
 from narrower.export.device.kernels import Product
 from narrower.export.device.lookups import lookup
@@ -36,7 +36,7 @@ from narrower.quantizers.quantize import quantize
 Floats = NDArray[np.float64]
 CONVOLUTIONS = frozenset({"conv1d", "conv2d"})
 DENSE = frozenset({"linear", "matmul"})
-OUTPUT_BITS = 8  # of a function that only a table can give
+OUTPUT = FixedPoint(24, 8, rounding="half_up")  # of a function that only a table can give
 
 
 class Builder:
@@ -106,6 +106,9 @@ class Builder:
             if form is not None:
                 self._end(rows, node, form, rounded=True)
                 return
+        elif softmax.is_softmax(node):
+            self._softmax(node, step)
+            return
         elif joins.is_join(node):
             form = self._forms.stored(node)
             views = [self._get(source, form) for source in joins.sources(node)]
@@ -120,6 +123,13 @@ class Builder:
         else:
             raise ExportError(f"C has no rule for the operator {node.target} ({node.name})")
         self._follow(rows, [node], self._chain(node))
+
+    def _softmax(self, node: fx.Node, step: Step) -> None:
+        if not self._is_result(node):
+            raise ExportError(f"{node.name}: a softmax that others read; C has it as the last operator")
+        rows = softmax.begin(self.source, step, node, self._get(self._source_of(node), None))
+        self.is_output_rounded = True
+        self._end(rows, node, softmax.OUTPUT, rounded=True)
 
     def _source_of(self, node: fx.Node) -> fx.Node:
         source = node.args[0]
@@ -235,7 +245,9 @@ class Builder:
             held = quantize(held, self._plan.layer(node.meta["bias_of"]).bias)
         values = held.detach().float().double().numpy()
         rank = len(sample_shape(node))
-        if values.ndim > rank:
+        if base_name(node) == "prelu" and values.size > 1:  # a slope for each channel
+            values = values.reshape(-1, *(1,) * (rank - 1))
+        elif values.ndim > rank:
             values = values[0]
         return np.asarray(values)
 
@@ -259,11 +271,9 @@ class Builder:
         """A function of one number, with what follows it, as a table."""
         last = chain[-1]
         form = self._forms.stored(last)
-        if form is None and last is self._result:
+        if form is None and self._is_result(last):
             self.is_output_rounded = True
-            form = FixedPoint(
-                OUTPUT_BITS + 1, OUTPUT_BITS, signed=bool(base_name(last) != "sigmoid"), rounding="half_up"
-            )
+            form = OUTPUT
         if form is None:
             raise ExportError(f"{chain[0].name}: its result is not rounded: no table of C can hold it")
         rounding = self._forms.rounding(form, last.name)
@@ -405,7 +415,7 @@ def batch_of_one(node: fx.Node) -> int:
 
 
 def _takes_operand(node: fx.Node) -> bool:
-    return base_name(node) in ("add", "sub", "rsub", "mul", "div", "maximum", "_prelu_kernel")
+    return base_name(node) in ("add", "sub", "rsub", "mul", "div", "maximum", "prelu", "_prelu_kernel")
 
 
 def _expanded(view: View, shape: tuple[int, ...]) -> View:

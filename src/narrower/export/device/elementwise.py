@@ -103,13 +103,13 @@ def _magnitude(rows: Rows, _node: fx.Node, _other: Operand | None, _first: bool)
 RULES: Mapping[str, Callable[[Rows, fx.Node, Operand | None, bool], None]] = {
     "add": _add, "sub": _subtract, "rsub": _reversed_subtract, "mul": _multiply, "div": _divide,
     "maximum": _maximum, "relu": _clamp, "relu6": _clamp, **dict.fromkeys(BOUNDS, _clamp),
-    "leaky_relu": _leaky, "_prelu_kernel": _leaky, "neg": _negative,
+    "leaky_relu": _leaky, "_prelu_kernel": _leaky, "prelu": _leaky, "neg": _negative,
     "abs": _magnitude,
 }  # fmt: skip
-# Operators of one number that never turn back: with the rounding behind them they are a table.
+# Operators of one number that turn back once at most: with the rounding behind them they are a table.
 TABLES = frozenset(
     {"sigmoid", "tanh", "softplus", "elu", "selu", "celu", "hardsigmoid", "atan", "softsign", "log_sigmoid",
-     "exp", "erf", "asinh"}
+     "exp", "erf", "asinh", "silu", "gelu", "hardswish", "mish"}
 )  # fmt: skip
 
 

@@ -7,12 +7,17 @@ from torch import Tensor, fx
 from narrower.errors import ExportError
 from narrower.export.device.roundings import DataRounding, OnEach, OnGrid, Scaled
 from narrower.export.device.thresholds import Thresholds, thresholds
+from narrower.graph.arguments import argument
 from narrower.graph.describe import base_name
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.quantizers.quantize import quantize
 
 NOT_MONOTONE = frozenset({"abs", "maximum"})
+TURNING = frozenset({"silu", "hardswish", "mish", "gelu"})
+# Where functions that fall before they rise have their least value.
+TURNS = {"silu": -1.2784645, "hardswish": -1.5, "mish": -1.1924310}
+GELU_TURNS = {"none": -0.7517916, "tanh": -0.7524613}
 WIDEST = 24  # bits of a table's values before they wrap
 
 
@@ -47,14 +52,25 @@ def lookup(
             return x.mul(rounding.factor).round_().clamp_(rounding.low, rounding.high)
         return quantize(x, read)
 
-    table = thresholds(composed, rounding.number.frac)
+    table = thresholds(composed, rounding.number.frac, _turns(chain))
     if table is None:
-        raise ExportError(f"{name}: it is read in {form.text}: too many values for a table")
+        raise ExportError(f"{name}: it is rounded to {form.text}: too many values for a table")
     if not wraps:
         return table
     assert isinstance(rounding, OnGrid)
     span = rounding.high - rounding.low + 1
     return Thresholds(table.keys, (table.values - rounding.low) % span + rounding.low)
+
+
+def _turns(chain: Sequence[fx.Node]) -> tuple[float, ...]:
+    """Where the first function of a chain turns back; those behind it must not."""
+    first, *others = chain
+    for node in others:
+        if base_name(node) in TURNING:
+            raise ExportError(f"{node.name}: it follows a table and turns back; C has no rule for that")
+    if base_name(first) == "gelu":
+        return (GELU_TURNS[str(argument(first, "approximate"))],)
+    return (TURNS[base_name(first)],) if base_name(first) in TURNS else ()
 
 
 class _Operator:

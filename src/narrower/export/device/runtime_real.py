@@ -244,6 +244,31 @@ static void real_table(int32_t *v, int32_t n, const int32_t *keys, int32_t count
     }
 }
 """, ("real_key",)),
+    "real_softmax": Snippet("""\
+/* In steps of 2**-16. k: exp(-i) for i up to 21, then exp(-j / 16**g) for each digit g; 2**31 is one. */
+static void real_softmax(int32_t *v, int32_t n, const uint32_t *k)
+{
+    uint32_t *r = (uint32_t *)v, largest = r[0];
+    uint64_t sum = 0;
+    int32_t i, g;
+    for (i = 1; i < n; i++)
+        if (real_key(r[i]) > real_key(largest))
+            largest = r[i];
+    for (i = 0; i < n; i++) {
+        const int64_t t = real_whole(real_sum(largest, r[i] ^ 0x80000000u), 24, 0);
+        uint64_t e = 0;
+        if (t < (int64_t)22 << 24) {
+            e = k[t >> 24];
+            for (g = 0; g < 6; g++)
+                e = (e * k[22 + 16 * g + (t >> (20 - 4 * g) & 15)] + 0x40000000u) >> 31;
+        }
+        r[i] = (uint32_t)e;
+        sum += e;
+    }
+    for (i = 0; i < n; i++)
+        r[i] = (uint32_t)((((uint64_t)r[i] << 17) / sum + 1) >> 1);
+}
+""", ("real_key", "real_whole", "real_sum")),
     "real_add": Snippet("""\
 static void real_add(int32_t *v, const int32_t *u, int32_t n)
 {

@@ -19,6 +19,7 @@ MOVING = frozenset(
     }
 )  # fmt: skip
 COPYING = frozenset({"clone", "contiguous", "_to_copy", "lift_fresh_copy"})
+VIEWS = frozenset({"view", "_unsafe_view"})  # of memory whose order the network's C need not have
 
 
 def sample_shape(node: fx.Node) -> tuple[int, ...]:
@@ -53,7 +54,8 @@ def moved(view: View, node: fx.Node, arguments: tuple[Any, ...]) -> View | None:
     given = [x if argument is None else argument for argument in arguments]
     if base_name(node) == "dropout":
         return view
-    result = node.target(*given, **node.kwargs)  # type: ignore[operator]
+    target: Any = torch.reshape if base_name(node) in VIEWS else node.target
+    result = target(*given, **node.kwargs)
     if not isinstance(result, Tensor) or result.shape[:1] != (1,):
         raise ExportError(f"{node.name}: moves values between samples; C runs one sample at a time")
     if result.untyped_storage().data_ptr() != held.untyped_storage().data_ptr():

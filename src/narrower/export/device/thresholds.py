@@ -1,6 +1,6 @@
 """Where a function with few values changes, over all float32 numbers: a table instead of the function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,17 +24,20 @@ class Thresholds:
     values: Integers
 
 
-def thresholds(function: Callable[[Tensor], Tensor], frac: int) -> Thresholds | None:
-    """The table of a function of float32 numbers that never turns back and whose values lie on a grid.
+def thresholds(
+    function: Callable[[Tensor], Tensor], frac: int, turns: Sequence[float] = ()
+) -> Thresholds | None:
+    """The table of a function of float32 numbers that turns back at ``turns`` alone, with values on a grid.
 
-    None where it has more than 4,096 values or none at some number. That it never turns back is taken on
+    None where it has more than 4,096 values or none at some number. That it turns nowhere else is taken on
     trust between two points at which it is equal.
     """
-    low, high = np.array([-LARGEST_KEY]), np.array([LARGEST_KEY])
-    at_low, at_high = _whole(function, low, frac), _whole(function, high, frac)
-    if at_low is None or at_high is None:
+    ends = np.array([-LARGEST_KEY, *(_key(turn) for turn in sorted(turns)), LARGEST_KEY])
+    at_ends = _whole(function, ends, frac)
+    if at_ends is None:
         return None
-    keys, values = [], [at_low]
+    low, high, at_low, at_high = ends[:-1], ends[1:], at_ends[:-1], at_ends[1:]
+    keys, values = [], [at_ends[:1]]
     while len(low):
         open_ones = at_low != at_high
         low, high, at_low, at_high = (a[open_ones] for a in (low, high, at_low, at_high))
@@ -55,6 +58,11 @@ def thresholds(function: Callable[[Tensor], Tensor], frac: int) -> Thresholds | 
     found = np.concatenate(keys) if keys else np.zeros(0, np.int64)
     order = np.argsort(found)
     return Thresholds(found[order], np.concatenate([values[0], np.concatenate(values[1:] or [found])[order]]))
+
+
+def _key(number: float) -> int:
+    bits = int(np.float32(abs(number)).view(np.uint32))
+    return -bits if number < 0 else bits
 
 
 def _whole(function: Callable[[Tensor], Tensor], keys: Integers, frac: int) -> Integers | None:
