@@ -25,6 +25,11 @@ def distance(one: Plan, other: Plan) -> float:
     return total
 
 
+def file_name(plan: Plan) -> str:
+    """What files of a plan are called."""
+    return hashlib.sha256(repr(plan.layers).encode()).hexdigest()[:16]
+
+
 class TrainedBefore:
     """Plans in the order in which they were trained, and their weights: in memory, or in a directory.
 
@@ -110,5 +115,4 @@ class TrainedBefore:
 
     def _path(self, plan: Plan) -> Path:
         assert self._directory is not None, "held in memory"
-        name = hashlib.sha256(repr(plan.layers).encode()).hexdigest()[:16]
-        return self._directory / f"{name}.safetensors"
+        return self._directory / f"{file_name(plan)}.safetensors"

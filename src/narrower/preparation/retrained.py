@@ -12,6 +12,7 @@ from narrower.graph.own_copy import own_copy
 from narrower.graph.program import with_parameters
 from narrower.own_code.failures import described
 from narrower.plan.plan import Plan
+from narrower.preparation.curves import Curves
 from narrower.preparation.nearest import TrainedBefore
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import STARTED_FROM, RetrainedSettings
@@ -35,6 +36,7 @@ class Retrained:
         self._starts_from_nearest = settings.start == "nearest"
         self._before = TrainedBefore(min(GROUP, self._at_once))
         self._kept_bytes = 0
+        self.curves: Curves | None = None  # where the search has a part that scores, and a directory
 
     @property
     def words(self) -> str:
@@ -115,9 +117,17 @@ class Retrained:
             self._before.add(plan, weights)
 
     def _trained(self, plans: Sequence[Plan], starts: Sequence[int | None]) -> list[nn.Module | str]:
-        models = [self._begun(start) for start in starts]
+        models, curves = [self._begun(start) for start in starts], self.curves
         try:
-            return train_all(models, plans, self._subject.data.train, self._recipe, teacher=self._teacher)
+            return train_all(
+                models,
+                plans,
+                self._subject.data.train,
+                self._recipe,
+                teacher=self._teacher,
+                watched=None if curves is None else curves.watched,
+                told=None if curves is None else lambda place, curve: curves.add(plans[place], curve),
+            )
         except Exception as error:  # the user's own code
             return [described(error)] * len(plans)
 

@@ -9,22 +9,11 @@ from typing import Any, ClassVar
 from pydantic import TypeAdapter, ValidationError
 
 from narrower.errors import RunError
+from narrower.report.curves import Epoch
 from narrower.report.record import STRICT
 from narrower.store.run_directory import RunDirectory
 
 NAME = "finetuned.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """How a plan did after an epoch: the loss of its batches, loss and leading metric on what scores."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
-
-    step: int
-    taught: float
-    loss: float
-    value: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from narrower.report.candidates_section import candidates_section
 from narrower.report.findings import Findings
 from narrower.report.finetuned_section import finetuned_section
 from narrower.report.found_sections import front_section, plan_section, widths_section
@@ -39,6 +40,7 @@ def run_page(findings: Findings) -> Page:
             for section in (
                 plan_section(findings),
                 front_section(findings),
+                candidates_section(findings.run),
                 finetuned_section(findings.run),
                 *_choices(findings),
                 layers_section(findings),

@@ -15,7 +15,8 @@ from narrower.evaluate.intervals import with_intervals
 from narrower.export.compressed import save_compressed
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan, plan_to_dict
-from narrower.report.finetuned import NAME, Epoch, FinetunedMember, FinetunedRecord
+from narrower.report.curves import Epoch
+from narrower.report.finetuned import NAME, FinetunedMember, FinetunedRecord
 from narrower.searching.front import dominates, front_indices
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.files import write_json

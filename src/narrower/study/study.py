@@ -158,6 +158,11 @@ def search(
         else:
             outcome = _proposed(problem, store, plan_evaluator, evaluators, watched, sampler)
         record = examine_front(problem, outcome, store, evaluators.whole, plan_evaluator, run, started)
+        if isinstance(problem.preparation, RetrainedSettings):
+            from narrower.study.candidate_curves import record_curves  # brings in training
+
+            numbers = [member.number for member in record.members]
+            record_curves(problem, run, store, plan_evaluator.preparation, evaluators.whole, numbers)
         lost = evaluators.lost_workers
     store.set_fact(MEMBERS_FACT, member_facts(run, [m.weights for m in record.members if m.weights]))
     record = replace(record, summary=replace(record.summary, lost_workers=lost))

@@ -1,10 +1,10 @@
 """Train models of one kind, each in the formats of its plan: many at once where that can be done."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError
@@ -20,6 +20,8 @@ from narrower.training.rounding import Formats, formats_of
 from narrower.training.stack import Stack, can_stack
 from narrower.transform.quantized import original_weights, quantized
 
+CurveSeen = Callable[[int, Tensor], None]  # the place of a candidate, and its curve [E, 4] (``Core.curve``)
+
 ONE_BY_ONE = ("muon", "plateau")  # a matrix by itself, and a rate of its own
 
 
@@ -30,6 +32,8 @@ def train_in_formats(
     recipe: Recipe,
     *,
     teacher: nn.Module | None = None,
+    watched: Part | None = None,
+    told: Callable[[Tensor], None] | None = None,
 ) -> nn.Module:
     """A copy of ``model`` with the weights that it has after training in a plan's formats.
 
@@ -40,9 +44,11 @@ def train_in_formats(
     """
     formats = formats_of(model, plan)
     if formats is None:
-        rounded = train_weights(quantized(model, plan), part, recipe, teacher=teacher)
+        rounded = train_weights(
+            quantized(model, plan), part, recipe, teacher=teacher, watched=watched, told=told
+        )
         return original_weights(model, rounded).eval()
-    return train_weights(model, part, recipe, teacher=teacher, formats=formats)
+    return train_weights(model, part, recipe, teacher=teacher, formats=formats, watched=watched, told=told)
 
 
 def train_all(
@@ -52,15 +58,27 @@ def train_all(
     recipe: Recipe,
     *,
     teacher: nn.Module | None = None,
+    watched: Part | None = None,
+    told: CurveSeen | None = None,
 ) -> list[nn.Module | str]:
-    """A trained copy of each model, or why there is none. What goes wrong in one touches no other."""
+    """A trained copy of each model, or why there is none. What goes wrong in one touches no other.
+
+    ``told`` is given the curve of each on the samples ``watched``, which change nothing.
+    """
     formats = [_formats(model, plan) for model, plan in zip(models, plans, strict=True)]
-    told = [each for each in formats if isinstance(each, Formats)]
-    alone = partial(_alone, part=part, recipe=recipe, teacher=teacher)
-    if len(told) < len(formats) or len(models) == 1 or not is_together(recipe) or not can_stack(models, told):
+    known = [each for each in formats if isinstance(each, Formats)]
+    alone = partial(_alone, part=part, recipe=recipe, teacher=teacher, watched=watched)
+    if (
+        len(known) < len(formats)
+        or len(models) == 1
+        or not is_together(recipe)
+        or not can_stack(models, known)
+    ):
         return [
-            each if isinstance(each, str) else alone(model, plan)
-            for each, model, plan in zip(formats, models, plans, strict=True)
+            each
+            if isinstance(each, str)
+            else alone(model, plan, told=None if told is None else partial(told, place))
+            for place, (each, model, plan) in enumerate(zip(formats, models, plans, strict=True))
         ]
     check_accelerator(recipe.accelerator)
     check_teacher(recipe, teacher)
@@ -70,10 +88,19 @@ def train_all(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         core = Core(
-            Stack(copies, told, part.inputs[:2]), taught, recipe, losses, choosing=choosing, teacher=teacher
+            Stack(copies, known, part.inputs[:2]),
+            taught,
+            recipe,
+            losses,
+            choosing=choosing,
+            teacher=teacher,
+            watched=watched,
         )
         while not core.ended:
             core.epoch()
+    if told is not None:
+        for place, rows in enumerate(torch.stack(core.curve, dim=1)):
+            told(place, rows)
     core.finish()
     reason = f"the loss is no number; try a learning rate below {recipe.learning_rate:g}"
     return [
@@ -95,9 +122,16 @@ def _formats(model: nn.Module, plan: Plan) -> Formats | str | None:
 
 
 def _alone(
-    model: nn.Module, plan: Plan, *, part: Part, recipe: Recipe, teacher: nn.Module | None
+    model: nn.Module,
+    plan: Plan,
+    *,
+    part: Part,
+    recipe: Recipe,
+    teacher: nn.Module | None,
+    watched: Part | None,
+    told: Callable[[Tensor], None] | None,
 ) -> nn.Module | str:
     try:
-        return train_in_formats(model, plan, part, recipe, teacher=teacher)
+        return train_in_formats(model, plan, part, recipe, teacher=teacher, watched=watched, told=told)
     except NarrowerError as error:
         return str(error)

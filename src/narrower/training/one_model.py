@@ -3,13 +3,13 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from narrower.data.parts import DataSet, Part
 from narrower.errors import NarrowerError, SettingsError, nearest
@@ -126,10 +126,13 @@ def train_weights(
     *,
     teacher: nn.Module | None = None,
     formats: Formats | None = None,
+    watched: Part | None = None,
+    told: Callable[[Tensor], None] | None = None,
 ) -> nn.Module:
     """A trained copy of ``model``, in evaluation mode; nothing is left on disk.
 
-    With ``formats`` it is trained rounded as they say.
+    With ``formats`` it is trained rounded as they say. ``told`` is given its curve [E, 4] on the samples
+    ``watched``, which change nothing.
 
     Raises:
         NarrowerError: as ``train``.
@@ -140,9 +143,11 @@ def train_weights(
     losses = Losses(recipe, part.task.loss(ending_of_outputs(model, part.inputs)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        core = _core(copied, part, losses, teacher, formats)
+        core = _core(copied, part, losses, teacher, formats, watched)
         while not core.ended:
             core.epoch()
+    if told is not None:
+        told(torch.cat(core.curve))
     core.finish()
     return copied.cpu().eval()
 
@@ -187,6 +192,7 @@ def _core(
     losses: Losses,
     teacher: nn.Module | None,
     formats: Formats | None = None,
+    watched: Part | None = None,
 ) -> Core:
     device = device_of(losses.recipe.accelerator)
     taught, choosing = taught_and_choosing(part, losses.recipe)
@@ -198,6 +204,7 @@ def _core(
         choosing=None if choosing is None else choosing.to(device),
         teacher=None if teacher is None else own_copy(teacher).to(device),
         formats=formats,
+        watched=None if watched is None else watched.to(device),
     )
 
 
