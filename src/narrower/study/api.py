@@ -35,14 +35,13 @@ from narrower.searching.space_settings import (
 )
 from narrower.settings.logic_rounding import default_rounding
 from narrower.store.trackers.tracker import Tracker, TrackerSettings
-from narrower.study import from_arguments
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.expressible import export_notes
-from narrower.study.from_arguments import layer_choices, own_metrics
+from narrower.study.from_arguments import layer_choices, objectives_of, own_metrics_of
 from narrower.study.from_python import followers_of, searched
 from narrower.study.limits import check_counted
 from narrower.study.possible import check_possible
-from narrower.study.problem import Problem, first_samples, with_model
+from narrower.study.problem import Problem, any_fraction, first_samples, with_model
 from narrower.study.result import SearchResult
 from narrower.study.tracked import Callback
 from narrower.transform.tried_channels import tried_channels
@@ -212,7 +211,7 @@ def pose_search(  # noqa: PLR0913 - as many as a search has
     )
     module = build_model(model, seed=seed, sizes=data.sizes) if isinstance(model, str) else model
     name = model if isinstance(model, str) else type(model).__name__
-    wanted = from_arguments.objectives(objectives, data.task)
+    wanted = objectives_of(objectives, data.task)
     bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in (constraints or {}).items())
     scoring = first_samples(data, part, samples)
     return _posed(module, name, data, scoring, part, chosen, wanted, bounds, candidates)
@@ -245,10 +244,10 @@ def _posed(  # noqa: PLR0913, PLR0917 - the parts of a problem
         model=module,
         program=program,
         space_settings=chosen,
-        space=build_space(program.network, chosen, lambda _layer, _operand, width: width // 2, channels),
+        space=build_space(program.network, chosen, any_fraction, channels),
         objectives=wanted,
         constraints=bounds,
-        own_metrics=own_metrics(metrics, data_set.task) | named_metrics(data_set.task, metrics),
+        own_metrics=own_metrics_of(metrics, data_set.task) | named_metrics(data_set.task, metrics),
         channels=channels,
         preparation=candidates or SharedSettings(),
         notes=(

@@ -22,7 +22,7 @@ from narrower.settings import checks
 from narrower.tasks.task import Direction, Task
 
 
-def own_metrics(metrics: Sequence[str], task: Task) -> dict[str, OwnMetric]:
+def own_metrics_of(metrics: Sequence[str], task: Task) -> dict[str, OwnMetric]:
     """The metrics of the user's own, by name.
 
     Raises:
@@ -37,7 +37,7 @@ def own_metrics(metrics: Sequence[str], task: Task) -> dict[str, OwnMetric]:
     return {metric: own_metric(metric) for metric in metrics if ":" in metric}
 
 
-def objectives(wanted: Sequence[str] | Mapping[str, str], task: Task) -> Objectives:
+def objectives_of(wanted: Sequence[str] | Mapping[str, str], task: Task) -> Objectives:
     """What to improve, each in its own direction where none is given.
 
     Raises:

@@ -137,7 +137,7 @@ class _Look:
                 traced.program,
                 chosen,
                 self._channels,
-                has_objectives=bool(objectives),
+                has_objectives=objectives is not None,
             ),
         )
 
