@@ -30,7 +30,7 @@ from torch.nn import functional as F
 import narrower
 from narrower.data.datasets import DataSet, load_data_set
 from narrower.data.parts import Part
-from narrower.graph.groups import find_channels
+from narrower.graph.find_channels import find_channels
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
 from narrower.models.quality import model_quality

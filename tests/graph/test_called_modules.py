@@ -14,7 +14,7 @@ from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.evaluator import Evaluator
 from narrower.export.onnx_model import to_onnx
 from narrower.graph.called_modules import trace_or_call
-from narrower.graph.groups import find_channels
+from narrower.graph.find_channels import find_channels
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint

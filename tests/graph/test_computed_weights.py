@@ -11,6 +11,7 @@ from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.evaluator import Evaluator
 from narrower.graph.lower import lower
 from narrower.graph.program import with_parameters
+from narrower.graph.resized_network import deployed_network
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
@@ -171,7 +172,7 @@ def test_other_widths_are_those_of_the_module() -> None:
     channels = tried_channels(model, program, (inputs,))
     counts = wanted_counts(channels, {"first": 1.5}, {})
     resized = with_counts(model, (inputs,), channels, counts, weights="slice", seed=0)
-    real, pictured = trace(resized.eval(), inputs), channels.deployed_network(counts)
+    real, pictured = trace(resized.eval(), inputs), deployed_network(channels, counts)
     assert {p.name: p.shape for p in pictured.parameters} == {
         p.name: p.shape for p in real.network.parameters
     }

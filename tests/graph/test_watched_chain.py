@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from narrower.export.rehearsal import unexported
 from narrower.export.shapes import with_shapes
-from narrower.graph.describe import is_tensor, shape_of
 from narrower.graph.folding import fold_batch_norm
 from narrower.graph.lower import lower
+from narrower.graph.nodes import is_tensor, shape_of
 from narrower.graph.trace import trace
 from narrower.graph.watched_chain import watched_chain
 from narrower.models import jsc_models

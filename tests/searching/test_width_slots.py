@@ -9,7 +9,9 @@ from torch import nn
 
 from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
-from narrower.graph.groups import Channels, find_channels
+from narrower.graph.find_channels import find_channels
+from narrower.graph.groups import Channels
+from narrower.graph.resized_network import resized_network
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
 from narrower.plan.plan import Plan
@@ -73,7 +75,7 @@ def test_costs_equal_those_of_models_that_were_built(relu: Channels) -> None:
         },
     )
     costs = ResizedCosts(
-        built, lambda widths: NetworkCost(relu.resized_network(wanted_counts(relu, widths, {})))
+        built, lambda widths: NetworkCost(resized_network(relu, wanted_counts(relu, widths, {})))
     )
     assignments = list(built.enumerate())[::7]
     found = costs.of(assignments)

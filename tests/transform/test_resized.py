@@ -16,6 +16,7 @@ from narrower.data.parts import Part
 from narrower.data.sizes import Sizes
 from narrower.errors import CheckpointError, NarrowerError, SettingsError, UnknownNameError
 from narrower.graph.groups import Channels
+from narrower.graph.resized_network import deployed_network, resized_network
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
 from narrower.study.resized_files import load_resized, save_resized
@@ -69,7 +70,7 @@ def check_every_group(model: nn.Module, inputs: Tensor) -> int:
                     wanted_counts(found, {group.name: factor}, {})
                 continue
             counts = wanted_counts(found, {group.name: factor}, {})
-            predicted = found.resized_network(counts)
+            predicted = resized_network(found, counts)
             for weights in ("slice", "scratch", *(("net2net",) if factor in GROWN else ())):
                 changed = changed_or_refused(model, inputs, found, counts, weights, group.name)
                 if changed is None:
@@ -86,7 +87,7 @@ def check_every_group(model: nn.Module, inputs: Tensor) -> int:
                 }
                 checked += 1
             real = trace(with_counts(model, (inputs,), found, counts), inputs).network
-            deployed = found.deployed_network(counts)
+            deployed = deployed_network(found, counts)
             assert {p.name: p.shape for p in real.parameters} == {
                 p.name: p.shape for p in deployed.parameters
             }

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from narrower.evaluate.definition import RoundingInterpreter
-from narrower.graph.describe import base_name, parameter_behind
 from narrower.graph.lower import lower
+from narrower.graph.nodes import base_name, parameter_behind
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
 from narrower.graph.trace import trace

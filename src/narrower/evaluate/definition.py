@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from narrower.graph.describe import is_weight
+from narrower.graph.nodes import is_weight
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize

@@ -11,8 +11,8 @@ from torch import Tensor, fx, nn
 from narrower.evaluate.bias_correction import TRACED
 from narrower.evaluate.definition import RoundingInterpreter
 from narrower.evaluate.patches import Correlations, correlations, weight_groups
-from narrower.graph.describe import base_name
 from narrower.graph.lower import lower
+from narrower.graph.nodes import base_name
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
 from narrower.graph.trace import trace

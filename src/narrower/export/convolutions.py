@@ -10,7 +10,7 @@ from narrower.export.formats.catalogue import linear_grid
 from narrower.export.integers import BYTE, whole_numbers
 from narrower.export.pair_sums import pairs_saturate
 from narrower.graph.constants import constant_nodes
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 from narrower.graph.program import Program
 from narrower.plan.formats.grid import LARGEST_WHOLE
 from narrower.plan.plan import LayerPlan, Plan

@@ -19,9 +19,9 @@ from narrower.export.operators.resampling import REARRANGING
 from narrower.export.operators.windows import WINDOWS
 from narrower.graph.arguments import argument
 from narrower.graph.constants import constant_nodes
-from narrower.graph.describe import base_name, is_size, kind_of, parameter_behind
 from narrower.graph.edges import MOVES as EDGE_MOVES
 from narrower.graph.network import PRODUCT_KINDS
+from narrower.graph.nodes import base_name, is_size, kind_of, parameter_behind
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.float32 import FLOAT32

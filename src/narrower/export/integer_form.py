@@ -27,8 +27,8 @@ from narrower.export.edge_bytes import (
 from narrower.export.integers import INT32_LIMIT
 from narrower.export.pair_sums import PAIR, PAIR_LIMIT
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
 from narrower.graph.edges import MOVES, edges_of
+from narrower.graph.nodes import base_name
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import Plan

@@ -12,7 +12,7 @@ from narrower.export.affine_fit import AffineSteps, fit_affine
 from narrower.export.exactness import ELEMENTWISE
 from narrower.export.formats.catalogue import refusal
 from narrower.export.integers import whole_numbers
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 from narrower.graph.program import Program
 from narrower.plan.formats.grid import Grid
 from narrower.plan.formats.number_format import NumberFormat

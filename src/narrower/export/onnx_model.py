@@ -22,7 +22,7 @@ from narrower.export.qdq_rounding import QdqRounding
 from narrower.export.quant_rounding import QONNX_DOMAIN, QuantRounding
 from narrower.export.rounding import Packing
 from narrower.export.shapes import with_shapes
-from narrower.graph.describe import is_size
+from narrower.graph.nodes import is_size
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import Plan

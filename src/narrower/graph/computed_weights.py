@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from narrower.graph.constants import constant_nodes
-from narrower.graph.describe import first_names, kind_of, parameter_behind, resolve
+from narrower.graph.describe import first_names
 from narrower.graph.folded_network import ComputedWeight, Folding, folded_network, layer_of
 from narrower.graph.network import PRODUCT_KINDS, Network
+from narrower.graph.nodes import kind_of, parameter_behind, resolve
 from narrower.graph.program import Program
 
 # Products with a weight of their own: the positions of weight and bias among their arguments.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from torch import Tensor, fx, nn
 
 from narrower.errors import ModelError
-from narrower.graph.describe import kind_of
+from narrower.graph.nodes import kind_of
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
 from narrower.graph.trace import trace

@@ -1,21 +1,16 @@
 """Which dimensions of which parameters must change together."""
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd, prod
 from typing import Any
 
-from torch import nn
-
 from narrower.errors import ModelError, SettingsError, unknown_name
 from narrower.graph.channels.dimensions import Dimension, flat, is_labelled, size_of
 from narrower.graph.channels.labelling import BATCH, Kept, Labelling
-from narrower.graph.channels.rules import RULES
-from narrower.graph.folded_network import Folding, folded_network
-from narrower.graph.network import BatchSize, Network, Operator, Shape
-from narrower.graph.program import Program
+from narrower.graph.folded_network import Folding
+from narrower.graph.network import BatchSize, Network, Shape
 
 Copies = tuple[int, ...]  # for each new unit, the old one that it comes from
 
@@ -65,7 +60,7 @@ class Channels:
     _places: Mapping[int, tuple[int, int]]  # of a root: its family, and its number there
     _families: tuple[tuple[int, int], ...]  # of a family: its group, and its number of units
     _first_names: Mapping[str, str]
-    _folding: Folding | None = None  # of the traced program
+    folding: Folding | None = None  # of the traced program
 
     def group_of(self, layer: str) -> Group:
         """The group of the channels that a layer computes.
@@ -82,9 +77,9 @@ class Channels:
         parameter, position = next(
             source
             for source in self._labelling.sources
-            if _layer(source[0]) == name and source in self._by_layer[name].dimensions
+            if layer_that_computes(source[0]) == name and source in self._by_layer[name].dimensions
         )
-        return size_of(self._labelling.parameters[parameter][position]) // _repeats(parameter)
+        return size_of(self._labelling.parameters[parameter][position]) // repeats(parameter)
 
     def _spelled(self, layer: str) -> str:
         """The name of a layer that is given with underscores in place of dots."""
@@ -190,6 +185,10 @@ class Channels:
         """The dimensions of parameters in which channels begin."""
         return frozenset(self._labelling.sources)
 
+    def holds(self, parameter: str) -> bool:
+        """Whether it is known which channels a parameter holds."""
+        return parameter in self._labelling.parameters
+
     def is_source(self, parameter: str, position: int) -> bool:
         """Whether channels begin in a dimension of a parameter."""
         return (parameter, position) in self.sources
@@ -223,39 +222,8 @@ class Channels:
             if is_labelled(dimension)
         }
 
-    def resized_network(self, counts: Mapping[int, int]) -> Network:
-        """The picture of the network with other numbers of units; ``counts`` are those of families."""
-        copies = {family: tuple(0 for _ in range(count)) for family, count in counts.items()}
-        parameters = tuple(
-            replace(
-                parameter,
-                shape=tuple(
-                    size if (found := self.indices(parameter.name, position, copies)) is None else len(found)
-                    for position, size in enumerate(parameter.shape)
-                ),
-            )
-            if parameter.name in self._labelling.parameters
-            else parameter
-            for parameter in self.network.parameters
-        )
-        shapes = {name: self._shape(name, shape, copies) for name, shape in self.network.inputs}
-        operators = []
-        for operator in self.network.operators:
-            own = self._shape(operator.name, operator.output_shape, copies)
-            shapes[operator.name] = own
-            inputs = tuple(
-                shapes.get(name, shape)
-                for name, shape in zip(operator.inputs, operator.input_shapes, strict=True)
-            )
-            operators.append(_with_shapes(operator, inputs, own))
-        return replace(self.network, parameters=parameters, operators=tuple(operators))
-
-    def deployed_network(self, counts: Mapping[int, int]) -> Network:
-        """As ``resized_network``, with computed weights as the parameters that they become."""
-        network = self.resized_network(counts)
-        return network if self._folding is None else folded_network(network, self._folding)
-
-    def _shape(self, name: str, shape: Shape, copies: Mapping[int, Copies]) -> Shape:
+    def new_shape(self, name: str, shape: Shape, copies: Mapping[int, Copies]) -> Shape:
+        """The shape of what an operator computes, with copies of units for those of families."""
         value = self._labelling.values.get(name)
         if not value or not isinstance(value[0], tuple):
             return shape
@@ -307,160 +275,14 @@ class Channels:
         return _Sweep(start, family, block)
 
 
-def find_channels(model: nn.Module, program: Program, kept: Kept = frozenset()) -> Channels:
-    """The groups of a traced model, in the order of its parameters; ``kept`` as for ``Labelling``.
-
-    Raises:
-        ModelError: the model could not be traced.
-    """
-    if program.untraced is not None:
-        raise ModelError(f"{program.untraced.reason}; its channels cannot be followed")
-    folding, program = program.folding, program.as_traced
-    first: dict[int, str] = {}
-    names: dict[str, str] = {}
-    for named in (model.named_parameters, model.named_buffers):
-        for name, tensor in named(remove_duplicate=False):
-            names[name] = first.setdefault(id(tensor), name)
-    held = {node: names.get(name, name) for node, name in program.parameter_names.items()}
-    packed = {
-        f"{path}.{tensor}" if path else tensor
-        for path, module in model.named_modules()
-        if isinstance(module, nn.MultiheadAttention)
-        for tensor in ("in_proj_weight", "in_proj_bias")
-    }
-    labelling = Labelling(program.graph, RULES, held, packed, kept)
-    for name in (*packed, *(name for name in names if name.endswith("q_proj_weight"))):
-        _tie_heads(labelling, name)
-    for node, name in held.items():
-        if name not in names.values():  # constants that tracing found
-            for dimension in labelling.parameters.get(name, ()):
-                labelling.merger.fix(dimension, f"{node} is a constant")
-    _hold_buffers(labelling, {names[name] for name, _ in model.named_buffers(remove_duplicate=False)})
-    return replace(_grouped(model, program.network, labelling, names), _folding=folding)
-
-
-def _hold_buffers(labelling: Labelling, buffers: set[str]) -> None:
-    """What begins in buffers alone stays: nothing computes its values, so that none can be added."""
-    merger = labelling.merger
-    rows = {
-        (name, position): set(merger.roots(flat(labelling.parameters[name][position])))
-        for name, position in labelling.sources
-        if is_labelled(labelling.parameters[name][position])
-    }
-    computed = {root for (name, _), roots in rows.items() if name not in buffers for root in roots}
-    for (name, position), roots in rows.items():
-        if name in buffers and not roots & computed:
-            merger.fix(labelling.parameters[name][position], f"{name} is a buffer of constants")
-
-
-def _tie_heads(labelling: Labelling, name: str) -> None:
-    """Multi-head attention has as many inputs as its heads have channels together."""
-    dimensions = labelling.parameters.get(name, ())
-    if len(dimensions) == 2 and all(is_labelled(dimension) for dimension in dimensions):  # noqa: PLR2004
-        inputs = flat(dimensions[1])
-        labelling.merger.same(flat(dimensions[0])[: len(inputs)], inputs)
-
-
-def _grouped(model: nn.Module, network: Network, labelling: Labelling, names: Mapping[str, str]) -> Channels:
-    merger = labelling.merger
-    order = {name: number for number, (name, _) in enumerate(model.named_parameters())}
-    sources = sorted(labelling.sources, key=lambda source: (order.get(source[0], len(order)), source[1]))
-    rows = {
-        source: list(dict.fromkeys(merger.roots(flat(labelling.parameters[source[0]][source[1]]))))
-        for source in sources
-        if is_labelled(labelling.parameters[source[0]][source[1]])
-    }
-    group_of: dict[int, int] = {}  # by root
-    members: dict[int, set[int]] = {}
-    for number, roots in enumerate(rows.values()):
-        joined = {group_of[root] for root in roots if root in group_of}
-        merged = set(roots).union(*(members.pop(group) for group in joined))
-        members[number] = merged
-        group_of.update(dict.fromkeys(merged, number))
-    seen_in: dict[int, list[tuple[str, int, int]]] = defaultdict(list)  # where, and how often
-    for name, dimensions in labelling.parameters.items():
-        for position, dimension in enumerate(dimensions):
-            counts = Counter(merger.roots(flat(dimension))) if is_labelled(dimension) else {}
-            for root, count in counts.items():
-                seen_in[root].append((name, position, count))
-    holding = _holding(labelling, group_of)
-    groups: list[Group] = []
-    places: dict[int, tuple[int, int]] = {}
-    families: list[tuple[int, int]] = []
-    for group in dict.fromkeys(group_of[roots[0]] for roots in rows.values()):
-        own = sorted(members[group])
-        parts: dict[tuple[tuple[str, int, int], ...], list[int]] = defaultdict(list)
-        for root in own:
-            parts[tuple(seen_in[root])].append(root)
-        for part in parts.values():
-            for number, root in enumerate(part):
-                places[root] = len(families), number
-            families.append((len(groups), len(part)))
-        computed = [source for source, roots in rows.items() if group_of[roots[0]] == group]
-        layers = tuple(dict.fromkeys(_layer(name) for name, _ in computed))
-        first_name, first_position = computed[0]
-        groups.append(
-            Group(
-                name=layers[0],
-                layers=layers,
-                width=len(own),
-                unit=size_of(labelling.parameters[first_name][first_position])
-                // _repeats(first_name)
-                // len(rows[computed[0]]),
-                families=tuple(len(part) for part in parts.values()),
-                dimensions=tuple(holding[group]),
-                reasons=merger.reasons(own),
-                notes=tuple(
-                    dict.fromkeys(
-                        note
-                        for dimension, note in labelling.notes
-                        if is_labelled(dimension) and set(merger.roots(flat(dimension))) & members[group]
-                    )
-                ),
-            )
-        )
-    found = Channels(tuple(groups), network, labelling, places, tuple(families), names)
-    return replace(found, groups=tuple(_checked(found, group) for group in found.groups))
-
-
-def _checked(channels: Channels, group: Group) -> Group:
-    copies = {family: tuple(range(channels.units_in(family))) for family in channels.families_of(group)}
-    try:
-        for parameter, position in group.dimensions:
-            channels.indices(parameter, position, copies)
-    except ModelError as error:
-        return replace(group, reasons=(*group.reasons, f"{parameter}: {error}"))
-    return group
-
-
-def _holding(labelling: Labelling, group_of: Mapping[int, int]) -> dict[int, list[tuple[str, int]]]:
-    holding: dict[int, list[tuple[str, int]]] = defaultdict(list)
-    for name, dimensions in labelling.parameters.items():
-        for position, dimension in enumerate(dimensions):
-            if is_labelled(dimension):
-                for group in dict.fromkeys(
-                    group_of[root] for root in labelling.merger.roots(flat(dimension)) if root in group_of
-                ):
-                    holding[group].append((name, position))
-    return holding
-
-
-def _layer(parameter: str) -> str:
+def layer_that_computes(parameter: str) -> str:
+    """The layer whose parameter it is; of one that is nobody's weight or bias, its own name."""
     if ".parametrizations." in parameter:
         return parameter.partition(".parametrizations.")[0]
     path, _, name = parameter.rpartition(".")
     return parameter if not path or name not in ("weight", "bias", "in_proj_weight", "in_proj_bias") else path
 
 
-def _repeats(parameter: str) -> int:
+def repeats(parameter: str) -> int:
+    """How many times a unit comes in the rows of a parameter: query, key and value may be one."""
     return 3 if parameter.endswith(("in_proj_weight", "in_proj_bias")) else 1
-
-
-def _with_shapes(operator: Operator, inputs: tuple[Shape, ...], output: Shape) -> Operator:
-    attributes = dict(operator.attributes)
-    groups = attributes.get("groups")
-    old, new = operator.input_shapes, inputs
-    if isinstance(groups, int) and groups > 1 and old and old[0][1] == groups:  # depthwise
-        width = new[0][1]
-        attributes["groups"] = width if isinstance(width, int) else groups
-    return replace(operator, input_shapes=inputs, output_shape=output, attributes=tuple(attributes.items()))

@@ -12,9 +12,9 @@ from math import prod, sqrt
 import torch
 from torch import Tensor, fx
 
-from narrower.graph.describe import base_name, kind_of
 from narrower.graph.edges import SOFTMAX, edges_of
 from narrower.graph.network import PRODUCT_KINDS
+from narrower.graph.nodes import base_name, kind_of
 from narrower.graph.program import Program
 
 aten = torch.ops.aten

@@ -9,7 +9,7 @@ from torch import Tensor, fx
 from torch.export import default_decompositions
 from torch.nn import functional as F
 
-from narrower.graph.describe import base_name, parameter_behind
+from narrower.graph.nodes import base_name, parameter_behind
 
 aten = torch.ops.aten
 

@@ -8,9 +8,10 @@ from itertools import chain
 
 from torch import Tensor, fx, nn
 
-from narrower.graph.describe import base_name, module_types
+from narrower.graph.describe import module_types
 from narrower.graph.folded_network import Folding
 from narrower.graph.network import Network
+from narrower.graph.nodes import base_name
 
 # Operators that work at any number of channels: no argument of theirs holds a size.
 _OF_ANY_WIDTH = frozenset({"linear", "_native_batch_norm_legit_no_training", "getitem", "relu", "tanh"})

@@ -13,6 +13,7 @@ from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program
+from narrower.graph.resized_network import deployed_network
 from narrower.plan.plan import Plan
 from narrower.transform.resized import wanted_counts
 
@@ -49,7 +50,7 @@ class Subject:
         """The picture of the network with other widths (multipliers by layer)."""
         if self.channels is None:
             return self.program.network
-        return self.channels.deployed_network(wanted_counts(self.channels, widths, {}))
+        return deployed_network(self.channels, wanted_counts(self.channels, widths, {}))
 
     def traced(self, model: nn.Module) -> Program:
         """The program of another model of the same kind."""

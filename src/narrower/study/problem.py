@@ -21,6 +21,7 @@ from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program, with_weights
+from narrower.graph.resized_network import deployed_network
 from narrower.models.checkpoints import load_weights
 from narrower.models.class_order import check_class_order, class_order_problem
 from narrower.models.ending import ending_of
@@ -145,7 +146,7 @@ class Problem:
 
 def _resized_cost(channels: Channels, convention: Convention, widths: Mapping[str, float]) -> NetworkCost:
     """Not a method: other processes compute costs as well, and a model's program cannot be sent to them."""
-    return NetworkCost(channels.deployed_network(wanted_counts(channels, widths, {})), convention)
+    return NetworkCost(deployed_network(channels, wanted_counts(channels, widths, {})), convention)
 
 
 def first_samples(data: DataSet, part_name: str, count: int | None) -> Part:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, Copies
 from narrower.graph.own_copy import own_copy
+from narrower.graph.resized_network import resized_network
 
 Weights = Literal["slice", "net2net", "scratch"]
 
@@ -123,7 +124,7 @@ def _set_bare_norms(changed: nn.Module, found: Channels, copies: Mapping[int, Co
     }
     if not bare:
         return
-    network = found.resized_network({family: len(units) for family, units in copies.items()})
+    network = resized_network(found, {family: len(units) for family, units in copies.items()})
     for operator in network.operators:
         module, shape = bare.get(operator.module), operator.output_shape
         sized: Any = module

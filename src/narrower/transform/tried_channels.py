@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from narrower.errors import ModelError
 from narrower.graph.channels.labelling import Kept
-from narrower.graph.groups import Channels, Group, find_channels
+from narrower.graph.find_channels import find_channels
+from narrower.graph.groups import Channels, Group
 from narrower.graph.program import Program
+from narrower.graph.resized_network import resized_network
 from narrower.graph.trace import trace
 from narrower.transform.suspects import suspects
 from narrower.transform.tries import Tries, tries, wider
@@ -87,7 +89,7 @@ def _kept_sizes(found: Channels, model: nn.Module, examples: Sequence[Tensor]) -
         real = trace(wider(found, model, free, 2), examples).as_traced.network.operator_by_name
     except ModelError:
         return frozenset()
-    old, expected = found.network.operator_by_name, found.resized_network(counts).operator_by_name
+    old, expected = found.network.operator_by_name, resized_network(found, counts).operator_by_name
     return frozenset(
         (name, position)
         for name in {name for name, _ in found.cuts}

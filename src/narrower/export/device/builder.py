@@ -25,8 +25,8 @@ from narrower.export.device.shapes import moved, sample_shape
 from narrower.export.device.source import Source, Step, View, contiguous
 from narrower.export.device.weights import whole_weights
 from narrower.export.shapes import with_shapes
-from narrower.graph.describe import base_name, batch_multiple, kind_of
 from narrower.graph.network import PRODUCT_KINDS
+from narrower.graph.nodes import base_name, batch_multiple, kind_of
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.number_format import NumberFormat

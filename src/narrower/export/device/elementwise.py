@@ -12,7 +12,7 @@ from narrower.export.device.rows import Rows
 from narrower.export.device.source import View
 from narrower.export.operators.translation import has_argument
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 Floats = NDArray[np.float64]
 BOUNDS = {

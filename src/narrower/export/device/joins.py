@@ -10,7 +10,7 @@ from narrower.export.device.rows import Rows, refined
 from narrower.export.device.shapes import sample_shape
 from narrower.export.device.source import Source, Step, View, contiguous
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 PADDING = frozenset({"constant_pad_nd", "pad"})
 

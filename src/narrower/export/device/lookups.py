@@ -8,7 +8,7 @@ from narrower.errors import ExportError
 from narrower.export.device.roundings import DataRounding, OnEach, OnGrid, Scaled
 from narrower.export.device.thresholds import Thresholds, thresholds
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.quantizers.quantize import quantize

@@ -8,8 +8,8 @@ from torch import Tensor, fx
 
 from narrower.errors import ExportError, ModelError
 from narrower.export.device.source import View
-from narrower.graph.describe import base_name, shape_of
 from narrower.graph.network import BatchSize
+from narrower.graph.nodes import base_name, shape_of
 
 MOVING = frozenset(
     {

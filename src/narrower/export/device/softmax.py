@@ -16,8 +16,8 @@ from narrower.export.device.numbers import whole
 from narrower.export.device.rows import Rows
 from narrower.export.device.source import Source, Step, View
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
 from narrower.graph.ending import SOFTMAX
+from narrower.graph.nodes import base_name
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import Plan

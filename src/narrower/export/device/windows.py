@@ -16,7 +16,7 @@ from narrower.export.device.shapes import sample_shape
 from narrower.export.device.source import Source, Step, View
 from narrower.export.operators.translation import each, has_argument
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 LARGEST = frozenset({"max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_pool1d_with_indices"})
 MEANS = frozenset({"avg_pool1d", "avg_pool2d"})

@@ -9,7 +9,7 @@ from torch import fx
 from narrower.errors import ExportError
 from narrower.export.operators.translation import Rule, Translation, common_type, type_of
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 
 def _unary(operator: str) -> Rule:

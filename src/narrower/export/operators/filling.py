@@ -6,7 +6,7 @@ from torch import fx
 
 from narrower.export.operators.translation import Rule, Translation, type_of
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 
 def _filled(value: float) -> Rule:

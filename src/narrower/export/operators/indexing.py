@@ -16,7 +16,7 @@ from narrower.export.operators.translation import (
     whole_size,
 )
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 
 def _embedding(t: Translation, node: fx.Node) -> str:

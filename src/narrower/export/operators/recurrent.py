@@ -10,7 +10,7 @@ from torch import Tensor, fx
 from narrower.errors import ExportError
 from narrower.export.operators.translation import Rule, Translation, Value, whole_size
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 # Of each kind: ONNX's operator, and the order in which it wants PyTorch's gates.
 KINDS: dict[str, tuple[str, tuple[int, ...]]] = {

@@ -16,7 +16,7 @@ from narrower.export.operators.translation import (
     whole_size,
 )
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 AXES_CAN_BE_NAMED = 18  # opset of Resize

@@ -16,7 +16,7 @@ from narrower.export.operators.reductions import REDUCTIONS
 from narrower.export.operators.resampling import RESAMPLING
 from narrower.export.operators.translation import Rule, Translation, Value
 from narrower.export.operators.windows import WINDOWS
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 RULES: dict[str, Rule] = {
     **PRODUCTS,

@@ -15,7 +15,7 @@ from narrower.export.edge_bytes import ByteScale
 from narrower.export.integer_form import IntegerForm
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.rounding import Rounding
-from narrower.graph.describe import batch_multiple
+from narrower.graph.nodes import batch_multiple
 from narrower.plan.plan import LayerPlan
 
 # The name of a value in the ONNX graph; the tensor where no input reaches it; several, of an operator that

@@ -5,7 +5,7 @@ from torch import fx
 from narrower.errors import ExportError
 from narrower.export.operators.translation import Rule, Translation, Value, each, whole_size
 from narrower.graph.arguments import argument
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 
 def _max_pool(spatial: int) -> Rule:

@@ -17,8 +17,8 @@ from narrower.graph.channels.dimensions import (
     regrouped,
     size_of,
 )
-from narrower.graph.describe import base_name, shape_of, source_line
 from narrower.graph.network import BatchSize
+from narrower.graph.nodes import base_name, shape_of, source_line
 
 Kept = frozenset[tuple[str, int]]
 # What only passes on, or takes a part of, a parameter.

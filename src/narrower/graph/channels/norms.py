@@ -10,7 +10,7 @@ from narrower.graph.channels.dimensions import (
     size_of,
 )
 from narrower.graph.channels.labelling import Labelling, argument, where
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 # Their first output is the normalized tensor; the others are statistics.
 NORMS = ("_native_batch_norm_legit_no_training", "native_layer_norm", "native_group_norm")

@@ -16,7 +16,7 @@ from narrower.graph.channels.dimensions import (
 )
 from narrower.graph.channels.labelling import BATCH, Labelling, argument, int_size, sizes_of, where
 from narrower.graph.channels.norms import NORMS
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 
 def cat(labelling: Labelling, node: fx.Node) -> Dimensions:

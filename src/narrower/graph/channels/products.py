@@ -15,7 +15,7 @@ from narrower.graph.channels.dimensions import (
     size_of,
 )
 from narrower.graph.channels.labelling import Labelling, argument, sizes_of, where
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 
 def linear(labelling: Labelling, node: fx.Node) -> Dimensions:

@@ -11,7 +11,7 @@ from narrower.graph.channels.dimensions import (
 )
 from narrower.graph.channels.labelling import Labelling, given, int_size, where
 from narrower.graph.channels.moves import elementwise
-from narrower.graph.describe import base_name
+from narrower.graph.nodes import base_name
 
 
 def pool(labelling: Labelling, node: fx.Node) -> Any:
