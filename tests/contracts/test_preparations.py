@@ -148,6 +148,7 @@ class HalvedSettings:
     """A toy: every plan has half of the model's weights."""
 
     shares_weights: ClassVar[bool] = False
+    proposes: ClassVar[bool] = False
     seeds: ClassVar[int] = 1
     trains_float32: ClassVar[bool] = False
     needs_weights: ClassVar[bool] = True

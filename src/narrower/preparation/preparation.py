@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from narrower.graph.network import Network
 from narrower.graph.program import Program
 from narrower.graph.resized_network import deployed_network
 from narrower.plan.plan import Plan
+from narrower.preparation.curves import Curves
 from narrower.transform.resized import wanted_counts
 
 
@@ -78,6 +80,16 @@ class Prepared:
     failure: str | None = None
     keep: Literal["mean", "best"] = "mean"
     recorded: Mapping[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class KeepsTraining(Protocol):
+    """What a way does that trains plans before they are scored: their weights and curves can be kept."""
+
+    curves: Curves | None
+
+    def keep_in(self, directory: Path, plans: Sequence[Plan], failed: Sequence[Plan]) -> None:
+        """Keep weights on disk; those of ``plans``, in the order of their trials, may lie there already."""
 
 
 @runtime_checkable

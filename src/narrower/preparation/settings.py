@@ -17,6 +17,7 @@ class PreparationSettings(Protocol):
     """What every such value says about itself."""
 
     shares_weights: ClassVar[bool]  # whether all plans are scored with the same weights
+    proposes: ClassVar[bool]  # whether a training finds the plans as well, in the place of a sampler
 
     @property
     def seeds(self) -> int:
@@ -36,6 +37,7 @@ class SharedSettings:
     """All plans are scored with the model's own weights; nothing is trained."""
 
     shares_weights: ClassVar[bool] = True
+    proposes: ClassVar[bool] = False
     seeds: ClassVar[int] = 1
     trains_float32: ClassVar[bool] = False
 
@@ -58,6 +60,7 @@ class AdjustedSettings:
     ways: tuple[str, ...]
     samples: int = ADJUSTED_ON
     shares_weights: ClassVar[bool] = False
+    proposes: ClassVar[bool] = False
     seeds: ClassVar[int] = 1
     trains_float32: ClassVar[bool] = False
 
@@ -78,6 +81,7 @@ class RetrainedSettings:
     training: Recipe
     start: Literal["float", "nearest"] = "float"
     shares_weights: ClassVar[bool] = False
+    proposes: ClassVar[bool] = False
     seeds: ClassVar[int] = 1
     trains_float32: ClassVar[bool] = False
 
@@ -105,6 +109,7 @@ class CandidateSettings:
     seeds: int = 1
     keep: Literal["mean", "best"] = "mean"
     shares_weights: ClassVar[bool] = False
+    proposes: ClassVar[bool] = False
 
     @property
     def trains_float32(self) -> bool:
@@ -138,6 +143,7 @@ class LearnedSettings:
     target: float | None = None
     seed: int = 0
     shares_weights: ClassVar[bool] = False
+    proposes: ClassVar[bool] = True
     seeds: ClassVar[int] = 1
     trains_float32: ClassVar[bool] = False
 

@@ -1,11 +1,9 @@
 """What a search records of how its candidates did while they were trained."""
 
-from collections.abc import Collection
-
 from narrower.evaluate.evaluator import Evaluator
-from narrower.preparation.preparation import Preparation
-from narrower.preparation.retrained import Retrained
+from narrower.preparation.preparation import KeepsTraining, Preparation
 from narrower.report.curves import NAME, Curve, CurvesRecord, Epoch
+from narrower.report.record import RunRecord
 from narrower.store.files import write_json
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
@@ -19,10 +17,12 @@ def record_curves(
     store: TrialStore,
     preparation: Preparation,
     evaluator: Evaluator,
-    members: Collection[int],
+    record: RunRecord,
 ) -> None:
-    """Write the curves of all trials, and what members have with the model's weights, by ``evaluator``."""
-    assert isinstance(preparation, Retrained)
+    """Where candidates were trained: the curves of all trials, and what members have without training."""
+    if not isinstance(preparation, KeepsTraining):
+        return
+    members = {member.number for member in record.members}
     metric, found = leading(problem.data.task).name, []
     for trial in store.trials():
         plan = problem.space.plan(problem.space.options_at(trial.plan_index))

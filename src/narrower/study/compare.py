@@ -20,7 +20,6 @@ from narrower.errors import SettingsError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.sample_engine import all_failed
-from narrower.preparation.settings import LearnedSettings
 from narrower.searching.costs import broken
 from narrower.searching.samplers.sampler import Losses
 from narrower.store.provenance import environment
@@ -60,7 +59,7 @@ def compare_samplers(
         AllTrialsFailedError: no plan could be scored.
         SettingsError: there is nothing to compare.
     """
-    if isinstance(problem.preparation, LearnedSettings):
+    if problem.preparation.proposes:
         raise SettingsError(
             "search.strategy.setup.sampler: where widths are learned, one training proposes all plans; there "
             "are no samplers to compare"

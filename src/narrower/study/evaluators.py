@@ -14,7 +14,6 @@ from narrower.evaluate.early import EarlyEvaluator, pieces
 from narrower.evaluate.evaluator import Evaluator
 from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.preparation import Preparation
-from narrower.preparation.settings import LearnedSettings
 from narrower.searching.loop import EvaluateEarly
 from narrower.searching.objective import ARTEFACT_METRICS, PROXIES
 from narrower.searching.samplers.catalogue import ENUMERATIONS
@@ -67,7 +66,7 @@ class Evaluators(ExitStack):
 
 def build_plan_evaluator(problem: Problem, evaluator: Evaluator) -> PlanEvaluator:
     """What scores a problem's plans."""
-    is_learned = isinstance(problem.preparation, LearnedSettings)  # its training says what plans cost
+    is_learned = problem.preparation.proposes  # its training says what plans cost
     measured = [] if is_learned else sorted(problem.seen_metrics & set(ARTEFACT_METRICS))
     proxies = [] if is_learned else sorted(problem.seen_metrics & PROXIES.keys())
     return PlanEvaluator(

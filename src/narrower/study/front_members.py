@@ -9,7 +9,6 @@ from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import with_intervals
 from narrower.plan.plan import Plan, plan_to_dict
-from narrower.preparation.settings import LearnedSettings
 from narrower.report.record import Member
 from narrower.searching.front import Front
 from narrower.searching.loop import Tally
@@ -78,7 +77,7 @@ def front_members(
         scored, on_test = with_intervals(evaluator, plans, loss=True), with_intervals(test, plans)
         certain = are_certain(problem, store, trials, evaluator)
         looked = [_Looked(*each) for each in zip(scored, on_test, certain, strict=True)]
-    elif loop.tally.stopped == "interrupted" and not isinstance(problem.preparation, LearnedSettings):
+    elif loop.tally.stopped == "interrupted" and not problem.preparation.proposes:
         looked = [_Looked() for _ in plans]  # who stops the search does not wait for more training
     else:
         kept = [alone.keep(plan, run.member(t.number)) for t, plan in zip(trials, plans, strict=True)]
@@ -101,7 +100,7 @@ def _member(
     run: RunDirectory,
 ) -> Member:
     task = problem.data.task
-    metric, alone, is_learned = leading(task), seen.alone, isinstance(problem.preparation, LearnedSettings)
+    metric, alone, is_learned = leading(task), seen.alone, problem.preparation.proposes
     metrics = {**artefacts.values, **trial.metrics}
     was_apart = not is_learned and alone is not None and alone.was_made_again
     if is_learned and alone is not None:  # nothing was trained again

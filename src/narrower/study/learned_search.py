@@ -1,8 +1,7 @@
 """A search whose plans one training proposes: its members become trials as they are found."""
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,18 +14,17 @@ from narrower.preparation.learned_way import Proposal
 from narrower.preparation.preparation import Preparation
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.front import Front
-from narrower.searching.loop import Progress, Tally
+from narrower.searching.loop import Tally
 from narrower.searching.objective import first_broken
 from narrower.searching.space_record import SPACE_FACT
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialRow, TrialStore
 from narrower.study.problem import Problem
+from narrower.study.tracked import ShowProgress
 from narrower.tasks.task import leading
 
 STATE = "state"  # directory of a run where a training lies that has not ended
-
-ShowProgress = Callable[[int], AbstractContextManager[Progress]]
 
 
 @dataclass

@@ -159,7 +159,7 @@ def _check_bounded(problem: Problem) -> None:
 
 
 def _is_learned(problem: Problem) -> bool:
-    return isinstance(problem.preparation, LearnedSettings)
+    return problem.preparation.proposes
 
 
 def _learned_objectives(problem: Problem) -> dict[str, Direction]:

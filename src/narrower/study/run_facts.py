@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from narrower.errors import RunError
+from narrower.errors import DivergedError, RunError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.models.arguments import arguments_note
 from narrower.models.checkpoints import save_weights
@@ -139,7 +139,13 @@ def check_unchanged(problem: Problem, run: RunDirectory, store: TrialStore) -> N
 
 
 def results_beside(problem: Problem, run: RunDirectory, batch_size: int, say: Say) -> dict[Plan, Quality]:
-    """What the runs beside this one measured under the same conditions."""
+    """What the runs beside this one measured under the same conditions.
+
+    Nothing of plans of several trainings, whose spread is not recorded with them, nor of plans that depend on
+    those before them.
+    """
+    if problem.preparation.seeds > 1 or not is_by_plan_alone(problem.preparation):
+        return {}
     quality = [name for name in problem.seen_metrics if is_quality(name)]
     task = problem.data.task
     others = [other for other in list_runs(run.path.parent) if other.path.resolve() != run.path.resolve()]
@@ -157,3 +163,16 @@ def whole_number(facts: Mapping[str, object], name: str) -> int:
     if not isinstance(value, int):
         raise RunError(f"the run does not say its {name}; it was written by another version of narrower")
     return value
+
+
+def proposals_at_a_time(store: TrialStore, wanted: int) -> int:
+    """How many plans a run asks its sampler for at a time: with others, one that learns would propose others."""
+    if PROPOSALS_FACT not in store.facts():
+        store.set_fact(PROPOSALS_FACT, wanted)
+    return whole_number(store.facts(), PROPOSALS_FACT)
+
+
+def not_repeated(error: DivergedError, sampler: str, facts: Mapping[str, object]) -> RunError:
+    """What is said where a sampler does not propose once more what a run recorded."""
+    changed = ", ".join(changed_versions(facts.get("environment"))) or "no version that is recorded"
+    return RunError(f"{error}: the {sampler} sampler does not repeat itself; changed since then: {changed}")

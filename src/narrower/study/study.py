@@ -5,20 +5,17 @@ put together from Python values.
 """
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from narrower.data.catalogue import short_name
-from narrower.errors import DivergedError, RunError
+from narrower.errors import DivergedError
 from narrower.evaluate.evaluator import CACHE_BYTES
 from narrower.evaluate.sample_engine import all_failed
 from narrower.models.catalogue import short_model_name
-from narrower.preparation.settings import LearnedSettings, RetrainedSettings, is_by_plan_alone
 from narrower.report.record import RunRecord
 from narrower.searching.known import Known
-from narrower.searching.loop import Budget, Loop, Progress
+from narrower.searching.loop import Budget, Loop
 from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.sampler import Sampler
 from narrower.searching.samplers.share import Share, share_size
@@ -27,12 +24,14 @@ from narrower.settings.convert import weights_file
 from narrower.settings.load import LoadedSettings, located
 from narrower.settings.logic_rounding import with_rounding
 from narrower.store.files import write_json
-from narrower.store.provenance import changed_versions
 from narrower.store.run_directory import RunDirectory
 from narrower.store.run_files import MEMBERS_FACT, member_facts
 from narrower.store.trials import TrialStore
+from narrower.study.candidate_curves import record_curves
+from narrower.study.candidate_weights import keep_weights
 from narrower.study.evaluators import Evaluators, build_plan_evaluator, plans_together
 from narrower.study.front_members import Outcome
+from narrower.study.learned_search import learned_search
 from narrower.study.machine import on_this_machine, present_weights
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.pose import pose
@@ -40,14 +39,13 @@ from narrower.study.problem import Problem, Say, given_weights, named_weights, u
 from narrower.study.record import examine_front
 from narrower.study.run_facts import (
     BATCH_SIZE_FACT,
-    PROPOSALS_FACT,
     THREADS_FACT,
+    not_repeated,
+    proposals_at_a_time,
     results_beside,
     whole_number,
 )
-from narrower.study.tracked import NOBODY, Followers, Telling
-
-ShowProgress = Callable[[int], AbstractContextManager[Progress]]
+from narrower.study.tracked import NOBODY, Followers, ShowProgress, Telling
 
 
 @dataclass(frozen=True)
@@ -131,38 +129,21 @@ def search(
     """
     telling = Telling(followers, run, store, say)
     telling.begin()
-    started = time.monotonic()
-    facts = store.facts()
-    batch_size = whole_number(facts, BATCH_SIZE_FACT)
-    threads = whole_number(facts, THREADS_FACT)
-
-    def watched(wanted: int) -> AbstractContextManager[Progress]:
-        return telling.watching(show_progress(wanted))
-
+    started, facts = time.monotonic(), store.facts()
+    batch_size, threads = whole_number(facts, BATCH_SIZE_FACT), whole_number(facts, THREADS_FACT)
     with Evaluators(problem, batch_size, cache_bytes, threads, say) as evaluators:
-        plan_evaluator = build_plan_evaluator(
-            problem, evaluators.whole
-        )  # with the preparation, which gives plans their weights
-        if isinstance(problem.preparation, RetrainedSettings):
-            from narrower.study.candidate_weights import keep_weights  # brings in training
-
-            keep_weights(problem, run, store, plan_evaluator.preparation)
-        if problem.preparation.seeds == 1 and is_by_plan_alone(problem.preparation):
-            # the spread is not taken over, nor what depends on the plans before
-            plan_evaluator.adopt(results_beside(problem, run, batch_size, say))
+        plan_evaluator = build_plan_evaluator(problem, evaluators.whole)
+        preparation = plan_evaluator.preparation  # gives plans their weights
+        keep_weights(problem, run, store, preparation)
+        plan_evaluator.adopt(results_beside(problem, run, batch_size, say))
+        watched = telling.watched(show_progress)
         outcome: Outcome
-        if isinstance(problem.preparation, LearnedSettings):
-            from narrower.study.learned_search import learned_search  # brings in training
-
-            outcome = learned_search(problem, run, store, plan_evaluator.preparation, watched)
+        if problem.preparation.proposes:
+            outcome = learned_search(problem, run, store, preparation, watched)
         else:
             outcome = _proposed(problem, store, plan_evaluator, evaluators, watched, sampler)
         record = examine_front(problem, outcome, store, evaluators.whole, plan_evaluator, run, started)
-        if isinstance(problem.preparation, RetrainedSettings):
-            from narrower.study.candidate_curves import record_curves  # brings in training
-
-            numbers = [member.number for member in record.members]
-            record_curves(problem, run, store, plan_evaluator.preparation, evaluators.whole, numbers)
+        record_curves(problem, run, store, preparation, evaluators.whole, record)
         lost = evaluators.lost_workers
     store.set_fact(MEMBERS_FACT, member_facts(run, [m.weights for m in record.members if m.weights]))
     record = replace(record, summary=replace(record.summary, lost_workers=lost))
@@ -193,9 +174,7 @@ def _proposed(
     if options.part is not None:
         sampler, wanted = Share(sampler, *options.part), share_size(wanted, *options.part)
     together = plans_together(problem, plan_evaluator.preparation)
-    facts = store.facts()
-    if PROPOSALS_FACT not in facts:  # with other batches a sampler that learns would propose other plans
-        store.set_fact(PROPOSALS_FACT, options.batch or together or sampler.default_batch)
+    batch = proposals_at_a_time(store, options.batch or together or sampler.default_batch)
     loop = Loop(
         problem.space,
         costs,
@@ -210,13 +189,9 @@ def _proposed(
     )
     try:
         with show_progress(wanted) as progress:
-            batch = whole_number(store.facts(), PROPOSALS_FACT)
             loop.run(Budget(wanted, options.timeout_seconds, batch), progress)
     except DivergedError as error:
-        changed = ", ".join(changed_versions(facts.get("environment"))) or "no version that is recorded"
-        raise RunError(
-            f"{error}: the {options.sampler} sampler does not repeat itself; changed since then: {changed}"
-        ) from error
+        raise not_repeated(error, options.sampler, store.facts()) from error
     if loop.tally.trials and loop.tally.failed == loop.tally.trials:
         raise all_failed(f"all {loop.tally.failed} trials failed", loop.tally.first_failure)
     return loop

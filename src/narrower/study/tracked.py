@@ -31,6 +31,7 @@ AT_A_TIME = 1000  # trials that are told at a time when a search goes on
 
 Callback = Callable[[TrackedTrial], object]
 Say = Callable[[str], None]
+ShowProgress = Callable[[int], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,13 @@ class Telling:
         if self._trackers or self._callbacks:
             self._store.follow(self._tell)
 
-    @contextmanager
-    def watching(self, progress: AbstractContextManager[Progress]) -> Iterator[Progress]:
-        """A report of progress that ends the search where a callback asked for that.
+    def watched(self, show_progress: ShowProgress) -> ShowProgress:
+        """The same reports of progress, which end the search where a callback asked for that."""
+        return lambda wanted: self._watching(show_progress(wanted))
 
-        Once trials are recorded, and not while they are.
-        """
+    @contextmanager
+    def _watching(self, progress: AbstractContextManager[Progress]) -> Iterator[Progress]:
+        """It ends once trials are recorded, and not while they are."""
         with progress as report:
 
             def report_or_stop(done: int, front: int) -> None:
