@@ -166,7 +166,7 @@ def whole_number(facts: Mapping[str, object], name: str) -> int:
 
 
 def proposals_at_a_time(store: TrialStore, wanted: int) -> int:
-    """How many plans a run asks its sampler for at a time: with others, one that learns would propose others."""
+    """How many plans a run asks its sampler for at a time: with another number, it might propose others."""
     if PROPOSALS_FACT not in store.facts():
         store.set_fact(PROPOSALS_FACT, wanted)
     return whole_number(store.facts(), PROPOSALS_FACT)
