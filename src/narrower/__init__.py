@@ -39,21 +39,27 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     )
     from narrower.study.api import search as search
     from narrower.study.by_hand import Study as Study
+    from narrower.study.estimators import NarrowClassifier as NarrowClassifier
+    from narrower.study.estimators import NarrowRegressor as NarrowRegressor
     from narrower.study.finetuned_run import finetune as finetune
     from narrower.study.learned_api import learn as learn
     from narrower.study.resized_files import load_resized as load_resized
     from narrower.training.recipe import Recipe as Recipe
+    from narrower.training.search_after_fit import AfterFit as AfterFit
     from narrower.transform.quantized import quantized as quantized
     from narrower.transform.resized import resize as resize
     from narrower.transform.tried_channels import groups as groups
 
 # Public names and where they live; loaded on first use, since torch takes seconds to import.
 _HOMES = {
+    "AfterFit": "narrower.training.search_after_fit",
     "AskedPlan": "narrower.searching.by_hand",
     "CandidateSettings": "narrower.preparation.settings",
     "FixedPoint": "narrower.plan.formats.fixed",
     "LayerPlan": "narrower.plan.plan",
     "NarrowerError": "narrower.errors",
+    "NarrowClassifier": "narrower.study.estimators",
+    "NarrowRegressor": "narrower.study.estimators",
     "Plan": "narrower.plan.plan",
     "Recipe": "narrower.training.recipe",
     "Study": "narrower.study.by_hand",

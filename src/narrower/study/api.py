@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
@@ -46,6 +46,9 @@ from narrower.study.result import SearchResult
 from narrower.study.tracked import Callback
 from narrower.transform.tried_channels import tried_channels
 
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
 
 @spoken_of_arguments()
 def search(  # noqa: PLR0913 - one argument for each table of a settings file
@@ -56,7 +59,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     *,
     by: Literal["name", "type", "regex"] = "name",
     constraints: Mapping[str, tuple[float | None, float | None]] | None = None,
-    sampler: str | None = None,
+    sampler: "str | BaseSampler | None" = None,
     n_trials: int | None = None,
     timeout: float | None = None,
     n_jobs: int | Literal["auto"] = 1,
@@ -101,7 +104,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     With ``uniform_first``, plans with the same formats in every layer are tried before the sampler begins.
     ``allow_uncounted`` searches also where no plan changes more than 1 % of the multiply-accumulates.
     ``directory`` keeps the run; without one nothing is left behind when this process ends. Without
-    ``sampler``, every plan is tried, or with ``n_trials`` those that the guided sampler proposes.
+    ``sampler``, every plan is tried, or with ``n_trials`` those that the guided sampler proposes; a sampler
+    may also be one of Optuna's, ``sampler=study.sampler`` or ``optuna.samplers.CmaEsSampler()``.
 
     ``measure_front`` names metrics ("latency", "luts", "ebops") that are measured on the artefacts of the
     front's members; as objectives they are measured for every plan. ``class_order`` names the classes in the
@@ -141,8 +145,10 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         sign=sign,
         calibration=calibration,
     )
+    own = sampler if sampler is not None and not isinstance(sampler, str) else None
+    named = type(own).__name__ if own else canonical_sampler(str(sampler or default_sampler(n_trials)))
     options = SearchOptions(
-        canonical_sampler(sampler or default_sampler(n_trials)),
+        named,
         n_trials,
         timeout,
         batch,
@@ -159,7 +165,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     check_counted(problem.program.network, allowed=allow_uncounted, way_out="allow_uncounted=True")
     where = backend or BackendSettings(jobs=None if n_jobs == "auto" else n_jobs)
     problem = replace(problem, options=options, backend=where)
-    return searched(problem, directory, _note(problem), followers)
+    return searched(problem, directory, _note(problem), followers, own)
 
 
 def pose_search(  # noqa: PLR0913 - as many as a search has

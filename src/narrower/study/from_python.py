@@ -7,6 +7,7 @@ from pathlib import Path
 
 from narrower.errors import SettingsError
 from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.searching.samplers.sampler import Sampler
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trackers.catalogue import build_trackers
 from narrower.store.trackers.tracker import Tracker, TrackerSettings
@@ -38,9 +39,15 @@ def followers_of(
 
 
 def searched(
-    problem: Problem, directory: Path | str | None, note: str, followers: Followers = NOBODY
+    problem: Problem,
+    directory: Path | str | None,
+    note: str,
+    followers: Followers = NOBODY,
+    brain: object | None = None,
 ) -> SearchResult:
     """Search, and write the run where a directory is given; ``note`` stands in the place of its settings.
+
+    ``brain`` is a sampler of Optuna, in the place of the one that the options name.
 
     Raises:
         SettingsError: it cannot be searched as it is asked for, or the directory holds a run.
@@ -62,8 +69,20 @@ def searched(
                 show_progress=lambda _: nullcontext(_no_progress),
                 say=_warn,
                 followers=followers,
+                sampler=None if brain is None else given_sampler(brain, problem),
             )
     return SearchResult(record, problem, run)
+
+
+def given_sampler(brain: object, problem: Problem) -> Sampler:
+    """A sampler of Optuna as one of ours.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    from narrower.searching.samplers.optuna_samplers import sampler_of_optuna  # brings in Optuna
+
+    return sampler_of_optuna(brain, problem.space, problem.objectives.count)
 
 
 def warn_of(problem: Problem, frames: int) -> None:

@@ -9,6 +9,7 @@ from optuna.distributions import IntDistribution
 from optuna.samplers import BaseSampler, QMCSampler
 from optuna.trial import Trial, TrialState, create_trial
 
+from narrower.errors import SettingsError
 from narrower.searching.samplers.gp import TogetherGp
 from narrower.searching.samplers.sampler import Losses
 from narrower.searching.space import Options, Space
@@ -73,6 +74,22 @@ class OptunaSampler:
                 values=values,
             )
         )
+
+
+def sampler_of_optuna(brain: object, space: Space, loss_count: int) -> OptunaSampler:
+    """A sampler that the user made, asked for one plan at a time.
+
+    Raises:
+        SettingsError: it is no sampler of Optuna.
+    """
+    if not isinstance(brain, BaseSampler):
+        raise SettingsError(
+            f"sampler: found {type(brain).__name__}; allowed: a name of 'narrower samplers', or a sampler of "
+            "Optuna (of a study: study.sampler)"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return OptunaSampler(brain, space, loss_count, 1)
 
 
 def _qmc(seed: int) -> BaseSampler:
