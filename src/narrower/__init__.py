@@ -7,8 +7,11 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from narrower.data.datasets import load_data_set as load_data_set
     from narrower.errors import NarrowerError as NarrowerError
     from narrower.errors import StopSearch as StopSearch
+    from narrower.evaluate.adjustments import adjusted as adjusted
     from narrower.evaluate.bias_correction import with_corrected_biases as with_corrected_biases
     from narrower.evaluate.int8_plan import int8_plan as int8_plan
+    from narrower.evaluate.learned_rounding import with_learned_rounding as with_learned_rounding
+    from narrower.evaluate.norm_estimation import with_estimated_norms as with_estimated_norms
     from narrower.export.compressed import load_compressed as load_compressed
     from narrower.export.deliver import Subject as Subject
     from narrower.export.deliver import Wishes as Wishes

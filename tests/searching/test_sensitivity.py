@@ -1,5 +1,7 @@
 """The sensitivity sampler: one choice at a time, then the front of the sums."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from narrower.searching.front import front_indices
 from narrower.searching.known import Known
 from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.samplers.sensitivity import Sensitivity
+from narrower.searching.samplers.sensitivity_first import sensitivity_plans
 from narrower.searching.space import Options, Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.settings.from_options import settings_from_options
@@ -109,3 +112,38 @@ def test_it_need_not_be_told_when_to_end() -> None:
         top={"model": "jsc-toy", "dataset": "jets"},
     )
     assert settings.search is not None
+
+
+def test_plans_to_begin_with_are_on_the_front_of_an_additive_loss(jsc_toy_program: Program) -> None:
+    space, costs, objectives = posed(jsc_toy_program, "bitops", "minimize")
+    weights = np.random.default_rng(0).random((len(space.slots), 3))
+    asked: list[Options] = []
+
+    def losses(options: Options) -> tuple[float, ...]:
+        lost = float(sum(weights[slot, option:].sum() * 0.1 for slot, option in enumerate(options)))
+        return objectives.losses({"accuracy": 1 - lost, "bitops": float(costs.of([options])["bitops"][0])})
+
+    def score(plans: Sequence[Options]) -> list[tuple[float, ...]]:
+        asked.extend(plans)
+        return [losses(options) for options in plans]
+
+    first = sensitivity_plans(space, Known(costs, objectives), score)
+    every = list(space.enumerate())
+    assert len(asked) < 10 < len(every)  # two other widths of each of three layers, and the widest plan
+    table = np.array([losses(options) for options in every])
+    front = {every[row] for row in front_indices(table)}
+    paid = [losses(options)[1] for options in first]
+    assert paid == sorted(paid, reverse=True)
+    assert (paid[0], paid[-1]) == (table[:, 1].max(), table[:, 1].min())
+    assert len(first) == 5
+    assert set(first[1:-1]) <= front
+
+
+def test_plans_to_begin_with_keep_to_constraints(jsc_toy_program: Program) -> None:
+    space, costs, objectives = posed(jsc_toy_program, "bitops", "minimize")
+    bounds = (Constraint("bitops", None, 9000.0),)
+    known = Known(costs, objectives, bounds)
+    first = sensitivity_plans(
+        space, known, lambda plans: [objectives.losses({"accuracy": 0.5, "bitops": 1.0})] * len(plans)
+    )
+    assert all(costs.of([options])["bitops"][0] <= 9000 for options in first)

@@ -38,6 +38,7 @@ from narrower.cli.search_options import (
     Sampler,
     Samples,
     Seed,
+    SensitivityFirst,
     Sign,
     Timeout,
     Trackers,
@@ -101,6 +102,7 @@ def search(
     part: Part = None,
     allow_uncounted: AllowUncounted = None,
     uniform_first: UniformFirst = None,
+    sensitivity_first: SensitivityFirst = None,
     jobs: Jobs = None,
     backend: BackendName = None,
     address: Address = None,
@@ -148,6 +150,7 @@ def search(
         "part": part,
         "allow_uncounted": allow_uncounted,
         "uniform_first": uniform_first,
+        "sensitivity_first": sensitivity_first,
     }
     if file is not None:
         loaded = read_settings(read_layers(file, override or (), set_values or ()), data_path)

@@ -33,6 +33,13 @@ CalibrationMethod = Annotated[
         help="max, percentile, mse or cross_entropy: what automatic ranges hold of the values.",
     ),
 ]
+SensitivityFirst = Annotated[
+    bool | None,
+    typer.Option(
+        "--sensitivity-first/--no-sensitivity-first",
+        help="Let the guided sampler begin where layers lose bits at the least loss.",
+    ),
+]
 UniformFirst = Annotated[
     bool | None,
     typer.Option(
@@ -130,6 +137,7 @@ OF_A_NEW_RUN = (
     "part",
     "allow_uncounted",
     "uniform_first",
+    "sensitivity_first",
     "samples",
     "seed",
     "project",

@@ -27,6 +27,7 @@ class Contest:
     constraints: tuple[Constraint, ...]
     trials: int
     batch: int | None = None
+    first: tuple[Options, ...] = ()  # plans that the guided sampler begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ def search_once(contest: Contest, sampler: str, seed: int, score: Evaluate) -> T
             seed=seed,
             wanted=contest.trials,
             known=Known(contest.costs, contest.objectives, contest.constraints),
+            first=contest.first,
         ),
         contest.space,
     )

@@ -30,8 +30,9 @@ class SearchOptions:
     it can no longer reach the front. ``measure_front`` names metrics that are measured on the artefacts of
     the front's members when the search has ended. Without ``allow_uncounted``, a network is not searched
     where plans reach too little of its work. With ``uniform_first``, plans with the same formats in every
-    layer are tried before the sampler begins. ``part`` (3, 8) tries the third of eight shares of the plans
-    that the sampler would propose.
+    layer are tried before the sampler begins. With ``sensitivity_first`` the guided sampler begins with plans
+    in which layers lose bits in the order of what that loses. ``part`` (3, 8) tries the third of eight shares
+    of the plans that the sampler would propose.
     """
 
     sampler: str = "brute_force"
@@ -45,4 +46,5 @@ class SearchOptions:
     device: DeviceOptions = DeviceOptions()
     allow_uncounted: bool = False
     uniform_first: bool = False
+    sensitivity_first: bool = False
     part: tuple[int, int] | None = None

@@ -37,6 +37,7 @@ def search_options(settings: RunSettings) -> SearchOptions:
         device=DeviceOptions(hardware.device.processor, hardware.device.pack),
         allow_uncounted=setup.allow_uncounted,
         uniform_first=setup.uniform_first,
+        sensitivity_first=setup.sensitivity_first,
         part=_part(setup.part),
     )
 

@@ -95,6 +95,7 @@ class StrategySetup(Table):
     drop_dominated: Switch = False
     allow_uncounted: Switch = False
     uniform_first: Switch = False  # plans with the same formats in every layer before the sampler begins
+    sensitivity_first: Switch = False  # the guided sampler begins where layers lose bits at least loss
     part: Annotated[str, PlainValidator(checks.part)] | None = None
 
     @model_validator(mode="after")
@@ -106,6 +107,8 @@ class StrategySetup(Table):
                 f"drop_dominated = true needs a sampler that does not learn ({', '.join(ENUMERATIONS)}), "
                 f"not {self.sampler!r}"
             )
+        if self.sensitivity_first and self.sampler != "guided":
+            raise ValueError(f"sensitivity_first = true is for the sampler 'guided', not {self.sampler!r}")
         if self.part is not None and self.sampler not in ENUMERATIONS:
             raise ValueError(
                 f"part = {self.part!r} needs a sampler that does not learn ({', '.join(ENUMERATIONS)}), not "

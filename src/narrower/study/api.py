@@ -68,6 +68,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     drop_dominated: bool = False,
     allow_uncounted: bool = False,
     uniform_first: bool = False,
+    sensitivity_first: bool = False,
     samples: int | None = None,
     part: Literal["validation", "test", "train"] = "validation",
     seed: int = 0,
@@ -101,7 +102,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
     (minimum, maximum). The model is searched with the weights that it has. ``n_jobs`` is the number of
     processes, unless ``backend`` says where plans are scored; ``batch`` is how many plans a sampler is asked
     for at a time; with ``drop_dominated``, enumerations drop plans that can no longer reach the front.
-    With ``uniform_first``, plans with the same formats in every layer are tried before the sampler begins.
+    With ``uniform_first``, plans with the same formats in every layer are tried before the sampler begins;
+    with ``sensitivity_first``, the guided sampler begins where layers lose bits at the least loss.
     ``allow_uncounted`` searches also where no plan changes more than 1 % of the multiply-accumulates.
     ``directory`` keeps the run; without one nothing is left behind when this process ends. Without
     ``sampler``, every plan is tried, or with ``n_trials`` those that the guided sampler proposes; a sampler
@@ -157,6 +159,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
         tuple(measure_front),
         allow_uncounted=allow_uncounted,
         uniform_first=uniform_first,
+        sensitivity_first=sensitivity_first,
     )
     if n_trials is None and options.sampler not in ENDING:
         raise SettingsError(f"n_trials is missing: the sampler {options.sampler!r} needs to know when to end")

@@ -27,6 +27,7 @@ from narrower.study.evaluators import build_plan_evaluator
 from narrower.study.problem import Problem
 from narrower.study.record import worst_costs
 from narrower.study.run_facts import conditions
+from narrower.study.sensitivity_start import first_plans
 from narrower.tasks.task import chances
 
 DEFAULT_TRIALS = 300
@@ -82,6 +83,7 @@ def compare_samplers(
         problem.constraints,
         wanted,
         problem.options.batch,
+        tuple(first_plans(problem, evaluator.batch_size)),
     )
     book = QualityBook(build_plan_evaluator(problem, evaluator).evaluate)
     plan_seconds = _seconds_alone(contest, book, problem.options.seed)

@@ -10,6 +10,7 @@ from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_cost, liste
 from narrower.searching.space import MOST_LISTED
 from narrower.study.expressible import check_expressible
 from narrower.study.problem import Problem
+from narrower.study.sensitivity_start import check_sensitivity_first
 from narrower.study.untrained_plans import check_proxies
 from narrower.tasks.catalogue import metrics_of, task_metrics
 from narrower.tasks.task import Direction, leading
@@ -55,6 +56,7 @@ def check_options(problem: Problem) -> None:
         check_proxies,
         check_expressible,
         _check_bounded,
+        check_sensitivity_first,
         check_backend,
     )
     checks = (_check_task, _check_learned) if _is_learned(problem) else usual

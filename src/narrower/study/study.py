@@ -45,6 +45,7 @@ from narrower.study.run_facts import (
     results_beside,
     whole_number,
 )
+from narrower.study.sensitivity_start import first_plans
 from narrower.study.tracked import NOBODY, Followers, ShowProgress, Telling
 
 
@@ -169,6 +170,7 @@ def _proposed(
             seed=options.seed,
             wanted=wanted,
             known=Known(costs, problem.objectives, problem.constraints),
+            first=first_plans(problem, whole_number(store.facts(), BATCH_SIZE_FACT)),
         )
         sampler = UniformFirst(built, problem.space) if options.uniform_first else built
     if options.part is not None:

@@ -1,16 +1,23 @@
 """How a sampler is built from its name."""
 
+from collections.abc import Sequence
+
 from narrower.searching.known import Known
 from narrower.searching.samplers.enumeration import BruteForce, Grid, Random
 from narrower.searching.samplers.sampler import Sampler
 from narrower.searching.samplers.sensitivity import Sensitivity
-from narrower.searching.space import Space
+from narrower.searching.space import Options, Space
 
 _BLIND = {"brute_force": BruteForce, "random": Random, "grid": Grid}
 
 
-def build_sampler(name: str, space: Space, *, seed: int, wanted: int, known: Known) -> Sampler:
-    """Build a sampler of ``SAMPLERS``; ``wanted`` is the number of plans that will be asked for."""
+def build_sampler(
+    name: str, space: Space, *, seed: int, wanted: int, known: Known, first: Sequence[Options] = ()
+) -> Sampler:
+    """Build a sampler of ``SAMPLERS``; ``wanted`` is the number of plans that will be asked for.
+
+    ``first`` are plans that the guided sampler begins with.
+    """
     if blind := _BLIND.get(name):
         return blind(space, seed, wanted)
     if name == "sensitivity":
@@ -18,7 +25,7 @@ def build_sampler(name: str, space: Space, *, seed: int, wanted: int, known: Kno
     if name == "guided":
         from narrower.searching.samplers.guided import Guided  # SciPy's optimisers take long to import
 
-        return Guided(space, seed, known)
+        return Guided(space, seed, known, first)
     if name in ("nsgaii", "nsgaiii"):
         from narrower.searching.samplers import genetic  # as below, it imports Optuna
 

@@ -43,7 +43,8 @@ class Guided:
     default_batch = 4
     note: str | None = None
 
-    def __init__(self, space: Space, seed: int, known: Known) -> None:
+    def __init__(self, space: Space, seed: int, known: Known, first: Sequence[Options] = ()) -> None:
+        """``first`` are plans to begin with in the place of uniform ones."""
         self._space, self._known = space, known
         self._chance = np.random.default_rng(seed)
         self._features = [SlotFeatures(slot) for slot in space.slots]
@@ -53,7 +54,7 @@ class Guided:
         self._options: list[Options] = []
         self._losses: list[Losses] = []
         self._learnt = 0  # plans at the last search for hyper-parameters
-        self._first = self._first_plans()
+        self._first = self._first_plans(first)
         self.covers_space = space.size <= ENUMERABLE
         self._all = self._described(self._admitted(space.enumerate())) if self.covers_space else None
 
@@ -87,9 +88,9 @@ class Guided:
         self._tried.add(index)
         return True
 
-    def _first_plans(self) -> list[Options]:
-        """Uniform plans and random ones; only random ones where constraints admit no uniform plan."""
-        plans = uniforms(self._space)
+    def _first_plans(self, given: Sequence[Options]) -> list[Options]:
+        """Uniform or given plans and random ones; only random ones where constraints admit none of these."""
+        plans = list(given) or uniforms(self._space)
         return [*(self._admitted(plans) or self._random(len(plans))), *self._random(RANDOM_PLANS)]
 
     def _admitted(self, assignments: Iterable[Options]) -> list[Options]:
