@@ -67,7 +67,7 @@ def test_they_are_trained_tested_searched_and_exported(run_narrower: RunNarrower
 def test_samples_that_are_made_up_for_the_comparison_hold_ids_that_occur_at_their_place() -> None:
     data = load_data_set("tokens_of_three:data")
     own = torch.cat([part.inputs for part in data.parts.values()])
-    inputs, own_count = gate_samples(data, 3000)
+    (inputs,), own_count = gate_samples(data, 3000)
     assert (len(inputs), own_count, inputs.dtype) == (3000, 900, torch.int64)
     for place in range(12):
         assert set(inputs[:, place].tolist()) == set(own[:, place].tolist())

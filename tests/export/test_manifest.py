@@ -27,10 +27,10 @@ def test_nan_differs_from_everything_and_minus_zero_from_nothing() -> None:
 
 def test_more_samples_than_there_are_come_with_noise(jets: DataSet) -> None:
     total = len(jets.train) + len(jets.validation) + len(jets.test)
-    inputs, own = gate_samples(jets, total + 10)
+    (inputs,), own = gate_samples(jets, total + 10)
     assert own == total
     assert (inputs[:5] == jets.test.inputs[:5]).all()
     assert inputs.shape == (total + 10, 16)
     assert (inputs[total:] != inputs[:10]).any(dim=1).all()
-    again, _ = gate_samples(jets, total + 10)
+    (again,), _ = gate_samples(jets, total + 10)
     assert (again == inputs).all()

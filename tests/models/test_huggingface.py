@@ -130,3 +130,44 @@ metrics = { perplexity = {}, bitops = {} }
     )
     assert code == 0, err
     assert json.loads(out)["passed"]
+
+
+TOKENS = """
+import numpy as np
+CHANCE = np.random.default_rng(0)
+IDS = [CHANCE.integers(4, 12, size=CHANCE.integers(4, 9)).tolist() for _ in range(120)]
+def words(): return {"input_ids": IDS}
+def kinds(): return {"input_ids": IDS, "labels": [sum(ids) % 2 for ids in IDS]}
+"""
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "bert"])
+def test_sequences_of_any_length_go_from_data_to_search_to_export(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_narrower: RunNarrower
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    KINDS[kind]().save_pretrained("model")
+    Path("filled_up.py").write_text(TOKENS)
+    task = "language-modelling" if kind == "gpt2" else "masked-language-modelling"
+    Path("run.toml").write_text(f"""
+model = "hf:model"
+dataset = "filled_up:words"
+task = "{task}"
+project = "p"
+max_epochs = 1
+batch_size = 32
+{"" if kind == "gpt2" else "mask = 3"}
+[search.search_space]
+name = "quantize"
+setup = {{ by = "type" }}
+seed.linear.config = {{ name = ["integer"], data_in_width = [8], weight_width = [8, 4], bias_width = [8] }}
+[search.strategy]
+setup = {{ sampler = "tpe", n_trials = 2 }}
+metrics = {{ perplexity = {{}}, bitops = {{}} }}
+""")
+    code, _, err = run_narrower("search", "--config", "run.toml")
+    assert code == 0, err
+    code, out, err = run_narrower("export", "runs/p", "--trial", "0", "--samples", "1000", "--json")
+    assert code == 0, err
+    assert json.loads(out)["passed"]

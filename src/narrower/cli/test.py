@@ -55,7 +55,7 @@ def test(
         check_class_order(network, data, str(load))
     elif doubt := class_order_problem(network, data):
         warn(f"{load}: {doubt}")
-    trained_by = data.task.loss(ending_of(network, data.train.inputs))
+    trained_by = data.task.loss(ending_of(network, data.train.arguments))
     if trained_by.warning is not None:
         warn(f"{model} {trained_by.warning}")
     metrics = [metric.name for metric in data.task.metrics]

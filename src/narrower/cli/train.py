@@ -135,7 +135,7 @@ def train(
     check_fit(network, data)
     if load is not None and class_order is None:
         check_class_order(network, data, str(load))
-    loss = data.task.loss(ending_of(network, data.train.inputs))
+    loss = data.task.loss(ending_of(network, data.train.arguments))
     if loss.warning is not None:
         warn(f"{model} {loss.warning}")
     from narrower.training import one_model

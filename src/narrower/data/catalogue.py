@@ -25,6 +25,8 @@ DATA_SETS: dict[str, str] = {
 
 OF_ANY = ("task", "loss", "normal", "pad", "mask")  # wishes that mean something for every data set
 
+OF_GIVEN = ("target",)  # of those that functions of the user's give, as dictionaries
+
 # Names that files written for other tools hold, and what there is instead.
 ELSEWHERE: dict[str, str] = {
     "cifar10-subset": (
@@ -62,7 +64,8 @@ def named_request(text: str) -> DataRequest:
     if ":" not in source:
         known = canonical_name("data set", source, DATA_SETS, elsewhere=ELSEWHERE)
         request = replace(request, source=known)
-    meaningless = [wish for wish in request.wishes if wish not in OF_ANY]
+    known_wishes = (*OF_ANY, *OF_GIVEN) if ":" in source else OF_ANY
+    meaningless = [wish for wish in request.wishes if wish not in known_wishes]
     if meaningless:
         raise DataError(f"{meaningless[0]}: goes with a file ({SHAPES}), not with the data set {source!r}")
     return request

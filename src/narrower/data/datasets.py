@@ -69,7 +69,7 @@ def _loaded(request: DataRequest, seed: int, path: Path | None) -> DataSet:
         )
     if file_kind(known) is not None:
         return file_data_set(request, seed)
-    made = own_data_set(known, request.task) if ":" in known else SOURCES[known](path)
+    made = own_data_set(known, request) if ":" in known else SOURCES[known](path)
     if isinstance(made, Table):
         return split_table(known, made, seed)
     if isinstance(made, Images):
@@ -86,12 +86,22 @@ def split_table(name: str, table: Table, seed: int) -> DataSet:
     indices = split_indices(len(table.targets), seed)
     if min(len(part) for part in indices) == 0:
         raise DataError(f"data set {name!r} has {len(table.targets)} samples: too few for three parts")
-    inputs = standardised([table.inputs[i] for i in indices])
-    train, validation, test = (
-        Part(torch.from_numpy(values), torch.from_numpy(table.targets[i]), task=table.task)  # type: ignore[arg-type]
-        for values, i in zip(inputs, indices, strict=True)
+    arguments = [standardised([each[i] for i in indices]) for each in (table.inputs, *table.more)]
+    parts = []
+    for number, i in enumerate(indices):
+        first, *more = (torch.from_numpy(of_parts[number]) for of_parts in arguments)
+        targets = torch.from_numpy(table.targets[i])
+        parts.append(Part(first, targets, tuple(more), table.task))  # type: ignore[arg-type]
+    return DataSet(
+        name,
+        parts[0],
+        parts[1],
+        parts[2],
+        table.output_names,
+        table.feature_names,
+        notes=table.notes,
+        argument_names=table.argument_names,
     )
-    return DataSet(name, train, validation, test, table.output_names, table.feature_names)
 
 
 def _as_it_is(name: str, tables: tuple[Table, Table, Table]) -> DataSet:

@@ -6,13 +6,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from narrower.data.given_inputs import IGNORED, MASK
 from narrower.data.parts import DataSet, Part
 from narrower.data.request import DataRequest
 from narrower.errors import DataError
 from narrower.tasks.catalogue import TASKS, output_names
 from narrower.tasks.task import Task
 
-IGNORED = -100  # the class of a token that does not count
 MASKED_SHARE = 0.15  # Devlin et al. (2019), as are the next two
 REPLACED_SHARE = 0.8  # of the masked tokens: they become the mask
 RANDOM_SHARE = 0.1  # they become any token
@@ -85,9 +85,8 @@ def _next_tokens(data: DataSet, request: DataRequest, _seed: int) -> DataSet:
     for name, part in data.parts.items():
         following = part.inputs.roll(-1, dims=1)
         following[:, -1] = IGNORED
-        parts[name] = replace(
-            part, targets=_without(following, request.pad), task=TASKS["language-modelling"]
-        )
+        targets = torch.where(_counting(data, part).roll(-1, dims=1), following, IGNORED)
+        parts[name] = replace(part, targets=_without(targets, request.pad), task=TASKS["language-modelling"])
     return _data_set(data, parts, _token_names(data))
 
 
@@ -105,6 +104,7 @@ def _masked_tokens(data: DataSet, request: DataRequest, seed: int) -> DataSet:
         draws = torch.rand(ids.shape, generator=chance)
         if request.pad is not None:
             draws[ids == int(request.pad)] = 2.0
+        draws[~_counting(data, part)] = 2.0
         # At least one of each sequence, so that each counts.
         chosen = draws <= draws.amin(dim=1, keepdim=True).clamp(min=MASKED_SHARE, max=1.0)
         kind = torch.rand(ids.shape, generator=chance)
@@ -149,6 +149,7 @@ def _data_set(
         names,
         data.feature_names,
         notes=(*data.notes, *notes),
+        argument_names=data.argument_names,
     )
 
 
@@ -173,6 +174,14 @@ def _value_names(data: DataSet) -> tuple[str, ...]:
     values = data.train.inputs[0].numel()
     named = len(data.feature_names) == values
     return data.feature_names if named else tuple(f"value_{number}" for number in range(values))
+
+
+def _counting(data: DataSet, part: Part) -> Tensor:
+    """Which places of sequences count, by the argument that says so: all, where there is none."""
+    for name, argument in zip(data.argument_names[1:], part.more, strict=True) if data.argument_names else ():
+        if name == MASK and argument.shape == part.inputs.shape:
+            return argument.bool()
+    return torch.ones_like(part.inputs, dtype=torch.bool)
 
 
 def _token_names(data: DataSet) -> tuple[str, ...]:

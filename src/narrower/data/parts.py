@@ -68,7 +68,8 @@ class DataSet:
 
     ``output_names`` say what the outputs of a model stand for: of a classification, the classes. With
     ``stands_in`` the samples are zeros, in the place of data that are not here. ``notes`` say what was done
-    with samples that nobody asked for, a sentence each.
+    with samples that nobody asked for, a sentence each. ``argument_names`` are those by which a model takes
+    its arguments, where they were given by name.
     """
 
     name: str
@@ -80,6 +81,7 @@ class DataSet:
     content_hash: str = ""  # computed where it is not given
     stands_in: bool = False
     notes: tuple[str, ...] = ()
+    argument_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.content_hash:
@@ -93,7 +95,7 @@ class DataSet:
     @property
     def sizes(self) -> Sizes:
         """What a model for these samples must take and give."""
-        return Sizes(tuple(self.train.inputs.shape[1:]), len(self.output_names))
+        return Sizes(tuple(self.train.inputs.shape[1:]), len(self.output_names), self.argument_names)
 
     @property
     def examples(self) -> tuple[Tensor, ...]:
@@ -109,6 +111,8 @@ class DataSet:
 def _content_hash(data: DataSet) -> str:
     """SHA-256 of the names, shapes, types and bytes of all parts; the name of the data set is left out."""
     digest = hashlib.sha256(repr((data.output_names, data.feature_names)).encode())
+    if data.argument_names:
+        digest.update(repr(data.argument_names).encode())
     for name, part in data.parts.items():
         more = ((f"argument {number}", other) for number, other in enumerate(part.more, start=2))
         for kind, tensor in (("inputs", part.inputs), ("targets", part.targets), *more):

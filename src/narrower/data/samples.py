@@ -22,7 +22,7 @@ def checked_pair(
     Raises:
         DataError: they are no samples with targets.
     """
-    samples, wanted = _as_array(where, inputs), _as_array(where, targets)
+    samples, wanted = as_array(where, inputs), as_array(where, targets)
     if task == MULTI_LABEL and wanted.dtype.kind in "iub":
         wanted = wanted.astype(np.float32)
     task = task or task_of(are_real=np.issubdtype(wanted.dtype, np.floating))
@@ -116,7 +116,12 @@ def _numbers(where: str, what: str, found: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _as_array(where: str, value: object) -> NDArray[Any]:
+def as_array(where: str, value: object) -> NDArray[Any]:
+    """What can be made an array of.
+
+    Raises:
+        DataError: it cannot.
+    """
     try:
         return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
     except (TypeError, ValueError) as error:

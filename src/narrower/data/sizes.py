@@ -12,10 +12,11 @@ LARGEST_CLASSES = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The shape of one sample, and the number of classes."""
+    """The shape of one sample, and the number of classes; the names of a model's arguments, if known."""
 
     sample: tuple[int, ...]
     classes: int
+    arguments: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -27,11 +28,13 @@ def sizes_from_text(text: str) -> Sizes | None:
     """What ``Sizes.text`` wrote; None where it is something else, or larger than can be meant."""
     try:
         held = json.loads(text)
-        sample, classes = held["sample"], held["classes"]
+        sample, classes, arguments = held["sample"], held["classes"], held.get("arguments", ())
         numbers = [*sample, classes]
     except (ValueError, TypeError, KeyError):
         return None
     if not all(isinstance(number, int) and number > 0 for number in numbers):
         return None
+    if not all(isinstance(name, str) and name.isidentifier() for name in arguments):
+        return None
     is_small = prod(sample) <= LARGEST_SAMPLE and classes <= LARGEST_CLASSES
-    return Sizes(tuple(sample), classes) if is_small else None
+    return Sizes(tuple(sample), classes, tuple(arguments)) if is_small else None

@@ -23,6 +23,9 @@ class Table:
     output_names: tuple[str, ...]
     feature_names: tuple[str, ...] = ()
     task: Task | None = None  # that of the targets where nothing is said
+    more: tuple[NDArray[Any], ...] = ()  # further arguments of the model
+    argument_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 TOY_SAMPLES = 10_240  # of each part

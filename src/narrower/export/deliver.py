@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.arguments import Arguments, each_argument
 from narrower.data.datasets import DataSet, Part
 from narrower.errors import ExportError, unknown_name
 from narrower.evaluate.batch_size import fitting_batch_size
@@ -73,14 +74,27 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Case:
-    """A subject ready for export: its lowered program, and inputs with the outputs they must give."""
+    """A subject ready for export: its lowered program, and arguments with the outputs they must give."""
 
     subject: Subject
     program: Program
     wishes: Wishes
-    inputs: Tensor
+    arguments: tuple[Tensor, ...]
     own_samples: int
     outputs: NDArray[np.float32]
+
+    def only_input(self, what: str) -> Tensor:
+        """The one input of what is written as ``what``.
+
+        Raises:
+            ExportError: there are several.
+        """
+        if len(self.arguments) > 1:
+            raise ExportError(
+                f"{what} is written for networks with one input; this one has {len(self.arguments)}: allowed "
+                "are onnx and safetensors"
+            )
+        return self.arguments[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +157,20 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
 
 
 def _prepare(subject: Subject, wishes: Wishes) -> Case:
-    program = lower(trace(subject.model, subject.data.examples[0], subject.model_name))
+    program = lower(trace(subject.model, subject.data.examples, subject.model_name))
     count = affordable_count(program.network) if wishes.samples is None else wishes.samples
     if count < LEAST:
         raise ExportError(f"an artefact is compared on at least {LEAST:,} samples, not {count:,}")
-    inputs, own = gate_samples(subject.data, count)
-    return Case(subject, program, wishes, inputs, own, own_outputs(program, subject.plan.formats, inputs))
+    arguments, own = gate_samples(subject.data, count)
+    outputs = own_outputs(program, subject.plan.formats, arguments)
+    return Case(subject, program, wishes, arguments, own, outputs)
 
 
-def own_outputs(program: Program, plan: Plan, inputs: Tensor) -> NDArray[np.float32]:
+def own_outputs(program: Program, plan: Plan, inputs: Arguments) -> NDArray[np.float32]:
     """Our own evaluation of a plan, bit for bit what a search scores."""
-    part = Part(inputs, torch.zeros(len(inputs), dtype=torch.long))
-    evaluator = Evaluator(program, part, batch_size=fitting_batch_size(program, len(inputs)))
+    first, *more = each_argument(inputs)
+    part = Part(first, torch.zeros(len(first), dtype=torch.long), tuple(more))
+    evaluator = Evaluator(program, part, batch_size=fitting_batch_size(program, len(first)))
     outputs = evaluator.outputs(plan, inputs)
     return np.asarray(outputs.numpy())
 
@@ -164,19 +180,19 @@ def _onnx(case: Case, directory: Path) -> Delivery:
     size, plan = case.wishes.batch_size, case.subject.plan.formats
     built = build_onnx(case.program, plan, batch_size=size, packing=case.wishes.packing or "speed")
     if built.edges and not case.wishes.keeps_integers:
-        times = slowdown(case.program, plan, case.inputs, size)
+        times = slowdown(case.program, plan, case.arguments, size)
         if times is not None:
             return _float32_onnx(case, directory, times)
     write_bytes(path, built.model.SerializeToString())
     checks = tuple(
-        compare(run_onnx(path, case.inputs, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
+        compare(run_onnx(path, case.arguments, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
         for optimised, conditions in (
             (True, "default session options, one thread"),
             (False, "graph optimisations off, one thread"),
         )
     )
     notes = note(built.saturating_matrices, built.saturating_convolutions)
-    found = edge_differences(case.program, plan, case.inputs)
+    found = edge_differences(case.program, plan, case.arguments)
     if found is not None:
         notes = (*notes, found.note)
     if built.fine_biases:
@@ -192,8 +208,8 @@ def _float32_onnx(case: Case, directory: Path, times: float) -> Delivery:
     """The network without roundings, where integer kernels take so many times as long."""
     path, size = directory / "model.onnx", case.wishes.batch_size
     write_bytes(path, to_onnx(case.program, Plan(), batch_size=size).SerializeToString())
-    outputs = own_outputs(case.program, Plan(), case.inputs)
-    check = compare(run_onnx(path, case.inputs), outputs, "ONNX Runtime", "float32, one thread")
+    outputs = own_outputs(case.program, Plan(), case.arguments)
+    check = compare(run_onnx(path, case.arguments), outputs, "ONNX Runtime", "float32, one thread")
     said = (
         "written in float32, without the roundings of the plan: in integer kernels it would take "
         f"{times:.2f} times as long here at batch size {size or 1}; --keep-integers writes it all the same"
@@ -202,11 +218,11 @@ def _float32_onnx(case: Case, directory: Path, times: float) -> Delivery:
 
 
 def _qonnx(case: Case, directory: Path) -> Delivery:
-    path = directory / "model.qonnx.onnx"
+    path, inputs = directory / "model.qonnx.onnx", case.only_input("QONNX")
     size = case.wishes.batch_size or 1
     model = to_onnx(case.program, case.subject.plan.formats, dialect="qonnx", batch_size=size)
     write_bytes(path, model.SerializeToString())
-    check = compare(run_qonnx(path, case.inputs), case.outputs, "QONNX executor", "node by node")
+    check = compare(run_qonnx(path, inputs), case.outputs, "QONNX executor", "node by node")
     return Delivery(path, (check,), size)
 
 
@@ -216,9 +232,10 @@ def _safetensors(case: Case, directory: Path) -> Delivery:
     subject = case.subject
     save_packed(subject.model, subject.model_name, subject.plan, path, subject.data.examples)
     module = load_compressed(path, subject.model)
-    batches = torch.split(case.inputs, fitting_batch_size(case.program, len(case.inputs)))
+    size = fitting_batch_size(case.program, len(case.outputs))
+    batches = zip(*(torch.split(argument, size) for argument in case.arguments), strict=True)
     with torch.inference_mode():
-        outputs = torch.cat([module(batch) for batch in batches]).numpy()
+        outputs = torch.cat([module(*batch) for batch in batches]).numpy()
     check = compare(outputs, case.outputs, "PyTorch", "loaded back")
     return Delivery(path, (check,), is_exact=True)
 
@@ -226,7 +243,7 @@ def _safetensors(case: Case, directory: Path) -> Delivery:
 def _verilog(case: Case, directory: Path) -> Delivery:
     from narrower.export.verilog import deliver_verilog
 
-    target = directory / "verilog"
+    target, samples = directory / "verilog", case.only_input("Verilog")
     check_output_directory(target)
     learned = learned_chain(case.program, case.subject.plan.formats)
     if learned is not None:
@@ -236,7 +253,7 @@ def _verilog(case: Case, directory: Path) -> Delivery:
             return _learned_verilog(case, learned, target)
     with explaining(target):
         path, checks, notes = deliver_verilog(
-            case.program, case.subject.plan.formats, case.inputs, case.outputs, target, case.wishes.stages
+            case.program, case.subject.plan.formats, samples, case.outputs, target, case.wishes.stages
         )
     return Delivery(path, checks, None, notes, is_exact=True)
 
@@ -245,7 +262,7 @@ def _learned_verilog(case: Case, chain: LearnedChain, target: Path) -> Delivery:
     """Logic and whole numbers are compared, and these with our own outputs."""
     from narrower.export.learned_logic import deliver_learned_verilog, learned_luts
 
-    inputs = entering(case.program, [case.inputs]).numpy()
+    inputs = entering(case.program, case.arguments).numpy()
     checks = deliver_learned_verilog(chain, inputs, target)
     whole, fraction = chain.whole_outputs(inputs)
     scores = np.ldexp(whole.astype(np.float64), -fraction).astype(np.float32)
@@ -262,7 +279,7 @@ def _learned_verilog(case: Case, chain: LearnedChain, target: Path) -> Delivery:
 def _c(case: Case, directory: Path) -> Delivery:
     from narrower.export.device.deliver import deliver_c
 
-    target = directory / "c"
+    target, samples = directory / "c", case.only_input("C")
     check_output_directory(target)
     subject = case.subject
     with explaining(target):
@@ -272,7 +289,7 @@ def _c(case: Case, directory: Path) -> Delivery:
             subject.model_name,
             case.wishes.packing or "size",
             subject.data.output_names,
-            case.inputs,
+            samples,
             case.outputs,
             target,
         )

@@ -5,7 +5,7 @@ evaluation rounds float32 numbers: ties, and what lies next to them, may go to t
 edge is compared given what the runtime read, so that no difference is counted again in what follows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from torch import Tensor, fx
 
+from narrower.data.arguments import Arguments, each_argument
 from narrower.evaluate.definition import RoundingInterpreter
 from narrower.export.execute import onnx_session
 from narrower.export.onnx_model import OnnxFile, build_onnx
@@ -42,25 +43,27 @@ class EdgeDifferences:
         return f"integer kernels: {said} are {steps} away from our evaluation of what they read"
 
 
-def edge_differences(program: Program, plan: Plan, inputs: Tensor) -> EdgeDifferences | None:
+def edge_differences(program: Program, plan: Plan, inputs: Arguments) -> EdgeDifferences | None:
     """Run some samples in ONNX Runtime's integer kernels and compare edge by edge; None without bytes."""
     built = build_onnx(program, plan)
     if not built.edges:
         return None
-    samples = inputs[:MOST_SAMPLES]
+    samples = [each[:MOST_SAMPLES] for each in each_argument(inputs)]
     watching = _Watching(program, plan, built, _bytes(built, samples))
-    watching.outputs(samples)
-    return EdgeDifferences(len(samples), watching.elements, watching.differing, watching.most_steps)
+    watching.outputs(*samples)
+    return EdgeDifferences(len(samples[0]), watching.elements, watching.differing, watching.most_steps)
 
 
-def _bytes(built: OnnxFile, samples: Tensor) -> dict[str, NDArray[np.uint8]]:
+def _bytes(built: OnnxFile, samples: Sequence[Tensor]) -> dict[str, NDArray[np.uint8]]:
     """What the runtime writes on each edge."""
     model = built.model
     for value, _ in built.edges.values():
         model.graph.output.append(helper.make_tensor_value_info(value, TensorProto.UINT8, None))
     session = onnx_session(model.SerializeToString())
     values = [value for value, _ in built.edges.values()]
-    found = session.run(values, {session.get_inputs()[0].name: samples.contiguous().numpy()})
+    names = [described.name for described in session.get_inputs()]
+    feed = {name: each.contiguous().numpy() for name, each in zip(names, samples, strict=True)}
+    found = session.run(values, feed)
     return dict(zip(built.edges, found, strict=True))
 
 

@@ -9,8 +9,8 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from narrower.data.arguments import Arguments, each_argument
 from narrower.errors import ExportError, MissingExtraError
 
 SAMPLES_AT_A_TIME = 512
@@ -41,19 +41,20 @@ def onnx_session(
         raise ExportError(f"ONNX Runtime refuses the model: {error}") from error
 
 
-def run_onnx(path: Path, inputs: Tensor, *, optimised: bool = True) -> NDArray[np.float32]:
+def run_onnx(path: Path, inputs: Arguments, *, optimised: bool = True) -> NDArray[np.float32]:
     """The outputs [N, ...] of an ONNX file in ONNX Runtime."""
     session = onnx_session(path, optimised=optimised)
-    (described,) = session.get_inputs()
-    size = described.shape[0] if isinstance(described.shape[0], int) else SAMPLES_AT_A_TIME
-    is_static = isinstance(described.shape[0], int)
+    described = session.get_inputs()
+    static = [each.shape[0] for each in described if isinstance(each.shape[0], int)]
+    size = static[0] if static else SAMPLES_AT_A_TIME
     outputs = []
-    for batch, count in _batches(inputs, size, is_padded=is_static):
-        outputs.append(session.run(None, {described.name: batch})[0][:count])
+    for batch, count in _batches(inputs, size, is_padded=bool(static)):
+        feed = {each.name: values for each, values in zip(described, batch, strict=True)}
+        outputs.append(session.run(None, feed)[0][:count])
     return np.concatenate(outputs)
 
 
-def run_qonnx(path: Path, inputs: Tensor) -> NDArray[np.float32]:
+def run_qonnx(path: Path, inputs: Arguments) -> NDArray[np.float32]:
     """The outputs [N, ...] of a QONNX file in QONNX's own executor.
 
     The file's batch size is raised where its graph allows that: the executor opens a session for each node.
@@ -68,26 +69,27 @@ def run_qonnx(path: Path, inputs: Tensor) -> NDArray[np.float32]:
     except ImportError as error:
         raise MissingExtraError("qonnx", "qonnx", "running QONNX models") from error
     model = onnx.load(path)
-    name, output = model.graph.input[0].name, model.graph.output[0].name
+    names, output = [value.name for value in model.graph.input], model.graph.output[0].name
     if not any(node.op_type == "Expand" for node in model.graph.node):  # the batch is a constant of Expand
         shaped = ModelWrapper(_with_batch(model, 1)).transform(InferShapes())
         held = sum(_elements(value) for value in shaped.graph.value_info)
-        size = max(1, min(len(inputs), SAMPLES_AT_A_TIME, HELD_ELEMENTS // max(1, held)))
+        size = max(1, min(len(each_argument(inputs)[0]), SAMPLES_AT_A_TIME, HELD_ELEMENTS // max(1, held)))
         model = _with_batch(model, size)
     wrapper: Any = ModelWrapper(model).transform(InferShapes())
     size = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     outputs = []
     for batch, count in _batches(inputs, size, is_padded=True):
-        outputs.append(execute_onnx(wrapper, {name: batch})[output][:count])
+        feed = dict(zip(names, batch, strict=True))
+        outputs.append(execute_onnx(wrapper, feed)[output][:count])
     return np.concatenate(outputs)
 
 
-def _batches(inputs: Tensor, size: int, *, is_padded: bool) -> Iterator[tuple[NDArray[np.float32], int]]:
-    for batch in torch.split(inputs, size):
-        count = len(batch)
-        if is_padded and count < size:
-            batch = torch.cat([batch, batch[:1].expand(size - count, *batch.shape[1:])])  # noqa: PLW2901
-        yield batch.contiguous().numpy(), count
+def _batches(inputs: Arguments, size: int, *, is_padded: bool) -> Iterator[tuple[list[NDArray[Any]], int]]:
+    for batch in zip(*(torch.split(each, size) for each in each_argument(inputs)), strict=True):
+        count = len(batch[0])
+        missing = size - count if is_padded else 0
+        whole = [torch.cat([each, each[:1].expand(missing, *each.shape[1:])]) for each in batch]
+        yield [each.contiguous().numpy() for each in whole], count
 
 
 def _with_batch(model: onnx.ModelProto, size: int) -> onnx.ModelProto:

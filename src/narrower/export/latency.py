@@ -9,6 +9,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from narrower.data.arguments import Arguments, each_argument
 from narrower.errors import ExportError, require_extra
 
 CALLS = 200
@@ -34,7 +35,7 @@ class LatencyRow:
 
 
 def float_latency(
-    model: nn.Module, inputs: Tensor, batch_sizes: Sequence[int], *, threads: int = 1
+    model: nn.Module, inputs: Arguments, batch_sizes: Sequence[int], *, threads: int = 1
 ) -> tuple[LatencyRow, ...]:
     """Time ``model`` in float32, in eager PyTorch and in ONNX Runtime, on the first samples of ``inputs``.
 
@@ -43,17 +44,18 @@ def float_latency(
     Raises:
         ExportError: PyTorch cannot express the model in ONNX.
     """
-    session = _session(model, inputs, threads)
-    (input_name,) = (value.name for value in session.get_inputs())
+    arguments = each_argument(inputs)
+    session = _session(model, arguments, threads)
+    names = [value.name for value in session.get_inputs()]
     rows: list[LatencyRow] = []
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         for batch_size in dict.fromkeys(batch_sizes):
-            batch = torch.cat([inputs] * -(-batch_size // len(inputs)))[:batch_size].contiguous()
-            feed = {input_name: batch.numpy()}
+            batch = [repeated(each, batch_size) for each in arguments]
+            feed = {name: each.numpy() for name, each in zip(names, batch, strict=True)}
             calls: dict[str, Callable[[], object]] = {
-                "PyTorch eager": lambda batch=batch: model(batch),  # type: ignore[misc]
+                "PyTorch eager": lambda batch=batch: model(*batch),  # type: ignore[misc]
                 "ONNX Runtime": lambda feed=feed: session.run(None, feed),  # type: ignore[misc]
             }
             with torch.inference_mode():
@@ -67,16 +69,22 @@ def float_latency(
     return tuple(rows)
 
 
-def _session(model: nn.Module, inputs: Tensor, threads: int) -> onnxruntime.InferenceSession:
+def repeated(samples: Tensor, count: int) -> Tensor:
+    """So many samples, the same again where there are too few."""
+    return torch.cat([samples] * -(-count // len(samples)))[:count].contiguous()
+
+
+def _session(model: nn.Module, arguments: Sequence[Tensor], threads: int) -> onnxruntime.InferenceSession:
     require_extra("onnxscript", "latency", "a module's time in ONNX Runtime")
     model.eval()
+    batch = torch.export.Dim("batch")
     try:
         program = torch.onnx.export(
             model,
-            (inputs[:2],),
+            tuple(each[:2] for each in arguments),
             dynamo=True,
             verbose=False,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=tuple({0: batch} for _ in arguments),
         )
         assert program is not None
         content = program.model_proto.SerializeToString()

@@ -10,11 +10,11 @@ from statistics import median
 
 import onnx
 import onnxruntime
-import torch
-from torch import Tensor
 
 from narrower.cost.read_formats import ReadFormats
+from narrower.data.arguments import Arguments, each_argument
 from narrower.export.execute import onnx_session
+from narrower.export.latency import repeated
 from narrower.export.onnx_model import to_onnx
 from narrower.graph.edges import edges_of
 from narrower.graph.network import Network
@@ -83,7 +83,7 @@ class LatencyMeter:
     def __init__(
         self,
         program: Program,
-        inputs: Tensor,
+        inputs: Arguments,
         *,
         batch_size: int = 1,
         threads: int = 1,
@@ -91,7 +91,8 @@ class LatencyMeter:
     ) -> None:
         """``program`` is lowered; ``inputs`` are samples to run, repeated where there are too few."""
         self._program = program
-        self._batch = torch.cat([inputs] * ceil(batch_size / len(inputs)))[:batch_size].contiguous().numpy()
+        self._batch_size = batch_size
+        self._batch = [repeated(each, batch_size).numpy() for each in each_argument(inputs)]
         self._threads = threads
         self._limit = limit_seconds
         self._float32 = self._call(to_onnx(program, Plan(), batch_size=batch_size))[0]
@@ -103,7 +104,7 @@ class LatencyMeter:
         Raises:
             ExportError: the plan cannot be expressed in ONNX.
         """
-        model = to_onnx(self._program, plan, batch_size=len(self._batch))
+        model = to_onnx(self._program, plan, batch_size=self._batch_size)
         key = structure(model)
         if key not in self._measured:
             call, run = self._call(model)
@@ -117,7 +118,8 @@ class LatencyMeter:
             onnx_session(content, threads=self._threads, dump=dump)
             run = onnx.load(dump)
         session: onnxruntime.InferenceSession = onnx_session(content, threads=self._threads)
-        feed = {session.get_inputs()[0].name: self._batch}
+        names = [value.name for value in session.get_inputs()]
+        feed = dict(zip(names, self._batch, strict=True))
         return lambda: session.run(None, feed), run
 
     def _time(self, call: Callable[[], object], kernels: tuple[LayerKernel, ...]) -> PlanLatency:
@@ -137,7 +139,7 @@ class LatencyMeter:
         ratios = [a / b for a, b in times]
         low, high = median_interval(ratios)
         return PlanLatency(
-            batch_size=len(self._batch),
+            batch_size=self._batch_size,
             threads=self._threads,
             pairs=len(times),
             median_us=median(ours for ours, _ in times) * 1e6,
@@ -153,7 +155,7 @@ class LatencyMeter:
 def measure_latency(
     program: Program,
     plan: Plan,
-    inputs: Tensor,
+    inputs: Arguments,
     *,
     batch_size: int = 1,
     threads: int = 1,

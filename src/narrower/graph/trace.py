@@ -1,5 +1,6 @@
 """From a model to its ATen program and network."""
 
+import inspect
 import io
 import logging
 import warnings
@@ -39,7 +40,7 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
     try:
         with _whole_attention(), _quietly():
             exported = torch.export.export(
-                frozen, examples, dynamic_shapes=tuple({0: batch} for _ in examples)
+                frozen, examples, dynamic_shapes=_open_batch(frozen, examples, batch)
             )
             exported = exported.run_decompositions(decompositions(exported.graph))
     except Exception as error:
@@ -67,6 +68,16 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
         input_names,
     )
     return fold_weights(program, model)
+
+
+def _open_batch(model: nn.Module, examples: Sequence[Tensor], batch: Any) -> tuple[Any, ...]:
+    """Which size of each argument stays open; those that ``*arguments`` takes are one tuple."""
+    each: tuple[Any, ...] = tuple({0: batch} for _ in examples)
+    kinds = [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds[: len(each)]:
+        return each
+    first = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+    return (*each[:first], each[first:])
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from narrower.errors import CheckpointError, ModelError
 from narrower.graph.own_copy import own_copy
 from narrower.models import catalogue, image_models, jsc_models, toy_models
 from narrower.models.checkpoints import sizes_in
-from narrower.models.huggingface import PREFIX, as_scores, huggingface_model
-from narrower.models.one_output import OUTPUT, OneOutput
+from narrower.models.huggingface import PREFIX, SCORES, huggingface_model, is_of_transformers, without_cache
+from narrower.models.one_output import OneOutput, by_name, check_names
 from narrower.own_code.failures import own_code
 from narrower.own_code.imported import import_object
 
@@ -57,7 +57,7 @@ def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.M
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if ":" in name:
-            return _build_own(name)
+            return _build_own(name, sizes)
         known = catalogue.model_name(name)
         if known in OF_ONE_SIZE:
             return OF_ONE_SIZE[known]()
@@ -90,13 +90,17 @@ def model_of_file(path: Path, named: str | None, given: nn.Module | str | None) 
     return build_model(named, sizes=sizes_in(path))
 
 
-def _build_own(name: str) -> nn.Module:
-    reference, _, key = name.partition(OUTPUT)
+def _build_own(name: str, sizes: Sizes | None) -> nn.Module:
+    reference, _, key = name.partition(catalogue.OUTPUT)
     if reference.startswith(PREFIX):
         model = huggingface_model(reference.removeprefix(PREFIX))
-        return OneOutput(model.model, key) if key and isinstance(model, OneOutput) else model
-    model = _own_model(reference)
-    return OneOutput(model, key) if key else as_scores(model)
+    else:
+        model = _own_model(reference)
+    if sizes is not None and sizes.arguments:
+        check_names(model, sizes.arguments)
+    if key or is_of_transformers(model):
+        return OneOutput(without_cache(model), key or SCORES, sizes)
+    return by_name(model, sizes)
 
 
 def _own_model(reference: str) -> nn.Module:

@@ -30,6 +30,7 @@ MODELS: dict[str, ModelNote] = {
     "toy-words": ModelNote("an embedding and two layers: the next token of sequences", "toy-sequences"),
     "toy-tiny": ModelNote("one hidden layer of 2 for samples of any shape", "digits32"),
 }
+OUTPUT = "?output="  # behind the name of a model that gives several outputs
 # What others call them.
 OTHER_NAMES = {"jsc-three-linear-layers": "jsc-three-linear"}
 

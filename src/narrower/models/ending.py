@@ -5,6 +5,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
+from narrower.data.arguments import Arguments, each_argument
 from narrower.data.parts import EXAMPLES
 from narrower.errors import ModelError
 from narrower.graph.called_modules import trace_or_call
@@ -17,7 +18,7 @@ TRIED_SAMPLES = 64
 TOLERANCE = 1e-4  # of the sum of probabilities in float32
 
 
-def ending_of(model: nn.Module, inputs: Tensor, network: Network | None = None) -> Ending:
+def ending_of(model: nn.Module, inputs: Arguments, network: Network | None = None) -> Ending:
     """What a model ends in; where its graph does not show it, what outputs for ``inputs`` tell.
 
     ``network`` is the picture of the model, where it was traced already.
@@ -27,7 +28,7 @@ def ending_of(model: nn.Module, inputs: Tensor, network: Network | None = None) 
         return Ending()
     if network is None:
         with suppress(ModelError):  # it can be trained and scored all the same
-            network = trace_or_call(model, inputs[:EXAMPLES]).network
+            network = trace_or_call(model, [each[:EXAMPLES] for each in each_argument(inputs)]).network
     found = None if network is None else last_function(network)
     # Where the model was only called, more may come behind its last module.
     if found is not None and (found[1].inputs or _may_be(outputs, found[0])):
@@ -38,14 +39,14 @@ def ending_of(model: nn.Module, inputs: Tensor, network: Network | None = None) 
     return Ending(_kind_of(outputs))
 
 
-def ending_of_outputs(model: nn.Module, inputs: Tensor) -> Ending:
+def ending_of_outputs(model: nn.Module, inputs: Arguments) -> Ending:
     """What outputs for ``inputs`` tell of what a model ends in, without its graph."""
     return Ending(_kind_of(_outputs(model, inputs)))
 
 
-def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
+def _outputs(model: nn.Module, inputs: Arguments) -> Tensor:
     with evaluation_mode(model), torch.inference_mode():
-        outputs: Tensor = model(inputs[:TRIED_SAMPLES].clone()).double()
+        outputs: Tensor = model(*(each[:TRIED_SAMPLES].clone() for each in each_argument(inputs))).double()
     return outputs
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from narrower.data.arguments import copies
 from narrower.data.parts import DataSet, Part
 from narrower.data.samples import check_data_set
 from narrower.errors import DataError, starting
@@ -22,11 +23,12 @@ def check_fit(model: nn.Module, data: DataSet) -> None:
     sample = data.validation.first(2)
     try:
         with evaluation_mode(model), torch.inference_mode():
-            outputs = model(sample.inputs.clone())  # it may write into its argument
+            outputs = model(*copies(sample.arguments))
     except (Exception, SystemExit) as error:
+        shapes = ", ".join(str(tuple(argument.shape[1:])) for argument in sample.arguments)
         raise DataError(
             f"{type(model).__name__} does not run on data set {data.name!r} with samples of shape "
-            f"{tuple(sample.inputs.shape[1:])}: {described(error)}{_kind_of_inputs(sample, error)}"
+            f"{shapes}: {described(error)}{_kind_of_inputs(sample, error)}"
         ) from error
     with starting(f"{type(model).__name__} does not fit data set {data.name!r}"):
         if not isinstance(outputs, Tensor):

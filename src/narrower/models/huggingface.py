@@ -6,7 +6,6 @@ from typing import Any
 from torch import nn
 
 from narrower.errors import MissingExtraError, ModelError
-from narrower.models.one_output import OneOutput
 
 PREFIX = "hf:"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
@@ -48,14 +47,18 @@ def huggingface_model(folder: str) -> nn.Module:
             model = kind(config)
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: {str(error).splitlines()[0]}") from error
-    return as_scores(model)
+    found: nn.Module = model
+    return found
 
 
-def as_scores(model: nn.Module) -> nn.Module:
-    """A model of transformers as one that gives its scores alone; any other as it is."""
-    if not any(kind.__name__ == "PreTrainedModel" for kind in type(model).__mro__):
-        return model
+def is_of_transformers(model: nn.Module) -> bool:
+    """Whether a model is one of transformers, which is not imported for this."""
+    return any(kind.__name__ == "PreTrainedModel" for kind in type(model).__mro__)
+
+
+def without_cache(model: nn.Module) -> nn.Module:
+    """The model, told to keep nothing of what it has seen, where it is one of transformers."""
     config: Any = getattr(model, "config", None)
     if hasattr(config, "use_cache"):
         config.use_cache = False
-    return OneOutput(model, SCORES)
+    return model

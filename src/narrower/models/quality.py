@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from narrower.data.arguments import copies
 from narrower.data.parts import Part
 from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.models.evaluation_mode import evaluation_mode
@@ -21,7 +22,7 @@ def model_quality(model: nn.Module, part: Part, *, batch_size: int = SAMPLES_AT_
     with evaluation_mode(model), torch.inference_mode():
         for start in range(0, len(part), batch_size):
             some = part.between(start, start + batch_size)
-            outputs = model(some.inputs.clone())  # it may write into its argument
+            outputs = model(*copies(some.arguments))
             sums = added(metrics, sums, {m.name: m.sums(outputs, some.targets) for m in metrics})
             contributions.append(leading(task).contributions(outputs, some.targets))
     found = interval(leading(task), torch.cat(contributions).numpy())

@@ -62,7 +62,7 @@ class ProgramWay:
     def _lesson(self, validation: Part) -> Lesson:
         subject = self._subject
         settings = self._settings.of_program(len(subject.data.train))
-        ending = ending_of(subject.model, subject.data.train.inputs, subject.program.network)
+        ending = ending_of(subject.model, subject.data.train.arguments, subject.program.network)
         loss = subject.data.task.loss(ending)
         share = settings.soft_share if loss.taught is not None else 0.0
         return Lesson(

@@ -56,7 +56,7 @@ class Subject:
 
     def traced(self, model: nn.Module) -> Program:
         """The program of another model of the same kind."""
-        return trace_or_call(model, self.data.examples[0], self.model_name)
+        return trace_or_call(model, self.data.examples, self.model_name)
 
 
 @dataclass(frozen=True)

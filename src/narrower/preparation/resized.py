@@ -109,7 +109,8 @@ class Resized:
 
     @cached_property
     def _trains_together(self) -> bool:
-        chain = layers_of_chain(self._subject.model, self._subject.data.train.inputs[:2])
+        train = self._subject.data.train
+        chain = None if train.more else layers_of_chain(self._subject.model, train.inputs[:2])
         return self._settings.training is not None and chain is not None
 
     @cached_property

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator
 
 from narrower.data.catalogue import data_set_name
-from narrower.models.catalogue import model_name
+from narrower.models.catalogue import OUTPUT, model_name
 from narrower.plan.formats.calibration import ADJUSTMENTS, METHODS
 from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.searching.space_settings import SIGNS, Kind
@@ -83,11 +83,21 @@ class Search(Table):
     tracker: TrackerTable = TrackerTable()
 
 
+@checks.allows(checks.TEXT)
+def _no_output(value: Any) -> str:
+    """Of a model of the user's it is put behind the model's name, where it is read."""
+    raise ValueError(
+        f"found {checks.shown(value)}; allowed: a name, of a model of your own or of a folder that gives "
+        "several outputs and whose name has no '?output=' yet"
+    )
+
+
 class RunSettings(DataKeys):
     """A whole settings file."""
 
     model: Annotated[str, PlainValidator(checks.known(model_name, not_here.MODELS))]
     dataset: Annotated[str, PlainValidator(checks.known(data_set_name, not_here.DATA_SETS))]
+    output: Annotated[str, PlainValidator(_no_output)] | None = None
     data_path: Text | None = None
     class_order: Annotated[tuple[str, ...], PlainValidator(checks.class_order)] | None = None
     max_epochs: Count = 10
@@ -111,4 +121,8 @@ def validated(tables: Mapping[str, Any]) -> RunSettings:
         ValidationError: with every mistake.
     """
     own = own_task_of(tables.get("dataset"), tables.get("task"))
+    model, output = tables.get("model"), tables.get("output")
+    if isinstance(model, str) and ":" in model and isinstance(output, str) and OUTPUT not in model:
+        rest = {key: value for key, value in tables.items() if key != "output"}
+        tables = rest | {"model": f"{model}{OUTPUT}{output}"}
     return RunSettings.model_validate(tables, context={OWN_TASK: own is not None})

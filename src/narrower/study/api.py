@@ -238,12 +238,12 @@ def _posed(  # noqa: PLR0913, PLR0917 - the parts of a problem
     candidates: PreparationSettings | None,
 ) -> Problem:
     check_fit(module, data_set)
-    program = trace_or_call(module, data_set.examples[0], name)
+    program = trace_or_call(module, data_set.examples, name)
     if chosen.resizes:
         candidates = candidates or CandidateSettings(weights="slice")
     elif isinstance(candidates, CandidateSettings):
         raise SettingsError("candidates: no layer of the space has a 'width'; nothing is resized")
-    channels = tried_channels(module, program, (data_set.examples[0],)) if chosen.resizes else None
+    channels = tried_channels(module, program, data_set.examples) if chosen.resizes else None
     metrics = [o.metric for o in wanted.each] + [c.metric for c in bounds]
     problem = Problem(
         model_name=name,

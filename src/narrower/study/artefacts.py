@@ -59,7 +59,7 @@ class Artefacts:
         options = self._problem.options.latency
         return LatencyMeter(
             self._program,
-            self._problem.part.inputs,
+            self._problem.part.arguments,
             batch_size=options.batch_size,
             threads=options.threads,
             limit_seconds=options.limit_seconds,
@@ -99,7 +99,7 @@ class Artefacts:
                 "logic gives as many digits of its outputs as classes need to be told apart; "
                 f"{self._problem.data.name} is a {self._problem.data.task.words.name}"
             )
-        inputs = self._problem.part.first(min(SCALE_SAMPLES, len(self._problem.part))).inputs
+        inputs = self._problem.part.first(min(SCALE_SAMPLES, len(self._problem.part))).arguments
         return luts(self._program, plan.formats, own_outputs(self._program, plan.formats, inputs))
 
     def ebops(self, plan: Plan) -> float:

@@ -114,7 +114,7 @@ class Study:
         """The network of a plan that was asked for, as it would run."""
         from narrower.export.loaded import deployed_model
 
-        return deployed_model(self._problem.model, asked.plan, (self._problem.data.examples[0],))
+        return deployed_model(self._problem.model, asked.plan, self._problem.data.examples)
 
     def score(self, asked: Sequence[AskedPlan]) -> list[dict[str, float]]:
         """What a search measures of these plans, many at once; to be told as it is, or with values of yours.

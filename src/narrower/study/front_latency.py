@@ -25,8 +25,12 @@ def front_latency(
     """
     subjects = run_subjects(run, numbers, say=say)
     first = subjects[0]
-    program = lower(trace(first.model, first.data.examples[0], first.model_name))
+    program = lower(trace(first.model, first.data.examples, first.model_name))
     meter = LatencyMeter(
-        program, first.data.test.inputs, batch_size=batch_size, threads=threads, limit_seconds=limit_seconds
+        program,
+        first.data.test.arguments,
+        batch_size=batch_size,
+        threads=threads,
+        limit_seconds=limit_seconds,
     )
     return [(subject.trial, meter.measure(subject.plan)) for subject in subjects]

@@ -122,7 +122,7 @@ def _pose(
     module = build_model(model, seed=settings.seed, sizes=data.sizes) if isinstance(model, str) else model
     check_fit(module, data)
     name = model if isinstance(model, str) else type(model).__name__
-    program = trace_or_call(module, data.examples[0], name)
+    program = trace_or_call(module, data.examples, name)
     space_settings = SpaceSettings("name", (), _choices(settings, kept), folds_batch_norm=True)
     metric = leading(data.task)
     problem = Problem(

@@ -232,9 +232,10 @@ class _Look:
                 model = build_model(name, seed=self._settings.seed, sizes=samples.sizes)
                 check_fit(model, samples)
                 made = model if chosen is None else with_wanted_norms(model, samples, chosen)
-                example = samples.examples[0]
-                chain = None if chosen is None else watched_chain(made, example, name)
-                return _Traced(model, made, chain or trace_or_call(made, example, name))
+                examples = samples.examples
+                is_one = chosen is not None and len(examples) == 1
+                chain = watched_chain(made, examples[0], name) if is_one else None
+                return _Traced(model, made, chain or trace_or_call(made, examples, name))
         return None
 
     @cached_property

@@ -131,7 +131,7 @@ class Problem:
     @cached_property
     def loss(self) -> Loss:
         """What training lowers, which what the model ends in decides."""
-        return self.data.task.loss(ending_of(self.model, self.data.train.inputs, self.program.network))
+        return self.data.task.loss(ending_of(self.model, self.data.train.arguments, self.program.network))
 
     @property
     def ending_warnings(self) -> list[str]:
@@ -209,7 +209,7 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
     model = with_wanted_norms(model, problem.data, problem.space_settings)
     program = with_weights(problem.program, model) or trace_or_call(
-        model, problem.data.examples[0], problem.model_name
+        model, problem.data.examples, problem.model_name
     )
     settings, task = problem.space_settings, problem.data.task
     taught = task.loss(ending_of(model, problem.data.train.inputs, program.network)).taught
@@ -230,7 +230,7 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
 
 def with_wanted_norms(model: nn.Module, data: DataSet, settings: SpaceSettings) -> nn.Module:
     """The model, with its batch norms in the products before them where the settings fold them."""
-    return fold_batch_norm(model, data.examples[0]) if settings.folds_batch_norm else model
+    return fold_batch_norm(model, data.examples) if settings.folds_batch_norm else model
 
 
 def any_fraction(_layer: str, _operand: str, width: int) -> int:

@@ -42,9 +42,9 @@ def profiled(
     if load is not None:
         network = load_weights(network, load, say=say)
     check_fit(network, data)
-    picture = trace_or_call(network, data.examples[0], model).network
+    picture = trace_or_call(network, data.examples, model).network
     rows: tuple[LatencyRow, ...] = ()
     if with_latency:
         check_finite(network, data.validation, "the validation part")
-        rows = float_latency(network, data.validation.inputs, (1, batch_size))
+        rows = float_latency(network, data.validation.arguments, (1, batch_size))
     return Profiled(chop_profile(picture, batch_size) if as_chop else profile(picture, batch_size), rows)

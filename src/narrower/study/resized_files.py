@@ -46,7 +46,7 @@ def planned_model(name: str, weights: Path, plan: Plan) -> nn.Module:
         raise CheckpointError(
             f"{weights}: holds {name} at its own widths; resize it first (narrower resize {name} --set ...)"
         )
-    return resize(model, load_data_set(known.data_set).examples[0], plan.widths)
+    return resize(model, load_data_set(known.data_set).examples, plan.widths)
 
 
 def arguments_of(name: str, weights: Path) -> tuple[Tensor, ...]:

@@ -91,7 +91,7 @@ class SearchResult:
         from narrower.export.loaded import deployed_model
 
         subject = self._subject(member)
-        return deployed_model(subject.model, subject.plan, (subject.data.examples[0],))
+        return deployed_model(subject.model, subject.plan, subject.data.examples)
 
     def export(
         self, member: Member | int, kind: str, directory: Path | str, wishes: "Wishes | None" = None

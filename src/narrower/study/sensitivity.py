@@ -42,7 +42,7 @@ def layer_sensitivity(
     Raises:
         SettingsError: a name is no format that needs no more to be said.
     """
-    program = trace_or_call(model, data.examples[0], model_name)
+    program = trace_or_call(model, data.examples, model_name)
     chosen = _plans(program, data, widths, formats, signed=signed)
     evaluator = Evaluator(lower(program), part)
     cost = NetworkCost(program.network)

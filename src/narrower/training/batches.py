@@ -44,9 +44,9 @@ class Batches:
         """Whether no epoch has begun that did not end."""
         return self._done in (0, len(self))
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
         for batch in self.indices():
-            yield self._part.inputs[batch], self._part.targets[batch]
+            yield self._part.at(batch).arguments, self._part.targets[batch]
 
     def state(self) -> tuple[Tensor, int]:
         """From where the order of the next batches comes."""

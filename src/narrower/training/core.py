@@ -117,11 +117,11 @@ class Core:
         recipe, weights = self.recipe, self.weights
         for each in weights:
             each.before_step()
-        inputs, targets = self._part.inputs[batch], self._part.targets[batch]
+        arguments, targets = self._part.at(batch).arguments, self._part.targets[batch]
         taught = None if self._taught is None else self._taught[batch]
         try:
             loss = self._losses.of_batch(
-                self.model(inputs), targets, taught, is_stacked=self._candidates is not None
+                self.model(*arguments), targets, taught, is_stacked=self._candidates is not None
             )
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):

@@ -97,7 +97,7 @@ class InRounds:
         known = [each for each in formats if isinstance(each, Formats)]
         assert len(known) == len(plans), "why_not"
         taught, choosing = taught_and_choosing(self.part, self.recipe)
-        stack = Stack([own_copy(self.model) for _ in plans], known, self.part.inputs[:2])
+        stack = Stack([own_copy(self.model) for _ in plans], known, self.part.first(2).arguments)
         return Core(
             stack,
             taught,
@@ -114,4 +114,4 @@ class InRounds:
 
     @cached_property
     def _losses(self) -> Losses:
-        return Losses(self.recipe, self.part.task.loss(ending_of_outputs(self.model, self.part.inputs)))
+        return Losses(self.recipe, self.part.task.loss(ending_of_outputs(self.model, self.part.arguments)))

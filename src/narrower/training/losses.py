@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.data.arguments import copies
 from narrower.data.parts import Part
 from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.errors import SettingsError
@@ -100,4 +101,6 @@ def repeated(values_n: Tensor, count: int) -> Tensor:
 def outputs_of(model: nn.Module, part: Part) -> Tensor:
     """What a model in evaluation mode gives for every sample."""
     with evaluation_mode(model), torch.no_grad():
-        return torch.cat([model(some.clone()) for some in torch.split(part.inputs, SAMPLES_AT_ONCE)])
+        starts = range(0, len(part), SAMPLES_AT_ONCE)
+        parts = (part.between(start, start + SAMPLES_AT_ONCE) for start in starts)
+        return torch.cat([model(*copies(some.arguments)) for some in parts])

@@ -83,12 +83,12 @@ def train_all(
     check_accelerator(recipe.accelerator)
     check_teacher(recipe, teacher)
     copies = [own_copy(model) for model in models]
-    losses = Losses(recipe, part.task.loss(ending_of_outputs(models[0], part.inputs)))
+    losses = Losses(recipe, part.task.loss(ending_of_outputs(models[0], part.arguments)))
     taught, choosing = taught_and_choosing(part, recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         core = Core(
-            Stack(copies, known, part.inputs[:2]),
+            Stack(copies, known, part.first(2).arguments),
             taught,
             recipe,
             losses,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from narrower.data.arguments import copies
 from narrower.data.parts import Part
 from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.models.evaluation_mode import evaluation_mode
@@ -71,7 +72,7 @@ class OnSamples:
     def _outputs(self, part: Part) -> Iterator[tuple[Part, Tensor]]:
         for start in range(0, len(part), SAMPLES_AT_ONCE):
             some = part.between(start, start + SAMPLES_AT_ONCE)
-            yield some, self._model(some.inputs.clone())  # it may write into its argument
+            yield some, self._model(*copies(some.arguments))
 
     def _plain(self, outputs: Tensor, some: Part) -> Tensor:
         """The summed loss of samples, of several candidates of each."""

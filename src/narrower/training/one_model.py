@@ -77,7 +77,7 @@ def train(
     check_accelerator(recipe.accelerator)
     check_teacher(recipe, teacher)
     started = time.monotonic()
-    loss = data.task.loss(ending_of_outputs(model, data.train.inputs))
+    loss = data.task.loss(ending_of_outputs(model, data.train.arguments))
     record = _begun(data, recipe, loss)
     saved = Saved(directory, _identity(model, data, recipe))
     best = directory / BEST
@@ -140,7 +140,7 @@ def train_weights(
     check_accelerator(recipe.accelerator)
     check_teacher(recipe, teacher)
     copied = own_copy(model)
-    losses = Losses(recipe, part.task.loss(ending_of_outputs(model, part.inputs)))
+    losses = Losses(recipe, part.task.loss(ending_of_outputs(model, part.arguments)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         core = _core(copied, part, losses, teacher, formats, watched)

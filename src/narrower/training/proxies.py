@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from narrower.data.arguments import copies
 from narrower.data.parts import Part
 from narrower.errors import ModelError
 from narrower.graph.own_copy import own_copy
@@ -30,7 +31,7 @@ def proxies(names: Sequence[str], model: nn.Module, part: Part) -> dict[str, flo
         ModelError: one cannot be computed for this model.
     """
     batch = part.first(min(SAMPLES, len(part)))
-    loss = part.task.loss(ending_of_outputs(model, part.inputs))
+    loss = part.task.loss(ending_of_outputs(model, part.arguments))
     found = {}
     for name in names:
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
@@ -81,9 +82,9 @@ def synflow(model: nn.Module, batch: Part, loss: Loss) -> float:
     with torch.no_grad():
         for parameter in linear.parameters():
             parameter.abs_()
-    if not batch.inputs.is_floating_point():
+    if not all(each.is_floating_point() for each in batch.arguments):
         raise ModelError("synflow: the inputs are whole numbers; there is no input of ones")
-    outputs = linear(torch.ones_like(batch.inputs[:1], dtype=torch.float64))
+    outputs = linear(*(torch.ones_like(each[:1], dtype=torch.float64) for each in batch.arguments))
     weights = _weights(linear)
     gradients = torch.autograd.grad(outputs.sum(), weights)
     return _added((w * g).abs() for w, g in zip(weights, gradients, strict=True))
@@ -122,7 +123,7 @@ def jacob_cov(model: nn.Module, batch: Part, loss: Loss) -> float:
     if not batch.inputs.is_floating_point():
         raise ModelError("jacob_cov: the inputs are whole numbers; outputs have no gradient by them")
     inputs = batch.inputs.clone().requires_grad_()
-    (jacobian,) = torch.autograd.grad(model(inputs).sum(), inputs)
+    (jacobian,) = torch.autograd.grad(model(inputs, *copies(batch.more)).sum(), inputs)
     correlations = torch.corrcoef(jacobian.flatten(1).double())
     if not torch.isfinite(correlations).all():
         raise ModelError("jacob_cov: the outputs of a sample do not change with its inputs")
@@ -137,7 +138,7 @@ def naswot(model: nn.Module, batch: Part, loss: Loss) -> float:
     """
     del loss
     with _Activations() as seen, torch.no_grad():
-        model(batch.inputs.clone())
+        model(*copies(batch.arguments))
     if not seen.codes:
         raise ModelError(f"naswot: the model calls none of {', '.join(ACTIVATIONS)}")
     alike = torch.zeros(len(batch), len(batch), dtype=torch.float64)
@@ -184,7 +185,7 @@ def _weights(model: nn.Module) -> list[Tensor]:
 
 
 def _loss(model: nn.Module, batch: Part, loss: Loss) -> Tensor:
-    return loss.of_samples(model(batch.inputs.clone()), batch.targets).mean()
+    return loss.of_samples(model(*copies(batch.arguments)), batch.targets).mean()
 
 
 def _added(tensors: Iterator[Tensor]) -> float:

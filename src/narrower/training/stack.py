@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from narrower.data.arguments import Arguments, each_argument
 from narrower.graph.own_copy import own_copy
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
@@ -30,7 +31,7 @@ class Stack(nn.Module):
 
     _template: nn.Module
 
-    def __init__(self, models: Sequence[nn.Module], formats: Sequence[Formats], example: Tensor) -> None:
+    def __init__(self, models: Sequence[nn.Module], formats: Sequence[Formats], example: Arguments) -> None:
         super().__init__()
         self.models, self._formats = list(models), list(formats)
         template = own_copy(models[0])
@@ -44,7 +45,7 @@ class Stack(nn.Module):
         for name, held in self._buffer_names.items():
             self.register_buffer(held, torch.stack([model.get_buffer(name) for model in models]))
         self._data = {name: _tensors(formats, name) for name in sorted({n for f in formats for n in f.data})}
-        self._steps = chain_steps(template, example, self._stacked, self._data, len(models))
+        self._steps = chain_steps(template, each_argument(example), self._stacked, self._data, len(models))
         self._now: dict[str, FixedTensors] = {}
         for name in self._data:
             template.get_submodule(name).register_forward_pre_hook(self._rounds(name))
@@ -61,9 +62,10 @@ class Stack(nn.Module):
         self._template.train(mode)
         return super().train(mode)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *arguments: Tensor) -> Tensor:
         """The outputs [C, N, O] of all candidates for the same samples."""
         if self._steps is not None:
+            (x,) = arguments
             every = x.expand(len(self), *x.shape)
             for step in self._steps:
                 every = step(every)
@@ -72,7 +74,7 @@ class Stack(nn.Module):
         buffers = {name: getattr(self, held) for name, held in self._buffer_names.items()}
         call = torch.vmap(self._one, in_dims=(0, 0, 0, None), randomness="different")
         formats = {name: each.tensors for name, each in self._data.items()}
-        outputs: Tensor = call(parameters, buffers, formats, x)
+        outputs: Tensor = call(parameters, buffers, formats, arguments)
         return outputs
 
     def _stacked(self, name: str) -> Tensor:
@@ -84,11 +86,11 @@ class Stack(nn.Module):
         parameters: Mapping[str, Tensor],
         buffers: Mapping[str, Tensor],
         formats: Mapping[str, tuple[Tensor, ...]],
-        x: Tensor,
+        arguments: tuple[Tensor, ...],
     ) -> Any:
         """One candidate, or all of them where ``vmap`` calls."""
         self._now = {name: self._data[name].with_tensors(held) for name, held in formats.items()}
-        return torch.func.functional_call(self._template, {**parameters, **buffers}, (x,))
+        return torch.func.functional_call(self._template, {**parameters, **buffers}, arguments)
 
     def _rounds(self, name: str) -> Any:
         def hook(_module: nn.Module, inputs: Any) -> Any:

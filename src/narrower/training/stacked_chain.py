@@ -4,7 +4,7 @@ Shapes in names: c candidates, n samples, i inputs and o outputs. What goes from
 in one piece of memory: operations on tensors of different layouts are many times as slow.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,10 +19,14 @@ Step = Callable[[Tensor], Tensor]
 
 
 def chain_steps(
-    model: nn.Module, example: Tensor, stacked: Stacked, data: Mapping[str, FixedTensors], count: int
+    model: nn.Module,
+    example: Sequence[Tensor],
+    stacked: Stacked,
+    data: Mapping[str, FixedTensors],
+    count: int,
 ) -> list[Step] | None:
     """What is done with samples [C, N, ...], layer by layer; None where the model is no such chain."""
-    names = names_of_chain(model, example)
+    names = names_of_chain(model, example[0]) if len(example) == 1 else None
     if names is None:
         return None
     steps: list[Step] = []

@@ -53,7 +53,7 @@ def train_together(models: Sequence[nn.Module], part: Part, settings: Recipe) ->
         NarrowerError: the models are not chains of the same layers.
     """
     trained = tuple(own_copy(model).eval() for model in models)
-    orders = [call_order(model, part.inputs[:2]) for model in trained]
+    orders = [None if part.more else call_order(model, part.inputs[:2]) for model in trained]
     found = [
         [leaf_layers(model.train())[position] for position in order]
         for model, order in zip(trained, orders, strict=True)
@@ -95,7 +95,7 @@ def _train(
     first: Tensor | None = None
     finite_c = torch.ones(len(chains), dtype=torch.bool)
     for _ in range(settings.max_epochs):
-        for inputs, targets in batches:
+        for (inputs,), targets in batches:
             x_cni = through(beginning, inputs.expand(len(chains), *inputs.shape))
             parts: Sequence[Tensor] = torch.split(x_cni, counts)
             outputs = [

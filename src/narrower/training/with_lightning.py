@@ -112,9 +112,9 @@ class _Trained(lightning.LightningModule):  # type: ignore[misc] # Lightning is 
         self._sums: dict[str, Sums] = {}
         self._validated: list[tuple[int, float]] = []  # samples and summed loss of each batch
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
-        inputs, targets = batch
-        loss = self._loss.of_samples(self.model(inputs), targets).mean()
+    def training_step(self, batch: tuple[tuple[Tensor, ...], Tensor], _index: int) -> Tensor:
+        arguments, targets = batch
+        loss = self._loss.of_samples(self.model(*arguments), targets).mean()
         if not torch.isfinite(loss):
             raise NarrowerError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; try a learning rate below "
@@ -123,9 +123,9 @@ class _Trained(lightning.LightningModule):  # type: ignore[misc] # Lightning is 
         self.log("loss", loss, batch_size=len(targets))
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
-        inputs, targets = batch
-        outputs = self.model(inputs)
+    def validation_step(self, batch: tuple[tuple[Tensor, ...], Tensor], _index: int) -> None:
+        arguments, targets = batch
+        outputs = self.model(*arguments)
         metric = leading(self._task)
         self._sums = added([metric], self._sums, {metric.name: metric.sums(outputs, targets)})
         loss = float(self._loss.of_samples(outputs, targets).mean()) * len(targets)

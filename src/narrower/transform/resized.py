@@ -179,7 +179,7 @@ def _scores(
 
 def _taylor(model: nn.Module, data: Part) -> dict[str, Tensor]:
     examined = own_copy(model).eval()
-    loss = data.task.loss(Ending()).of_samples(examined(data.inputs), data.targets).mean()
+    loss = data.task.loss(Ending()).of_samples(examined(*data.arguments), data.targets).mean()
     names, parameters = zip(*examined.named_parameters(), strict=True)
     slopes = torch.autograd.grad(loss, parameters, allow_unused=True)
     return {

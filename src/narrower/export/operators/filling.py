@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import fx
 
 from narrower.export.operators.translation import Rule, Translation, type_of
@@ -36,11 +37,21 @@ def _copy(t: Translation, node: fx.Node) -> str:
     return t.emit("Expand", t.name(node.args[1], type_of(node)), shape)
 
 
+def _arange(t: Translation, node: fx.Node) -> str:
+    """Numbers one after the other, up to a size that may depend on the batch."""
+    assert isinstance(node.target, torch._ops.OpOverload)
+    names = [described.name for described in node.target._schema.arguments if not described.kwarg_only]
+    given = {"start": 0, "step": 1} | dict(zip(names, node.args, strict=False))
+    bounds = [t.emit("Squeeze", t.sizes([given[name]])) for name in ("start", "end", "step")]
+    return t.cast(t.emit("Range", *bounds), torch.int64, type_of(node))
+
+
 FILLING: dict[str, Rule] = {
     "zeros": _filled(0),
     "ones": _filled(1),
     "new_zeros": _filled(0),
     "new_ones": _filled(1),
+    "arange": _arange,
     "full": _full,
     "new_full": _full,
     "zeros_like": _like(0),

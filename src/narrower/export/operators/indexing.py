@@ -45,12 +45,25 @@ def _index_select(t: Translation, node: fx.Node) -> str:
 
 
 def _index(t: Translation, node: fx.Node) -> str:
-    """Positions along one dimension, which take its place."""
+    """Positions along one dimension, which take its place; or along the first ones together."""
     given: Any = node.args[1]
     places = [axis for axis, index in enumerate(given) if index is not None]
-    if len(places) != 1 or type_of(given[places[0]]) == torch.bool:
-        raise ExportError(f"no rule for an index by several tensors or by a mask ({node.name})")
+    is_mask = any(type_of(given[axis]) == torch.bool for axis in places)
+    if is_mask or (len(places) > 1 and places != list(range(len(places)))):
+        raise ExportError(f"no rule for an index by a mask, or by tensors behind others ({node.name})")
+    if len(places) > 1:
+        return _together(t, node, [t.name(given[axis], torch.int64) for axis in places])
     return t.emit("Gather", t.name(node.args[0]), t.name(given[places[0]]), axis=places[0])
+
+
+def _together(t: Translation, node: fx.Node, indices: list[str]) -> str:
+    """One position along the first dimensions for each place to which the indices are broadcast."""
+    total = indices[0]
+    for index in indices[1:]:
+        total = t.emit("Add", total, index)
+    shape, last = t.emit("Shape", total), t.integers(-1)
+    wide = [t.emit("Unsqueeze", t.emit("Expand", index, shape), last) for index in indices]
+    return t.emit("GatherND", t.name(node.args[0]), t.emit("Concat", *wide, axis=-1))
 
 
 def _gather(t: Translation, node: fx.Node) -> str:
