@@ -13,7 +13,7 @@ from narrower.errors import SettingsError
 from narrower.models.catalogue import model_note
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from narrower.data.arguments import Arguments
 
 Model = Annotated[
     str,
@@ -60,7 +60,7 @@ def groups(
 
 def example_for(
     model: str, dataset: str | None, shape: str | None, data_path: Path | None
-) -> "tuple[Tensor, Sizes]":
+) -> "tuple[Arguments, Sizes]":
     """Three samples for a model, and the sizes that it has for them.
 
     Raises:
@@ -72,7 +72,7 @@ def example_for(
         from narrower.cli.loaded_data import loaded_data
 
         data = loaded_data(name, data_path)
-        return data.examples[0], data.sizes
+        return data.examples, data.sizes
     sizes = [size.strip() for size in (shape or "").split(",")]
     if not all(size.isdigit() and int(size) > 0 for size in sizes):
         raise SettingsError(

@@ -212,7 +212,7 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
         model, problem.data.examples, problem.model_name
     )
     settings, task = problem.space_settings, problem.data.task
-    taught = task.loss(ending_of(model, problem.data.train.inputs, program.network)).taught
+    taught = task.loss(ending_of(model, problem.data.train.arguments, program.network)).taught
     calibration = Calibration(
         lower(program),
         *problem.data.train.arguments,

@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.cost.profile import profile
+from narrower.data.arguments import Arguments
 from narrower.data.sizes import Sizes
 from narrower.graph.groups import Group
 from narrower.graph.trace import trace
@@ -49,14 +48,14 @@ class Resized:
     notes: tuple[str, ...]
 
 
-def channel_groups(model: str, example: Tensor, sizes: Sizes) -> tuple[Group, ...]:
+def channel_groups(model: str, example: Arguments, sizes: Sizes) -> tuple[Group, ...]:
     """The groups of channels of a model, in the order in which they are found."""
     return groups(build_model(model, sizes=sizes).eval(), example)
 
 
 def save_with_widths(
     model: str,
-    example: Tensor,
+    example: Arguments,
     sizes: Sizes,
     wanted: NewWidths,
     output: Path,
