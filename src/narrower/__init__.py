@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from narrower.study.resized_files import load_resized as load_resized
     from narrower.training.recipe import Recipe as Recipe
     from narrower.training.search_after_fit import AfterFit as AfterFit
+    from narrower.transform.pruned import without_pruned as without_pruned
     from narrower.transform.quantized import quantized as quantized
     from narrower.transform.resized import resize as resize
     from narrower.transform.tried_channels import groups as groups
@@ -93,6 +94,7 @@ _HOMES = {
     "with_corrected_biases": "narrower.evaluate.bias_correction",
     "with_estimated_norms": "narrower.evaluate.norm_estimation",
     "with_learned_rounding": "narrower.evaluate.learned_rounding",
+    "without_pruned": "narrower.transform.pruned",
 }
 
 __all__ = list(_HOMES)

@@ -79,7 +79,8 @@ def test_a_proxy_of_a_plan_is_that_of_the_rounded_network(tmp_path: Path) -> Non
 def test_the_best_quarter_by_rank_is_trained_and_no_other(order: str, tmp_path: Path) -> None:
     found = searched(tmp_path / "run")
     record = narrower.finetune(found, RECIPE, every=True, rounds=2, order=order)
-    assert (record.order, [plans for plans, _ in record.rounds]) == (order, [5, 2])
+    assert (record.order, record.rounds[0][0]) == (order, 5)
+    assert record.rounds[1][0] in (2, 3)  # a quarter, or what nothing dominates up to a half
     assert record.steps_of_all == 18 * 52
     plans = {m.number: m for m in record.members}
     with TrialStore.open(found.run.trials, read_only=True) as store:

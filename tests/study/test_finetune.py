@@ -146,9 +146,11 @@ def test_rounds_keep_the_best_and_repeat_no_step(study: Study) -> None:
     every = list(range(18))
     record = study.finetune(Finetuning(RECIPE, rounds=3), every)
     steps = 4 * 13  # epochs of 400 samples in batches of 32
-    assert record.rounds == ((18, 4), (5, 13), (2, 52))
-    trained = [member.steps for member in record.members]
-    assert sorted(trained, reverse=True) == [52] * 2 + [13] * 3 + [4] * 13
+    assert [stop for _, stop in record.rounds] == [4, 13, 52]
+    (_, some, few), trained = (plans for plans, _ in record.rounds), [m.steps for m in record.members]
+    assert 5 <= some <= 9  # the best quarter, or up to a half if nothing dominates them
+    assert -(-some // 4) <= few <= -(-some // 2)
+    assert sorted(trained, reverse=True) == [52] * few + [13] * (some - few) + [4] * (18 - some)
     assert record.steps == sum(trained)
     assert record.steps_of_all == 18 * steps
     assert [len(member.curve) for member in record.members] == [{4: 1, 13: 2, 52: 3}[s] for s in trained]

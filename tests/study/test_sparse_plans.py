@@ -80,6 +80,8 @@ def test_zeros_cost_no_operations_and_only_their_place_in_memory() -> None:
     assert whole["bitops"] == 96 * 6 * 4 + 36 * 6 * 5
     assert sparse["bitops"] == 48 * 6 * 4 + 9 * 6 * 5
     assert sparse["energy"] < whole["energy"]
+    assert sparse["macs"] == whole["macs"] == 96 + 36  # what a dense kernel computes, stated in the docs
+    assert sparse["flops"] == whole["flops"] > 2 * (96 + 36)
     saved = (96 * 4 - (48 * 4 + 48 * 2)) + (36 * 5 - (9 * 5 + 36))
     assert whole["model_size"] - sparse["model_size"] == saved / 8
     assert sparse["average_bitwidth"] < whole["average_bitwidth"]

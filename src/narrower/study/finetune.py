@@ -164,7 +164,8 @@ class Finetuner:
             if number + 1 < len(stops):
                 objectives, leads_by = self._problem.objectives, self._metric.name
                 losses = [by_loss(objectives, tuned.after or tuned.before, leads_by) for tuned in going]
-                going = [going[place] for place in best_by_rank(losses, self._how.survivors(len(going)))]
+                count, most = self._how.survivors(len(going))
+                going = [going[place] for place in best_by_rank(losses, count, most)]
 
     def _entering(self, pool: Sequence[_Tuned]) -> list[_Tuned]:
         """The plans that are trained at all; one that cannot be trained is among them, and says why."""
@@ -178,7 +179,7 @@ class Finetuner:
             rows = [
                 (plan, {**own, **quality.metrics}) for (plan, own), quality in zip(rows, found, strict=True)
             ]
-        count = self._how.survivors(len(able))
+        count, _ = self._how.survivors(len(able))
         chosen = entering(self._problem, self._how.order, rows, count, self._seen)
         left = {tuned.number for tuned in able} - {able[place].number for place in chosen}
         return [tuned for tuned in pool if tuned.number not in left]

@@ -8,11 +8,16 @@ from numpy.typing import NDArray
 from narrower.searching.front import front_indices
 
 
-def best_by_rank(losses: Sequence[tuple[float, ...]], count: int) -> list[int]:
-    """The places of the best ``count``, in their order; of the last rank that is kept those far apart."""
+def best_by_rank(losses: Sequence[tuple[float, ...]], count: int, at_most: int = 0) -> list[int]:
+    """The places of the best ``count``, in their order; of the last rank that is kept those far apart.
+
+    More than ``count``, up to ``at_most``, are kept where as many are dominated by none.
+    """
     kept: list[int] = []
     left = list(range(len(losses)))
     table = np.array(losses)
+    if count < at_most and left:
+        count = max(count, min(len(front_indices(table)), at_most))
     while len(kept) < count:
         rank = [left[int(row)] for row in front_indices(table[left])]
         if len(kept) + len(rank) > count:

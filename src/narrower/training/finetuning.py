@@ -9,6 +9,7 @@ from narrower.training.recipe import Recipe
 FLOAT = Recipe()
 UNTRAINED = "untrained"  # the order of what a search measured, without training
 KEPT = 4  # of as many plans one goes on to the next round, which trains as many times as long
+MOST = 2  # of as many plans one goes on at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,6 @@ class Finetuning:
         """After how many of all steps each round stops."""
         return [ceil(steps / KEPT ** (self.rounds - 1 - number)) for number in range(self.rounds)]
 
-    def survivors(self, count: int) -> int:
-        """How many of so many plans go on."""
-        return ceil(count / KEPT)
+    def survivors(self, count: int) -> tuple[int, int]:
+        """How many of so many plans go on, and how many at most if no other dominates them."""
+        return ceil(count / KEPT), ceil(count / MOST)
