@@ -7,6 +7,7 @@ from narrower.preparation.settings import (
     AdjustedSettings,
     CandidateSettings,
     LearnedSettings,
+    LearnedShapesSettings,
     PreparationSettings,
     RetrainedSettings,
     SharedSettings,
@@ -17,6 +18,7 @@ PREPARATIONS: dict[type, str] = {
     AdjustedSettings: "narrower.preparation.adjusted:Adjusted",
     RetrainedSettings: "narrower.preparation.retrained:Retrained",
     CandidateSettings: "narrower.preparation.resized:Resized",
+    LearnedShapesSettings: "narrower.preparation.learned_shapes:LearnedShapes",
     LearnedSettings: "narrower.preparation.learned:Learned",
 }
 

@@ -142,6 +142,7 @@ class LearnedSettings:
     cost: str = "ebops"
     target: float | None = None
     seed: int = 0
+    repeated: ClassVar[str] = ""
     shares_weights: ClassVar[bool] = False
     proposes: ClassVar[bool] = True
     seeds: ClassVar[int] = 1
@@ -164,7 +165,7 @@ class LearnedSettings:
         whose = "their widths" if self.learns_both else f"widths of {self.operands[0]}"
         return (
             f"learned with {whose}, one for each {self.granularity}, in one training of "
-            f"{self.epochs:,} epochs{several}"
+            f"{self.epochs:,} epochs{several}{self.repeated}"
         )
 
     def of(self, samples: int) -> LearnSettings:
@@ -191,6 +192,13 @@ class LearnedSettings:
             seed=self.seed,
             **{name: value for name, value in given.items() if value is not None},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedShapesSettings(LearnedSettings):
+    """The same for each choice of channel widths that a sampler proposes."""
+
+    repeated: ClassVar[str] = ", for each choice of channel widths"
 
 
 STARTED_FROM = "started_from"  # recorded with a trial: the number of the one whose weights it started from

@@ -72,13 +72,16 @@ def build_space(
             is_signed,
         )
 
-    if settings.is_learned:
-        return _learned_space(network, chosen, about)
     slots: list[Slot] = []
     if channels is not None:
         is_strict = settings.by == "name" and not settings.is_lenient
         named = _matches(network, settings).keys if is_strict else ()
         slots += width_slots(channels, chosen, named, uniform=settings.uniform)
+    if settings.is_learned:
+        learned = _learned_space(network, chosen, about)
+        if settings.resizes and not slots:
+            raise SettingsError(f"{SEED}: {NOTHING_TO_CHOOSE['resize']}")
+        return Space(tuple(slots)) if settings.resizes else learned
     quantized = {layer: own for layer, own in chosen.items() if own.families != (NOT_QUANTIZED,)}
     given = fixed_choices(network, settings)
     if not slots and not quantized:

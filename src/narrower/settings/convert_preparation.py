@@ -11,6 +11,7 @@ from narrower.preparation.settings import (
     AdjustedSettings,
     CandidateSettings,
     LearnedSettings,
+    LearnedShapesSettings,
     PreparationSettings,
     RetrainedSettings,
     SharedSettings,
@@ -37,6 +38,7 @@ from narrower.training.finetuning import Finetuning
 from narrower.training.recipe import Recipe
 
 # What of [search.strategy.training] means something where widths are learned.
+SAMPLERS_OF_SHAPES = ("brute_force", "random", "grid", "tpe")  # where widths of channels are searched as well
 OF_A_LEARNED_FRONT = ("n_epochs", "max_epochs", "batch_size", "learning_rate", "n_seeds", "target")
 
 
@@ -202,15 +204,20 @@ def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig])
             for name in ("learn", "granularity", "max_width", "allowed")
             if getattr(config, name) != getattr(first[1], name)
         ]
-    if strategy.setup.sampler != LEARNED:
+    is_resized = SPACE_KINDS[settings.search.search_space.name] != "quantize"
+    samplers = SAMPLERS_OF_SHAPES if is_resized else (LEARNED,)
+    if strategy.setup.sampler not in samplers:
+        what = (
+            "a sampler proposes the widths of channels" if is_resized else "the training proposes the plans"
+        )
         mistakes.found.append(
-            f"search.strategy.setup.sampler: found {strategy.setup.sampler!r}; where widths are learned, the "
-            f"training proposes the plans; allowed: {LEARNED}"
+            f"search.strategy.setup.sampler: found {strategy.setup.sampler!r}; where widths are learned, "
+            f"{what}; allowed: {', '.join(samplers)}"
         )
     mistakes.found += [
         f"search.strategy.setup.{key}: means nothing where widths are learned; the training ends after "
         "search.strategy.training.n_epochs"
-        for key in ("n_trials", "timeout", "batch")
+        for key in (("timeout", "batch") if is_resized else ("n_trials", "timeout", "batch"))
         if getattr(strategy.setup, key) is not None
     ]
     given = strategy.training or CandidateTraining()
@@ -232,7 +239,7 @@ def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig])
     mistakes.check()
     config, usual = first[1], LearnedSettings()
     with mistakes.about(f"{SEED}.{first[0]}.config"):
-        made = LearnedSettings(
+        made = (LearnedShapesSettings if is_resized else LearnedSettings)(
             epochs=given.n_epochs or given.max_epochs or usual.epochs,
             batch_size=given.batch_size,
             learning_rate=given.learning_rate,

@@ -83,7 +83,7 @@ def space_settings(settings: RunSettings) -> SpaceSettings:
         default,
         kind,
         space.setup.uniform,
-        is_learned or space.setup.batch_norm == "fold",
+        (is_learned and kind == "quantize") or space.setup.batch_norm == "fold",
         _is_of_peer(settings),
         space.setup.rounding or "half_even",
         space.setup.overflow,
@@ -178,14 +178,16 @@ def _learned_choices(where: str, config: LayerConfig, kind: Kind) -> LayerChoice
         SettingsError: beginning with the keys that contradict that.
     """
     mistakes = Mistakes()
-    if kind != "quantize":
+    learned, resized = tuple(config.learn or ()), kind == "quantize_and_resize"
+    if kind == "resize" or (resized and set(learned) != {"weight", "data"}):
         mistakes.found.append(
-            f"{where}.learn: means nothing in this kind of space; allowed: search_space.name = 'quantize'"
+            f"{where}.learn: found {list(learned)}, which means nothing in this kind of space; allowed: "
+            "search_space.name = 'quantize', or learn = ['weight', 'data'] with 'quantize_and_resize'"
         )
-    learned = tuple(config.learn or ())
     others = [operand for operand, group in _LEARNED_WITH.items() if group not in learned]
     kept = {operand: [f"{operand}_width", f"{operand}_frac_width"] for operand in others}
-    allowed = [*_LEARNED_KEYS, *(key for keys in kept.values() for key in keys)]
+    widths = ("channel_multiplier", "out_features") if resized else ()
+    allowed = [*_LEARNED_KEYS, *(key for keys in kept.values() for key in keys), *widths]
     mistakes.found += [
         f"{where}.{key}: means nothing beside learn = {list(learned)}; allowed with it: {', '.join(allowed)}"
         for key in given_keys(config)
@@ -199,7 +201,7 @@ def _learned_choices(where: str, config: LayerConfig, kind: Kind) -> LayerChoice
     ]
     mistakes.check()
     if not any(getattr(config, f"{operand}_width") for operand in kept):
-        return LayerChoices(learned=learned)
+        return LayerChoices(width=_width_choices(config, (), kind), learned=learned)
     each = {
         operand: _operand_choices(config, operand)
         if operand in kept and getattr(config, f"{operand}_width")

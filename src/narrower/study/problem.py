@@ -97,7 +97,7 @@ class Problem:
             self.options.seed,
             self.channels,
             multipliers,
-            self.space.plan((0,)) if self.space_settings.is_learned else Plan(),
+            self.space.plan((0,)) if self.space_settings.is_learned and self.channels is None else Plan(),
         )
 
     @property

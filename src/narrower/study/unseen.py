@@ -14,7 +14,7 @@ def unseen_widths(problem: Problem) -> list[str]:
         "data_in_width": {"bitops", "energy", *ARTEFACT_METRICS},
         "weight_width": {*WEIGHT_COSTS, *ARTEFACT_METRICS},
         "bias_width": {"model_size", "luts", *DEVICE_METRICS},
-        "channel_multiplier": {"macs", "flops", "bitops", "energy", "model_size"},
+        "channel_multiplier": {"macs", "flops", "bitops", "energy", "model_size", "ebops"},
     }
     return (
         problem.ending_warnings
