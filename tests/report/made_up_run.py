@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from narrower.report.record import LayerCost, Member, RunRecord, Summary
+from narrower.report.record import DrawnOperator, LayerCost, Member, RunRecord, Summary
 from narrower.store.files import write_json, write_text
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
@@ -174,3 +174,14 @@ def without_weights(record: RunRecord) -> RunRecord:
     """As of a search that trained each candidate: no weights were kept, so there are no test accuracies."""
     members = tuple(replace(m, test_value=None, test_interval=None, certain=None) for m in record.members)
     return replace(record, members=members)
+
+
+def drawn_network(record: RunRecord) -> RunRecord:
+    """The record with a picture of its network: two layers, and an addition past the second."""
+    operators = (
+        DrawnOperator("a", "conv2d", "stem", ("x",), (8, 16)),
+        DrawnOperator("b", "relu", "relu", ("a",), (8, 16)),
+        DrawnOperator("c", "linear", "head", ("b",), (16,)),
+        DrawnOperator("d", "add", "add", ("a", "c"), (16,)),
+    )
+    return replace(record, network=operators)

@@ -19,6 +19,7 @@ SECTIONS = [
     "The front",
     "Widths by layer",
     "What the accuracy depends on",
+    "Plans across their choices",
     "Costs by layer",
     "How the front grew",
     "How it was made",
@@ -140,8 +141,8 @@ def emptied(record: RunRecord) -> RunRecord:
     return replace(record, members=())
 
 
-# front, 2 heat maps, sensitivity, bitops and bytes by layer, hypervolume over trials and over time
-VARIANTS = {change_nothing: 8, added_up: 6, for_three: 9, for_loss: 8, without_weights: 8, emptied: 4}
+# front, 2 heat maps, sensitivity, plans across choices, bitops and bytes by layer, hypervolume twice
+VARIANTS = {change_nothing: 9, added_up: 7, for_three: 10, for_loss: 9, without_weights: 9, emptied: 4}
 
 
 @pytest.mark.parametrize("change", VARIANTS)

@@ -54,6 +54,9 @@ def like_key(incomplete: str) -> list[str]:
     return _beginning((f"{key}=" for key in _keys(RunSettings, "")), incomplete)
 
 
+Runs = Annotated[
+    list[Path], typer.Argument(help="Directory of a run; several are compared.", autocompletion=like_run)
+]
 Run = Annotated[Path, typer.Argument(help="Directory of a run.", autocompletion=like_run)]
 
 

@@ -35,7 +35,7 @@ def demo(context: typer.Context, folder: Folder = Path("narrower-demo")) -> int:
     with chdir(folder):
         code = search(context, config=Path(SETTINGS))
         if code == 0:
-            report(Path("runs") / PROJECT)
+            report([Path("runs") / PROJECT])
     if code == 0:
         answer(
             f"all of it lies in {folder}; next, with data and a model of your own:\n"

@@ -30,6 +30,7 @@ class Findings:
     run: RunDirectory
     record: RunRecord
     table: TrialTable
+    importance: tuple[tuple[str, float], ...] = ()  # of each choice, the largest first; empty: not computed
 
     @cached_property
     def uniform(self) -> tuple[UniformTrial, ...]:

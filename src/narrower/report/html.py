@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+from markupsafe import Markup
+
 from narrower.report.candidates_section import candidates_section
+from narrower.report.choices_section import importance_section, parallel_section
 from narrower.report.findings import Findings
 from narrower.report.finetuned_section import finetuned_section
 from narrower.report.found_sections import front_section, plan_section, widths_section
 from narrower.report.learned_section import learned_section
+from narrower.report.network_picture import MOST_OPERATORS, network_picture
 from narrower.report.page import Fold, Page, Section, Table, render_page
 from narrower.report.plan_text import count, metric_name, metric_value
 from narrower.report.record import RunRecord
@@ -43,7 +47,10 @@ def run_page(findings: Findings) -> Page:
                 candidates_section(findings.run),
                 finetuned_section(findings.run),
                 *_choices(findings),
+                parallel_section(findings),
+                importance_section(findings),
                 layers_section(findings),
+                _network_section(findings),
                 hypervolume_section(findings),
                 _origin_section(findings),
             )
@@ -52,6 +59,22 @@ def run_page(findings: Findings) -> Page:
         warnings=_warnings(findings),
         footer=f"Drawn from {findings.run.path} by narrower {_versions(findings).get('narrower', '')}. "
         "This file needs no network.",
+    )
+
+
+def _network_section(findings: Findings) -> Section | None:
+    """The network under the plan to take."""
+    chosen, operators = findings.advice.chosen, findings.record.network
+    if chosen is None or not 0 < len(operators) <= MOST_OPERATORS:
+        return None
+    picture = network_picture(operators, findings.plan(chosen), f"The network of trial {chosen.number:,}")
+    return Section(
+        "The network",
+        (
+            f"Operators in the order of the data, under trial {chosen.number:,}: data/weight/bias bits of "
+            "the layers that it quantizes; point at a box for its shape.",
+        ),
+        pictures=(Markup(picture),),
     )
 
 

@@ -62,6 +62,7 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     folds: tuple[Fold, ...] = ()
+    pictures: tuple[Markup, ...] = ()  # SVG, whose texts are escaped
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,19 @@ class LayerCost:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnOperator:
+    """One operator of the network: which others it reads, and the shape of its value for one sample."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    name: str
+    kind: str
+    layer: str
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """One plan of the front.
 
@@ -133,6 +146,7 @@ class RunRecord:
     output_names: tuple[str, ...] | None = None  # what the model's outputs stand for
     loss: str | None = None  # what the loss is: "cross entropy", "negative log likelihood", ...
     task: str = "classification"  # records of earlier versions are of nothing else
+    network: tuple[DrawnOperator, ...] = ()
     task_metrics: tuple[MetricNote, ...] | None = None  # of a task of the user's own
 
     @property

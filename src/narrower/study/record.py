@@ -11,7 +11,7 @@ from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.plan.plan import Plan
-from narrower.report.record import LayerCost, RunRecord, Summary
+from narrower.report.record import DrawnOperator, LayerCost, RunRecord, Summary
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.study.front_members import Outcome, front_members, members_alone
@@ -65,9 +65,23 @@ def examine_front(
         task=problem.data.task.words.name,
         task_metrics=description_of(problem.data.task),
         layers=_layers(problem),
+        network=_network(problem),
         sum_direction=problem.objectives.sum_direction,
         constraints=tuple(asdict(constraint) for constraint in problem.constraints),
         worst_costs=worst_costs(problem, loop.cost_ranges),
+    )
+
+
+def _network(problem: Problem) -> tuple[DrawnOperator, ...]:
+    return tuple(
+        DrawnOperator(
+            operator.name,
+            operator.kind,
+            operator.layer,
+            operator.inputs,
+            tuple(size for size in operator.output_shape if isinstance(size, int)),
+        )
+        for operator in problem.program.network.operators
     )
 
 
