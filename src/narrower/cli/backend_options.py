@@ -13,6 +13,10 @@ Jobs = Annotated[
 BackendName = Annotated[
     str | None, typer.Option("--backend", help=f"Where plans are scored: {', '.join(BACKEND_NAMES)}.")
 ]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="Scores plans: cpu, cuda, cuda:1, mps or auto, the fastest that is here."),
+]
 Address = Annotated[
     str | None, typer.Option("--address", help="Of a Ray cluster: local, auto or ray://host:port.")
 ]

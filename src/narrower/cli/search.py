@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from narrower.cli.backend_options import Address, BackendName, Jobs
+from narrower.cli.backend_options import Address, BackendName, Device, Jobs
 from narrower.cli.console import messages, note, print_json, tell, warn
 from narrower.cli.project import Project
 from narrower.cli.search_options import (
@@ -106,6 +106,7 @@ def search(
     jobs: Jobs = None,
     backend: BackendName = None,
     address: Address = None,
+    device: Device = None,
     cache_memory: CacheMemory = "1GiB",
     samples: Samples = None,
     seed: Seed = None,
@@ -192,7 +193,7 @@ def search(
             },
         )
         loaded = LoadedSettings(settings, ())
-    wishes = BackendWishes(jobs, backend, address)
+    wishes = BackendWishes(jobs, backend, address, device)
     return _run(loaded, run, load, train, as_json, watch, wishes, cache_bytes)
 
 

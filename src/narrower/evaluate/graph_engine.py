@@ -35,15 +35,21 @@ class GraphEngine(SampleEngine):
     """
 
     def __init__(
-        self, steps: Steps, part: Part, batch_size: int, cache_bytes: int, value_bytes: int = 0
+        self,
+        steps: Steps,
+        part: Part,
+        batch_size: int,
+        cache_bytes: int,
+        value_bytes: int = 0,
+        device: str = "cpu",
     ) -> None:
         """``value_bytes`` are those of the largest value of one sample."""
-        super().__init__(part, batch_size)
-        self.steps = steps
+        super().__init__(part, batch_size, device)
+        self.steps = steps = steps if device == "cpu" else steps.on(device)
         self._provenance = Provenance(steps)
         capacity = cache_bytes - min(cache_bytes // 2, LIVE_VALUES * value_bytes * batch_size)
         self._weights = ValueCache(capacity // WEIGHTS_SHARE)
-        self._products = IntegerProducts(steps, self._weights)
+        self._products = IntegerProducts(steps, self._weights, device=device)
         batches = -(-len(part) // batch_size)
         share = (capacity - capacity // WEIGHTS_SHARE) // batches
         self._held = [ValueCache(share) for _ in range(batches)]
@@ -62,11 +68,11 @@ class GraphEngine(SampleEngine):
         """The outputs of one plan for any samples: the model's argument, or its arguments."""
         formats = self._formats(plan)
         arguments = (inputs,) if isinstance(inputs, Tensor) else inputs
-        return self._all(self.steps.output, arguments, formats)
+        return self._all(self.steps.output, self._moved(arguments), formats)
 
     def unrounded(self, index: int) -> Tensor:
         """The value of a step that no plan changes, for all samples."""
-        return self._all(index, self._part.arguments, self._formats(Plan()))
+        return self._all(index, self._arguments, self._formats(Plan()))
 
     def _all(self, index: int, arguments: Sequence[Tensor], formats: Formats) -> Tensor:
         """The value of a step for any samples."""
@@ -82,7 +88,9 @@ class GraphEngine(SampleEngine):
                         self._weights,
                         self._products,
                         self._rounding.all_once,
-                    ).value(index, names, formats)
+                    )
+                    .value(index, names, formats)
+                    .cpu()
                     for batch in batches
                 ]
             )
@@ -116,17 +124,20 @@ class GraphEngine(SampleEngine):
                 first = number * self._batch_size
                 stop = first + self._batch_size
                 targets = self._part.targets[first:stop]
-                arguments = tuple(argument[first:stop] for argument in self._part.arguments)
+                arguments = tuple(argument[first:stop] for argument in self._arguments)
                 batch = _Batch(self.steps, arguments, held, self._weights, self._products, passed)
                 for position in order:
                     if failures[position] is not None:
                         continue
                     try:
-                        outputs = batch.value(self.steps.output, names[position], formats[position])
+                        value = batch.value(self.steps.output, names[position], formats[position])
+                        outputs = value.cpu()
                         if not is_finite(outputs):
                             failures[position] = "the outputs hold NaN or infinity"
                             continue
                         sink(position, first, outputs, targets)
+                    except torch.OutOfMemoryError:
+                        raise  # of the device: no fault of the plan
                     except Exception as error:
                         failures[position] = described(error)
                     self._give_back(held)

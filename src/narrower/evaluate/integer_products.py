@@ -132,10 +132,14 @@ class IntegerProducts:
     """
 
     def __init__(
-        self, steps: Steps, weights: ValueCache, clock: Callable[[], float] = time.perf_counter
+        self,
+        steps: Steps,
+        weights: ValueCache,
+        clock: Callable[[], float] = time.perf_counter,
+        device: str = "cpu",
     ) -> None:
         self._steps, self._weights, self._clock = steps, weights, clock
-        self._windows = _windows(steps) if can_win() else {}
+        self._windows = _windows(steps) if device == "cpu" and can_win() else {}
         self._is_faster: dict[int, bool] = {}
 
     def run(

@@ -11,6 +11,7 @@ from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
 from narrower.evaluate.value_cache import ValueCache
 from narrower.graph.called_modules import call_unchanged
 from narrower.graph.network import Network
+from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program, Untraced
 from narrower.own_code.failures import described
 from narrower.plan.formats.float32 import FLOAT32
@@ -24,11 +25,17 @@ class ModuleEngine(SampleEngine):
     """Each plan runs the whole model; only rounded weights are held for other plans."""
 
     def __init__(
-        self, network: Network, untraced: Untraced, part: Part, batch_size: int, cache_bytes: int
+        self,
+        network: Network,
+        untraced: Untraced,
+        part: Part,
+        batch_size: int,
+        cache_bytes: int,
+        device: str = "cpu",
     ) -> None:
-        super().__init__(part, batch_size)
+        super().__init__(part, batch_size, device)
         self._layers = tuple(network.product_layers)
-        self._module = untraced.module
+        self._module = untraced.module if device == "cpu" else own_copy(untraced.module).to(device)
         self._weights = ValueCache(cache_bytes)
 
     @property
@@ -38,7 +45,7 @@ class ModuleEngine(SampleEngine):
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """The outputs of one plan for any samples: the model's argument, or its arguments."""
-        arguments = (inputs,) if isinstance(inputs, Tensor) else inputs
+        arguments = self._moved((inputs,) if isinstance(inputs, Tensor) else inputs)
         batches = zip(*(torch.split(argument, self._batch_size) for argument in arguments), strict=True)
         return torch.cat([self._run(plan, batch) for batch in batches])
 
@@ -49,10 +56,12 @@ class ModuleEngine(SampleEngine):
         try:
             for first in range(0, len(self._part), self._batch_size):
                 stop = first + self._batch_size
-                outputs = self._run(plan, tuple(argument[first:stop] for argument in self._part.arguments))
+                outputs = self._run(plan, tuple(argument[first:stop] for argument in self._arguments))
                 if not is_finite(outputs):
                     return "the outputs hold NaN or infinity"
                 sink(position, first, outputs, self._part.targets[first:stop])
+        except torch.OutOfMemoryError:
+            raise  # of the device: no fault of the plan
         except Exception as error:
             return described(error)
         return None
@@ -73,7 +82,7 @@ class ModuleEngine(SampleEngine):
                             f"{layer}.{operand}", held, number_format
                         )
             with torch.inference_mode():
-                outputs: Tensor = call_unchanged(self._module, arguments, replaced)
+                outputs: Tensor = call_unchanged(self._module, arguments, replaced).cpu()
         finally:
             for hook in hooks:
                 hook.remove()

@@ -1,7 +1,7 @@
 """Score plans of one lowered program in this process: the chain where there is one, else the graph."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -41,6 +41,7 @@ class _State:
     own_metrics: Mapping[str, OwnMetric]
     cache_bytes: int
     largest_value: int
+    device: str = "cpu"
 
 
 class ProgramEngine:
@@ -66,6 +67,13 @@ class ProgramEngine:
                 largest_value(program),
             )
         )
+
+    def on(self, device: str, halvings: int) -> "ProgramEngine":
+        """The same with weights and samples on a device; metrics are worked out here."""
+        batch_size = max(1, self._state.batch_size >> halvings)
+        moved = object.__new__(ProgramEngine)
+        moved.__setstate__(replace(self._state, device=device, batch_size=batch_size))
+        return moved
 
     def __getstate__(self) -> "_State":
         """What another process needs to score the same."""
@@ -162,6 +170,7 @@ class ProgramEngine:
         columns = columns_of(self._part.task)
         if (
             columns is None
+            or self._state.device != "cpu"
             or not isinstance(self._engine, GraphEngine)
             or (chain := find_chain(self._engine.steps)) is None
         ):
@@ -177,5 +186,5 @@ class ProgramEngine:
 def _engine(state: _State, source: Steps | tuple[Network, Untraced]) -> SampleEngine:
     if isinstance(source, Steps):
         value_bytes = 4 * state.largest_value
-        return GraphEngine(source, state.part, state.batch_size, state.cache_bytes, value_bytes)
-    return ModuleEngine(*source, state.part, state.batch_size, state.cache_bytes)
+        return GraphEngine(source, state.part, state.batch_size, state.cache_bytes, value_bytes, state.device)
+    return ModuleEngine(*source, state.part, state.batch_size, state.cache_bytes, state.device)

@@ -24,8 +24,13 @@ Sink = Callable[[int, int, Tensor, Tensor], None]
 class SampleEngine(ABC):
     """Scores plans on the samples of one part, batch by batch."""
 
-    def __init__(self, part: Part, batch_size: int) -> None:
-        self._part, self._batch_size = part, batch_size
+    def __init__(self, part: Part, batch_size: int, device: str = "cpu") -> None:
+        self._part, self._batch_size, self._device = part, batch_size, device
+        self._arguments = self._moved(part.arguments)
+
+    def _moved(self, arguments: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Arguments of the model where it computes."""
+        return tuple(argument.to(self._device) for argument in arguments)
 
     @property
     @abstractmethod

@@ -93,6 +93,15 @@ class Steps:
         function = step.overwrite or step.function
         return function(*_filled(step.arguments, values), **_filled(step.keywords, values))
 
+    def on(self, device: str) -> "Steps":
+        """The same with all constants on a device, which operators that make tensors are told as well."""
+        steps = tuple(
+            replace(step, arguments=_moved(step.arguments, device), keywords=_moved(step.keywords, device))
+            for step in self.steps
+        )
+        constants = {index: value.to(device) for index, value in self.constants.items()}
+        return replace(self, steps=steps, constants=constants)
+
     def called(self, index: int, values: Mapping[int, Any]) -> Any:
         """The value of a step that rounds nothing; nothing is overwritten."""
         step = self.steps[index]
@@ -128,6 +137,18 @@ def _filled(template: Any, values: Mapping[int, Any]) -> Any:
         return [_filled(item, values) for item in template]
     if isinstance(template, dict):
         return {key: _filled(item, values) for key, item in template.items()}
+    return template
+
+
+def _moved(template: Any, device: str) -> Any:
+    if isinstance(template, torch.device):
+        return torch.device(device)
+    if isinstance(template, tuple):
+        return tuple(_moved(item, device) for item in template)
+    if isinstance(template, list):
+        return [_moved(item, device) for item in template]
+    if isinstance(template, dict):
+        return {key: _moved(item, device) for key, item in template.items()}
     return template
 
 

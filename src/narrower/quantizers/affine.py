@@ -52,8 +52,8 @@ def _scaled(x: Tensor, number_format: Affine) -> tuple[Tensor, Tensor, Tensor, T
     if number_format.is_own:
         scale, zero = _own(rows, number_format)
     else:
-        scale = torch.tensor([[number_format.scale]], dtype=x.dtype)
-        zero = torch.tensor([[float(number_format.zero)]], dtype=x.dtype)
+        scale = x.new_full((1, 1), number_format.scale)
+        zero = x.new_full((1, 1), number_format.zero)
     low, high = number_format.integer_range
     return rows * scale.reciprocal(), scale, low - zero, high - zero
 

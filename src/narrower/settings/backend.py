@@ -17,6 +17,7 @@ class BackendWishes:
     jobs: str | None = None
     name: str | None = None
     address: str | None = None
+    device: str | None = None
 
     def over(self, settings: BackendSettings) -> BackendSettings:
         """The settings with what was given in their place.
@@ -34,6 +35,15 @@ class BackendWishes:
             if self.name not in BACKENDS:
                 raise unknown_name("backend", self.name, BACKENDS)
             settings = replace(settings, name=self.name)
+        if self.device is not None:
+            try:
+                settings = replace(settings, device=checks.device(self.device))
+            except ValueError as error:
+                raise SettingsError(f"--device: {error}") from None
+        if settings.name == "device" and settings.device == "cpu" and self.device is None:
+            settings = replace(settings, device="auto")
+        if settings.device != "cpu" and settings.name not in (None, "device"):
+            raise SettingsError(f"--device goes with --backend device, not with {settings.name}")
         if self.address is not None:
             if settings.name != "ray":
                 raise SettingsError("--address means something with --backend ray only")

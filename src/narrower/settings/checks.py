@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from narrower.errors import NarrowerError, nearest
+from narrower.evaluate.backends.settings import DEVICES
 from narrower.plan.formats.block import BLOCKS
 from narrower.plan.formats.calibration import LEAST_PERCENTILE, MOST_PERCENTILE
 from narrower.plan.formats.fixed import FRACTIONS, WIDTHS
@@ -97,6 +98,14 @@ def ray_address(value: Any) -> str:
     if isinstance(value, str) and (value in ("local", "auto") or value.startswith("ray://")):
         return value
     raise ValueError(f"found {shown(value)}; allowed: local, auto, ray://host:port")
+
+
+@allows({"type": "string", "pattern": f"^({DEVICES.pattern})$"})
+def device(value: Any) -> str:
+    """Where plans are scored: what is here is not asked yet."""
+    if isinstance(value, str) and DEVICES.fullmatch(value):
+        return value
+    raise ValueError(f"found {shown(value)}; allowed: cpu, cuda, cuda:1, mps, auto")
 
 
 def number(allowed: str, admits: Callable[[float], bool]) -> Callable[[Any], float]:

@@ -19,6 +19,7 @@ def backend_settings(settings: RunSettings) -> BackendSettings:
         backend.address,
         backend.max_workers,
         backend.accept_other_bits,
+        backend.device or ("auto" if backend.name == "device" else "cpu"),
     )
 
 

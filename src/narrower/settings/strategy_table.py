@@ -126,6 +126,13 @@ class BackendTable(Table):
     address: Annotated[str, PlainValidator(checks.ray_address)] = "local"
     max_workers: Annotated[int, PlainValidator(checks.whole_number(1, 2**16))] | None = None
     accept_other_bits: Switch = False
+    device: Annotated[str, PlainValidator(checks.device)] | None = None
+
+    @model_validator(mode="after")
+    def _on_a_device(self) -> Self:
+        if self.device not in (None, "cpu") and self.name not in (None, "device"):
+            raise ValueError(f"device = {self.device!r} means something with name = 'device' only")
+        return self
 
     @model_validator(mode="after")
     def _of_ray(self) -> Self:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from narrower.errors import DivergedError, RunError
+from narrower.evaluate.backends.devices_here import device_words, resolved_device
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.models.arguments import arguments_note
 from narrower.models.checkpoints import save_weights
@@ -29,6 +30,7 @@ from narrower.tasks.task import leading, spread_name
 MERGED_FACT = "merged from"
 THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
 THREADS_FACT, BATCH_SIZE_FACT, PROPOSALS_FACT = "threads", "batch size", "proposals at a time"
+DEVICE_FACT = "device"  # where it is not the CPU
 
 
 def begin_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
@@ -65,7 +67,11 @@ def begin_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
         ],
         {
             **fingerprint(problem),
-            **conditions(problem, batch_size, THREADS),
+            **{
+                name: value
+                for name, value in conditions(problem, batch_size, THREADS).items()
+                if value is not None
+            },
             **file_facts(run),
             SPACE_FACT: describe_space(problem.space),
             "sample count": len(problem.part),
@@ -93,7 +99,20 @@ def _scored_on(problem: Problem) -> dict[str, str]:
 
 def conditions(problem: Problem, batch_size: int, threads: int) -> dict[str, Any]:
     """What two searches must have in common for their results to be the same bit for bit."""
-    return {**_scored_on(problem), BATCH_SIZE_FACT: batch_size, THREADS_FACT: threads}
+    return {
+        **_scored_on(problem),
+        BATCH_SIZE_FACT: batch_size,
+        THREADS_FACT: threads,
+        DEVICE_FACT: _device(problem),
+    }
+
+
+def _device(problem: Problem) -> str | None:
+    """Which accelerator scores the plans; None for the CPU, on which trained candidates always are."""
+    if not problem.shares_weights or problem.backend.chosen_name != "device":
+        return None
+    device = resolved_device(problem.backend.device)
+    return None if device == "cpu" else device_words(device)
 
 
 @contextmanager
@@ -134,6 +153,11 @@ def check_unchanged(problem: Problem, run: RunDirectory, store: TrialStore) -> N
     for name, value in fingerprint(problem).items():
         if recorded.get(name) != value:
             raise RunError(f"the {name} of the run has changed since it began; start a new run instead")
+    if (before := recorded.get(DEVICE_FACT)) != (now := _device(problem)):
+        raise RunError(
+            f"{run.path}: its trials were scored on {before or 'cpu'}, not on {now or 'cpu'}, which rounds "
+            "sums otherwise; go on with that --device, or start a new run"
+        )
     for name, content in file_facts(run).items():  # its budget may have been changed
         store.set_fact(name, content)
 

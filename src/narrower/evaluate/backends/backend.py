@@ -24,6 +24,9 @@ class Engine(Protocol):
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
         """The quality of each plan; one that goes wrong has a ``failure``."""
 
+    def on(self, device: str, halvings: int) -> "Engine":
+        """The same with weights and samples on a device, with half as many samples at a time, and so on."""
+
 
 @runtime_checkable
 class Backend(Protocol):
@@ -48,13 +51,13 @@ class Backend(Protocol):
 BACKENDS: dict[str, str] = {
     "this_process": "narrower.evaluate.backends.this_process:ThisProcess",
     "processes": "narrower.evaluate.backends.processes:Processes",
+    "device": "narrower.evaluate.backends.one_device:OneDevice",
     "ray": "narrower.evaluate.backends.ray_cluster:RayCluster",
 }
 
 
 def build_backend(settings: BackendSettings, say: Say) -> Backend:
     """The backend that the settings name; it tells ``say`` what its user should know of the workers."""
-    name = settings.name or ("this_process" if settings.jobs == 1 else "processes")
-    module, class_name = BACKENDS[name].split(":")
+    module, class_name = BACKENDS[settings.chosen_name].split(":")
     build: Callable[[BackendSettings, Say], Backend] = getattr(import_module(module), class_name)
     return build(settings, say)

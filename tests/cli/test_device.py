@@ -1,0 +1,41 @@
+"""``search --device``: devices that are not here, and runs that were scored on another one."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from narrower.store.run_directory import RunDirectory
+from narrower.store.trials import TrialStore
+from tests.conftest import RunNarrower
+
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="a device is here")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--device", "cuda:1"), "device: found 'cuda:1', which is not here; here: "),
+        (("--device", "gpu"), "--device: found 'gpu'; allowed: cpu, cuda, cuda:1, mps, auto"),
+        (("--device", "mps", "--backend", "processes"), "--device goes with --backend device"),
+    ],
+)
+def test_a_device_that_is_not_here_is_named(
+    run_narrower: RunNarrower, trained: Path, options: tuple[str, ...], said: str
+) -> None:
+    search = ("search", "--model", "jsc-toy", "--dataset", "jets", "--trials", "4", "--samples", "64")
+    code, _, err = run_narrower(*search, "--load", str(trained), *options)
+    assert code == 2
+    assert said in err
+    assert not list(Path.cwd().glob("runs/*/trials.sqlite3"))
+
+
+def test_a_run_goes_on_with_its_device(run_narrower: RunNarrower, small_run: RunDirectory) -> None:
+    shutil.copytree(small_run.path, "run")
+    assert run_narrower("search", "--resume", "run", "--device", "auto")[0] == 0
+    with TrialStore.open(RunDirectory(Path("run")).trials) as store:
+        store.set_fact("device", "cuda:0 (A100)")
+    code, _, err = run_narrower("search", "--resume", "run")
+    assert code == 2
+    assert "its trials were scored on cuda:0 (A100), not on cpu" in err
