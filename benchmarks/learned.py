@@ -33,7 +33,7 @@ from narrower.data.parts import Part
 from narrower.export.learned_logic import learned_luts
 from narrower.preparation.learning.learn import Learned, learn_shapes
 from narrower.preparation.learning.members import Member
-from narrower.preparation.learning.scoring import count_correct
+from narrower.preparation.learning.scoring import hits_of
 from narrower.preparation.learning.settings import LearnSettings
 from narrower.preparation.learning.training import Training
 
@@ -110,7 +110,7 @@ def speeds(data: DataSet) -> dict[str, float]:
 
 
 def test_accuracy(member: Member, data: DataSet) -> float:
-    right = count_correct(member.network, data.test.inputs.numpy(), data.test.targets.numpy())
+    right = hits_of(member.network, data.test.inputs.numpy(), data.test.targets.numpy())
     return right / len(data.test)
 
 

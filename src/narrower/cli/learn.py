@@ -147,8 +147,8 @@ def _show(record: "LearnedRecord", path: Path, wanted: Sequence[int], as_json: b
             (
                 m.number,
                 m.ebops,
-                f"{m.validation_accuracy:.4f}",
-                f"{m.test_accuracy:.4f}",
+                f"{m.validation_value:.4f}",
+                f"{m.test_value:.4f}",
                 "{:.4f} to {:.4f}".format(*m.test_interval),
                 f"{m.weights:,} of {m.all_weights:,}",
                 f"{m.mean_bits:.2f}",

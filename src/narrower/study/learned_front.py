@@ -14,13 +14,14 @@ from narrower.preparation.learning.chain_file import save_chain
 from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.learn import learn
 from narrower.preparation.learning.members import Member
-from narrower.preparation.learning.scoring import count_correct
+from narrower.preparation.learning.scoring import hits_of
 from narrower.preparation.learning.settings import LearnSettings
 from narrower.preparation.learning.training import Progress
 from narrower.store.files import write_json
 from narrower.store.provenance import environment
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.intervals import wilson_interval
+from narrower.tasks.task import leading
 
 RECORD, ASKED, MODELS, STATE = "learned.json", "learning.json", "models", "state"
 
@@ -37,9 +38,9 @@ class LearnedMember:
 
     number: int
     ebops: int
-    validation_accuracy: float
+    validation_value: float
     validation_interval: Interval
-    test_accuracy: float
+    test_value: float
     test_interval: Interval
     weights: int
     all_weights: int
@@ -64,8 +65,11 @@ class LearnedRecord:
     environment: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return asdict(self)
+        """The JSON form; what a member has is called after the metric."""
+        metric = leading(CLASSIFICATION).name
+        names = {f"{part}_value": f"{part}_{metric}" for part in ("validation", "test")}
+        members = [{names.get(k, k): v for k, v in asdict(member).items()} for member in self.members]
+        return asdict(self) | {"members": members}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +173,15 @@ def learn_front(
 def _kept(number: int, member: Member[LearnedChain], data: DataSet, directory: Path) -> LearnedMember:
     file = f"{MODELS}/member-{number}.safetensors"
     save_chain(member.network, directory / file)
-    right = correct_on(member.network, data.test)
+    right = hits_on(member.network, data.test)
     widths = np.concatenate([layer.weight_widths.ravel() for layer in member.network.layers])
     used = widths[widths > 0]
     return LearnedMember(
         number=number,
         ebops=int(member.cost),
-        validation_accuracy=int(member.quality) / len(data.validation),
+        validation_value=int(member.quality) / len(data.validation),
         validation_interval=wilson_interval(int(member.quality), len(data.validation)),
-        test_accuracy=right / len(data.test),
+        test_value=right / len(data.test),
         test_interval=wilson_interval(right, len(data.test)),
         weights=len(used),
         all_weights=len(widths),
@@ -187,6 +191,6 @@ def _kept(number: int, member: Member[LearnedChain], data: DataSet, directory: P
     )
 
 
-def correct_on(chain: LearnedChain, part: Part) -> int:
+def hits_on(chain: LearnedChain, part: Part) -> int:
     """How many samples of a part get their class."""
-    return count_correct(chain, part.inputs.numpy(), part.targets.numpy())
+    return hits_of(chain, part.inputs.numpy(), part.targets.numpy())

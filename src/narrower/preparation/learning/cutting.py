@@ -9,7 +9,7 @@ from narrower.data.parts import Part
 from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.last_bits import shortened
 from narrower.preparation.learning.members import Member
-from narrower.preparation.learning.scoring import count_correct
+from narrower.preparation.learning.scoring import hits_of
 from narrower.preparation.learning.settings import LearnSettings
 
 MOST_SAMPLES = 4096  # of the training part, that decide which bits go
@@ -34,8 +34,8 @@ def cut_members(
     of_data = settings.data_granularity == "element" and not settings.allowed
     for position, member in enumerate(members):
         cheaper = members[position - 1].cost if position else 0
-        least = count_correct(member.network, inputs, targets) - settings.last_bits * len(targets)
+        least = hits_of(member.network, inputs, targets) - settings.last_bits * len(targets)
         for chain, _ in shortened(member.network, inputs, shares, of_data=of_data):
-            if cost_of(chain) < LEAST_SHARE * cheaper or count_correct(chain, inputs, targets) < least:
+            if cost_of(chain) < LEAST_SHARE * cheaper or hits_of(chain, inputs, targets) < least:
                 break
             yield member, chain

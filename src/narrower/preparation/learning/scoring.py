@@ -14,13 +14,13 @@ from narrower.tasks.classification.task import is_right
 SAMPLES_AT_ONCE = 2200
 
 
-def count_correct(chain: LearnedChain, inputs_ni: NDArray[np.float32], targets: NDArray[np.int64]) -> int:
+def hits_of(chain: LearnedChain, inputs_ni: NDArray[np.float32], targets: NDArray[np.int64]) -> int:
     """How many samples get their class; of equal outputs the first counts."""
-    correct = 0
+    hits = 0
     for start in range(0, len(targets), SAMPLES_AT_ONCE):
         some = slice(start, start + SAMPLES_AT_ONCE)
-        correct += int((decided(chain.outputs(inputs_ni[some])) == targets[some]).sum())
-    return correct
+        hits += int((decided(chain.outputs(inputs_ni[some])) == targets[some]).sum())
+    return hits
 
 
 def quick_scores(
@@ -30,16 +30,16 @@ def quick_scores(
 
     The numbers are those that ``network`` rounded last, data not yet bounded.
     """
-    correct = torch.zeros(network.layout.candidates, dtype=torch.int64)
+    hits = torch.zeros(network.layout.candidates, dtype=torch.int64)
     largest = [torch.zeros(shape) for shape in network.layout.data_shapes]
     for start in range(0, len(targets), SAMPLES_AT_ONCE):
         some = slice(start, start + SAMPLES_AT_ONCE)
         outputs = network.forward(inputs_in[:, some])
-        correct += is_right(outputs, targets[some]).sum(1)
+        hits += is_right(outputs, targets[some]).sum(1)
         for most, data in zip(largest, network.data_of(outputs.shape[2]), strict=True):
             torch.maximum(most, data.amax(2), out=most)
     costs = quick_costs(network, largest) if price is EBOPS else network.cost(price).tolist()
-    return correct.tolist(), costs
+    return hits.tolist(), costs
 
 
 def largest_data(network: LearnedNetwork, inputs_in: Tensor) -> list[Tensor]:

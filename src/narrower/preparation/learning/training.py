@@ -20,7 +20,7 @@ from narrower.preparation.learning.members import Member, Members
 from narrower.preparation.learning.network import LearnedNetwork
 from narrower.preparation.learning.price import EBOPS, Price
 from narrower.preparation.learning.schedule import Schedule
-from narrower.preparation.learning.scoring import count_correct, largest_data, quick_scores
+from narrower.preparation.learning.scoring import hits_of, largest_data, quick_scores
 from narrower.preparation.learning.settings import MOST_WIDTH, LearnSettings
 from narrower.preparation.learning.start import grouping, start
 
@@ -222,8 +222,8 @@ class Training:
         """Deploy the candidates that no member is likely to beat."""
         self.network.round(self.parameters)
         inputs, targets = self._validation.inputs, self._validation.targets
-        correct, costs = quick_scores(self.network, inputs.T, targets, self._pricing.price)
-        pairs = list(zip(costs, correct, strict=True))
+        hits, costs = quick_scores(self.network, inputs.T, targets, self._pricing.price)
+        pairs = list(zip(costs, hits, strict=True))
         kept = [candidate for candidate, pair in enumerate(pairs) if self.members.would_keep(*pair)]
         largest = largest_data(self.network, self._train.inputs.T) if kept else []
         for candidate in kept:
@@ -243,7 +243,7 @@ class Training:
         member = Member(
             chain,
             self._pricing.cost_of(chain),
-            count_correct(chain, inputs, targets),
+            hits_of(chain, inputs, targets),
             epoch,
             candidate,
             self.found,
@@ -261,5 +261,5 @@ class Training:
         members, cost_of = list(self.members), self._pricing.cost_of
         for member, chain in cut_members(members, self._train, targets, self.settings, cost_of):
             # Widths that fit better make a chain little cheaper, and hardly better.
-            if self.members.would_keep(LITTLE_CHEAPER * cost_of(chain), count_correct(chain, *judged)):
+            if self.members.would_keep(LITTLE_CHEAPER * cost_of(chain), hits_of(chain, *judged)):
                 self._enter(fit_widths(chain, inputs.numpy()), member.epoch, member.candidate)
