@@ -11,6 +11,7 @@ from narrower.cli.search import say_ignored
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.train import DataPath
 from narrower.data.catalogue import is_own
+from narrower.models.catalogue import NOT_OWN
 from narrower.settings.from_options import with_options
 from narrower.settings.layers import read_layers
 from narrower.settings.schema import RunSettings
@@ -78,4 +79,10 @@ def own_modules(settings: RunSettings) -> list[str]:
     names = [settings.model, settings.task, *strategy.metrics, *strategy.constraints]
     if is_own(settings.dataset):
         names.append(settings.dataset)
-    return sorted({name.partition(":")[0] for name in names if ":" in name and not name.startswith("hf:")})
+    return sorted(
+        {
+            name.partition(":")[0]
+            for name in names
+            if ":" in name and not name.startswith(NOT_OWN) and not name.endswith(".pt2")
+        }
+    )

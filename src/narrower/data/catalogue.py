@@ -37,7 +37,9 @@ ELSEWHERE: dict[str, str] = {
 }
 
 
-SHAPES = "FILE.csv, .tsv, .arff, .parquet, .npz, .npy, .h5, FOLDER/ of class folders, sklearn:NAME"
+SHAPES = (
+    "FILE.csv, .tsv, .arff, .parquet, .npz, .npy, .h5, FOLDER/ of class folders, sklearn:NAME, hf-disk:FOLDER"
+)
 
 
 def data_set_name(name: str) -> str:
@@ -59,6 +61,11 @@ def named_request(text: str) -> DataRequest:
     """
     request = data_request(text)
     source = request.source
+    if file_kind(source) == "hf-disk":
+        meaningless = [wish for wish in request.wishes if wish not in (*OF_ANY, *OF_GIVEN, "features")]
+        if meaningless:
+            raise DataError(f"{meaningless[0]}: means nothing for {source!r}, which has parts of its own")
+        return request
     if file_kind(source) is not None:
         return request
     if ":" not in source:

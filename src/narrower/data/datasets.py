@@ -1,14 +1,18 @@
 """A data set by its name: three disjoint parts, standardised by the first unless they are whole numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from narrower.data import catalogue
 from narrower.data.cifar import Images, cifar10, cifar100
 from narrower.data.derived_targets import has_derived_targets, with_derived_targets, with_task
 from narrower.data.file_sets import file_data_set
+from narrower.data.given_data import given_data_set
+from narrower.data.hf_disk import hf_disk_data_set
 from narrower.data.jsc_table import jsc
 from narrower.data.own_data import own_data_set
 from narrower.data.parts import DataSet, Part
@@ -24,6 +28,7 @@ from narrower.tasks.catalogue import task_named, trained_by
 __all__ = ["DataSet", "Part", "load_data_set", "split_table"]
 
 
+Given = DataSet | str | Dataset[Any] | DataLoader[Any] | Mapping[str, Any] | tuple[Any, ...]
 Raw = Table | tuple[Table, Table, Table] | Images  # to be split; parts as they are; with a test part
 
 SOURCES: dict[str, Callable[[Path | None], Raw]] = {
@@ -67,6 +72,9 @@ def _loaded(request: DataRequest, seed: int, path: Path | None) -> DataSet:
         raise DataError(
             f"a local file goes with the data sets {', '.join(catalogue.FROM_FILES)}, not {known!r}"
         )
+    if file_kind(known) == "hf-disk":
+        found = hf_disk_data_set(request, seed)
+        return split_table(request.text, found, seed) if isinstance(found, Table) else found
     if file_kind(known) is not None:
         return file_data_set(request, seed)
     made = own_data_set(known, request) if ":" in known else SOURCES[known](path)
@@ -75,6 +83,21 @@ def _loaded(request: DataRequest, seed: int, path: Path | None) -> DataSet:
     if isinstance(made, Images):
         return split_images(known, made, seed)
     return made if isinstance(made, DataSet) else _as_it_is(known, made)
+
+
+def as_data_set(data: Given, *, seed: int = 0) -> DataSet:
+    """What is given in Python: a data set or its name, a Dataset, inputs with targets, or three such parts.
+
+    Raises:
+        NarrowerError: as ``load_data_set``.
+    """
+    if isinstance(data, DataSet):
+        return data
+    if isinstance(data, str):
+        return load_data_set(data, seed=seed)
+    name = type(data).__name__
+    made = given_data_set(f"data ({name})", name, data, DataRequest(name))
+    return split_table(name, made, seed) if isinstance(made, Table) else made
 
 
 def split_table(name: str, table: Table, seed: int) -> DataSet:

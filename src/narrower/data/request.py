@@ -21,6 +21,7 @@ ENDINGS = {
     ".hdf5": "hdf5",
 }
 SKLEARN = "sklearn:"
+HF_DISK = "hf-disk:"
 SHARE_TOLERANCE = 1e-6
 CHOICES = {
     "missing": ("fill", "drop", "refuse"),
@@ -125,6 +126,8 @@ def file_kind(source: str) -> str | None:
     """What kind of file a source is: "csv", ..., "folder"; None where it is the name of a set."""
     if source.startswith(SKLEARN):
         return "sklearn"
+    if source.startswith(HF_DISK):
+        return "hf-disk"
     kind = ENDINGS.get(Path(source).suffix.lower())
     if kind is None and (source.endswith("/") or ("/" in source and Path(source).is_dir())):
         return "folder"

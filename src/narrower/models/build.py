@@ -11,8 +11,10 @@ from narrower.errors import CheckpointError, ModelError
 from narrower.graph.own_copy import own_copy
 from narrower.models import catalogue, image_models, jsc_models, toy_models
 from narrower.models.checkpoints import sizes_in
+from narrower.models.exported_program import ENDING, exported_model
 from narrower.models.huggingface import PREFIX, SCORES, huggingface_model, is_of_transformers, without_cache
-from narrower.models.one_output import OneOutput, by_name, check_names
+from narrower.models.model_zoos import TIMM, TORCHVISION, zoo_model
+from narrower.models.one_output import OneOutput, by_name
 from narrower.own_code.failures import own_code
 from narrower.own_code.imported import import_object
 
@@ -45,7 +47,8 @@ OF_IMAGES = ("resnet20", "vgg7", "toy-segmenter")
 def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.Module:
     """Build a model of ``narrower models`` or of a folder, or call ``package.module:callable``.
 
-    ``hf:folder`` is a model of transformers; ``?output=key`` behind a name takes one of several outputs.
+    ``hf:folder`` is a model of transformers, ``timm:name`` and ``torchvision:name`` those of these packages,
+    ``file.pt2`` is an exported program; ``?output=key`` behind a name takes one of several outputs.
 
     The initial weights follow from the seed; torch's global random state is left as it was. ``sizes`` are
     those of the data, for models that come in any size; the others have the one that they have.
@@ -56,7 +59,7 @@ def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.M
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if ":" in name:
+        if ":" in name or name.partition("?")[0].endswith(ENDING):
             return _build_own(name, sizes)
         known = catalogue.model_name(name)
         if known in OF_ONE_SIZE:
@@ -92,13 +95,24 @@ def model_of_file(path: Path, named: str | None, given: nn.Module | str | None) 
 
 def _build_own(name: str, sizes: Sizes | None) -> nn.Module:
     reference, _, key = name.partition(catalogue.OUTPUT)
-    if reference.startswith(PREFIX):
+    if reference.endswith(ENDING):
+        model = exported_model(reference)
+    elif reference.startswith((TIMM, TORCHVISION)):
+        model = zoo_model(reference, sizes)
+    elif reference.startswith(PREFIX):
         model = huggingface_model(reference.removeprefix(PREFIX))
     else:
         model = _own_model(reference)
-    if sizes is not None and sizes.arguments:
-        check_names(model, sizes.arguments)
-    if key or is_of_transformers(model):
+    return as_called(model, sizes, key)
+
+
+def as_called(model: nn.Module, sizes: Sizes | None, key: str = "") -> nn.Module:
+    """A model as it is called with tensors in the order of the data; of transformers' its scores are taken.
+
+    Raises:
+        ModelError: it takes no argument of that name.
+    """
+    if key or (is_of_transformers(model) and not isinstance(model, OneOutput)):
         return OneOutput(without_cache(model), key or SCORES, sizes)
     return by_name(model, sizes)
 

@@ -30,6 +30,7 @@ MODELS: dict[str, ModelNote] = {
     "toy-words": ModelNote("an embedding and two layers: the next token of sequences", "toy-sequences"),
     "toy-tiny": ModelNote("one hidden layer of 2 for samples of any shape", "digits32"),
 }
+NOT_OWN = ("hf:", "timm:", "torchvision:")  # beginnings of names that are no modules of the user's
 OUTPUT = "?output="  # behind the name of a model that gives several outputs
 # What others call them.
 OTHER_NAMES = {"jsc-three-linear-layers": "jsc-three-linear"}
@@ -41,12 +42,15 @@ def model_name(name: str) -> str:
     Raises:
         UnknownNameError: it is neither.
     """
-    return name if ":" in name else canonical_name("model", name, MODELS, other_names=OTHER_NAMES)
+    is_file = name.partition("?")[0].endswith(".pt2")
+    return name if ":" in name or is_file else canonical_name("model", name, MODELS, other_names=OTHER_NAMES)
 
 
 def short_model_name(name: str) -> str:
     """What a directory may be called after a model."""
     plain = name.partition("?")[0]
+    if plain.endswith(".pt2"):
+        return Path(plain).stem
     return Path(plain.removeprefix("hf:")).name if plain.startswith("hf:") else plain
 
 

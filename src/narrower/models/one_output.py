@@ -18,6 +18,8 @@ class OneOutput(nn.Module):
 
     def __init__(self, model: nn.Module, key: str | None = None, sizes: Sizes | None = None) -> None:
         super().__init__()
+        if sizes is not None and sizes.arguments:
+            check_names(model, sizes.arguments)
         self.model, self.key = model, key
         self.names = () if sizes is None else sizes.arguments
         if self.names:
@@ -40,7 +42,6 @@ def by_name(model: nn.Module, sizes: Sizes | None) -> nn.Module:
     names = () if sizes is None else sizes.arguments
     if not names or isinstance(model, OneOutput):
         return model
-    check_names(model, names)
     parameters = list(inspect.signature(model.forward).parameters)
     return model if parameters[: len(names)] == list(names) else OneOutput(model, None, sizes)
 

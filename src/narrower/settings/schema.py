@@ -122,7 +122,12 @@ def validated(tables: Mapping[str, Any]) -> RunSettings:
     """
     own = own_task_of(tables.get("dataset"), tables.get("task"))
     model, output = tables.get("model"), tables.get("output")
-    if isinstance(model, str) and ":" in model and isinstance(output, str) and OUTPUT not in model:
+    if (
+        isinstance(model, str)
+        and (":" in model or model.endswith(".pt2"))
+        and isinstance(output, str)
+        and OUTPUT not in model
+    ):
         rest = {key: value for key, value in tables.items() if key != "output"}
         tables = rest | {"model": f"{model}{OUTPUT}{output}"}
     return RunSettings.model_validate(tables, context={OWN_TASK: own is not None})

@@ -9,13 +9,13 @@ from torch import nn
 
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
-from narrower.data.datasets import DataSet, load_data_set
+from narrower.data.datasets import DataSet, Given, as_data_set
 from narrower.data.parts import Part
 from narrower.errors import SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.own_metric import named_metrics
 from narrower.graph.called_modules import trace_or_call
-from narrower.models.build import build_model
+from narrower.models.build import as_called, build_model
 from narrower.models.class_order import check_class_order, in_class_order
 from narrower.models.fit import check_fit
 from narrower.plan.formats.calibration import USUAL, CalibrationSettings
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @spoken_of_arguments()
 def search(  # noqa: PLR0913 - one argument for each table of a settings file
     model: nn.Module | str,
-    data: DataSet | str,
+    data: Given,
     space: Mapping[str, Mapping[str, Sequence[Any]]],
     objectives: Sequence[str] | Mapping[str, str],
     *,
@@ -173,7 +173,7 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
 
 def pose_search(  # noqa: PLR0913 - as many as a search has
     model: nn.Module | str,
-    data: DataSet | str,
+    data: Given,
     space: Mapping[str, Mapping[str, Sequence[Any]]],
     objectives: Sequence[str] | Mapping[str, str],
     *,
@@ -196,7 +196,8 @@ def pose_search(  # noqa: PLR0913 - as many as a search has
     Raises:
         NarrowerError: it cannot be searched.
     """
-    data = load_data_set(data) if isinstance(data, str) else data
+    data = as_data_set(data)
+    model = as_called(model, data.sizes) if isinstance(model, nn.Module) else model
     if class_order is not None:
         data = in_class_order(data, class_order)
     elif isinstance(model, nn.Module):

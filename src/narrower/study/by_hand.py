@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from torch import nn
 
-from narrower.data.datasets import DataSet
+from narrower.data.datasets import Given
 from narrower.errors import RunError, SettingsError
 from narrower.evaluate.evaluator import CACHE_BYTES
 from narrower.searching.by_hand import AskedPlan, HandLoop
@@ -48,7 +48,7 @@ class Study:
     def __init__(  # noqa: PLR0913 - what is searched, and how
         self,
         model: nn.Module | str,
-        data: DataSet | str,
+        data: Given,
         space: Mapping[str, Mapping[str, Sequence[Any]]],
         objectives: Sequence[str] | Mapping[str, str],
         *,

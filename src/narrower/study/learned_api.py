@@ -6,11 +6,11 @@ from typing import get_args
 
 from torch import nn
 
-from narrower.data.datasets import DataSet, load_data_set
+from narrower.data.datasets import DataSet, Given, as_data_set
 from narrower.errors import SettingsError
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
-from narrower.models.build import build_model
+from narrower.models.build import as_called, build_model
 from narrower.models.class_order import check_class_order, in_class_order
 from narrower.models.fit import check_fit
 from narrower.plan.formats.fixed import FixedPoint
@@ -38,7 +38,7 @@ LEARNED = "learned"
 @spoken_of_arguments()
 def learn(  # noqa: PLR0913 - what a settings file says
     model: nn.Module | str,
-    data: DataSet | str,
+    data: Given,
     cost: str = "ebops",
     *,
     operands: Sequence[str] = LEARNED_OPERANDS,
@@ -84,7 +84,8 @@ def learn(  # noqa: PLR0913 - what a settings file says
         if given not in known:
             raise SettingsError(f"{name}: found {given!r}; allowed: {', '.join(known)}")
     followers = followers_of(callbacks, trackers)
-    data = load_data_set(data) if isinstance(data, str) else data
+    data = as_data_set(data)
+    model = as_called(model, data.sizes) if isinstance(model, nn.Module) else model
     if class_order is not None:
         data = in_class_order(data, class_order)
     elif isinstance(model, nn.Module):
