@@ -5,7 +5,9 @@
 ``resnet20_b1`` and so on: time of float32 over time of our int8 artefact. Where integer kernels would be
 slower than float32 the choice is float32, as in ``narrower export``, and the row says so.
 ``vs_quantize_static_...``: time of what ``onnxruntime.quantization.quantize_static`` makes of the same float
-model, over ours. Both start from what ``torch.onnx.export`` gives; everything runs with one thread in turns,
+model, over ours. ``quantize_static_...``: time of float32 over that of ``quantize_static``: what the runtime's
+integer kernels can gain on this network and processor at all. ``integer_share_...``: the share of nodes of our
+optimised graph that compute in integers; the others are named in the note. Both start from what ``torch.onnx.export`` gives; everything runs with one thread in turns,
 and the clock is that of the thread. ``edges_suffix_vs_naive``: plans that differ in their last edges, scored
 together and one by one. ``fake_quant_vs_float``: time of a quantized forward over that of the float one.
 Weights are random, with batch norm statistics of the data: time does not depend on them.
@@ -23,6 +25,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -54,6 +57,8 @@ CALIBRATED = 64  # samples
 SUFFIX = 5  # layers in which plans differ
 SCORED = 64  # samples
 NAIVE_PLANS = 3  # on which one by one is timed
+INTEGER = ("QLinear", "QGemm", "MaxPool")
+MOVING = frozenset({"Transpose", "Reshape", "Flatten"})  # they compute nothing
 MOBILE = (
     (16, 1, 1),
     (24, 6, 2),
@@ -219,10 +224,25 @@ def network_rows(name: str, batch: int, repeats: int) -> dict[str, Row]:
     middle = {each: statistics.median(own[each] for own in found) * 1e6 for each in calls}
     said = ", ".join(f"{each} {value:.0f} us" for each, value in middle.items())
     note = f"batch {batch}: {said}; chosen: {chosen}"
+    others = float_operators(to_onnx(program, plan, batch_size=batch).SerializeToString())
+    static = tuple(own["float32"] / own["static"] for own in found)
     return {
+        f"quantize_static_{name}_b{batch}": Row(statistics.median(static), static, note),
+        f"integer_share_{name}_b{batch}": Row(others[0], (others[0],), f"others: {', '.join(others[1])}"),
         f"{name}_b{batch}": Row(statistics.median(against_float), against_float, note),
         f"vs_quantize_static_{name}_b{batch}": Row(statistics.median(against_static), against_static, note),
     }
+
+
+def float_operators(content: bytes) -> tuple[float, list[str]]:
+    """The share of nodes of the optimised graph that compute in integers, and the others."""
+    with tempfile.TemporaryDirectory() as directory:
+        dump = Path(directory) / "optimised.onnx"
+        onnx_session(content, dump=dump)
+        nodes = [node.op_type for node in onnx.load(dump).graph.node]
+    others = [kind for kind in nodes if not kind.startswith(INTEGER) and kind not in MOVING]
+    moving = sum(kind in MOVING for kind in nodes)
+    return 1 - len(others) / max(1, len(nodes) - moving), sorted(set(others))
 
 
 def suffix_row(repeats: int) -> Row:

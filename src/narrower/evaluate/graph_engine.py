@@ -1,8 +1,9 @@
 """Score plans of any program: each value is computed once for all plans that agree upstream of it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
 from narrower.own_code.failures import described
+from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
@@ -25,6 +27,7 @@ Formats = tuple[NumberFormat, ...]
 LIVE_VALUES = 12  # of the largest value: what one plan needs at a time, with its operators' working memory
 HOLES_MATTER = 2**29  # bytes of memory below which the holes in the heap are a large part of it
 FREE_BYTES = 2**28  # that stay with the process where holes do not matter
+NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
 WEIGHTS_SHARE = 8  # one part in so many of the memory is for rounded weights
 
 
@@ -88,6 +91,7 @@ class GraphEngine(SampleEngine):
                         self._weights,
                         self._products,
                         self._rounding.all_once,
+                        self._rounding.cut_off,
                     )
                     .value(index, names, formats)
                     .cpu()
@@ -125,7 +129,15 @@ class GraphEngine(SampleEngine):
                 stop = first + self._batch_size
                 targets = self._part.targets[first:stop]
                 arguments = tuple(argument[first:stop] for argument in self._arguments)
-                batch = _Batch(self.steps, arguments, held, self._weights, self._products, passed)
+                batch = _Batch(
+                    self.steps,
+                    arguments,
+                    held,
+                    self._weights,
+                    self._products,
+                    passed,
+                    self._rounding.cut_off,
+                )
                 for position in order:
                     if failures[position] is not None:
                         continue
@@ -165,6 +177,12 @@ class _RoundedOnly:
             for step in steps.steps
             if step.slot is not None and readers[step.inputs[0]] == 1
         }
+        # Where a ReLU in place is read by a rounding alone, whose format may cut off as much by itself.
+        self.cut_off = {
+            source: slot
+            for source, slot in self._slots.items()
+            if steps.steps[source].overwrite is Tensor.relu_
+        }
         self._formats: list[set[NumberFormat]] = [set() for _ in steps.slots]
         self.all_once = frozenset(self._slots)  # what a plan on its own reads once
 
@@ -190,8 +208,9 @@ class _Batch:
         weights: ValueCache,
         products: IntegerProducts,
         passed: frozenset[int] = frozenset(),
+        cut_off: Mapping[int, int] = NOTHING_CUT,
     ) -> None:
-        self._passed = passed
+        self._passed, self._cut_off = passed, cut_off
         self._steps, self._held, self._weights, self._products = steps, held, weights, products
         self._given: dict[int, Any] = {
             **steps.constants,
@@ -210,6 +229,8 @@ class _Batch:
             if value is None and index in steps.owned and step.inputs[0] in self._passed:
                 assert step.slot is not None  # nobody holds what is written over
                 value = quantize_owned(values[step.inputs[0]], formats[step.slot])
+            if value is None and self._is_cut_off(index, formats):
+                value = values[step.inputs[0]]
             if value is None:
                 value = steps.run(index, values, formats)
             values[index] = value
@@ -227,6 +248,17 @@ class _Batch:
                     del values[source]
         found: Tensor = values[wanted]
         return found
+
+    def _is_cut_off(self, index: int, formats: Formats) -> bool:
+        """Whether a step is a ReLU whose only reader rounds to a format without numbers below zero."""
+        if index not in self._cut_off or index not in self._passed:
+            return False
+        number_format = formats[self._cut_off[index]]
+        return (
+            isinstance(number_format, FixedPoint)
+            and not number_format.signed
+            and number_format.overflow != "wrap"
+        )
 
     def _missing(
         self, wanted: int, values: dict[int, Any], names: Sequence[int], formats: Formats
