@@ -6,8 +6,8 @@
 slower than float32 the choice is float32, as in ``narrower export``, and the row says so.
 ``vs_quantize_static_...``: time of what ``onnxruntime.quantization.quantize_static`` makes of the same float
 model, over ours. ``quantize_static_...``: time of float32 over that of ``quantize_static``: what the integer
-kernels of the runtime can gain on this network and processor at all. ``integer_share_...``: the share of nodes
-of our optimised graph that compute in integers; the note names the others. Both start from what
+kernels of the runtime can gain on this network and processor at all. ``integer_share_...``: the share of
+the nodes of our optimised graph that compute in integers; the note names the others. Both start from what
 ``torch.onnx.export`` gives; everything runs with one thread in turns, and the clock is that of the thread.
 ``edges_suffix_vs_naive``: plans that differ in their last edges, scored together and one by one.
 ``fake_quant_vs_float``: time of a quantized forward over that of the float one.
