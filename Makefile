@@ -39,6 +39,7 @@ docs: $(STAMP)
 	$(BIN)/python tools/write_cli_docs.py
 	$(BIN)/python tools/write_format_docs.py
 	$(BIN)/python tools/write_schema.py
+	$(BIN)/python tools/write_settings_docs.py
 
 $(STAMP): $(USABLE)
 	$(BIN)/python -m pip install $(PIP) --editable ".[dev]"

@@ -1,5 +1,6 @@
 """Every command and every piece of Python in README.md and docs/ works and prints what the page shows."""
 
+import json
 import re
 import shlex
 import shutil
@@ -16,7 +17,12 @@ PAGES = [
     *(
         ROOT / "docs" / name
         for name in (
+            "tour.md",
             "coming-from-mase.md",
+            "coming-from-others.md",
+            "tutorials/jets-to-fpga.md",
+            "tutorials/own-csv.md",
+            "tutorials/cnn-to-int8.md",
             "cost.md",
             "formats.md",
             "datasets.md",
@@ -61,6 +67,39 @@ def test_what_a_page_shows_is_what_happens(
                 Path(name[1]).write_text(block.body, encoding="utf-8")
             else:
                 exec(compile(block.body, f"{page.name}:{block.line}", "exec"), names)
+
+
+@pytest.mark.parametrize(
+    "notebook", sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")), ids=lambda n: n.stem
+)
+def test_the_cells_of_a_notebook_run_in_order(notebook: Path) -> None:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    names: dict[str, object] = {}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []  # what they print is not kept: it would not be checked
+            exec(compile("".join(cell["source"]), f"{notebook.name}: cell {number}", "exec"), names)
+
+
+def test_the_readme_is_short_and_shows_a_picture_that_is_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) < 150
+    (picture,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme)
+    assert (ROOT / picture).read_text(encoding="utf-8").startswith("<svg xmlns=")
+
+
+def test_every_cell_about_a_peer_has_a_source() -> None:
+    """A cell is a link, a dash, or the row of what a program is."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in readme.splitlines() if line.startswith("| ")]
+    table = [row for row in rows if len(row) == 7]
+    defined = set(re.findall(r"^\[([\w-]+)\]: https://", readme, re.MULTILINE))
+    assert len(table) > 5
+    for row in table[1:]:
+        for cell in row[2:]:
+            used = re.findall(r"\]\[([\w-]+)\]", cell)
+            assert set(used) <= defined
+            assert used or cell.strip() in ("–", "---"), row
 
 
 def test_every_make_target_that_the_readme_names_exists() -> None:

@@ -26,6 +26,18 @@ def test_it_is_a_schema_and_the_file_in_docs_is_it() -> None:
     assert tool["text"]() == written, "the settings have changed: run `make docs`"
 
 
+def test_the_page_of_keys_is_written_from_it() -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "write_settings_docs.py"))
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    assert tool["text"]() == page, "the settings have changed: run `make docs`"
+    keys = [
+        key
+        for table in [settings_schema(), *settings_schema()["$defs"].values()]
+        for key in table.get("properties", {})
+    ]
+    assert all(f"| `{key}` |" in page for key in keys)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
 def test_shipped_files_name_it_and_follow_it(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import typer
 from narrower.cli.complete import Run
 from narrower.cli.console import answer, note, print_json
 from narrower.cli.numbers import MOST
+from narrower.errors import RunError
 from narrower.store.files import check_output_directory
 from narrower.store.run_directory import RunDirectory
 
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 LEARNED = "learned.json"
 
 TrialNumber = Annotated[
-    int, typer.Option("--trial", min=0, max=MOST, help="Number of a trial, as 'narrower show' has.")
+    int | None,
+    typer.Option(
+        "--trial",
+        min=0,
+        max=MOST,
+        help="Number of a trial, as 'narrower show' has.",
+        show_default="the plan that 'narrower report' says to take",
+    ),
 ]
 Kind = Annotated[str, typer.Option("--to", "--kind", help="onnx, qonnx, safetensors, verilog or c.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Directory; below the run unless given.")]
@@ -54,7 +62,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the manifest.")]
 
 def export(
     run: Run,
-    trial: TrialNumber,
+    trial: TrialNumber = None,
     to: Kind = "onnx",
     output: Output = None,
     allow_mismatch: Mismatch = False,
@@ -70,7 +78,10 @@ def export(
 
     The comparison is written beside the artefact. A mismatch is an error.
     """
-    directory, target = RunDirectory(run), output or run / "exports" / f"trial-{trial}"
+    directory = RunDirectory(run)
+    if trial is None:
+        trial = _advised(directory)
+    target = output or run / "exports" / f"trial-{trial}"
     check_output_directory(target)
     from narrower.export.deliver import Wishes, export_plan
 
@@ -88,6 +99,21 @@ def export(
         print_json(manifest.to_dict())
     else:
         _print_manifest(manifest)
+
+
+def _advised(run: RunDirectory) -> int:
+    """The plan that a report says to take.
+
+    Raises:
+        RunError: the front is empty.
+    """
+    from narrower.report.findings import read_findings
+
+    chosen = read_findings(run).advice.chosen
+    if chosen is None:
+        raise RunError(f"{run.path}: the front is empty; --trial names any other trial")
+    note(f"trial {chosen.number}: the plan that 'narrower report' says to take")
+    return chosen.number
 
 
 def _print_manifest(manifest: "Manifest") -> None:

@@ -21,7 +21,7 @@ PURPOSES = {
     "ray": "searches on a Ray cluster: --backend ray",
     "rtl": "Verilog, and the luts of a plan: export --to verilog",
 }
-DEVELOPMENT = "dev"
+DEVELOPMENT = ("dev", "docs")
 _REQUIREMENT = re.compile(r"(?P<package>[\w.-]+)[^;]*(;.*extra == ['\"](?P<extra>[\w-]+)['\"])?")
 
 
@@ -57,7 +57,7 @@ def extras() -> tuple[Extra, ...]:
     """The extras for users, in the order of their purposes."""
     packages: dict[str, list[str]] = {}
     for package, extra in _requirements():
-        if extra is not None and extra != DEVELOPMENT:
+        if extra is not None and extra not in DEVELOPMENT:
             packages.setdefault(extra, []).append(package)
     return tuple(
         Extra(
