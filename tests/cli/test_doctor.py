@@ -36,7 +36,7 @@ def test_every_requirement_is_named_with_the_version_that_is_imported(run_narrow
 
 def test_every_extra_for_users_has_its_purpose(run_narrower: RunNarrower) -> None:
     found = json.loads(run_narrower("doctor", "--json")[1])["extras"]
-    assert set(found) == set(PROJECT["optional-dependencies"]) - {"dev"}
+    assert set(found) == set(PROJECT["optional-dependencies"]) - {"dev", "docs"}
     assert all(extra["purpose"] for extra in found.values())
     assert set(installation.PURPOSES) == set(found)
 
