@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from narrower.data.request import DataRequest, data_request, file_kind
-from narrower.errors import DataError, canonical_name
+from narrower.errors import DataError, canonical_name, unknown_name
+from narrower.tasks.catalogue import TASKS, is_own_task
 
 # Those whose samples are read from a file, or a folder of files, of the user's.
 FROM_FILES = ("jsc", "cifar10", "cifar100")
@@ -61,6 +62,8 @@ def named_request(text: str) -> DataRequest:
     """
     request = data_request(text)
     source = request.source
+    if request.task is not None and not is_own_task(request.task) and request.task not in TASKS:
+        raise unknown_name("task", request.task, (*TASKS, "package.module:name"))
     if file_kind(source) == "hf-disk":
         meaningless = [wish for wish in request.wishes if wish not in (*OF_ANY, *OF_GIVEN, "features")]
         if meaningless:

@@ -33,6 +33,9 @@ def read_raw(kind: str, path: Path) -> Columns:
     columns = READERS[kind](path)
     if not columns:
         raise DataError(f"{path}: holds no columns")
+    for name, values in columns.items():
+        if values.ndim == 0:
+            raise DataError(f"{path}: {name!r} is one number; expected [N, ...], a sample in each row")
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
@@ -120,7 +123,7 @@ def _parquet(path: Path) -> Columns:
 
 
 def _npz(path: Path) -> Columns:
-    with _readable(path, "NPZ"), np.load(path, allow_pickle=False) as archive:
+    with _readable(path, "NPZ"), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: _plain(archive[name]) for name in archive.files}
 
 
