@@ -284,6 +284,15 @@ def test_three_samplers_of_which_one_is_worse(comparison: Comparison) -> None:
     assert conclude(three).headline == expected
 
 
+def test_who_is_beaten_is_asked_of_one_measure(comparison: Comparison) -> None:
+    tests = tuple(
+        replace(test, better="quick" if test.measure == MEAN else "slow") for test in comparison.tests
+    )
+    other = replace(comparison, tests=tests)
+    assert unbeaten(other, MEAN) == ("quick",)
+    assert unbeaten(other, FINAL) == ("slow",)
+
+
 @pytest.mark.parametrize(("direction", "worst"), [("maximize", -inf), ("minimize", inf)])
 def test_before_the_first_trial_a_sum_is_worse_than_any(
     direction: Any, worst: float, comparison: Comparison
