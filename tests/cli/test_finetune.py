@@ -85,6 +85,18 @@ def test_a_search_trains_its_front_or_all_its_plans_in_rounds(run_narrower: RunN
     assert best
 
 
+def test_candidates_start_from_the_nearest_where_a_file_says_so(run_narrower: RunNarrower) -> None:
+    """``from`` is a word of Python's: options of the command line are laid over the file all the same."""
+    table = "[search.strategy.training]\nwhen = 'candidates'\nfrom = 'nearest'\nn_epochs = 1"
+    Path("near.toml").write_text(SETTINGS.format(project="near", training=table), encoding="utf-8")
+    code, out, err = run_narrower("check", "near.toml", "--set", "batch_size=32")
+    assert code == 0, out + err
+    code, out, err = run_narrower("search", "--config", "near.toml", "--trials", "20", "--sampler", "random")
+    assert code == 0, out + err
+    assert "from the weights of the nearest plan before it" in out + err
+    assert json.loads(Path("runs/near/curves.json").read_text(encoding="utf-8"))["curves"]
+
+
 def test_a_finetuning_that_was_killed_goes_on(
     run_narrower: RunNarrower, monkeypatch: pytest.MonkeyPatch
 ) -> None:

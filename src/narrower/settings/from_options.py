@@ -83,7 +83,7 @@ def with_options(
     Raises:
         SettingsError: with the option's key, what was found and what is allowed.
     """
-    tables = settings.model_dump(exclude_none=True, warnings=False) | _given(top)
+    tables = settings.model_dump(exclude_none=True, warnings=False, by_alias=True) | _given(top)
     strategy = tables["search"]["strategy"]
     strategy["setup"] |= _given(setup or {})
     if samples is not None:
@@ -95,7 +95,7 @@ def with_options(
 
 def whole(settings: RunSettings) -> RunSettings:
     """Settings of one part of a search as those of the whole."""
-    tables = settings.model_dump(exclude_none=True, warnings=False)
+    tables = settings.model_dump(exclude_none=True, warnings=False, by_alias=True)
     tables["search"]["strategy"]["setup"].pop("part", None)
     return _validated(tables)
 

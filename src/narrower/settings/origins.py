@@ -14,7 +14,7 @@ DEFAULT = "default"
 
 def origins(loaded: LoadedSettings) -> Iterator[tuple[Key, Any, str]]:
     """Each key that has a value, the value, and the file and line or the option that says it."""
-    tables = loaded.settings.model_dump(exclude_none=True, warnings=False)
+    tables = loaded.settings.model_dump(exclude_none=True, warnings=False, by_alias=True)
     for key, value in _leaves(tables, ()):
         yield key, value, loaded.layers.origin(place_in_file(key, loaded.moved)) or DEFAULT
 

@@ -37,7 +37,9 @@ SETTINGS = LearnSettings(
 )
 
 
-def training(kind: type[nn.Module], settings: LearnSettings = SETTINGS) -> ProgramTraining:
+def training(
+    kind: type[nn.Module], settings: LearnSettings = SETTINGS, validation: Part | None = None
+) -> ProgramTraining:
     _, program = lowered(kind)
     data = images()
     operands = operands_of(program, settings.weight_granularity)
@@ -45,7 +47,12 @@ def training(kind: type[nn.Module], settings: LearnSettings = SETTINGS) -> Progr
     loss = Losses(Recipe(), data.task.loss(Ending()))
     price = price_of(settings.cost, program.network)
     lesson = Lesson(
-        data.train, data.validation, loss, None, price, lambda f: float(cost.of(f.plan)[settings.cost])
+        data.train,
+        validation or data.validation,
+        loss,
+        None,
+        price,
+        lambda f: float(cost.of(f.plan)[settings.cost]),
     )
     return ProgramTraining(program, operands, lesson, settings)
 
@@ -98,6 +105,20 @@ def test_all_widths_are_of_the_list() -> None:
                 widths = chosen.widths.tolist() if isinstance(chosen, FixedEach) else chosen.bits
                 flat = torch.tensor(widths).flatten().tolist()
                 assert set(flat) <= {0, 2, 4, 32}, chosen.text  # 32: there is no bias
+
+
+def test_labels_of_the_samples_that_score_teach_nothing() -> None:
+    own = images().validation
+    short = replace(SETTINGS, epochs=6, cycles=2)
+    trained = [
+        training(Convolutional, short, part) for part in (own, replace(own, targets=own.targets.flip(0)))
+    ]
+    for each in trained:
+        each.run()
+    one, other = (each.state for each in trained)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    assert not torch.equal(own.targets, own.targets.flip(0))
 
 
 def test_a_killed_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
