@@ -10,6 +10,7 @@ import torch
 from narrower.data.datasets import DataSet
 from narrower.errors import ExportError
 from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.pipelined import Clock
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
 
@@ -24,7 +25,7 @@ def subject(jets: DataSet, jsc_toy: torch.nn.Module) -> Subject:
 @pytest.mark.parametrize("stages", [1, 4])
 def test_each_clock_gives_the_outputs_of_one_sample(subject: Subject, stages: int, tmp_path: Path) -> None:
     pytest.importorskip("da4ml")
-    manifest = export_plan(subject, "verilog", tmp_path, Wishes(samples=1000, stages=stages))
+    manifest = export_plan(subject, "verilog", tmp_path, Wishes(samples=1000, clock=Clock(stages)))
     assert manifest.passed
     assert all(check.differing_elements == 0 for check in manifest.checks)
     assert ("Verilator" in {check.runtime for check in manifest.checks}) == bool(shutil.which("verilator"))
@@ -38,4 +39,4 @@ def test_each_clock_gives_the_outputs_of_one_sample(subject: Subject, stages: in
 def test_logic_that_is_not_so_deep_is_refused(subject: Subject, tmp_path: Path) -> None:
     pytest.importorskip("da4ml")
     with pytest.raises(ExportError, match=r"--pipeline 500: the logic is \d+ adders deep"):
-        export_plan(subject, "verilog", tmp_path, Wishes(samples=1000, stages=500))
+        export_plan(subject, "verilog", tmp_path, Wishes(samples=1000, clock=Clock(500)))

@@ -57,6 +57,10 @@ Stages = Annotated[
         "--pipeline", min=0, max=MOST, help="Stages with registers between them (Verilog); 0: no clock."
     ),
 ]
+ClockNs = Annotated[
+    float,
+    typer.Option("--clock-ns", min=0, help="Nanoseconds of a clock that says how many stages (Verilog)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest.")]
 
 
@@ -72,6 +76,7 @@ def export(
     keep_integers: Integers = False,
     pack: Pack = None,
     pipeline: Stages = 0,
+    clock_ns: ClockNs = 0.0,
     as_json: Json = False,
 ) -> None:
     """Export a trial of RUN, run the artefact and compare it with what the search scored.
@@ -84,8 +89,10 @@ def export(
     target = output or run / "exports" / f"trial-{trial}"
     check_output_directory(target)
     from narrower.export.deliver import Wishes, export_plan
+    from narrower.export.pipelined import Clock
 
-    wishes = Wishes(samples, batch_size, "size" if small else pack, allow_mismatch, keep_integers, pipeline)
+    packing, clock = "size" if small else pack, Clock(pipeline, clock_ns)
+    wishes = Wishes(samples, batch_size, packing, allow_mismatch, keep_integers, clock)
     if (run / LEARNED).is_file():
         from narrower.study.learned_artefact import export_member
 

@@ -26,6 +26,7 @@ from narrower.export.guard import slowdown
 from narrower.export.manifest import Check, Manifest, compare
 from narrower.export.onnx_model import build_onnx, to_onnx
 from narrower.export.pair_sums import note
+from narrower.export.pipelined import NO_CLOCK, Clock
 from narrower.export.rounding import Packing
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
@@ -60,8 +61,7 @@ class Wishes:
     ``samples`` None: 10,000 for small networks, 1,000 for others. ``batch_size`` None: open in ONNX, 1 in
     QONNX. ``packing``: "speed" keeps weights in whole bytes, for which ONNX Runtime has kernels and C no bits
     to take apart. None: "speed" in ONNX, "size" in C. Unless ``keeps_integers``, a plan with edges in bytes
-    is written to ONNX in float32 where it would be slower. ``stages`` of Verilog with registers between them;
-    0: it has no clock.
+    is written to ONNX in float32 where it would be slower. ``clock`` of Verilog.
     """
 
     samples: int | None = None
@@ -69,7 +69,7 @@ class Wishes:
     packing: Packing | None = None
     allow_mismatch: bool = False
     keeps_integers: bool = False
-    stages: int = 0
+    clock: Clock = NO_CLOCK
 
 
 @dataclass(frozen=True)
@@ -247,13 +247,13 @@ def _verilog(case: Case, directory: Path) -> Delivery:
     check_output_directory(target)
     learned = learned_chain(case.program, case.subject.plan.formats)
     if learned is not None:
-        if case.wishes.stages:
-            raise ExportError("--pipeline: learned networks are written as logic without a clock")
+        if case.wishes.clock != NO_CLOCK:
+            raise ExportError("--pipeline, --clock-ns: learned networks are written as logic with no clock")
         with explaining(target):
             return _learned_verilog(case, learned, target)
     with explaining(target):
         path, checks, notes = deliver_verilog(
-            case.program, case.subject.plan.formats, samples, case.outputs, target, case.wishes.stages
+            case.program, case.subject.plan.formats, samples, case.outputs, target, case.wishes.clock
         )
     return Delivery(path, checks, None, notes, is_exact=True)
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,14 @@ from narrower.export.chain_of_program import learned_chain
 from narrower.export.integer_network import integer_network, output_fraction_for
 from narrower.export.learned_logic import learned_luts
 from narrower.export.logic import build_logic
+from narrower.export.pipelined import Pipelined, within
 from narrower.export.verilog import MODULE, write_verilog
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.preparation.learning.effective_bits import effective_bit_operations
+
+if TYPE_CHECKING:
+    from da4ml.types import CombLogic
 
 LUT_CELL = re.compile(r"^\s+LUT[1-6]\s+(\d+)\s*$", re.MULTILINE)
 
@@ -34,8 +39,23 @@ def luts(program: Program, plan: Plan, outputs: NDArray[np.float32]) -> float:
     learned = learned_chain(program, plan)
     if learned is not None:
         return learned_luts(learned)
-    network = integer_network(program, plan, output_fraction_for(outputs))
-    return float(build_logic(network).cost)
+    return float(_logic(program, plan, outputs).cost)
+
+
+def clocked(program: Program, plan: Plan, outputs: NDArray[np.float32], clock_ns: float) -> Pipelined:
+    """The logic of a plan, cut into as few stages as a clock period allows.
+
+    Raises:
+        ExportError: the plan cannot be built in logic, or not so fast.
+        MissingExtraError: da4ml is not installed.
+    """
+    if learned_chain(program, plan) is not None:
+        raise ExportError("learned networks are written as logic without a clock: they have no registers")
+    return within(_logic(program, plan, outputs), clock_ns)
+
+
+def _logic(program: Program, plan: Plan, outputs: NDArray[np.float32]) -> "CombLogic":
+    return build_logic(integer_network(program, plan, output_fraction_for(outputs)))
 
 
 def ebops(program: Program, plan: Plan) -> int:
@@ -57,7 +77,7 @@ def yosys_luts(program: Program, plan: Plan, outputs: NDArray[np.float32]) -> in
     """
     if shutil.which("yosys") is None:
         raise ExportError("counting look-up tables by synthesis needs Yosys: apt-get install yosys")
-    logic = build_logic(integer_network(program, plan, output_fraction_for(outputs)))
+    logic = _logic(program, plan, outputs)
     with tempfile.TemporaryDirectory() as directory:
         write_verilog(logic, Path(directory))
         found = sorted((Path(directory) / "src").rglob("*.v"))

@@ -18,7 +18,7 @@ from narrower.export.integer_network import (
 )
 from narrower.export.logic import build_logic, run_logic
 from narrower.export.manifest import Check, compare
-from narrower.export.pipelined import pipelined
+from narrower.export.pipelined import ADDER_NS, NO_CLOCK, Clock
 from narrower.export.verilator import run_verilator
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
@@ -45,12 +45,12 @@ def deliver_verilog(
     inputs: Tensor,
     outputs: NDArray[np.float32],
     directory: Path,
-    stages: int = 0,
+    clock: Clock = NO_CLOCK,
 ) -> tuple[Path, tuple[Check, ...], tuple[str, ...]]:
     """Write the module, run it in da4ml's interpreter and, where it is installed, in Verilator.
 
-    ``stages``: of logic with registers between them, at least 1; 0: no clock. Returns the directory, the
-    checks against ``outputs`` [N, classes] and notes on the ports.
+    With ``NO_CLOCK`` the logic is combinational. Returns the directory, the checks against ``outputs``
+    [N, classes] and notes on the ports.
 
     Raises:
         ExportError: the plan cannot be built in logic; the message says why.
@@ -61,16 +61,22 @@ def deliver_verilog(
     fed = Chain(program, plan).host_inputs(inputs)
     wanted = _scores(rounded_outputs(outputs, fraction), fraction)
     conditions = f"outputs rounded half up to steps of 2**-{fraction}"
-    clocked = pipelined(logic, stages) if stages else None
+    clocked = clock.cut(logic)
     write_verilog(clocked.logic if clocked else logic, directory)
     checks = [compare(_scores(run_logic(logic, fed), fraction), wanted, "da4ml interpreter", conditions)]
     notes = _notes(network, outputs, wanted)
     if clocked:
         notes = (
             *notes,
-            f"{stages} stages: a sample enters at every clock, its outputs are there after {clocked.cycles}; "
-            f"{clocked.registers:,} registers",
+            f"{clocked.stages} stages: a sample enters at every clock, its outputs are there after "
+            f"{clocked.cycles}; {clocked.registers:,} registers",
         )
+        if clock.period_ns:
+            notes = (
+                *notes,
+                f"at a clock of {clock.period_ns:g} ns: {clocked.latency_ns(clock.period_ns):g} ns from a "
+                f"sample to its outputs, with {ADDER_NS:g} ns for each adder; place and route decides",
+            )
     if shutil.which("verilator"):
         simulated = _scores(
             run_verilator(logic, MODULE, directory, fed, clocked.cycles if clocked else 0), fraction

@@ -42,6 +42,8 @@ COSTS: dict[str, Metric] = {
         Metric("energy", "multiply-accumulates in 45 nm, estimated", "minimize", "cost", "pJ per sample"),
         Metric("latency", "one call of the exported ONNX in ONNX Runtime", "minimize", "artefact", "us"),
         Metric("luts", "look-up tables of an FPGA, by da4ml", "minimize", "artefact"),
+        Metric("registers", "flip-flops of logic with a clock", "minimize", "artefact"),
+        Metric("latency_ns", "a sample through logic with a clock", "minimize", "artefact", "ns"),
         Metric("ebops", "data bits x bits that each weight needs", "minimize", "artefact"),
         Metric("flash_bytes", "code and constants of the exported C", "minimize", "artefact", "bytes"),
         Metric("ram_bytes", "static memory of the exported C", "minimize", "artefact", "bytes"),
@@ -62,6 +64,7 @@ PROXIES: dict[str, Metric] = {
     }.items()
 }
 DEVICE_METRICS = ("flash_bytes", "ram_bytes", "cycles")
+CLOCKED_METRICS = ("registers", "latency_ns")
 ARTEFACT_METRICS = tuple(name for name, metric in COSTS.items() if metric.kind == "artefact")
 
 

@@ -22,6 +22,13 @@ class DeviceOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class LogicOptions:
+    """The clock that says into how many stages logic is cut."""
+
+    clock_ns: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
 class SearchOptions:
     """Everything about a search besides what is searched, and where.
 
@@ -44,6 +51,7 @@ class SearchOptions:
     measure_front: tuple[str, ...] = ()
     latency: LatencyOptions = LatencyOptions()
     device: DeviceOptions = DeviceOptions()
+    logic: LogicOptions = LogicOptions()
     allow_uncounted: bool = False
     uniform_first: bool = False
     sensitivity_first: bool = False

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from narrower.errors import SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
-from narrower.searching.options import DeviceOptions, LatencyOptions, SearchOptions
+from narrower.searching.options import DeviceOptions, LatencyOptions, LogicOptions, SearchOptions
 from narrower.settings.schema import RunSettings
 from narrower.settings.training_tables import with_table
 from narrower.training.recipe import Recipe
@@ -36,6 +36,7 @@ def search_options(settings: RunSettings) -> SearchOptions:
         measure_front=hardware.measure_front or (),
         latency=LatencyOptions(hardware.latency.batch_size, hardware.latency.threads, hardware.latency.limit),
         device=DeviceOptions(hardware.device.processor, hardware.device.pack),
+        logic=LogicOptions(hardware.logic.clock_ns),
         allow_uncounted=setup.allow_uncounted,
         uniform_first=setup.uniform_first,
         sensitivity_first=setup.sensitivity_first,

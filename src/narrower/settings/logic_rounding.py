@@ -3,19 +3,20 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from narrower.searching.objective import CLOCKED_METRICS
 from narrower.settings.load import LoadedSettings
 from narrower.settings.schema import SPACE_KINDS, RunSettings
 
-LOGIC_METRIC = "luts"
+LOGIC_METRICS = frozenset({"luts", *CLOCKED_METRICS})
 HALF_UP = "half_up"
 NOTE = (
-    "search_space.setup.rounding: luts are counted, so ties go upwards (half_up): logic rounds like that, "
+    "search_space.setup.rounding: logic is counted, so ties go upwards (half_up): logic rounds like that, "
     "and every chain of linear layers can be built; rounding = 'half_even' takes them to the even step"
 )
 
 
 def with_rounding(loaded: LoadedSettings) -> LoadedSettings:
-    """The settings of a new search: half_up where look-up tables are counted, which a note says."""
+    """The settings of a new search: half_up where logic is counted, which a note says."""
     space = loaded.settings.search.search_space
     if space.setup.rounding is not None or not _counts_logic(loaded.settings):
         return loaded
@@ -29,7 +30,7 @@ def with_rounding(loaded: LoadedSettings) -> LoadedSettings:
 
 def default_rounding(metrics: Iterable[str]) -> str:
     """The rounding of a search for some metrics where none is asked for."""
-    return HALF_UP if LOGIC_METRIC in metrics else "half_even"
+    return HALF_UP if LOGIC_METRICS.intersection(metrics) else "half_even"
 
 
 def _counts_logic(settings: RunSettings) -> bool:

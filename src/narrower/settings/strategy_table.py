@@ -64,6 +64,12 @@ class Device(Table):
     pack: Annotated[Literal["size", "speed"], PlainValidator(checks.one_of(("size", "speed")))] = "size"
 
 
+class Logic(Table):
+    """``[search.strategy.hw_runner.logic]``: the clock of ``registers`` and ``latency_ns``."""
+
+    clock_ns: Positive = 5.0
+
+
 class HwRunner(Table):
     """``[search.strategy.hw_runner]``."""
 
@@ -75,6 +81,7 @@ class HwRunner(Table):
     ) = None
     latency: Latency = Latency()
     device: Device = Device()
+    logic: Logic = Logic()
     average_bitwidth: AverageBitwidth = AverageBitwidth()
 
 

@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from narrower.errors import ExportError, NarrowerError
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
@@ -14,6 +17,7 @@ from narrower.tasks.classification.task import CLASSIFICATION
 
 if TYPE_CHECKING:
     from narrower.export.device.costs import DeviceCosts
+    from narrower.export.pipelined import Pipelined
     from narrower.export.plan_latency import LatencyMeter, PlanLatency
 
 SCALE_SAMPLES = 1000  # whose outputs decide how finely logic rounds its own
@@ -35,6 +39,7 @@ class Artefacts:
         self._problem, self._program = problem, program
         self._float32_us: float | None = None
         self._of_device: dict[Plan, DeviceCosts] = {}
+        self._of_clock: dict[Plan, Pipelined] = {}
 
     def measure(self, plan: Plan, metrics: Iterable[str]) -> Measured:
         """Some metrics of one plan; what cannot be had has a reason instead of a value."""
@@ -91,8 +96,31 @@ class Artefacts:
 
     def luts(self, plan: Plan) -> float:
         """Look-up tables, by da4ml's cost of the actual weights."""
-        from narrower.export.deliver import own_outputs
         from narrower.export.luts import luts
+
+        return luts(self._program, plan.formats, self._some_outputs(plan))
+
+    def registers(self, plan: Plan) -> float:
+        """Flip-flops of the logic at the clock of the settings."""
+        return float(self._clocked(plan).registers)
+
+    def latency_ns(self, plan: Plan) -> float:
+        """Nanoseconds from a sample to its outputs at the clock of the settings."""
+        return self._clocked(plan).latency_ns(self._problem.options.logic.clock_ns)
+
+    def _clocked(self, plan: Plan) -> "Pipelined":
+        from narrower.export.luts import clocked
+
+        found = self._of_clock.get(plan.formats)
+        if found is None:
+            outputs, period = self._some_outputs(plan), self._problem.options.logic.clock_ns
+            found = clocked(self._program, plan.formats, outputs, period)
+            self._of_clock = {plan.formats: found}  # both metrics of a plan
+        return found
+
+    def _some_outputs(self, plan: Plan) -> NDArray[np.float32]:
+        """Of samples that decide how finely the outputs of logic are rounded."""
+        from narrower.export.deliver import own_outputs
 
         if self._problem.data.task != CLASSIFICATION:
             raise ExportError(
@@ -100,7 +128,7 @@ class Artefacts:
                 f"{self._problem.data.name} is a {self._problem.data.task.words.name}"
             )
         inputs = self._problem.part.first(min(SCALE_SAMPLES, len(self._problem.part))).arguments
-        return luts(self._program, plan.formats, own_outputs(self._program, plan.formats, inputs))
+        return own_outputs(self._program, plan.formats, inputs)
 
     def ebops(self, plan: Plan) -> float:
         """Effective bit operations of the actual weights."""
@@ -111,5 +139,7 @@ class Artefacts:
 
 LOGIC_METRICS: dict[str, Callable[[Artefacts, Plan], float]] = {
     "luts": Artefacts.luts,
+    "registers": Artefacts.registers,
+    "latency_ns": Artefacts.latency_ns,
     "ebops": Artefacts.ebops,
 }

@@ -1,7 +1,7 @@
 """Warnings for what is searched although no objective and no constraint can see it."""
 
 from narrower.preparation.settings import CandidateSettings
-from narrower.searching.objective import ARTEFACT_METRICS, DEVICE_METRICS
+from narrower.searching.objective import ARTEFACT_METRICS, CLOCKED_METRICS, DEVICE_METRICS
 from narrower.searching.space import widest_of
 from narrower.study.problem import Problem
 
@@ -13,7 +13,7 @@ def unseen_widths(problem: Problem) -> list[str]:
     sees = {
         "data_in_width": {"bitops", "energy", *ARTEFACT_METRICS},
         "weight_width": {*WEIGHT_COSTS, *ARTEFACT_METRICS},
-        "bias_width": {"model_size", "luts", *DEVICE_METRICS},
+        "bias_width": {"model_size", "luts", *CLOCKED_METRICS, *DEVICE_METRICS},
         "channel_multiplier": {"macs", "flops", "bitops", "energy", "model_size", "ebops"},
     }
     return (

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from narrower.evaluate.definition import Definition
+from narrower.export.device.costs import device_costs
 from narrower.export.device.emulated import emulate, is_here
 from narrower.export.device.network import c_network
 from narrower.export.device.packing import PACKS, Pack
@@ -19,7 +20,7 @@ SAMPLES = 3
 
 @pytest.mark.parametrize("pack", PACKS)
 @pytest.mark.parametrize("processor", list(PROCESSORS))
-@pytest.mark.parametrize("name", ["convolution1d", "residual"])
+@pytest.mark.parametrize("name", ["convolution1d", "residual", "concatenated"])
 def test_outputs_are_equal_and_memory_is_as_stated(
     name: str, processor: str, pack: Pack, tmp_path: Path
 ) -> None:
@@ -34,6 +35,10 @@ def test_outputs_are_equal_and_memory_is_as_stated(
     assert (ran.outputs == own).all()
     assert ran.ram_bytes == network.ram_bytes
     assert ran.instructions.min() > 1000
+    costs = device_costs(network, processor)
+    assert costs.code_bytes == pytest.approx(ran.code_bytes, rel=0.05)
+    assert costs.flash_bytes == pytest.approx(ran.flash_bytes, rel=0.05)
+    assert costs.ram_bytes == ran.ram_bytes
     symbols = subprocess.run(
         ["nm", "-S", "network.o"], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout

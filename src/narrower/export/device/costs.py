@@ -2,17 +2,19 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from narrower.errors import unknown_name
+from narrower.export.device.code_features import code_features
+from narrower.export.device.linkage import symbols
 from narrower.export.device.network import CNetwork
 
 TABLE = Path(__file__).with_name("processor_costs.json")
 TYPED = re.compile(r"^(load|store|convolve|dot|largest|sum)_([a-z0-9]+?)(_.*)?$")
-FEATURES = ("network", "steps", "loops", "loads", "products", "calls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,8 @@ def device_costs(network: CNetwork, processor: str) -> DeviceCosts:
     if processor not in tables:
         raise unknown_name("processor", processor, tables)
     table = tables[processor]
-    sites = site_features(network)
-    code = sum(table["functions"].get(function, 0) for function in network.functions)
-    code += sum(count * table["sites"][name] for name, count in zip(FEATURES, sites, strict=True))
+    code = library_bytes(network, table["functions"])
+    code += sum(count * table["own code"][name] for name, count in code_features(network.source).items())
     cycles = sum(
         work.calls * table["cycles"].get(f"{group_of(function)}:calls", 0)
         + work.elements * table["cycles"].get(f"{group_of(function)}:elements", 0)
@@ -59,12 +60,9 @@ def group_of(function: str) -> str:
     return f"{kind}{real}{'_packed' if 'packed' in held else ''}"
 
 
-def site_features(network: CNetwork) -> list[int]:
-    """How much there is of what takes code: in the order of ``FEATURES``."""
-    moves = sum(w.sites for f, w in network.work.items() if f.startswith(("load_", "store_")))
-    products = sum(w.sites for f, w in network.work.items() if f.startswith(("convolve_", "dot_")))
-    others = sum(w.sites for w in network.work.values()) - moves - products
-    return [1, network.steps, network.loops, moves, products, others]
+def library_bytes(network: CNetwork, sizes: Mapping[str, int]) -> int:
+    """The code of what a network uses of the library, by the size of each function."""
+    return sum(sizes.get(symbol, 0) for function in network.functions for symbol in symbols(function))
 
 
 @cache

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.export.device.builder import Builder
+from narrower.export.device.linkage import ATTRIBUTES, linked
 from narrower.export.device.numbers import Real, Whole
 from narrower.export.device.packing import Pack
 from narrower.export.device.planner import Layout, plan_memory
@@ -18,16 +19,6 @@ from narrower.export.device.source import Array, Buffer, Source, Step, Work
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 
-# Functions that steps call are not merged into them, so that code takes what is computed for it.
-APART = """
-#if defined(__clang__)
-#define APART __attribute__((noinline))
-#elif defined(__GNUC__)
-#define APART __attribute__((noipa))
-#else
-#define APART
-#endif
-"""
 PER_LINE = 100  # characters of a line of constants
 WORD = 4
 
@@ -190,17 +181,11 @@ def _text(made: CNetwork, source: Source, layout: Layout) -> str:
         parts.append(f"static int32_t others[{source.longest_row}];\n")
     if source.longest_wide_row:
         parts.append(f"static int64_t wide[{source.longest_wide_row}];\n")
-    parts.append(APART)
-    parts += [f"\n{kept_apart(name)}" for name in source.used]
+    parts.append(ATTRIBUTES)
+    parts += [f"\n{linked(LIBRARY[name].text)}" for name in source.used]
     parts += [_step(step, source, layout) for step in source.steps]
     parts.append(_run(made, source))
     return "".join(parts)
-
-
-def kept_apart(name: str) -> str:
-    """A function of the library; one that steps call is kept apart."""
-    head, start, rest = LIBRARY[name].text.partition(f"static void {name}(")
-    return f"{head}static APART void {name}({rest}" if start else head
 
 
 def _copies(source: Source) -> bool:
@@ -239,7 +224,7 @@ def _step(step: Step, source: Source, layout: Layout) -> str:
     given = ", ".join(_declared(b, b.position in step.writes) for b in _parameters(step, source)) or "void"
     body = "\n".join(step.lines)
     body = re.sub(r"@(\d+)@", lambda m: _place(source.buffers[int(m[1])], layout), body)
-    return f"\nstatic void {step.name}({given})\n{{\n{body}\n}}\n"
+    return f"\nstatic APART void {step.name}({given})\n{{\n{body}\n}}\n"
 
 
 def _place(buffer: Buffer, layout: Layout) -> str:
