@@ -1,0 +1,249 @@
+"""What number formats, calibration and mixing are worth: accuracies with intervals, over several trainings.
+
+    python benchmarks/formats.py [--json] [--model NAME ...] [--seeds N] [--quick]
+
+Every row is a mean over trainings with other seeds and its 95 % interval, of samples that neither trained nor
+chose anything; a row of a difference (``..._minus_...``, in percentage points) is paired by sample and training,
+and says in how many trainings McNemar's test finds the first better (less those in which the second is).
+Batch norms are folded. ``jsc-toy`` on jets is looked at on 11,000 test jets, ``resnet20`` on scikit-learn's
+digits on 647 of them at 8x8 (32x32 takes sixteen times as long; ``--data digits32`` asks for it).
+
+- ``w4_auto_minus_na``, ``w8_...``: calibrated fractions against half of the width, at equal bits
+- ``w8_minus_float32``: 8 bits everywhere, calibrated
+- ``w4_per_channel_minus_per_tensor``: affine weights, data in 8 bits
+- ``w3_adaround_minus_nearest``: learned rounding, data in 8 bits
+- ``mxfp4`` and so on: the accuracy with data and weights in the format
+- ``mixed_minus_uniform_at_...``: the best plan of a search of the validation part against the best uniform plan
+  of the space, both with at most so many bit operations (those of the named uniform plan)
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import hypot, sqrt
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import nn
+
+from narrower.cost.network_cost import NetworkCost
+from narrower.data.datasets import load_data_set
+from narrower.data.parts import DataSet, Part
+from narrower.evaluate.calibration import Calibration
+from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.learned_rounding import with_learned_rounding
+from narrower.graph.folding import fold_batch_norm
+from narrower.graph.lower import lower
+from narrower.graph.program import Program
+from narrower.graph.signs import unsigned_layers
+from narrower.graph.trace import trace
+from narrower.models.build import build_model
+from narrower.plan.plan import Plan
+from narrower.searching.build_space import build_space
+from narrower.searching.space import Space
+from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
+from narrower.tasks.classification.task import Classification
+from narrower.tasks.paired import is_better
+from narrower.tasks.spread import interval_of_trainings
+from narrower.tasks.task import leading
+from narrower.training.one_model import train_weights
+from narrower.training.recipe import Recipe
+
+Hits = np.ndarray  # of each training and sample: [S, N]
+DATA_SETS = {"jsc-toy": "jets", "resnet20": "digits"}
+RECIPES = {
+    "jsc-toy": Recipe(max_epochs=10, batch_size=256, learning_rate=1e-2),
+    "resnet20": Recipe(max_epochs=8, batch_size=64, learning_rate=1e-2),
+}
+WHOLE = ("mxfp4", "mxfp6", "mxfp8", "mxint8", "e4m3fn", "e5m2", "e2m1")
+WEIGHTS, DATA = (2, 3, 4, 6, 8), (3, 4, 6, 8)  # of the searched space
+BUDGETS = ((3, 4), (4, 4))  # weight and data bits of uniform plans
+SAMPLES = 512  # on which rounding is learned
+IN_DOUBLE = 0.975
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training, and what rounds it."""
+
+    model: nn.Module
+    program: Program
+    calibration: Calibration
+    data: DataSet
+    held_out: Part
+
+    def space(self, choices: LayerChoices) -> Space:
+        settings = SpaceSettings("name", (), choices, sign="auto")
+        return build_space(self.program.network, settings, self.calibration.fraction, values=self.calibration)
+
+    def plan(self, choices: LayerChoices) -> Plan:
+        """The only plan of such a space."""
+        space = self.space(choices)
+        return space.plan(space.options_at(0))
+
+    def hits(self, plan: Plan, program: Program | None = None) -> np.ndarray:
+        found: np.ndarray = Evaluator(program or self.program, self.held_out).contributions([plan])[0].numpy()
+        return found
+
+
+def trained(name: str, data: DataSet, seed: int) -> Trained:
+    torch.manual_seed(seed)
+    recipe = RECIPES[name]
+    model = train_weights(
+        build_model(name, seed=seed, sizes=data.sizes),
+        data.train,
+        Recipe(recipe.max_epochs, recipe.batch_size, recipe.learning_rate, seed=seed),
+    )
+    folded = fold_batch_norm(model, data.examples).eval()
+    program = lower(trace(folded, data.examples, name))
+    unsigned = unsigned_layers(program.network)
+    calibration = Calibration(program, *data.train.arguments, unsigned=unsigned)
+    held_out = data.test
+    if name == "resnet20":
+        parts = (data.validation, data.test)
+        held_out = Part(*(torch.cat([getattr(p, what) for p in parts]) for what in ("inputs", "targets")))
+    return Trained(folded, program, calibration, data, held_out)
+
+
+def fixed(weight: int, data: int, fraction: str) -> LayerChoices:
+    wide = OperandChoices((8,), (fraction,))
+    return LayerChoices(
+        ("fixed",), OperandChoices((data,), (fraction,)), OperandChoices((weight,), (fraction,)), wide
+    )
+
+
+def affine(weight: int, per: str) -> LayerChoices:
+    weights = OperandChoices((weight,), others=(("per", (per,)), ("range", ("mse",))))
+    return LayerChoices(("affine",), OperandChoices((8,)), weights, OperandChoices(("NA",)))
+
+
+def rows_of(one: Trained, *, is_quick: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Names of what is looked at, with the samples that were got right."""
+    yield "float32", one.hits(Plan())
+    for width in (4, 6, 8):
+        for fraction in ("auto", "NA"):
+            yield f"w{width}_{fraction.lower()}", one.hits(one.plan(fixed(width, 8, fraction)))
+    for width in (3, 4):
+        for per in ("channel", "tensor"):
+            yield f"w{width}_per_{per}", one.hits(one.plan(affine(width, per)))
+    for name in WHOLE:
+        yield name, one.hits(one.plan(LayerChoices((name,))))
+    if is_quick:
+        return
+    plan = one.plan(affine(3, "channel"))
+    learned = with_learned_rounding(one.model, plan, one.data.train.inputs[:SAMPLES])
+    yield "w3_adaround", one.hits(plan, lower(trace(learned, one.data.examples)))
+
+
+DIFFERENCES = (
+    *((f"w{width}_auto", f"w{width}_na", f"w{width}_auto_minus_na") for width in (4, 6, 8)),
+    ("w8_auto", "float32", "w8_minus_float32"),
+    *((f"w{w}_per_channel", f"w{w}_per_tensor", f"w{w}_per_channel_minus_per_tensor") for w in (3, 4)),
+    ("w3_adaround", "w3_per_channel", "w3_adaround_minus_nearest"),
+)
+
+
+def mixed_rows(one: Trained) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """For each budget what the best plan of the space and the best uniform one get right."""
+    auto = ("auto",)
+    choices = LayerChoices(
+        ("fixed",), OperandChoices(DATA, auto), OperandChoices(WEIGHTS, auto), OperandChoices((8,), auto)
+    )
+    space, cost = one.space(choices), NetworkCost(one.program.network)
+    plans = [space.plan(options) for options in space.enumerate()]
+    scores = [q.metrics["accuracy"] for q in Evaluator(one.program, one.data.validation).evaluate(plans)]
+    bitops = np.array([cost.totals(plan)["bitops"] for plan in plans])
+    is_uniform = np.array(
+        [len({(p.weight.bits, p.data.bits) for _, p in plan.layers}) == 1 for plan in plans]
+    )
+    accuracy = np.array(scores)
+    for weight, data in BUDGETS:
+        budget = next(
+            own
+            for own, plan, uniform in zip(bitops, plans, is_uniform, strict=True)
+            if uniform and (plan.layers[0][1].weight.bits, plan.layers[0][1].data.bits) == (weight, data)
+        )
+        admitted = bitops <= budget
+        best = int(np.where(admitted, accuracy, -1).argmax())
+        uniform = int(np.where(admitted & is_uniform, accuracy, -1).argmax())
+        yield f"mixed_minus_uniform_at_w{weight}d{data}", one.hits(plans[best]), one.hits(plans[uniform])
+
+
+def difference(own: Hits, other: Hits) -> tuple[float, float, float, int]:
+    """The mean difference in points and its 95 % interval, of chance of the samples and of the trainings.
+
+    The last number: in how many trainings McNemar's test finds the first better, less those of the other.
+    """
+    each = own.astype(float) - other.astype(float)
+    mean, samples = each.mean(), each.mean(axis=0)
+    chance = stats.norm.ppf(IN_DOUBLE) * samples.std() / sqrt(len(samples))
+    if len(each) > 1:
+        spread = each.mean(axis=1).std(ddof=1) / sqrt(len(each))
+        chance = hypot(chance, stats.t.ppf(IN_DOUBLE, len(each) - 1) * spread)
+    low, high = mean - chance, mean + chance
+    metric = leading(Classification())
+    won = [
+        is_better(metric, one, two) - is_better(metric, two, one) for one, two in zip(own, other, strict=True)
+    ]
+    return round(100 * mean, 3), round(100 * low, 3), round(100 * high, 3), sum(won)
+
+
+def measured(
+    name: str, data: DataSet, seeds: int, *, is_quick: bool, say: Callable[[str], None]
+) -> dict[str, Sequence[float]]:
+    hits: dict[str, list[np.ndarray]] = {}
+    pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for seed in range(seeds):
+        one = trained(name, data, seed)
+        for row, found in rows_of(one, is_quick=is_quick):
+            hits.setdefault(row, []).append(found)
+        if name == "jsc-toy":
+            for row, *both in mixed_rows(one):
+                pairs.setdefault(row, []).append((both[0], both[1]))
+        say(f"{name}: training {seed + 1} of {seeds} is looked at")
+    metric = leading(data.task)
+    rows: dict[str, Sequence[float]] = {}
+    for row, found_in in hits.items():
+        together = np.stack(found_in)
+        low, high = interval_of_trainings(metric, together)
+        rows[row] = [round(float(value), 4) for value in (together.mean(), low, high)]
+    for own, other, row in DIFFERENCES:
+        if own in hits and other in hits:
+            rows[row] = difference(np.stack(hits[own]), np.stack(hits[other]))
+    for row, both_in in pairs.items():
+        own_hits, other_hits = (np.stack(each) for each in zip(*both_in, strict=True))
+        rows[row] = difference(own_hits, other_hits)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object: model, row, three numbers"
+    )
+    parser.add_argument("--model", action="append", choices=list(DATA_SETS))
+    parser.add_argument("--data", choices=("digits", "digits32"), default="digits", help="of resnet20")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="without learned rounding")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    found = {}
+    for name in arguments.model or DATA_SETS:
+        data = load_data_set(arguments.data if name == "resnet20" else DATA_SETS[name])
+        say = (lambda _text: None) if arguments.json else (lambda text: print(text, flush=True))
+        found[name] = measured(name, data, arguments.seeds, is_quick=arguments.quick, say=say)
+    if arguments.json:
+        print(json.dumps(found))
+        return
+    for name, rows in found.items():
+        for row, (value, low, high, *won) in rows.items():
+            said = f"  better in {won[0]} of {arguments.seeds}" if won else ""
+            print(f"{name:10} {row:36} {value:8.4f}  {low:8.4f} to {high:8.4f}{said}")
+
+
+if __name__ == "__main__":
+    main()
