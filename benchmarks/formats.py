@@ -3,8 +3,8 @@
     python benchmarks/formats.py [--json] [--model NAME ...] [--seeds N] [--quick]
 
 Every row is a mean over trainings with other seeds and its 95 % interval, of samples that neither trained nor
-chose anything; a row of a difference (``..._minus_...``, in percentage points) is paired by sample and training,
-and says in how many trainings McNemar's test finds the first better (less those in which the second is).
+chose anything; a row of a difference (``..._minus_...``, in percentage points) is paired by sample and
+training, and says in how many trainings McNemar's test finds the first better (less those in which the second is).
 Batch norms are folded. ``jsc-toy`` on jets is looked at on 11,000 test jets, ``resnet20`` on scikit-learn's
 digits on 647 of them at 8x8 (32x32 takes sixteen times as long; ``--data digits32`` asks for it).
 
@@ -13,8 +13,8 @@ digits on 647 of them at 8x8 (32x32 takes sixteen times as long; ``--data digits
 - ``w4_per_channel_minus_per_tensor``: affine weights, data in 8 bits
 - ``w3_adaround_minus_nearest``: learned rounding, data in 8 bits
 - ``mxfp4`` and so on: the accuracy with data and weights in the format
-- ``mixed_minus_uniform_at_...``: the best plan of a search of the validation part against the best uniform plan
-  of the space, both with at most so many bit operations (those of the named uniform plan)
+- ``mixed_minus_uniform_at_...``: the best plan of a search of the validation part against the best uniform
+  plan of the space, both with at most so many bit operations (those of the named uniform plan)
 """
 
 import argparse
