@@ -4,7 +4,7 @@
 
 Every row is a mean over trainings with other seeds and its 95 % interval, of samples that neither trained nor
 chose anything; a row of a difference (``..._minus_...``, in percentage points) is paired by sample and
-training, and says in how many trainings McNemar's test finds the first better (less those in which the second is).
+training, and says in how many trainings McNemar's test finds the first better (less those of the second).
 Batch norms are folded. ``jsc-toy`` on jets is looked at on 11,000 test jets, ``resnet20`` on scikit-learn's
 digits on 647 of them at 8x8 (32x32 takes sixteen times as long; ``--data digits32`` asks for it).
 
