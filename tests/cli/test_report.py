@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from narrower.cli import console
-from narrower.cli.show import print_record
+from narrower.cli.print_record import print_record
 from narrower.report.read_record import read_record
 from narrower.store.run_directory import RunDirectory
 from tests.cli.settings_file import settings_file

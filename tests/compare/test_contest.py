@@ -37,7 +37,8 @@ def test_a_plan_is_scored_once_and_answers_keep_their_order() -> None:
 
 def test_there_is_a_failure_only_where_every_plan_failed() -> None:
     def score(plans: Sequence[Plan]) -> list[Quality]:
-        return [Quality(10, {}) if plan == PLANS[2] else failed("no weights", 10) for plan in plans]
+        reasons = {PLANS[0]: "no weights", PLANS[1]: "no loss"}
+        return [failed(reasons[plan], 10) if plan in reasons else Quality(10, {}) for plan in plans]
 
     book = QualityBook(score)
     assert book.failure is None  # nothing is known yet

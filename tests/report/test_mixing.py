@@ -5,7 +5,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-from narrower.cli.show import mixing_lines
+from narrower.cli.print_record import mixing_lines
 from narrower.report.findings import read_findings
 from narrower.report.mixing import mixing_sentence
 from narrower.report.record import RunRecord

@@ -8,7 +8,7 @@ import typer
 from narrower.cli.complete import Run
 from narrower.cli.console import note, print_json, tell
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
-from narrower.cli.show import print_finetuned
+from narrower.cli.print_record import print_finetuned
 from narrower.errors import SettingsError
 from narrower.report.whole_run import read_whole_run
 from narrower.searching.objective import PROXIES

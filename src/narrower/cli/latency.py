@@ -8,7 +8,7 @@ import typer
 from narrower.cli.complete import Run
 from narrower.cli.console import note, print_json, print_table, tell, warn
 from narrower.cli.numbers import MOST, number_within
-from narrower.cli.show import without_kernel
+from narrower.cli.print_record import without_kernel
 from narrower.store.run_directory import RunDirectory
 
 Trials = Annotated[

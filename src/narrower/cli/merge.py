@@ -27,8 +27,8 @@ def merge(runs: Runs, project: Project = None, as_json: Json = False) -> int:
 
     Plans that several runs tried count once. The runs stay as they are.
     """
+    from narrower.cli.print_record import print_record
     from narrower.cli.progress import search_progress
-    from narrower.cli.show import print_record
     from narrower.study.merge import add_trials, read_trials
     from narrower.study.pose import pose
     from narrower.study.problem import given_weights

@@ -237,8 +237,8 @@ def _run(
     backend: BackendWishes,
     cache_bytes: int,
 ) -> int:
+    from narrower.cli.print_record import print_record
     from narrower.cli.progress import search_progress
-    from narrower.cli.show import print_record
     from narrower.settings.convert_preparation import trains_after
     from narrower.store.trackers.catalogue import build_trackers
     from narrower.study.run_facts import begin_run, resumed_run
