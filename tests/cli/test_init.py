@@ -1,5 +1,6 @@
 """``narrower init`` writes settings that check and search take as they are."""
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,16 @@ def test_a_file_is_never_written_over(run_narrower: RunNarrower) -> None:
     assert code == 2
     assert "--output" in err
     assert Path("search.toml").read_text(encoding="utf-8") == "mine"
+
+
+def test_of_few_samples_there_are_more_epochs_and_smaller_batches(run_narrower: RunNarrower) -> None:
+    rows = [f"{n % 7},{n % 5},{'ab'[n % 2]}" for n in range(500)]
+    Path("few samples.csv").write_text("\n".join(["x,y,kind", *rows]) + "\n", encoding="utf-8")
+    assert run_narrower("init", "toy", "few samples.csv", "--target", "kind")[0] == 0
+    settings = tomllib.loads(Path("search.toml").read_text(encoding="utf-8"))
+    batches = 320 // settings["batch_size"]  # 64 % of the samples train
+    assert batches >= 20
+    assert settings["max_epochs"] * batches >= 1_000
+    assert run_narrower("init", "jsc-toy", "jets", "--output", "jets.toml")[0] == 0
+    settings = tomllib.loads(Path("jets.toml").read_text(encoding="utf-8"))
+    assert (settings["max_epochs"], settings["batch_size"]) == (10, 256)

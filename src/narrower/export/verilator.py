@@ -1,7 +1,10 @@
 """Run a written Verilog module in Verilator."""
 
+import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,10 +98,23 @@ def run_verilator(
     # Older versions of Verilator do not know these two messages, which da4ml's files switch off.
     future = ["-Wfuture-WIDTHTRUNC", "-Wfuture-WIDTHEXPAND"]
     options = ["--binary", "--timing", "-Wno-fatal", "-Wno-lint", *future, "--top-module", "bench"]
-    _run(["verilator", *options, "-Mdir", "build", *sources], bench)
-    _run(["./build/Vbench"], bench)
+    with _without_spaces(directory) as place:
+        _run(["verilator", *options, "-Mdir", "build", *sources], place / "sim")
+        _run(["./build/Vbench"], place / "sim")
+        if place != directory:
+            shutil.copy(place / "sim" / "outputs.mem", bench)
     lines = (bench / "outputs.mem").read_text(encoding="ascii").split()
     return _fields(lines, [(sum(kif), bool(kif[0]), int(kif[2])) for kif in outputs])
+
+
+@contextmanager
+def _without_spaces(directory: Path) -> Iterator[Path]:
+    """The directory, or for a while a copy of it: make cannot build below names with spaces."""
+    if not any(character.isspace() for character in str(directory.resolve())):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copytree(directory, Path(folder) / "copy"))
 
 
 def _modules(directory: Path) -> list[str]:

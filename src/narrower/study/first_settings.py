@@ -15,6 +15,12 @@ FRACTION = "auto"
 MOST_TABLES = 12  # layers that have a table of their own; of more, one pattern speaks for all
 MOST_PLANS = 10_000  # that are all tried
 TRIALS = 300
+LEAST_BATCH, MOST_BATCH, BATCHES = (
+    16,
+    256,
+    20,
+)  # an epoch has so many batches, where there are samples for that
+LEAST_EPOCHS, MOST_EPOCHS, STEPS = 10, 100, 1_000
 MOST_NAMES = 8  # classes that are named
 
 
@@ -45,6 +51,7 @@ def _head(model: str, data_set: str, data: DataSet, problem: Problem) -> str:
     rows = profile(problem.program.network).layers
     sizes = " / ".join(f"{len(part):,}" for part in (data.train, data.validation, data.test))
     shape = " x ".join(map(str, data.sizes.sample))
+    batch, epochs = _training(len(data.train))
     return f"""\
 # A first search of {_one_line(model)} on {_one_line(data_set)}.
 #
@@ -59,11 +66,20 @@ dataset = {json.dumps(data_set)}
 seed = 0
 
 # How the model is trained before the search. With weights of your own nothing is trained: take away the mark.
-max_epochs = 10
-batch_size = 256
+max_epochs = {epochs}
+batch_size = {batch}
 learning_rate = 1e-3
 # load_name = "weights.safetensors"
 """
+
+
+def _training(samples: int) -> tuple[int, int]:
+    """Batch size and epochs: of few samples smaller batches and more epochs, for steps enough."""
+    batch = MOST_BATCH
+    while batch > LEAST_BATCH and samples < BATCHES * batch:
+        batch //= 2
+    batches = max(1, samples // batch)
+    return batch, min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-STEPS // batches)))
 
 
 def _outputs(data: DataSet) -> str:
