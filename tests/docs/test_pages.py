@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ PAGES = [
             "trackers.md",
             "python.md",
             *(["microcontroller.md"] if shutil.which("gcc") else []),
+            *(["to-an-fpga.md"] if shutil.which("verilator") and find_spec("da4ml") else []),
         )
     ),
 ]
