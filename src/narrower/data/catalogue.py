@@ -20,6 +20,8 @@ DATA_SETS: dict[str, str] = {
     "diabetes": "scikit-learn's 442 patients, 10 measurements; a regression: how far it went in a year",
     "toy-labels": "eight random numbers and three labels of them, generated",
     "toy-shapes": "pictures 1x12x12 of discs and squares in noise; each pixel has a class, generated",
+    "toy-keywords": "spectra 1x49x10 of tones that move in twelve ways, in noise, generated",
+    "toy-machines": "five spectra of 128 bands of humming machines, of which some are odd, generated",
     "toy-sequences": "sequences of ten tokens, of which the next is to be foretold, generated",
     "toy-tiny": "four random numbers, 1x2x2; the class says whether their sum is above zero",
 }

@@ -19,6 +19,7 @@ from narrower.data.parts import DataSet, Part
 from narrower.data.pixels import split_images
 from narrower.data.request import DataRequest, file_kind
 from narrower.data.samples import check_data_set
+from narrower.data.sound_sets import toy_keywords, toy_machines
 from narrower.data.sources import Table, diabetes, digits, digits32, jets, toy_tiny
 from narrower.data.splitting import split_indices, standardised
 from narrower.data.toy_sets import toy_labels, toy_sequences, toy_shapes
@@ -42,6 +43,8 @@ SOURCES: dict[str, Callable[[Path | None], Raw]] = {
     "toy-tiny": toy_tiny,
     "toy-labels": toy_labels,
     "toy-shapes": toy_shapes,
+    "toy-keywords": toy_keywords,
+    "toy-machines": toy_machines,
     "toy-sequences": toy_sequences,
 }
 

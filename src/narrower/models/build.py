@@ -9,7 +9,7 @@ from torch import nn
 from narrower.data.sizes import USUAL_CLASSES, Sizes
 from narrower.errors import CheckpointError, ModelError
 from narrower.graph.own_copy import own_copy
-from narrower.models import catalogue, image_models, jsc_models, toy_models
+from narrower.models import catalogue, image_models, jsc_models, mlperf_tiny, toy_models
 from narrower.models.checkpoints import sizes_in
 from narrower.models.exported_program import ENDING, exported_model
 from narrower.models.huggingface import PREFIX, SCORES, huggingface_model, is_of_transformers, without_cache
@@ -39,9 +39,11 @@ OF_ANY_SIZE: dict[str, tuple[BuildForSizes, Sizes]] = {
     "toy": (toy_models.Toy, IMAGES_32),
     "toy-tiny": (toy_models.ToyTiny, IMAGES_32),
     "toy-segmenter": (toy_models.ToySegmenter, Sizes((1, 12, 12), 3)),
+    "ds-cnn": (mlperf_tiny.DepthwiseSeparable, Sizes((1, 49, 10), 12)),
+    "dense-autoencoder": (mlperf_tiny.DenseAutoencoder, Sizes((640,), 640)),
     "toy-words": (toy_models.ToyWords, Sizes((16,), 10)),
 }
-OF_IMAGES = ("resnet20", "vgg7", "toy-segmenter")
+OF_IMAGES = ("resnet20", "vgg7", "toy-segmenter", "ds-cnn")
 
 
 def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.Module:

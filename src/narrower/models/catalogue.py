@@ -27,6 +27,8 @@ MODELS: dict[str, ModelNote] = {
     "vgg7": ModelNote("plain convolutional net for images, 14 million parameters at 3x32x32", "digits32"),
     "toy": ModelNote("two hidden layers of 8 for samples of any shape", "digits32"),
     "toy-segmenter": ModelNote("three convolutions: a class for each pixel of any picture", "toy-shapes"),
+    "ds-cnn": ModelNote("MLPerf Tiny's keyword spotting: depthwise separable convolutions", "toy-keywords"),
+    "dense-autoencoder": ModelNote("MLPerf Tiny's anomaly detection: 640 values by way of 8", "toy-machines"),
     "toy-words": ModelNote("an embedding and two layers: the next token of sequences", "toy-sequences"),
     "toy-tiny": ModelNote("one hidden layer of 2 for samples of any shape", "digits32"),
 }
