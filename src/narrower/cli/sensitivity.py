@@ -15,7 +15,8 @@ from narrower.data.catalogue import wished
 from narrower.errors import SettingsError
 from narrower.models.catalogue import model_name
 from narrower.report.layer_sensitivity import LayerSensitivity
-from narrower.settings.checks import names_between_commas, width
+from narrower.settings.checks import names_between_commas
+from narrower.settings.format_checks import width
 
 Load = Annotated[
     Path, typer.Option("--load", help="Weights: a Lightning checkpoint, a state dict or safetensors.")

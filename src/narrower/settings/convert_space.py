@@ -14,7 +14,7 @@ from narrower.searching.space_settings import (
     SpaceSettings,
     WidthChoices,
 )
-from narrower.settings.checks import FAMILIES, KINDS_OF_LAYERS, SCOPES
+from narrower.settings.format_checks import FAMILIES, KINDS_OF_LAYERS, SCOPES
 from narrower.settings.layer_table import LayerConfig
 from narrower.settings.schema import EDGES, SPACE_KINDS, RunSettings
 from narrower.settings.table import given_keys

@@ -6,26 +6,38 @@ from pydantic import PlainValidator
 
 from narrower.preparation.learning.settings import LEAST_WIDTH, MOST_WIDTH
 from narrower.searching import format_names
-from narrower.settings import checks
+from narrower.settings import checks, format_checks
 from narrower.settings.table import Table
 
-Widths = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.width, "[4, 8]"))]
-Fractions = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(checks.fraction, "['NA'] or [2, 4]"))]
+Widths = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(format_checks.width, "[4, 8]"))]
+Fractions = Annotated[
+    tuple[Any, ...], PlainValidator(checks.list_of(format_checks.fraction, "['NA'] or [2, 4]"))
+]
 ExponentWidths = Annotated[
-    tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["exponent_width"]))
+    tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["exponent_width"]))
 ]
 ExponentBiases = Annotated[
-    tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["exponent_bias"]))
+    tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["exponent_bias"]))
 ]
-BlockSizes = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["block_size"]))]
-Stochastic = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["stochastic"]))]
-Bipolar = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["bipolar"]))]
-Ranges = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["range"]))]
-Sparsities = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["sparsity"]))]
-Switches = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["symmetric"]))]
-Scales = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["scales"]))]
-Parts = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*checks.FORMAT_OPTIONS["per"]))]
-Multipliers = Annotated[tuple[float, ...], PlainValidator(checks.list_of(checks.multiplier, "[0.5, 1, 2]"))]
+BlockSizes = Annotated[
+    tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["block_size"]))
+]
+Stochastic = Annotated[
+    tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["stochastic"]))
+]
+Bipolar = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["bipolar"]))]
+Ranges = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["range"]))]
+Sparsities = Annotated[
+    tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["sparsity"]))
+]
+Switches = Annotated[
+    tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["symmetric"]))
+]
+Scales = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["scales"]))]
+Parts = Annotated[tuple[Any, ...], PlainValidator(checks.list_of(*format_checks.FORMAT_OPTIONS["per"]))]
+Multipliers = Annotated[
+    tuple[float, ...], PlainValidator(checks.list_of(format_checks.multiplier, "[0.5, 1, 2]"))
+]
 Features = Annotated[
     tuple[int, ...], PlainValidator(checks.list_of(checks.whole_number(1, 10**6), "[16, 32]"))
 ]
@@ -52,7 +64,8 @@ class LayerConfig(Table):
             PlainValidator(
                 checks.list_of(
                     checks.one_of(
-                        (*checks.FAMILIES, *checks.SCOPES, *checks.KINDS_OF_LAYERS), format_names.ABSENT
+                        (*format_checks.FAMILIES, *format_checks.SCOPES, *format_checks.KINDS_OF_LAYERS),
+                        format_names.ABSENT,
                     ),
                     "['integer'] or ['NA']",
                 )

@@ -10,7 +10,7 @@ from narrower.models.catalogue import OUTPUT, model_name
 from narrower.plan.formats.calibration import ADJUSTMENTS, METHODS
 from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.searching.space_settings import SIGNS, Kind
-from narrower.settings import checks, not_here
+from narrower.settings import checks, format_checks, not_here
 from narrower.settings.data_keys import DataKeys, own_task_of
 from narrower.settings.layer_table import LayerSeed
 from narrower.settings.strategy_table import OWN_TASK, Strategy
@@ -55,7 +55,7 @@ class SpaceSetup(Table):
     overflow: Annotated[str, PlainValidator(checks.one_of(OVERFLOWS.words))] = "saturate"
     sign: Annotated[str, PlainValidator(checks.one_of(SIGNS.words))] = "signed"
     calibration: Annotated[str, PlainValidator(checks.one_of(METHODS.words))] | None = None
-    percentile: Annotated[float, PlainValidator(checks.percentile)] = 99.99
+    percentile: Annotated[float, PlainValidator(format_checks.percentile)] = 99.99
     calibration_samples: Count = 1024
     adjust: (  # how each plan's weights are changed for its formats
         Annotated[

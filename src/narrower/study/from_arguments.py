@@ -18,7 +18,7 @@ from narrower.searching.space_settings import (
     OperandChoices,
     WidthChoices,
 )
-from narrower.settings import checks
+from narrower.settings import checks, format_checks
 from narrower.tasks.task import Direction, Task
 
 
@@ -63,7 +63,7 @@ def layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices:
     Raises:
         SettingsError: with the argument, what was found and what is allowed.
     """
-    ends = ("", "_frac", *(f"_{key}" for key in checks.FORMAT_OPTIONS))
+    ends = ("", "_frac", *(f"_{key}" for key in format_checks.FORMAT_OPTIONS))
     allowed = ["name", *(f"{operand}{end}" for operand in OPERANDS for end in ends), "width"]
     for name in table:
         if name not in allowed:
@@ -76,23 +76,25 @@ def layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices:
             raise SettingsError(f"space[{key!r}][{name!r}]: {error}") from None
 
     is_quantized = any(operand in table for operand in OPERANDS)
-    widths = checks.list_of(checks.width, "[4, 8]")
-    fractions = checks.list_of(checks.fraction, "['NA'] or [2, 4]")
+    widths = checks.list_of(format_checks.width, "[4, 8]")
+    fractions = checks.list_of(format_checks.fraction, "['NA'] or [2, 4]")
     data, weight, bias = [
         OperandChoices(
             read(operand, widths, ("NA",)) if operand in table else ("NA",),
             read(f"{operand}_frac", fractions, ("NA",)),
             tuple(
                 (option, read(f"{operand}_{option}", checks.list_of(*check), ()))
-                for option, check in checks.FORMAT_OPTIONS.items()
+                for option, check in format_checks.FORMAT_OPTIONS.items()
                 if f"{operand}_{option}" in table
             ),
         )
         for operand in OPERANDS
     ]
-    listed = checks.list_of(checks.one_of(tuple(checks.FAMILIES), ABSENT), "['fixed']")
+    listed = checks.list_of(checks.one_of(tuple(format_checks.FAMILIES), ABSENT), "['fixed']")
     names = read("name", listed, ("fixed",) if is_quantized else (NOT_QUANTIZED,))
-    multipliers = checks.list_of(checks.multiplier, "[0.5, 1, 2]")
+    multipliers = checks.list_of(format_checks.multiplier, "[0.5, 1, 2]")
     width = WidthChoices(read("width", multipliers, ()) if "width" in table else ())
-    families = with_sparsity([checks.FAMILIES[name] for name in names], is_given="weight_sparsity" in table)
+    families = with_sparsity(
+        [format_checks.FAMILIES[name] for name in names], is_given="weight_sparsity" in table
+    )
     return LayerChoices(families, data, weight, bias, width)
