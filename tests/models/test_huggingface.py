@@ -141,7 +141,7 @@ def kinds(): return {"input_ids": IDS, "labels": [sum(ids) % 2 for ids in IDS]}
 """
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "bert"])
+@pytest.mark.parametrize("kind", ["gpt2", "bert", "llama"])
 def test_sequences_of_any_length_go_from_data_to_search_to_export(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_narrower: RunNarrower
 ) -> None:
@@ -149,7 +149,7 @@ def test_sequences_of_any_length_go_from_data_to_search_to_export(
     monkeypatch.syspath_prepend(str(tmp_path))
     KINDS[kind]().save_pretrained("model")
     Path("filled_up.py").write_text(TOKENS)
-    task = "language-modelling" if kind == "gpt2" else "masked-language-modelling"
+    task = "masked-language-modelling" if kind == "bert" else "language-modelling"
     Path("run.toml").write_text(f"""
 model = "hf:model"
 dataset = "filled_up:words"
@@ -157,7 +157,7 @@ task = "{task}"
 project = "p"
 max_epochs = 1
 batch_size = 32
-{"" if kind == "gpt2" else "mask = 3"}
+{"mask = 3" if kind == "bert" else ""}
 [search.search_space]
 name = "quantize"
 setup = {{ by = "type" }}
@@ -168,6 +168,9 @@ metrics = {{ perplexity = {{}}, bitops = {{}} }}
 """)
     code, _, err = run_narrower("search", "--config", "run.toml")
     assert code == 0, err
-    code, out, err = run_narrower("export", "runs/p", "--trial", "0", "--samples", "1000", "--json")
+    to = "safetensors" if kind == "llama" else "onnx"  # roots of means round differently in ONNX Runtime
+    code, out, err = run_narrower(
+        "export", "runs/p", "--trial", "0", "--to", to, "--samples", "1000", "--json"
+    )
     assert code == 0, err
     assert json.loads(out)["passed"]
