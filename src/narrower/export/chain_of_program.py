@@ -22,3 +22,8 @@ def learned_chain(program: Program, plan: Plan) -> LearnedChain | None:
     held = {program.parameter_names.get(node): tensor for node, tensor in program.tensors.items()}
     state = {name: held[name] for layer in names for name in (f"{layer}.weight", f"{layer}.bias")}
     return chain_of(state, plan, names)
+
+
+def has_learned_widths(plan: Plan) -> bool:
+    """Whether data of a layer have a width for each entry."""
+    return any(isinstance(layer.data, FixedEach) for _, layer in plan.layers)

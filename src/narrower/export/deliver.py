@@ -16,7 +16,7 @@ from narrower.data.datasets import DataSet, Part
 from narrower.errors import ExportError, unknown_name
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
-from narrower.export.chain_of_program import learned_chain
+from narrower.export.chain_of_program import has_learned_widths, learned_chain
 from narrower.export.compressed import load_compressed, save_packed
 from narrower.export.edge_gate import edge_differences
 from narrower.export.exactness import inexact_operators
@@ -246,16 +246,31 @@ def _verilog(case: Case, directory: Path) -> Delivery:
     target, samples = directory / "verilog", case.only_input("Verilog")
     check_output_directory(target)
     learned = learned_chain(case.program, case.subject.plan.formats)
-    if learned is not None:
+    if learned is not None or has_learned_widths(case.subject.plan):
         if case.wishes.clock != NO_CLOCK:
             raise ExportError("--pipeline, --clock-ns: learned networks are written as logic with no clock")
         with explaining(target):
+            if learned is None:
+                return _learned_program_verilog(case, samples, target)
             return _learned_verilog(case, learned, target)
     with explaining(target):
         path, checks, notes = deliver_verilog(
             case.program, case.subject.plan.formats, samples, case.outputs, target, case.wishes.clock
         )
     return Delivery(path, checks, None, notes, is_exact=True)
+
+
+def _learned_program_verilog(case: Case, samples: Tensor, target: Path) -> Delivery:
+    from narrower.export.learned_program_logic import ProgramLogic
+
+    logic = ProgramLogic(case.program, case.subject.plan.formats)
+    checks = logic.deliver(samples, case.outputs, target)
+    notes = (
+        f"{logic.luts:,.0f} look-up tables (da4ml)",
+        f"inputs that have bits are whole numbers, each in steps of its own; the outputs are in steps of "
+        f"2**-{logic.fraction}",
+    )
+    return Delivery(target, checks, None, notes, is_exact=True)
 
 
 def _learned_verilog(case: Case, chain: LearnedChain, target: Path) -> Delivery:

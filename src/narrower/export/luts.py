@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import ExportError
-from narrower.export.chain_of_program import learned_chain
+from narrower.export.chain_of_program import has_learned_widths, learned_chain
 from narrower.export.integer_network import integer_network, output_fraction_for
 from narrower.export.learned_logic import learned_luts
+from narrower.export.learned_program_logic import ProgramLogic
 from narrower.export.logic import build_logic
 from narrower.export.pipelined import Pipelined, within
 from narrower.export.verilog import MODULE, write_verilog
@@ -39,6 +40,8 @@ def luts(program: Program, plan: Plan, outputs: NDArray[np.float32]) -> float:
     learned = learned_chain(program, plan)
     if learned is not None:
         return learned_luts(learned)
+    if has_learned_widths(plan):
+        return ProgramLogic(program, plan).luts
     return float(_logic(program, plan, outputs).cost)
 
 
@@ -49,7 +52,7 @@ def clocked(program: Program, plan: Plan, outputs: NDArray[np.float32], clock_ns
         ExportError: the plan cannot be built in logic, or not so fast.
         MissingExtraError: da4ml is not installed.
     """
-    if learned_chain(program, plan) is not None:
+    if learned_chain(program, plan) is not None or has_learned_widths(plan):
         raise ExportError("learned networks are written as logic without a clock: they have no registers")
     return within(_logic(program, plan, outputs), clock_ns)
 
