@@ -84,7 +84,7 @@ class Loop:
         self._recorded_left = 0
         self._seen: dict[int, Losses | None] = {}
         self._cut: set[int] = set()
-        self._chunk, self._least_chunk = FIRST_CHUNK, least_chunk
+        self._chunk, self._least_chunk = max(FIRST_CHUNK, least_chunk), least_chunk
         self._started = time.monotonic()
         self.front = Front(objectives.count)
         self.tally = Tally()
