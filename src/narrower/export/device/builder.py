@@ -16,20 +16,20 @@ from narrower.export.device import elementwise, joins, softmax, windows
 from narrower.export.device.forms import Form, Forms
 from narrower.export.device.kernels import Product
 from narrower.export.device.lookups import lookup
-from narrower.export.device.loops import ROW, Loops, merged
 from narrower.export.device.numbers import Real, Whole, type_of_number
 from narrower.export.device.packing import Pack
+from narrower.export.device.round_rows import round_row
 from narrower.export.device.roundings import OnEach
 from narrower.export.device.rows import Rows
-from narrower.export.device.shapes import moved, sample_shape
-from narrower.export.device.source import Source, Step, View, contiguous
+from narrower.export.device.shapes import sample_shape
+from narrower.export.device.source import Source, Step, View
+from narrower.export.device.stored_values import StoredValues, identifier, source_of, walk
 from narrower.export.device.weights import whole_weights
 from narrower.export.shapes import with_shapes
 from narrower.graph.network import PRODUCT_KINDS
-from narrower.graph.nodes import base_name, batch_multiple, kind_of
+from narrower.graph.nodes import base_name, kind_of
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed import FixedPoint
-from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize
 
@@ -54,10 +54,10 @@ class Builder:
         self._program = with_shapes(program)
         self._plan, self._pack = plan, pack
         self.source = Source()
-        self._values: dict[tuple[fx.Node, Form], View] = {}
         self._constants: dict[fx.Node, Tensor] = {}
         self._absorbed: set[fx.Node] = set()
         self._forms = Forms(self._program, plan, self._constants)
+        self._values = StoredValues(self.source, self._forms)
         self._result = self._result_node()
         self.is_output_rounded = False
         for node in self._program.graph.nodes:
@@ -92,17 +92,17 @@ class Builder:
         value = node.meta["val"]
         if not value.dtype.is_floating_point:
             raise ExportError(f"the input {node.name} holds {value.dtype}; C is written for real numbers")
-        self._values[node, None] = self.source.buffer("float", sample_shape(node), Real(), "input")
+        self._values.put(node, None, self.source.buffer("float", sample_shape(node), Real(), "input"))
 
     def _begin(self, node: fx.Node) -> None:
         """Write the step that begins at a node, with all that follows from its result alone."""
         kind = kind_of(node)
-        step = Step(f"step_{len(self.source.steps)}_{_identifier(node.meta.get('layer', node.name))}")
+        step = Step(f"step_{len(self.source.steps)}_{identifier(node.meta.get('layer', node.name))}")
         if kind in PRODUCT_KINDS:
             rows = self._product(node, kind, step)
         elif windows.is_window(node):
             form = self._forms.stored(node) if windows.keeps_order(node) else None
-            rows = windows.begin(self.source, step, node, self._contiguous(self._source_of(node), form))
+            rows = windows.begin(self.source, step, node, self._values.contiguous(source_of(node), form))
             if form is not None:
                 self._end(rows, node, form, rounded=True)
                 return
@@ -111,8 +111,8 @@ class Builder:
             return
         elif joins.is_join(node):
             form = self._forms.stored(node)
-            views = [self._get(source, form) for source in joins.sources(node)]
-            self._values[node, form] = joins.write(self.source, step, node, views)
+            views = [self._values.get(source, form) for source in joins.sources(node)]
+            self._values.put(node, form, joins.write(self.source, step, node, views))
             self.source.steps.append(step)
             return
         elif elementwise.is_known(node) or base_name(node) in elementwise.TABLES:
@@ -127,31 +127,21 @@ class Builder:
     def _softmax(self, node: fx.Node, step: Step) -> None:
         if not self._is_result(node):
             raise ExportError(f"{node.name}: a softmax that others read; C has it as the last operator")
-        rows = softmax.begin(self.source, step, node, self._get(self._source_of(node), None))
+        rows = softmax.begin(self.source, step, node, self._values.get(source_of(node), None))
         self.is_output_rounded = True
         self._end(rows, node, softmax.OUTPUT, rounded=True)
-
-    def _source_of(self, node: fx.Node) -> fx.Node:
-        source = node.args[0]
-        assert isinstance(source, fx.Node)
-        return source
 
     def _relu_in_steps(self, node: fx.Node, step: Step) -> bool:
         """A ReLU behind a pooling, on numbers that are rounded already."""
         form, source = self._forms.stored(node), node.args[0]
         if base_name(node) != "relu" or form is None or self._forms.need_of(node, source) != form:  # type: ignore[arg-type]
             return False
-        view = self._get(source, form)  # type: ignore[arg-type]
-        rows = Rows(self.source, step, self._walk(view.shape, [view.strides]), view.number)
+        view = self._values.get(source, form)  # type: ignore[arg-type]
+        rows = Rows(self.source, step, walk(view.shape, [view.strides]), view.number)
         rows.load(view)
         rows.bound_whole(0, None)
         self._end(rows, node, form, rounded=True)
         return True
-
-    def _walk(self, shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> Loops:
-        full = shape or (1,)
-        known = [s for s in strides if len(s) == len(shape)]
-        return Loops(full, merged(full, [s or (1,) for s in (*known, contiguous(shape))]), ROW)
 
     def _product(self, node: fx.Node, kind: str, step: Step) -> Rows:
         layer = node.meta["layer"]
@@ -169,7 +159,7 @@ class Builder:
             )
         chosen = self._plan.layer(layer)
         rounding = self._forms.rounding(chosen.data, layer)
-        data = self._contiguous(source, chosen.data)
+        data = self._values.contiguous(source, chosen.data)
         weight = self._constants[held]
         if kind == "matmul":
             if weight.dim() != 2:  # noqa: PLR2004 - a matrix
@@ -179,7 +169,7 @@ class Builder:
         if fracs is not None and kind in CONVOLUTIONS:
             raise ExportError(f"{layer}: its data have steps of their own; C has that in linear layers")
         whole = whole_weights(weight, chosen.weight, layer, fracs)
-        product = Product(self.source, step, whole, data, self._pack, _identifier(layer))
+        product = Product(self.source, step, whole, data, self._pack, identifier(layer))
         shape = sample_shape(node)
         return product.convolve(node, shape) if kind in CONVOLUTIONS else product.dot(shape)
 
@@ -200,16 +190,11 @@ class Builder:
     def _has_others(self, user: fx.Node, node: fx.Node) -> bool:
         return (
             all(
-                other is node or other in self._constants or self._is_there(other)
+                other is node or other in self._constants or self._values.is_there(other)
                 for other in user.all_input_nodes
             )
             and sum(argument is node for argument in user.args) == 1
         )
-
-    def _is_there(self, node: fx.Node) -> bool:
-        while self._forms.is_moving(node) and (node, None) not in self._values:
-            node = self._source_of(node)
-        return (node, None) in self._values
 
     def _elementwise(self, node: fx.Node, step: Step) -> None:
         """A step that begins with stored values."""
@@ -218,7 +203,7 @@ class Builder:
         first = next((s for s in sources if sample_shape(s) == shape), None)
         if first is None:
             raise ExportError(f"{node.name}: no operand has the shape of its result; C has no rule for that")
-        view = self._get(first, None)
+        view = self._values.get(first, None)
         chain = [node, *self._chain(node)]
         strides = [view.strides]
         before = first
@@ -227,9 +212,9 @@ class Builder:
                 if other is not before:
                     operand = self._operand(each, other)
                     if operand is not None:
-                        strides.append(_strides(shape, operand))
+                        strides.append(elementwise.strides_over(shape, operand))
             before = each
-        rows = Rows(self.source, step, self._walk(shape, strides), view.number)
+        rows = Rows(self.source, step, walk(shape, strides), view.number)
         rows.load(view)
         self._follow(rows, [first], chain)
 
@@ -238,8 +223,8 @@ class Builder:
         if not isinstance(other, fx.Node):
             return elementwise.number_of(other) if base_name(node) not in elementwise.TABLES else None
         if other not in self._constants:
-            view = self._get(other, None)
-            return _expanded(view, sample_shape(node))
+            view = self._values.get(other, None)
+            return elementwise.expanded(view, sample_shape(node))
         held = self._constants[other]
         if "bias_of" in node.meta and other is node.args[1]:
             held = quantize(held, self._plan.layer(node.meta["bias_of"]).bias)
@@ -260,9 +245,13 @@ class Builder:
                 self._look_up(rows, node, chain[position:])
                 return
             others = [a for a in following.args if a is not node]
-            operand = self._operand(following, others[0]) if others and _takes_operand(following) else None
+            operand = (
+                self._operand(following, others[0])
+                if others and elementwise.takes_operand(following)
+                else None
+            )
             if operand is None and sum(a is node for a in following.args) > 1:
-                operand = self._get(node, None)
+                operand = self._values.get(node, None)
             elementwise.apply(rows, following, operand, first=following.args[0] is node)
             node = following
         self._end(rows, node, self._forms.stored(node))
@@ -291,7 +280,7 @@ class Builder:
             rounding = self._forms.rounding(form, node.name)
             if isinstance(rounding, OnEach):
                 rounding = rounding.reshaped(shape)
-            rows.round(rounding)
+            round_row(rows, rounding)
         is_result = self._is_result(node)
         if is_result:
             kind = "float" if isinstance(rows.number, Real) else "int32_t"
@@ -301,9 +290,9 @@ class Builder:
         rows.store(view)
         rows.end()
         self.source.steps.append(rows.step)
-        self._values[node, form] = view
+        self._values.put(node, form, view)
         if is_result and form is not None:
-            self._values[node, None] = view
+            self._values.put(node, None, view)
 
     def _is_result(self, node: fx.Node) -> bool:
         result = self._result
@@ -314,129 +303,15 @@ class Builder:
             "squeeze",
             "alias",
         ):
-            if len(result.all_input_nodes) > 1 or len(self._source_of(result).users) > 1:
+            if len(result.all_input_nodes) > 1 or len(source_of(result).users) > 1:
                 break
-            result = self._source_of(result)
+            result = source_of(result)
         return node is result and sum(u.op != "output" for u in node.users) <= (node is not self._result)
 
-    # values in the form in which they are read
-
-    def _get(self, node: fx.Node, form: Form) -> View:
-        if (node, form) in self._values:
-            return self._values[node, form]
-        if self._forms.is_moving(node):
-            self._values[node, form] = self._move(node, form)
-        elif form is not None:
-            self._values[node, form] = self._round_stored(node, form)
-        else:
-            raise AssertionError(f"{node} is read before it is written")
-        return self._values[node, form]
-
-    def _move(self, node: fx.Node, form: Form) -> View:
-        source = self._source_of(node)
-        view = self._get(source, self._stored_form(source, form))
-        if form is not None and self._stored_form(source, form) is None:
-            shown = self._shown(node, view)
-            return self._rounded_copy(shown, form, node.name)
-        return self._shown(node, view)
-
-    def _stored_form(self, source: fx.Node, form: Form) -> Form:
-        """The form in which what is moved can be had: rounded where it is stored so."""
-        while self._forms.is_moving(source):
-            source = self._source_of(source)
-        return form if (source, form) in self._values else None
-
-    def _shown(self, node: fx.Node, view: View) -> View:
-        if windows.is_first_of_pair(node):
-            return view
-        sizes = lambda n: None if n is node.args[0] else batch_of_one(n)  # noqa: E731
-        arguments: Any = fx.map_arg(node.args, sizes)
-        shown = moved(view, node, tuple(arguments))
-        if shown is None:
-            shown = moved(self._copied(view, node.name), node, tuple(arguments))
-            assert shown is not None
-        return shown
-
-    def _contiguous(self, node: fx.Node, form: Form) -> View:
-        view = self._get(node, form)
-        if view.is_contiguous:
-            return view
-        copied = self._copied(view, node.name)
-        self._values[node, form] = copied
-        return copied
-
-    def _copied(self, view: View, name: str) -> View:
-        target = self.source.buffer(type_of_number(view.number), view.shape, view.number)
-        return self._copied_into(target, view, f"copy_{_identifier(name)}")
-
-    def _copied_into(self, target: View, view: View, name: str) -> View:
-        step = Step(f"step_{len(self.source.steps)}_{name}")
-        rows = Rows(self.source, step, self._walk(view.shape, [view.strides]), view.number)
-        rows.load(view)
-        rows.store(target)
-        rows.end()
-        self.source.steps.append(step)
-        return target
-
-    def _round_stored(self, node: fx.Node, form: NumberFormat) -> View:
-        return self._rounded_copy(self._get(node, None), form, node.name)
-
-    def _rounded_copy(self, view: View, form: NumberFormat, name: str) -> View:
-        rounding = self._forms.rounding(form, name)
-        step = Step(f"step_{len(self.source.steps)}_round_{_identifier(name)}")
-        each = isinstance(rounding, OnEach)
-        strides = [view.strides, *([(0,) * (len(view.shape) - 1) + (1,)] if each else [])]
-        rows = Rows(self.source, step, self._walk(view.shape, strides), view.number)
-        rows.load(view)
-        rows.round(rounding)
-        target = self.source.buffer(type_of_number(rows.number), view.shape, rows.number)
-        rows.store(target)
-        rows.end()
-        self.source.steps.append(step)
-        return target
-
     def _finish(self) -> View:
-        view = self._get(self._result, None)
+        view = self._values.get(self._result, None)
         if view.buffer.name == "output" and view.is_contiguous:
             return view
         kind = "float" if isinstance(view.number, Real) else "int32_t"
         target = self.source.buffer(kind, view.shape, view.number, "output")
-        return self._copied_into(target, view, "output")
-
-
-def batch_of_one(node: fx.Node) -> int:
-    """A size for one sample."""
-    value = node.meta.get("val")
-    if isinstance(value, int):
-        return value
-    if isinstance(value, torch.SymInt):
-        return batch_multiple(value)
-    raise ExportError(f"{node.name}: a size that is computed from values; C has constants")
-
-
-def _takes_operand(node: fx.Node) -> bool:
-    return base_name(node) in ("add", "sub", "rsub", "mul", "div", "maximum", "prelu", "_prelu_kernel")
-
-
-def _expanded(view: View, shape: tuple[int, ...]) -> View:
-    """A stored value repeated along the axes that it does not have."""
-    missing = len(shape) - len(view.shape)
-    sizes = (1,) * missing + view.shape
-    strides = (0,) * missing + view.strides
-    repeated = tuple(0 if size == 1 else step for size, step in zip(sizes, strides, strict=True))
-    return View(view.buffer, shape, repeated, view.offset, view.number)
-
-
-def _strides(shape: tuple[int, ...], operand: elementwise.Operand) -> tuple[int, ...]:
-    if isinstance(operand, View):
-        return operand.strides
-    sizes = operand.shape
-    steps = contiguous(sizes)
-    return (0,) * (len(shape) - len(sizes)) + tuple(
-        0 if size == 1 else step for size, step in zip(sizes, steps, strict=True)
-    )
-
-
-def _identifier(name: str) -> str:
-    """A name that C accepts."""
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name).strip("_") or "value"
+        return self._values.copied_into(target, view, "output")

@@ -9,7 +9,7 @@ from torch import fx
 
 from narrower.errors import ExportError
 from narrower.export.device.rows import Rows
-from narrower.export.device.source import View
+from narrower.export.device.source import View, contiguous
 from narrower.export.operators.translation import has_argument
 from narrower.graph.arguments import argument
 from narrower.graph.nodes import base_name
@@ -139,3 +139,28 @@ def is_known(node: fx.Node) -> bool:
 def number_of(value: Any) -> Floats | None:
     """A constant number as PyTorch's float32 arithmetic takes it."""
     return np.array(np.float64(np.float32(value))) if isinstance(value, int | float) else None
+
+
+def takes_operand(node: fx.Node) -> bool:
+    """Whether an operator reads another number beside the row."""
+    return base_name(node) in ("add", "sub", "rsub", "mul", "div", "maximum", "prelu", "_prelu_kernel")
+
+
+def expanded(view: View, shape: tuple[int, ...]) -> View:
+    """A stored value repeated along the axes that it does not have."""
+    missing = len(shape) - len(view.shape)
+    sizes = (1,) * missing + view.shape
+    strides = (0,) * missing + view.strides
+    repeated = tuple(0 if size == 1 else step for size, step in zip(sizes, strides, strict=True))
+    return View(view.buffer, shape, repeated, view.offset, view.number)
+
+
+def strides_over(shape: tuple[int, ...], operand: Operand) -> tuple[int, ...]:
+    """How an operand is walked beside a result of this shape."""
+    if isinstance(operand, View):
+        return operand.strides
+    sizes = operand.shape
+    steps = contiguous(sizes)
+    return (0,) * (len(shape) - len(sizes)) + tuple(
+        0 if size == 1 else step for size, step in zip(sizes, steps, strict=True)
+    )

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from narrower.export.device.loops import Loops
 from narrower.export.device.numbers import EXACT, Number, Real, Whole, bits_of, type_of_number, whole
-from narrower.export.device.roundings import ByTable, DataRounding, OnEach, OnGrid, Scaled
 from narrower.export.device.runtime_typed import SHORT
 from narrower.export.device.source import Source, Step, View
 from narrower.export.device.thresholds import Thresholds
@@ -16,7 +15,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 FINEST = 126
 WIDEST_SHIFT = 26  # of numbers up to 2**24: more bits leave the same
-SHIFTS = ("shift_even", "shift_up", "shift_floor")
 INFINITIES = (0xFF800000, 0x7F800000)
 
 
@@ -273,94 +271,12 @@ class Rows:
         low = np.maximum(np.maximum(number.low, -number.high), 0)
         self.number = Whole(number.frac, low, np.maximum(-number.low, number.high), scale=number.scale)
 
-    def round(self, rounding: DataRounding) -> None:
-        """Round to what a product reads."""
-        positive = self.is_positive
-        if isinstance(rounding, Scaled):
-            self.to_real()
-            self.constant("real_multiply_each", np.array(rounding.factor))
-            self.call("real_steps", 0, 0, rounding.low, rounding.high)
-            self.number = rounding.number
-        elif isinstance(rounding, ByTable):
-            self.to_real()
-            self.table(rounding.table, rounding.number)
-        elif isinstance(rounding, OnEach):
-            self._round_each(rounding)
-        elif isinstance(self.number, Whole) and self.number.scale == 1.0:
-            self._shift(rounding)
-        else:
-            self.to_real()
-            self._round_real(rounding)
-        if positive and isinstance(self.number, Whole) and not getattr(rounding, "wrap", 0):
-            number = self.number
-            self.number = Whole(
-                number.frac, np.maximum(number.low, 0), np.maximum(number.high, 0), number.fracs, number.scale
-            )
-
-    def _round_real(self, rounding: OnGrid) -> None:
-        if rounding.wrap:
-            self.call("real_wrap", rounding.frac, rounding.mode, rounding.wrap, rounding.low)
-        else:
-            ends = c_integer(rounding.low), c_integer(rounding.high)
-            self.call("real_steps", rounding.frac, rounding.mode, *ends)
-        self.number = rounding.number
-
     def table(self, table: Thresholds, number: Number) -> None:
         """Look float32 numbers up."""
         keys = self.source.array("int32_t", table.keys if len(table.keys) else [0], "keys")
         values = self.source.array("int32_t", table.values, "values")
         self.call("real_table", keys, len(table.keys), values)
         self.number = number
-
-    def _round_each(self, rounding: OnEach) -> None:
-        low = self.source.array("int32_t", rounding.low, "low")
-        high = self.source.array("int32_t", rounding.high, "high")
-        place = self._place(rounding)
-        if isinstance(self.number, Whole) and self.number.scale == 1.0:
-            shifts = np.clip(self.number.frac - rounding.fracs, -32, 40)
-            name = self.source.array("int8_t", shifts, "shifts")
-            self.call("shift_each", *(f"{a}{place}" for a in (name, low, high)), int(rounding.wraps))
-        else:
-            self.to_real()
-            name = self.source.array("int8_t", rounding.fracs, "fracs")
-            self.call("real_steps_each", *(f"{a}{place}" for a in (name, low, high)), int(rounding.wraps))
-        self.number = rounding.number
-
-    def _place(self, rounding: OnEach) -> str:
-        index, step = self.loops.index(self.loops.broadcast(rounding.fracs.shape))
-        assert step == 1 or self.loops.row == 1
-        return f" + {index}" if index != "0" else ""
-
-    def _shift(self, rounding: OnGrid) -> None:
-        assert isinstance(self.number, Whole)
-        number = self.number
-        shift = number.frac - rounding.frac
-        if shift < 0 and rounding.wrap:  # the bits above may lie beyond 32
-            self.to_real()
-            self._round_real(rounding)
-            return
-        if shift > 0:
-            self.call(SHIFTS[rounding.mode], min(shift, WIDEST_SHIFT))
-            low, high = (
-                _shifted(end, min(shift, WIDEST_SHIFT), rounding.mode) for end in (number.low, number.high)
-            )
-            self.number = whole(rounding.frac, low, high)
-        elif shift < 0:
-            self.call("scale_up", min(-shift, 32), c_integer(rounding.low), c_integer(rounding.high))
-            ends = (
-                np.clip(end << min(-shift, 32), rounding.low, rounding.high)
-                for end in (number.low, number.high)
-            )
-            self.number = whole(rounding.frac, *ends)
-        else:
-            self.number = whole(rounding.frac, number.low, number.high)
-        if not rounding.wrap:
-            self.bound_whole(rounding.low, rounding.high)
-            return
-        least, most = self.number.limits
-        if least < rounding.low or most > rounding.high:
-            self.call("wrap", rounding.wrap, rounding.low)
-            self.number = rounding.number
 
 
 def is_positive(number: Number) -> bool:
@@ -374,13 +290,6 @@ def refined(number: Whole, frac: int) -> Whole | None:
     if shift < 0 or shift > WIDEST_SHIFT or number.largest << shift > EXACT:
         return None
     return whole(frac, number.low << shift, number.high << shift)
-
-
-def _shifted(values: Integers, shift: int, mode: int) -> Integers:
-    half = 1 << (shift - 1)
-    if mode == 0:
-        return (values + half - 1 + (values >> shift & 1)) >> shift
-    return (values + (half if mode == 1 else 0)) >> shift
 
 
 def fraction_of(values: Floats) -> int | None:
