@@ -2,22 +2,17 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from narrower.errors import RunError, SettingsError
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.intervals import with_intervals
-from narrower.export.compressed import save_compressed
 from narrower.graph.program import Program
-from narrower.plan.plan import Plan, plan_to_dict
-from narrower.report.curves import Epoch
-from narrower.report.finetuned import NAME, FinetunedMember, FinetunedRecord
-from narrower.searching.front import dominates, front_indices
+from narrower.plan.plan import Plan
+from narrower.report.finetuned import NAME, FinetunedRecord
 from narrower.searching.objective import ARTEFACT_METRICS
 from narrower.store.files import write_json
 from narrower.store.run_directory import RunDirectory
@@ -26,41 +21,18 @@ from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
 from narrower.study.cross_validation import check_folds, cross_validated
 from narrower.study.entering import by_loss, check_order, entering
+from narrower.study.finetuned_front import FinetunedFront, Tuned, epochs_of
 from narrower.study.halving import best_by_rank
 from narrower.study.problem import Problem
 from narrower.study.rivals import rivals_of
 from narrower.study.staged_training import InTraining, StagedTraining, StepsSeen, plans_at_once
 from narrower.study.trained_program import program_of
 from narrower.study.tuned_states import TunedStates
-from narrower.tasks.spread import interval_of_trainings, leads, value_of
 from narrower.tasks.task import leading
-from narrower.training.continued import CURVE
 from narrower.training.finetuning import UNTRAINED, Finetuning
 from narrower.training.in_rounds import InRounds
 from narrower.training.many import is_together
 from narrower.training.recipe import seeds_from
-
-
-@dataclass
-class _Tuned:
-    """One plan on its way; ``contributions`` of each training to the leading metric, where they are known."""
-
-    trial: Trial
-    before: dict[str, float]
-    training: InTraining
-    after: dict[str, float] | None = None
-    curve: tuple[float, ...] = ()
-    failure: str | None = None
-    contributions: tuple[NDArray[Any], ...] = ()
-    epochs: tuple[Epoch, ...] = ()
-
-    @property
-    def number(self) -> int:
-        return self.trial.number
-
-    @property
-    def plan(self) -> Plan:
-        return self.training.plan
 
 
 class Finetuner:
@@ -94,6 +66,7 @@ class Finetuner:
         if not isinstance(batch_size, int):
             raise RunError(f"{run.path}: the run does not say its batch size")
         self._batch_size = batch_size
+        self._front = FinetunedFront(problem, run, how, self._training, batch_size)
 
     def finetune(self, numbers: Sequence[int], front: Sequence[int]) -> FinetunedRecord:
         """Train the plans of these trials; ``front`` are the members before.
@@ -117,9 +90,9 @@ class Finetuner:
             self._cross_validate(entered, staged)
         if entered and all(tuned.failure is not None for tuned in entered):
             raise RunError(f"none of {len(entered)} plans could be trained: {entered[0].failure}")
-        after = self._front_after(every, set(front))
+        after = self._front.after(every, set(front))
         self._with_seeds([tuned for tuned in every if tuned.number in after], staged)
-        record = self._record(every, set(front), after, rounds)
+        record = self._front.record(every, set(front), after, rounds, self._further_steps)
         record = replace(
             record,
             seconds=time.monotonic() - started,
@@ -133,20 +106,20 @@ class Finetuner:
         evaluator = self._evaluator(self._problem.subject.lowered)
         return [*front, *rivals_of(self._problem, self._store, front, evaluator)]
 
-    def _begun(self, trial: Trial) -> _Tuned:
+    def _begun(self, trial: Trial) -> Tuned:
         plan = self._problem.space.plan(self._problem.space.options_at(trial.plan_index))
         if trial.state != "complete":
             raise RunError(f"{self._run.path}: trial {trial.number} is {trial.state}: {trial.reason}")
-        return _Tuned(trial, dict(trial.metrics), InTraining(trial.number, plan))
+        return Tuned(trial, dict(trial.metrics), InTraining(trial.number, plan))
 
-    def _staged(self, pool: Sequence[_Tuned]) -> StagedTraining:
+    def _staged(self, pool: Sequence[Tuned]) -> StagedTraining:
         facts, how = self._store.facts(), replace(self._how, seeds=1)
         numbers = [tuned.number for tuned in pool]
         identity = repr((how, numbers, facts.get("model weights"), facts.get("data set"), facts.get("space")))
         at_once = plans_at_once(self._problem.program.network, self._how.recipe.batch_size)
         return StagedTraining(TunedStates(self._run.path, identity), at_once, self._metric, self._seen)
 
-    def _rounds(self, pool: Sequence[_Tuned], staged: StagedTraining) -> Iterator[tuple[int, int]]:
+    def _rounds(self, pool: Sequence[Tuned], staged: StagedTraining) -> Iterator[tuple[int, int]]:
         """Train in rounds; how many plans each had, and the step it stopped at."""
         going = list(pool)
         stops = self._how.stops(self._training.steps)
@@ -154,7 +127,7 @@ class Finetuner:
             staged.train(self._training, f"round {number + 1}", [tuned.training for tuned in going], stop)
             for tuned in going:
                 tuned.failure = tuned.training.failure
-                tuned.epochs = _epochs(tuned.training)
+                tuned.epochs = epochs_of(tuned.training)
             going = [tuned for tuned in going if tuned.failure is None]
             models = staged.models(self._training, [tuned.training for tuned in going])
             for tuned, (_, model) in zip(going, models, strict=True):
@@ -167,7 +140,7 @@ class Finetuner:
                 count, most = self._how.survivors(len(going))
                 going = [going[place] for place in best_by_rank(losses, count, most)]
 
-    def _entering(self, pool: Sequence[_Tuned]) -> list[_Tuned]:
+    def _entering(self, pool: Sequence[Tuned]) -> list[Tuned]:
         """The plans that are trained at all; one that cannot be trained is among them, and says why."""
         if self._how.order is None:
             return list(pool)
@@ -184,7 +157,7 @@ class Finetuner:
         left = {tuned.number for tuned in able} - {able[place].number for place in chosen}
         return [tuned for tuned in pool if tuned.number not in left]
 
-    def _cross_validate(self, pool: Sequence[_Tuned], staged: StagedTraining) -> None:
+    def _cross_validate(self, pool: Sequence[Tuned], staged: StagedTraining) -> None:
         """Score plans by cross-validation in the place of what they came to on the part that scores."""
         going = {tuned.number: tuned for tuned in pool if tuned.after is not None}
         plans = {number: tuned.plan for number, tuned in going.items()}
@@ -199,9 +172,9 @@ class Finetuner:
             tuned.contributions = (score.contributions,)
         self._further_steps += len(going) * self._how.folds * self._training.steps
 
-    def _with_seeds(self, members: Sequence[_Tuned], staged: StagedTraining) -> None:
+    def _with_seeds(self, members: Sequence[Tuned], staged: StagedTraining) -> None:
         """Train members again with other seeds, and remember what each sample contributed."""
-        trained = {tuned.number: tuned for tuned in members if self._is_trained(tuned)}
+        trained = {tuned.number: tuned for tuned in members if self._front.is_trained(tuned)}
         if self._how.folds == 1:
             for each, model in staged.models(self._training, [t.training for t in trained.values()]):
                 own = self._contributions(program_of(self._problem, model), each.plan)
@@ -228,7 +201,7 @@ class Finetuner:
         problem = self._problem
         return Evaluator(program, problem.part, batch_size=self._batch_size, own_metrics=problem.own_metrics)
 
-    def _score(self, tuned: _Tuned, model: nn.Module) -> None:
+    def _score(self, tuned: Tuned, model: nn.Module) -> None:
         """Metrics of the deployed form, by the engine."""
         program = program_of(self._problem, model)
         (quality,) = self._evaluator(program).evaluate([tuned.plan.formats], loss=True)
@@ -240,106 +213,3 @@ class Finetuner:
             return
         tuned.after = {**tuned.before, **quality.metrics, **artefacts.values}
         tuned.curve = (*tuned.curve, quality.metrics[self._metric.name])
-
-    def _kept(self, tuned: _Tuned) -> dict[str, float]:
-        """The metrics after, unless those before are better in all: then the float model's weights stay.
-
-        Those of cross-validation are of other samples, and stay.
-        """
-        if tuned.after is None:
-            return tuned.before
-        before, after = (np.array(self._losses(metrics)) for metrics in (tuned.before, tuned.after))
-        return tuned.before if self._how.folds == 1 and dominates(before, after) else tuned.after
-
-    def _is_trained(self, tuned: _Tuned) -> bool:
-        """Whether it is delivered with weights of its own."""
-        return isinstance(tuned.training.state, dict) and self._kept(tuned) is tuned.after
-
-    def _losses(self, metrics: dict[str, float]) -> tuple[float, ...]:
-        return self._problem.objectives.losses(metrics)
-
-    def _front_after(self, every: Sequence[_Tuned], before: set[int]) -> set[int]:
-        ended = [tuned for tuned in every if tuned.failure is None or tuned.number in before]
-        losses = np.array([self._losses(self._kept(tuned)) for tuned in ended])
-        return {ended[int(row)].number for row in front_indices(losses)}
-
-    def _record(
-        self, every: Sequence[_Tuned], before: set[int], after: set[int], rounds: Sequence[tuple[int, int]]
-    ) -> FinetunedRecord:
-        on_front = [tuned for tuned in every if tuned.number in after]
-        members = []
-        for tuned in every:
-            member = FinetunedMember(
-                tuned.number,
-                plan_to_dict(tuned.plan),
-                tuned.before,
-                tuned.after,
-                tuned.training.step,
-                tuned.curve,
-                tuned.number in before,
-                tuned.number in after,
-                failure=tuned.failure,
-                epochs=tuned.epochs,
-            )
-            members.append(self._delivered(member, tuned, on_front) if member.is_member else member)
-        recipe, problem = self._how.recipe, self._problem
-        samples = len(problem.part) + (len(problem.data.train) if self._how.folds > 1 else 0)
-        return FinetunedRecord(
-            recipe=asdict(recipe),
-            rounds=tuple(rounds),
-            steps=sum(member.steps for member in members),
-            steps_of_all=0,  # known where the pool is
-            choosing=recipe.choosing_share if recipe.chooses else 0.0,
-            metric=self._metric.name,
-            objectives=tuple(o.metric for o in problem.objectives.each),
-            samples=samples,
-            part=problem.part_name,
-            seconds=0.0,
-            members=tuple(members),
-            seeds=self._how.seeds,
-            folds=self._how.folds,
-            further_steps=self._further_steps,
-            rivals=sum(member.steps > 0 and not member.was_member for member in members),
-            order=self._how.order,
-        )
-
-    def _delivered(
-        self, member: FinetunedMember, tuned: _Tuned, on_front: Sequence[_Tuned]
-    ) -> FinetunedMember:
-        """A member of the front after, looked at on the test part, with its weights kept."""
-        problem, path = self._problem, None
-        program = problem.subject.lowered
-        if isinstance(tuned.training.state, dict) and self._kept(tuned) is tuned.after:
-            (model,) = self._training.weights([tuned.plan], [tuned.training.state])
-            program = program_of(problem, model)
-            path = self._run.path / "models" / f"finetuned-{member.number}.safetensors"
-            save_compressed(model, problem.model_name, tuned.plan, path, problem.subject.examples)
-        on_test = Evaluator(program, problem.data.test, batch_size=self._batch_size)
-        (test,) = with_intervals(on_test, [tuned.plan.formats])
-        values = tuple(value_of(self._metric, own) for own in tuned.contributions)
-        return replace(
-            member,
-            interval=interval_of_trainings(self._metric, np.stack(tuned.contributions)),
-            test_value=test.metrics.get(self._metric.name),
-            test_interval=test.interval,
-            weights=None if path is None else str(path.relative_to(self._run.path)),
-            seed_values=values if self._how.seeds > 1 else (),
-            certain=self._is_certain(tuned, on_front),
-        )
-
-    def _is_certain(self, tuned: _Tuned, on_front: Sequence[_Tuned]) -> bool | None:
-        """Whether a member leads every other that is better in all else."""
-        each = self._problem.objectives.each
-        others = [o for o in each if o.metric != self._metric.name]
-        if len(others) in (0, len(each)) or self._problem.objectives.sum_direction is not None:
-            return None
-        costs = {t.number: np.array([o.sign * self._kept(t)[o.metric] for o in others]) for t in on_front}
-        rivals = [rival for rival in on_front if dominates(costs[rival.number], costs[tuned.number])]
-        own = np.stack(tuned.contributions)
-        return all(leads(self._metric, own, np.stack(rival.contributions)) for rival in rivals)
-
-
-def _epochs(training: InTraining) -> tuple[Epoch, ...]:
-    if not isinstance(training.state, dict) or CURVE not in training.state:
-        return ()
-    return tuple(Epoch(int(step), *rest) for step, *rest in training.state[CURVE].tolist())
