@@ -43,7 +43,7 @@ def train_alone(model: nn.Module, part: Part) -> tuple[nn.Module, float]:
     losses = []
     for _ in range(SETTINGS.max_epochs):
         for inputs, targets in batches:
-            loss = F.cross_entropy(alone(inputs), targets)
+            loss = F.cross_entropy(alone(*inputs), targets)
             losses.append(loss.item())
             optimizer.zero_grad()
             loss.backward()

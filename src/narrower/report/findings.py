@@ -82,8 +82,13 @@ class Findings:
 
     def is_larger_better(self, metric: str) -> bool:
         """By the direction that the search was given, else by the nature of the metric."""
-        given = {o["metric"]: o["direction"] for o in self.record.objectives}
-        return (given[metric] if metric in given else listed_metrics()[metric].direction) == "maximize"
+        for objective in self.record.objectives:
+            if objective["metric"] == metric:
+                return bool(objective["direction"] == "maximize")
+        for own in self.record.described_task.metrics:
+            if own.name == metric:
+                return own.sign > 0
+        return listed_metrics()[metric].direction == "maximize"
 
     @cached_property
     def members(self) -> tuple[Member, ...]:

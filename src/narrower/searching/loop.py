@@ -21,6 +21,7 @@ from narrower.tasks.quality import CanMatter, Quality
 
 PATIENCE = 100  # proposals in a row that repeat or are not admitted before a plan is drawn instead
 CHUNK_SECONDS = 0.4  # plans are scored in chunks of about this time, so that little is lost when killed
+FIRST_TOGETHER = 16  # where plans are trained together
 FIRST_CHUNK = 1  # it grows fourfold while it is fast: the first plan of a large network is seen soon
 ENUMERABLE = 2**22  # in smaller spaces what is left untried is found by looking at every plan
 
@@ -84,7 +85,8 @@ class Loop:
         self._recorded_left = 0
         self._seen: dict[int, Losses | None] = {}
         self._cut: set[int] = set()
-        self._chunk, self._least_chunk = max(FIRST_CHUNK, least_chunk), least_chunk
+        self._chunk = FIRST_CHUNK if least_chunk == 1 else FIRST_TOGETHER
+        self._least_chunk = least_chunk
         self._started = time.monotonic()
         self.front = Front(objectives.count)
         self.tally = Tally()

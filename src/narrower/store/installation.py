@@ -18,6 +18,9 @@ PURPOSES = {
     "parquet": "data in Parquet files",
     "pictures": "data in folders of pictures",
     "qonnx": "plans as QONNX: export --to qonnx",
+    "timm": "models of timm: timm:NAME",
+    "torchvision": "models of torchvision: torchvision:NAME",
+    "hls4ml": "compile exported QONNX with hls4ml",
     "ray": "searches on a Ray cluster: --backend ray",
     "rtl": "Verilog, and the luts of a plan: export --to verilog",
 }

@@ -1,4 +1,4 @@
-"""Run every operator of the zoos in every number format on a device that PyTorch only makes believe.
+"""Run every operator of the zoos in every family of number formats on a device that PyTorch only makes believe.
 
 Tensors of it hold no numbers and mix with no others: what was left on the CPU raises. Prints the names of the
 models that ran.
@@ -33,8 +33,8 @@ def empty(like: Tensor) -> Tensor:
 def run(here: Steps, inputs: Tensor) -> None:
     constants = {index: empty(value) for index, value in here.constants.items()}
     steps = replace(here, constants=constants).on(DEVICE)
-    for text in (example for family in FAMILIES for example in family.examples):
-        formats = [parse_format(text)] * len(steps.slots)
+    for family in FAMILIES:
+        formats = [parse_format(next(iter(family.examples)))] * len(steps.slots)
         values = dict(steps.constants)
         values[steps.batch_inputs[0]] = empty(inputs)
         for index in range(len(steps.steps)):
