@@ -61,7 +61,9 @@ def check(
     return loaded
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "vgg7")) for name in sorted(MODELS)]
+)
 def test_every_model_of_the_program(name: str) -> None:
     data = load_data_set(MODELS[name].data_set)
     model = with_statistics(build_model(name, sizes=data.sizes), data.train.inputs[:16])

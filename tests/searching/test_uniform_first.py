@@ -41,7 +41,9 @@ def test_all_layers_have_each_kind_of_format_at_each_width_from_the_largest_on()
     assert found == [(eight, eight), (four, four), (four, two), ("mxfp4", "mxfp4"), ("float32", "float32")]
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "gp")) for name in SAMPLERS]
+)
 def test_every_sampler_goes_on_after_them_and_is_told_of_them(name: str) -> None:
     space = space_of(("fixed",))
     objectives = Objectives((Objective("accuracy", "maximize"), Objective("bitops", "minimize")))

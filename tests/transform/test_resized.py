@@ -97,7 +97,12 @@ def check_every_group(model: nn.Module, inputs: Tensor) -> int:
     return checked
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+SLOW = ("attention", "cross_attention", "dense", "hand_written_heads", "unet")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in sorted(MODELS)]
+)
 def test_every_group_of_the_zoo(name: str) -> None:
     model, inputs = MODELS[name]()
     assert check_every_group(model, inputs[:3]) > 0 or name == "views"

@@ -1,4 +1,4 @@
-"""Run every operator of the zoos in every family of number formats on a device that PyTorch only makes believe.
+"""Run every operator of the zoos in each family of formats on a device that PyTorch only makes believe.
 
 Tensors of it hold no numbers and mix with no others: what was left on the CPU raises. Prints the names of the
 models that ran.
