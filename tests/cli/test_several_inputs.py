@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -83,12 +82,9 @@ metrics = { accuracy = {}, bitops = {} }
 
 
 @pytest.fixture(autouse=True)
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     Path("several.py").write_text(MODULE)
-    yield
-    sys.modules.pop("several", None)
 
 
 def settings(model: str, data: str, more: str = "") -> None:

@@ -20,13 +20,22 @@ from narrower.preparation.learned_program import ProgramWay
 from narrower.preparation.learned_way import Proposal, Proposed, Saving, Way
 from narrower.preparation.learning.chain_of_network import ChainOfLayers, chain_of_network
 from narrower.preparation.learning.programs.operands import operands_of
-from narrower.preparation.preparation import Candidate, Prepared, Subject
+from narrower.preparation.preparation import Candidate, Preparation, Prepared, Subject
 from narrower.preparation.settings import LearnedSettings
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.task import Task
 
 OF_WEIGHTS = ("model_size", "average_bitwidth")
 OF_FIXED_POINT = ("ebops", "energy")
+
+
+def one_by_one(preparation: Preparation, plans: Sequence[Plan]) -> Iterator[Prepared]:
+    """Each plan alone; one that the preparation refuses has a failure."""
+    for plan in dict.fromkeys(plans):
+        try:
+            yield preparation.alone(plan)
+        except NarrowerError as error:
+            yield Prepared((plan,), (), str(error))
 
 
 class Learned:
@@ -81,11 +90,7 @@ class Learned:
 
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself; one that was not proposed, or was beaten, has a failure."""
-        for plan in dict.fromkeys(plans):
-            try:
-                yield self.alone(plan)
-            except NarrowerError as error:
-                yield Prepared((plan,), (), str(error))
+        return one_by_one(self, plans)
 
     def alone(self, plan: Plan) -> Prepared:
         """The weights that the training gave a plan, or the model's own for the empty plan.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from narrower.errors import NarrowerError
 from narrower.graph.folding import fold_batch_norm
 from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
-from narrower.preparation.learned import Learned
+from narrower.preparation.learned import Learned, one_by_one
 from narrower.preparation.learned_way import Proposal
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import LearnedShapesSettings
@@ -74,11 +74,7 @@ class LearnedShapes:
 
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself; one that was not proposed, or was beaten, has a failure."""
-        for plan in dict.fromkeys(plans):
-            try:
-                yield self.alone(plan)
-            except NarrowerError as error:
-                yield Prepared((plan,), (), str(error))
+        return one_by_one(self, plans)
 
     def alone(self, plan: Plan) -> Prepared:
         """The weights that the training gave a plan, or the model's own for the empty plan.

@@ -1,13 +1,10 @@
 """How plans did while they were trained: ``curves.json`` has every candidate that was trained and scored."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from pydantic import TypeAdapter, ValidationError
-
-from narrower.errors import RunError
+from narrower.report.optional_record import read_optional
 from narrower.report.record import STRICT
 from narrower.store.run_directory import RunDirectory
 
@@ -58,12 +55,4 @@ def read_curves(run: RunDirectory) -> CurvesRecord | None:
     Raises:
         RunError: the record cannot be read.
     """
-    path = run.path / NAME
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found: CurvesRecord = TypeAdapter(CurvesRecord).validate_json(json.dumps(content))
-    except (OSError, ValueError, ValidationError) as error:
-        raise RunError(f"{path}: cannot be read: {error}") from error
-    return found
+    return read_optional(run.path / NAME, CurvesRecord)

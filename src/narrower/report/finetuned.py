@@ -1,15 +1,12 @@
 """What training the plans of a run in their number formats gave: the content of ``finetuned.json``."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import stdev
 from typing import Any, ClassVar
 
-from pydantic import TypeAdapter, ValidationError
-
-from narrower.errors import RunError
 from narrower.report.curves import Epoch
+from narrower.report.optional_record import read_optional
 from narrower.report.record import STRICT
 from narrower.store.run_directory import RunDirectory
 
@@ -102,15 +99,7 @@ def read_finetuned(run: RunDirectory) -> FinetunedRecord | None:
     Raises:
         RunError: the record cannot be read.
     """
-    path = run.path / NAME
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found: FinetunedRecord = TypeAdapter(FinetunedRecord).validate_json(json.dumps(content))
-    except (OSError, ValueError, ValidationError) as error:
-        raise RunError(f"{path}: cannot be read: {error}") from error
-    return found
+    return read_optional(run.path / NAME, FinetunedRecord)
 
 
 def summary_lines(record: FinetunedRecord) -> list[str]:

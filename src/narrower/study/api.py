@@ -9,14 +9,13 @@ from torch import nn
 
 from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
-from narrower.data.datasets import DataSet, Given, as_data_set
+from narrower.data.datasets import DataSet, Given
 from narrower.data.parts import Part
 from narrower.errors import SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.own_metric import named_metrics
 from narrower.graph.called_modules import trace_or_call
-from narrower.models.build import as_called, build_model
-from narrower.models.class_order import check_class_order, in_class_order
+from narrower.models.build import build_model
 from narrower.models.fit import check_fit
 from narrower.plan.formats.calibration import USUAL, CalibrationSettings
 from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
@@ -37,7 +36,7 @@ from narrower.settings.logic_rounding import default_rounding
 from narrower.store.trackers.tracker import Tracker, TrackerSettings
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.expressible import export_notes
-from narrower.study.from_arguments import layer_choices, objectives_of, own_metrics_of
+from narrower.study.from_arguments import fitting, layer_choices, objectives_of, own_metrics_of
 from narrower.study.from_python import followers_of, searched
 from narrower.study.limits import check_counted
 from narrower.study.possible import check_possible
@@ -196,13 +195,7 @@ def pose_search(  # noqa: PLR0913 - as many as a search has
     Raises:
         NarrowerError: it cannot be searched.
     """
-    data = as_data_set(data)
-    model = as_called(model, data.sizes) if isinstance(model, nn.Module) else model
-    if class_order is not None:
-        data = in_class_order(data, class_order)
-    elif isinstance(model, nn.Module):
-        check_fit(model, data)
-        check_class_order(model, data, type(model).__name__)
+    model, data = fitting(model, data, class_order)
     rounded = rounding or default_rounding((*objectives, *(constraints or {}), *measure_front))
     ROUNDINGS.check(rounded)
     OVERFLOWS.check(overflow)

@@ -1,10 +1,16 @@
-"""From the arguments of a search from Python to settings: choices of layers, objectives, own metrics."""
+"""From the arguments of a search from Python to a problem: model and data, layers, objectives, metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from torch import nn
+
+from narrower.data.datasets import DataSet, Given, as_data_set
 from narrower.errors import SettingsError
 from narrower.evaluate.own_metric import OwnMetric, own_metric
+from narrower.models.build import as_called
+from narrower.models.class_order import check_class_order, in_class_order
+from narrower.models.fit import check_fit
 from narrower.plan.plan import OPERANDS
 from narrower.searching.format_names import ABSENT, NOT_QUANTIZED, with_sparsity
 from narrower.searching.objective import (
@@ -20,6 +26,24 @@ from narrower.searching.space_settings import (
 )
 from narrower.settings import checks, format_checks
 from narrower.tasks.task import Direction, Task
+
+
+def fitting(
+    model: nn.Module | str, data: Given, class_order: Sequence[str] | None
+) -> tuple[nn.Module | str, DataSet]:
+    """The model as it is called with the data, and the data in the model's order of classes.
+
+    Raises:
+        NarrowerError: they do not fit each other, or the model has the classes in another order.
+    """
+    data = as_data_set(data)
+    model = as_called(model, data.sizes) if isinstance(model, nn.Module) else model
+    if class_order is not None:
+        return model, in_class_order(data, class_order)
+    if isinstance(model, nn.Module):
+        check_fit(model, data)
+        check_class_order(model, data, type(model).__name__)
+    return model, data
 
 
 def own_metrics_of(metrics: Sequence[str], task: Task) -> dict[str, OwnMetric]:

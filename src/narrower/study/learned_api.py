@@ -6,12 +6,11 @@ from typing import get_args
 
 from torch import nn
 
-from narrower.data.datasets import DataSet, Given, as_data_set
+from narrower.data.datasets import DataSet, Given
 from narrower.errors import SettingsError
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
-from narrower.models.build import as_called, build_model
-from narrower.models.class_order import check_class_order, in_class_order
+from narrower.models.build import build_model
 from narrower.models.fit import check_fit
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import OPERANDS
@@ -25,6 +24,7 @@ from narrower.searching.space_settings import FLOAT_OPERAND, LayerChoices, Opera
 from narrower.store.trackers.tracker import Tracker, TrackerSettings
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.expressible import export_notes
+from narrower.study.from_arguments import fitting
 from narrower.study.from_python import followers_of, searched
 from narrower.study.possible import check_possible
 from narrower.study.problem import Problem, any_fraction, with_model
@@ -84,13 +84,7 @@ def learn(  # noqa: PLR0913 - what a settings file says
         if given not in known:
             raise SettingsError(f"{name}: found {given!r}; allowed: {', '.join(known)}")
     followers = followers_of(callbacks, trackers)
-    data = as_data_set(data)
-    model = as_called(model, data.sizes) if isinstance(model, nn.Module) else model
-    if class_order is not None:
-        data = in_class_order(data, class_order)
-    elif isinstance(model, nn.Module):
-        check_fit(model, data)
-        check_class_order(model, data, type(model).__name__)
+    model, data = fitting(model, data, class_order)
     settings = LearnedSettings(
         epochs=epochs,
         batch_size=batch_size,

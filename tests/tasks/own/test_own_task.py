@@ -3,7 +3,6 @@
 import json
 import pickle
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -82,12 +81,9 @@ X = np.random.default_rng(1).normal(size=(40, 3)).astype("float32")
 
 
 @pytest.fixture(autouse=True)
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     Path("own_tasked.py").write_text(MODULE)
-    yield
-    sys.modules.pop("own_tasked", None)
 
 
 def settings(task: str, metric: str, data: str = "own_tasked:data", model: str = "own_tasked:net") -> None:
