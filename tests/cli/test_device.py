@@ -1,5 +1,6 @@
 """``search --device``: devices that are not here, and runs that were scored on another one."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -39,3 +40,19 @@ def test_a_run_goes_on_with_its_device(run_narrower: RunNarrower, small_run: Run
     code, _, err = run_narrower("search", "--resume", "run")
     assert code == 2
     assert "its trials were scored on cuda:0 (A100), not on cpu" in err
+
+
+def test_results_of_another_device_are_not_taken_over(
+    run_narrower: RunNarrower, trained: Path, small_run: RunDirectory
+) -> None:
+    options = "--model jsc-toy --dataset jets --samples 256 --trials 12 --sampler random"
+    search = ("search", *options.split(), "--load", str(trained), "--json")
+    for device, taken in ((None, 12), ("cuda:0 (A100)", 0)):
+        shutil.rmtree("runs", ignore_errors=True)
+        shutil.copytree(small_run.path, "runs/before")
+        if device is not None:
+            with TrialStore.open(RunDirectory(Path("runs/before")).trials) as store:
+                store.set_fact("device", device)
+        code, out, err = run_narrower(*search)
+        assert code == 0, err
+        assert json.loads(out)["summary"]["taken_over"] == taken

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,9 @@ from narrower.errors import ModelError, SettingsError
 from narrower.evaluate.backends.devices_here import resolved_device
 from narrower.evaluate.backends.one_device import OneDevice
 from narrower.evaluate.backends.settings import BackendSettings
+from narrower.evaluate.graph_engine import GraphEngine
 from narrower.evaluate.program_engine import ProgramEngine
+from narrower.evaluate.steps import Steps, compile_steps
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
@@ -60,6 +62,25 @@ def test_where_one_sample_does_not_fit_there_is_an_end() -> None:
     device.start(Small(needed=100))
     with pytest.raises(ModelError, match="no memory for one sample"):
         device.score(PLANS, False)
+
+
+def test_short_memory_is_no_failure_of_a_plan(
+    jsc_toy_lowered: Program, jets: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine lets it through, so that the backend can halve the batch; anything else fails the plan."""
+    engine = GraphEngine(compile_steps(jsc_toy_lowered), jets.validation.first(50), 50, 2**24)
+
+    def raising(error: Exception) -> Callable[..., None]:
+        def run(*_: object) -> None:
+            raise error
+
+        return run
+
+    monkeypatch.setattr(Steps, "run", raising(ValueError("no")))
+    assert "no" in str(engine.score(PLANS[:1], loss=False, own={})[0].failure)
+    monkeypatch.setattr(Steps, "run", raising(torch.OutOfMemoryError("no room")))
+    with pytest.raises(torch.OutOfMemoryError):
+        engine.score(PLANS[1:2], loss=False, own={})
 
 
 def test_an_engine_that_moved_gives_the_same(jsc_toy_lowered: Program, jets: DataSet) -> None:
