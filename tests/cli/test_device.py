@@ -32,6 +32,21 @@ def test_a_device_that_is_not_here_is_named(
     assert not list(Path.cwd().glob("runs/*/trials.sqlite3"))
 
 
+def test_it_is_named_before_anything_is_trained(run_narrower: RunNarrower) -> None:
+    search = ("search", "--model", "jsc-toy", "--dataset", "jets", "--trials", "4", "--device", "cuda")
+    code, _, err = run_narrower(*search)
+    assert code == 2
+    assert "training" not in err
+    assert not Path("runs").exists()
+
+
+def test_plans_are_not_dropped_early_on_a_device(run_narrower: RunNarrower) -> None:
+    search = ("search", "--model", "jsc-toy", "--dataset", "jets", "--trials", "4", "--sampler", "random")
+    code, _, err = run_narrower(*search, "--drop-dominated", "--device", "auto", "--backend", "device")
+    assert code == 2
+    assert "take another backend than 'device', or drop_dominated = false" in err
+
+
 def test_a_run_goes_on_with_its_device(run_narrower: RunNarrower, small_run: RunDirectory) -> None:
     shutil.copytree(small_run.path, "run")
     assert run_narrower("search", "--resume", "run", "--device", "auto")[0] == 0

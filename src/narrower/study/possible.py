@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from math import inf
 
 from narrower.errors import MissingExtraError, Mistakes, SettingsError, nearest
+from narrower.evaluate.backends.devices_here import resolved_device
 from narrower.preparation.learning.settings import LEARNED_COSTS
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_cost, listed_metric
@@ -70,17 +71,20 @@ def check_backend(problem: Problem) -> None:
     """Check that plans can be scored where the options say.
 
     Raises:
-        SettingsError: they cannot be dropped early there.
+        SettingsError: they cannot be dropped early there, or the device is not here.
         MissingExtraError: Ray is not installed.
     """
-    if problem.backend.name != "ray":
+    name = problem.backend.chosen_name
+    if name not in ("ray", "device"):
         return
-    if find_spec("ray") is None:
+    if name == "ray" and find_spec("ray") is None:
         raise MissingExtraError("ray", "ray", "the backend 'ray'")
+    if name == "device":
+        resolved_device(problem.backend.device)
     if problem.options.drop_dominated:
         raise SettingsError(
             f"{STRATEGY}.setup.drop_dominated: plans are dropped early in processes of this machine only; "
-            "take another backend than 'ray', or drop_dominated = false"
+            f"take another backend than {name!r}, or drop_dominated = false"
         )
 
 
