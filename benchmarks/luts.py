@@ -25,8 +25,9 @@ from typing import Any
 from scipy.stats import spearmanr
 
 from narrower.cli.main import run as narrower
-from narrower.export.deliver import Subject, own_outputs
 from narrower.export.luts import ebops, luts, yosys_luts
+from narrower.export.own_outputs import own_outputs
+from narrower.export.subject import Subject
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.report.read_record import read_record

@@ -13,9 +13,9 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from narrower.evaluate.learned_rounding import with_learned_rounding as with_learned_rounding
     from narrower.evaluate.norm_estimation import with_estimated_norms as with_estimated_norms
     from narrower.export.compressed import load_compressed as load_compressed
-    from narrower.export.deliver import Subject as Subject
-    from narrower.export.deliver import Wishes as Wishes
     from narrower.export.deliver import export_plan as export_plan
+    from narrower.export.subject import Subject as Subject
+    from narrower.export.subject import Wishes as Wishes
     from narrower.graph.folding import fold_batch_norm as fold_batch_norm
     from narrower.graph.trace import trace as trace
     from narrower.models.build import build_model as build_model
@@ -67,14 +67,14 @@ _HOMES = {
     "Plan": "narrower.plan.plan",
     "Recipe": "narrower.training.recipe",
     "Study": "narrower.study.by_hand",
-    "Subject": "narrower.export.deliver",
+    "Subject": "narrower.export.subject",
     "StopSearch": "narrower.errors",
     "TrackedEnd": "narrower.store.trackers.tracker",
     "TrackedSearch": "narrower.store.trackers.tracker",
     "TrackedTrial": "narrower.store.trackers.tracker",
     "Tracker": "narrower.store.trackers.tracker",
     "TrackerSettings": "narrower.store.trackers.tracker",
-    "Wishes": "narrower.export.deliver",
+    "Wishes": "narrower.export.subject",
     "adjusted": "narrower.evaluate.adjustments",
     "build_model": "narrower.models.build",
     "finetune": "narrower.study.finetuned_run",

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from narrower.data.datasets import DataSet, Part
 from narrower.evaluate.chain import find_chain
+from narrower.evaluate.compile_steps import compile_steps
 from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.evaluator import Evaluator
-from narrower.evaluate.steps import compile_steps
 from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrower.data.parts import Part
+from narrower.evaluate.compile_steps import compile_steps
 from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.graph_engine import GraphEngine
-from narrower.evaluate.steps import compile_steps
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace

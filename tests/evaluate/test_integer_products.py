@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrower.evaluate.compile_steps import compile_steps
 from narrower.evaluate.integer_products import IntegerProducts, Operands, Window, can_win, multiplies_bytes
 from narrower.evaluate.processor import SWITCH
 from narrower.evaluate.provenance import Provenance
-from narrower.evaluate.steps import Steps, compile_steps
+from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace

@@ -14,8 +14,9 @@ from narrower.data.datasets import DataSet
 from narrower.errors import ExportError, UnknownNameError
 from narrower.export import deliver
 from narrower.export.compressed import load_compressed
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.onnx_model import OnnxFile
+from narrower.export.subject import Subject, Wishes
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.models.build import build_model

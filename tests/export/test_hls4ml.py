@@ -16,8 +16,8 @@ from onnx import ModelProto
 from torch import Tensor
 
 from narrower.data.datasets import load_data_set
-from narrower.export.deliver import own_outputs
 from narrower.export.onnx_model import to_onnx
+from narrower.export.own_outputs import own_outputs
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.models.build import build_model

@@ -13,12 +13,13 @@ from narrower.data.datasets import load_data_set
 from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.int8_plan import int8_plan, int8_plan_of
 from narrower.evaluate.processor import saturates_pairs
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.edge_gate import edge_differences
 from narrower.export.exactness import inexact_operators
 from narrower.export.execute import onnx_session, run_onnx
 from narrower.export.onnx_model import build_onnx
 from narrower.export.plan_latency import LatencyMeter
+from narrower.export.subject import Subject, Wishes
 from narrower.graph.folding import fold_batch_norm
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
@@ -173,7 +174,7 @@ def test_where_integer_kernels_are_slower_the_artefact_is_float32_and_says_so(
     data = load_data_set("digits")
     plan = int8_plan(fold_batch_norm(model, data.examples[0]), data.train.inputs[:64])
     subject = Subject(fold_batch_norm(model, data.examples[0]), "digits-mlp", plan, data)
-    monkeypatch.setattr("narrower.export.deliver.slowdown", lambda *_: 1.37)
+    monkeypatch.setattr("narrower.export.deliver_onnx.slowdown", lambda *_: 1.37)
     slow = export_plan(subject, "onnx", tmp_path / "slow", Wishes(samples=1000))
     assert "1.37 times as long" in slow.notes[0]
     assert slow.plan == {}

@@ -11,11 +11,12 @@ from onnx import TensorProto
 
 from narrower.data.parts import DataSet, Part
 from narrower.errors import ExportError
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.execute import onnx_session, run_qonnx
 from narrower.export.formats.fixed_each import FixedEachExpression, on_one_grid, quantized_each
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.onnx_model import OPSETS
+from narrower.export.subject import Subject, Wishes
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.freeze import fit_widths

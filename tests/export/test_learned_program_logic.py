@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from narrower.errors import ExportError
 from narrower.evaluate.definition import Definition
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.luts import luts
+from narrower.export.subject import Subject, Wishes
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
@@ -89,7 +90,7 @@ def test_verilator_computes_the_same_and_the_gate_sees_it(tmp_path: Path) -> Non
 
 
 def test_operators_without_logic_are_named() -> None:
-    from narrower.export.learned_program_logic import check_program
+    from narrower.export.check_learned_program import check_program
 
     program, plan, _ = frozen(Attending, 4)
     with pytest.raises(ExportError, match=r"no logic for the operators .*softmax"):
@@ -97,11 +98,11 @@ def test_operators_without_logic_are_named() -> None:
 
 
 def test_formats_that_were_not_learned_and_large_networks_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from narrower.export import learned_program_logic
+    from narrower.export import check_learned_program
 
     program, plan, _ = frozen(Pooled, 4)
     with pytest.raises(ExportError, match="first, second, last: others"):
-        learned_program_logic.check_program(program, Plan())
-    monkeypatch.setattr(learned_program_logic, "MOST_MACS", 10)
+        check_learned_program.check_program(program, Plan())
+    monkeypatch.setattr(check_learned_program, "MOST_MACS", 10)
     with pytest.raises(ExportError, match=r"multiplies .* times for a sample"):
-        learned_program_logic.check_program(program, plan)
+        check_learned_program.check_program(program, plan)

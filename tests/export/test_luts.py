@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from narrower.export.deliver import own_outputs
 from narrower.export.luts import ebops, luts, yosys_luts
+from narrower.export.own_outputs import own_outputs
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint

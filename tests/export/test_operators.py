@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from narrower.data.datasets import DataSet, Part
 from narrower.errors import ExportError
 from narrower.evaluate.definition import defined_outputs
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.exactness import inexact_operators
 from narrower.export.execute import run_onnx
 from narrower.export.onnx_model import to_onnx
+from narrower.export.subject import Subject, Wishes
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.graph.trace import trace

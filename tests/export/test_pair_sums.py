@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from narrower.data.datasets import DataSet, Part
 from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.processor import SWITCH, saturates_pairs
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.execute import onnx_session, run_onnx
 from narrower.export.onnx_model import build_onnx
 from narrower.export.pair_sums import pairs_saturate
 from narrower.export.plan_latency import INTEGER_KERNELS
+from narrower.export.subject import Subject, Wishes
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint

@@ -9,8 +9,9 @@ import torch
 
 from narrower.data.datasets import DataSet
 from narrower.errors import ExportError
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.pipelined import Clock
+from narrower.export.subject import Subject, Wishes
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
 

@@ -8,8 +8,8 @@ from torch import nn
 import narrower
 from narrower.data.datasets import load_data_set
 from narrower.errors import SettingsError
-from narrower.export.deliver import own_outputs
 from narrower.export.luts import ebops, luts
+from narrower.export.own_outputs import own_outputs
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.models.build import build_model

@@ -10,8 +10,9 @@ from torch import nn
 import narrower
 from narrower.data.datasets import DataSet
 from narrower.errors import ExportError
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.pipelined import Clock
+from narrower.export.subject import Subject, Wishes
 from narrower.plan.plan import plan_from_dict
 
 pytest.importorskip("da4ml")
@@ -41,8 +42,8 @@ def test_members_have_the_registers_and_the_latency_of_their_verilog(
 def test_a_shorter_period_takes_more_stages_and_one_below_an_adder_is_refused(
     jsc_toy: nn.Module, jets: DataSet, tmp_path: Path
 ) -> None:
-    from narrower.export.deliver import own_outputs
     from narrower.export.luts import clocked
+    from narrower.export.own_outputs import own_outputs
     from narrower.graph.lower import lower
     from narrower.graph.trace import trace
     from narrower.plan.formats.fixed import FixedPoint

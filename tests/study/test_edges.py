@@ -4,7 +4,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from narrower.export.compressed import load_compressed
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
+from narrower.export.subject import Subject, Wishes
 from narrower.plan.plan import plan_from_dict
 from narrower.settings.load import load_settings
 from narrower.store.run_directory import RunDirectory

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from narrower.cli.console import answer, note, print_json, print_table, warn
-from narrower.cli.search import say_ignored
+from narrower.cli.passed_over import say_ignored
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.train import DataPath
 from narrower.data.catalogue import is_own

@@ -8,7 +8,7 @@ import typer
 
 from narrower.cli.console import answer, messages, note, print_json, print_table, tell, warn
 from narrower.cli.numbers import MOST
-from narrower.cli.search import say_ignored
+from narrower.cli.passed_over import say_ignored
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.train import DataPath
 from narrower.errors import SettingsError, require_extra
@@ -75,20 +75,14 @@ def compare(
     With --proxies random candidates of a search over widths are trained, and zero-cost proxies compared with
     what they reach: rank correlations with 95 % intervals. Writes proxies.json.
     """
-    names = list(
-        dict.fromkeys(canonical_sampler(name.strip()) for name in samplers.split(",") if name.strip())
-    )
-    if not names:
-        raise SettingsError("--samplers: found no name; 'narrower samplers' lists what there is")
+    names = _sampler_names(samplers)
     if png:
         require_extra("matplotlib", "png", "--png")
     loaded = read_settings(read_layers(config, override or (), set_values or ()), data_path)
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     from narrower.cli.progress import step_progress
-    from narrower.compare.page import write_comparison_page
     from narrower.compare.record import PAGE, RECORD
-    from narrower.store.files import write_json
     from narrower.store.run_directory import RunDirectory, claimed
     from narrower.study.compare import compare_samplers
     from narrower.study.study import pose_study, settled, with_weights
@@ -119,17 +113,33 @@ def compare(
                 jobs=jobs,
                 report=report,
             )
-        write_json(target.path / RECORD, comparison.to_dict())
-        write_comparison_page(comparison, target.path / PAGE)
-        if png:
-            from narrower.compare.plots import write_comparison_plots
-
-            write_comparison_plots(comparison, target.path / "comparison-plots")
+        _write(comparison, target.path, png=png)
     if as_json:
         print_json(comparison.to_dict() | {"directory": str(target.path)})
         return
     _print(comparison)
     tell(f"everything: {target.path}/, curves in {PAGE}")
+
+
+def _sampler_names(listed: str) -> list[str]:
+    """The samplers between commas, each once."""
+    names = list(dict.fromkeys(canonical_sampler(name.strip()) for name in listed.split(",") if name.strip()))
+    if not names:
+        raise SettingsError("--samplers: found no name; 'narrower samplers' lists what there is")
+    return names
+
+
+def _write(comparison: "Comparison", directory: Path, *, png: bool) -> None:
+    from narrower.compare.page import write_comparison_page
+    from narrower.compare.record import PAGE, RECORD
+    from narrower.store.files import write_json
+
+    write_json(directory / RECORD, comparison.to_dict())
+    write_comparison_page(comparison, directory / PAGE)
+    if png:
+        from narrower.compare.plots import write_comparison_plots
+
+        write_comparison_plots(comparison, directory / "comparison-plots")
 
 
 def _print(comparison: "Comparison") -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from narrower.cli.console import answer, print_json
-from narrower.cli.search import say_ignored
+from narrower.cli.passed_over import say_ignored
 from narrower.cli.settings_options import Override, Set
 from narrower.settings.explain import dotted
 from narrower.settings.layers import read_layers

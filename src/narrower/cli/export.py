@@ -88,8 +88,9 @@ def export(
         trial = _advised(directory)
     target = output or run / "exports" / f"trial-{trial}"
     check_output_directory(target)
-    from narrower.export.deliver import Wishes, export_plan
+    from narrower.export.deliver import export_plan
     from narrower.export.pipelined import Clock
+    from narrower.export.subject import Wishes
 
     packing, clock = "size" if small else pack, Clock(pipeline, clock_ns)
     wishes = Wishes(samples, batch_size, packing, allow_mismatch, keep_integers, clock)

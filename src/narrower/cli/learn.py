@@ -9,8 +9,8 @@ import typer
 
 from narrower.cli.complete import like_run
 from narrower.cli.console import messages, print_json, print_table, tell
+from narrower.cli.passed_over import refuse_given
 from narrower.cli.project import Project
-from narrower.cli.search import refuse_given
 from narrower.data.catalogue import short_name
 from narrower.errors import RunError, SettingsError
 from narrower.store.run_directory import RunDirectory, claimed, first_free

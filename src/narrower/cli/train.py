@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,11 @@ from narrower.store.run_directory import RUNS, RunDirectory, claimed, first_free
 from narrower.tasks.task import leading
 from narrower.training.recipe import Recipe
 from narrower.training.record import is_unfinished
+
+if TYPE_CHECKING:
+    from narrower.data.datasets import DataSet
+    from narrower.tasks.quality import Quality
+    from narrower.training.one_model import TrainingResult
 
 Model = Annotated[
     str,
@@ -157,30 +162,39 @@ def train(
             if run.checkpoint.is_file():
                 tell(f"stopped early; the weights so far: {run.checkpoint}")
             raise
-    metric = leading(data.task).name
-    qualities = {"validation": result.validation, "test": result.test}
     if as_json:
-        print_json(
-            {
-                "model": model,
-                "data_set": data.name,
-                "best_checkpoint": str(result.best_checkpoint),
-                **{f"{part}_{metric}": quality.metrics[metric] for part, quality in qualities.items()},
-                **{f"{part}_{metric}_interval": quality.interval for part, quality in qualities.items()},
-                "epochs": result.epochs,
-                "seconds": result.seconds,
-                "loss": loss.name,
-                data.task.words.names_key: data.output_names,
-                "settings": asdict(recipe),
-            }
-        )
+        print_json(_record(model, data, loss.name, recipe, result))
         return
+    metric = leading(data.task).name
     rows = [
         (part, quality.samples, quality.metrics[metric], interval_text(quality.interval))
-        for part, quality in qualities.items()
+        for part, quality in _qualities(result).items()
     ]
     print_table(["part", "samples", metric, "95 % interval"], rows)
     tell(f"{result.epochs} epochs in {result.seconds:.1f} s; weights: {result.best_checkpoint}")
+
+
+def _record(
+    model: str, data: "DataSet", loss: str, recipe: Recipe, result: "TrainingResult"
+) -> dict[str, object]:
+    """What --json prints."""
+    metric, qualities = leading(data.task).name, _qualities(result)
+    return {
+        "model": model,
+        "data_set": data.name,
+        "best_checkpoint": str(result.best_checkpoint),
+        **{f"{part}_{metric}": quality.metrics[metric] for part, quality in qualities.items()},
+        **{f"{part}_{metric}_interval": quality.interval for part, quality in qualities.items()},
+        "epochs": result.epochs,
+        "seconds": result.seconds,
+        "loss": loss,
+        data.task.words.names_key: data.output_names,
+        "settings": asdict(recipe),
+    }
+
+
+def _qualities(result: "TrainingResult") -> "dict[str, Quality]":
+    return {"validation": result.validation, "test": result.test}
 
 
 def _continued(name: str) -> AbstractContextManager[RunDirectory]:

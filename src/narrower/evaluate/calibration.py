@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from narrower.evaluate.compile_steps import compile_steps
 from narrower.evaluate.module_engine import unrounded_operands
 from narrower.evaluate.output_divergence import OutputDivergence
-from narrower.evaluate.steps import compile_steps
 from narrower.graph.program import Program
 from narrower.plan.formats.affine import Affine, affine_over
 from narrower.plan.formats.calibration import USUAL, CalibrationSettings

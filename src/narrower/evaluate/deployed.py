@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor, fx, nn
 
 from narrower.evaluate.plan_names import check_names
-from narrower.evaluate.steps import rounded_operand
+from narrower.graph.nodes import rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat

@@ -12,11 +12,12 @@ from narrower.errors import ModelError
 from narrower.evaluate.batch_size import largest_value
 from narrower.evaluate.chain import Chain, Option, find_chain
 from narrower.evaluate.chain_engine import ChainEngine, arrange
+from narrower.evaluate.compile_steps import compile_steps
 from narrower.evaluate.graph_engine import GraphEngine
 from narrower.evaluate.module_engine import ModuleEngine
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.evaluate.sample_engine import SampleEngine, is_finite
-from narrower.evaluate.steps import Steps, compile_steps
+from narrower.evaluate.steps import Steps
 from narrower.graph.network import Network
 from narrower.graph.program import Program, Untraced
 from narrower.plan.plan import Plan

@@ -12,13 +12,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from narrower.errors import CheckpointError, NarrowerError
-from narrower.evaluate.steps import rounded_operand
 from narrower.export.bit_packing import pack, pack_sparse, unpack, unpack_sparse
 from narrower.export.integers import whole_numbers
 from narrower.export.loaded import DeployedAtFirstCall, deployed_model, deployed_module
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
-from narrower.graph.nodes import is_layout, parameter_behind
+from narrower.graph.nodes import is_layout, parameter_behind, rounded_operand
 from narrower.graph.program import Program
 from narrower.models.arguments import ARGUMENTS, arguments_note, example_of_note
 from narrower.models.build import model_of_file

@@ -2,7 +2,7 @@
 
 import operator as python_operators
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 import torch
 from torch import Tensor, fx
@@ -138,6 +138,18 @@ def is_weight(product: fx.Node, operand: fx.Node, held: Container[str]) -> bool:
     first, second = (is_held(argument, held) for argument in product.args[:2])
     is_data = first and second and operand is product.args[0] and operand is not product.args[1]
     return is_held(operand, held) and not is_data
+
+
+def rounded_operand(node: fx.Node, source: fx.Node, tensors: Mapping[str, Tensor]) -> tuple[str, str] | None:
+    """Which operand of a layer ``node`` reads from ``source``; None where it reads what is not rounded.
+
+    Operands are "data", "weight" and "bias".
+    """
+    if "bias_of" in node.meta:
+        return (node.meta["bias_of"], "bias") if source is node.args[1] else None
+    if "layer" not in node.meta:
+        return None
+    return node.meta["layer"], "weight" if is_weight(node, source, tensors) else "data"
 
 
 def is_held(node: object, held: Container[str]) -> bool:

@@ -81,73 +81,20 @@ def _shown_features(findings: Findings) -> list[Any]:
 
 
 def _parallel(findings: Findings, features: Sequence[Any]) -> Figure:
-    objectives = [objective["metric"] for objective in findings.record.objectives]
+    axes = [feature.name for feature in features]
+    axes += [metric_name(objective["metric"]) for objective in findings.record.objectives]
     rows = findings.others[:: max(1, -(-len(findings.others) // MOST_LINES))].tolist()
     members = [findings.table.position[member.number] for member in findings.members]
-    columns = [findings.table.metrics[name] for name in objectives]
-    known = [[float(column[row]) for row in (*rows, *members)] for column in columns]
-    axes = [feature.name for feature in features] + [metric_name(name) for name in objectives]
+    heights = _heights(findings, features, (*rows, *members))
     places = list(range(len(axes)))
-
-    def heights(row: int) -> list[float]:
-        options = findings.table.options[row].tolist()
-        of_features = [
-            feature.level_of[options[feature.slot]] / (len(feature.levels) - 1) for feature in features
-        ]
-        return of_features + [
-            _height(float(column[row]), values, findings.is_larger_better(name))
-            for name, column, values in zip(objectives, columns, known, strict=True)
-        ]
-
-    def words(row: int) -> list[str]:
-        options = findings.table.options[row].tolist()
-        return [
-            *(
-                f"{feature.name} {feature.labels[feature.level_of[options[feature.slot]]]}"
-                for feature in features
-            ),
-            *(
-                f"{metric_name(name)} {metric_value(name, float(column[row]))}"
-                for name, column in zip(objectives, columns, strict=True)
-            ),
-        ]
-
-    traces = []
-    if rows:
-        lines: list[float | None] = []
-        for row in rows:
-            lines += [*(round(height, 3) for height in heights(row)), None]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": "other trials",
-                "x": lines,
-                "y": [*places, None] * len(rows),
-                "hoverinfo": "skip",
-                "line": {"color": "var(--faint)", "width": 1},
-                "opacity": 0.25,
-            }
-        )
-    traces += [
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": "front",
-            "legendgroup": "front",
-            "showlegend": number == 0,
-            "x": [round(height, 3) for height in heights(row)],
-            "y": places,
-            "text": [plot_text(word) for word in words(row)],
-            "hovertemplate": f"trial {int(findings.table.numbers[row]):,}<br>%{{text}}<extra></extra>",
-            "line": {"color": "var(--accent)", "width": 1.5},
-            "marker": {"size": 5, "color": "var(--accent)"},
-        }
+    others = [_lines_of_others([heights[row] for row in rows], places)] if rows else []
+    of_front = [
+        _line_of_member(findings, features, row, heights[row], places) | {"showlegend": number == 0}
         for number, row in enumerate(members)
     ]
     return Figure(
         "choices and objectives of each plan",
-        tuple(traces),
+        (*others, *of_front),
         {
             "yaxis": {"tickvals": places, "ticktext": plot_texts(axes), "range": [len(axes) - 0.5, -0.5]},
             "xaxis": {
@@ -160,8 +107,60 @@ def _parallel(findings: Findings, features: Sequence[Any]) -> Figure:
     )
 
 
-def _height(value: float, values: Sequence[float], is_larger_better: bool) -> float:
-    low, high = min(values), max(values)
+def _heights(findings: Findings, features: Sequence[Any], rows: Sequence[int]) -> dict[int, list[float]]:
+    """Where each plan's line crosses the axes, from 0 to 1."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        options = findings.table.options[row].tolist()
+        found[row] = [
+            feature.level_of[options[feature.slot]] / (len(feature.levels) - 1) for feature in features
+        ]
+    for objective in findings.record.objectives:
+        name = objective["metric"]
+        values = {row: float(findings.table.metrics[name][row]) for row in rows}
+        low, high = min(values.values()), max(values.values())
+        for row, value in values.items():
+            found[row].append(_height(value, low, high, findings.is_larger_better(name)))
+    return {row: [round(height, 3) for height in heights] for row, heights in found.items()}
+
+
+def _lines_of_others(heights: Sequence[list[float]], places: list[int]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "other trials",
+        "x": [x for line in heights for x in (*line, None)],
+        "y": [*places, None] * len(heights),
+        "hoverinfo": "skip",
+        "line": {"color": "var(--faint)", "width": 1},
+        "opacity": 0.25,
+    }
+
+
+def _line_of_member(
+    findings: Findings, features: Sequence[Any], row: int, heights: list[float], places: list[int]
+) -> dict[str, Any]:
+    options = findings.table.options[row].tolist()
+    words = [f"{each.name} {each.labels[each.level_of[options[each.slot]]]}" for each in features]
+    words += [
+        f"{metric_name(name)} {metric_value(name, float(findings.table.metrics[name][row]))}"
+        for name in (objective["metric"] for objective in findings.record.objectives)
+    ]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "front",
+        "legendgroup": "front",
+        "x": heights,
+        "y": places,
+        "text": [plot_text(word) for word in words],
+        "hovertemplate": f"trial {int(findings.table.numbers[row]):,}<br>%{{text}}<extra></extra>",
+        "line": {"color": "var(--accent)", "width": 1.5},
+        "marker": {"size": 5, "color": "var(--accent)"},
+    }
+
+
+def _height(value: float, low: float, high: float, is_larger_better: bool) -> float:
     if high == low:
         return 0.5
     share = (value - low) / (high - low)

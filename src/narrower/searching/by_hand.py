@@ -11,10 +11,10 @@ from narrower.errors import SettingsError
 from narrower.plan.plan import Plan
 from narrower.searching.costs import SpaceCosts, broken
 from narrower.searching.front import Front
-from narrower.searching.loop import Tally
 from narrower.searching.objective import Constraint, Objectives, first_broken
 from narrower.searching.samplers.sampler import Losses, Sampler
 from narrower.searching.space import Options, Space
+from narrower.searching.tally import Tally
 from narrower.store.trial import State, Trial
 from narrower.store.trials import TrialStore
 

@@ -2,19 +2,20 @@
 
 import random
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from narrower.errors import DivergedError, RunError, StopSearch
+from narrower.errors import StopSearch
 from narrower.plan.plan import Plan
 from narrower.searching.costs import SpaceCosts, broken
 from narrower.searching.front import Front
 from narrower.searching.objective import Constraint, Objectives, first_broken
+from narrower.searching.replay import Replay
 from narrower.searching.samplers.sampler import Losses, Sampler
 from narrower.searching.space import Options, Space
+from narrower.searching.tally import Tally
 from narrower.store.trial import State, Trial
 from narrower.store.trials import TrialRow, TrialStore
 from narrower.tasks.quality import CanMatter, Quality
@@ -37,25 +38,6 @@ class Budget:
     trials: int
     timeout_seconds: float | None = None
     batch: int | None = None  # proposals asked for at a time; None: what suits the sampler
-
-
-@dataclass(slots=True)
-class Tally:
-    """What happened besides trials."""
-
-    trials: int = 0
-    failed: int = 0
-    dominated: int = 0  # plans that were dropped before all samples were seen
-    saved_samples: int = 0  # evaluations of a plan on a sample that this spared
-    replayed: int = 0
-    repeated: int = 0
-    drawn: int = 0
-    cut: Counter[str] = field(default_factory=Counter)
-    first_failure: str | None = None
-    exhausted: bool = False  # whether every admitted plan was tried
-    note: str | None = None  # what the sampler has to say of what it proposed
-    stopped: str = "complete"  # or "n_trials", "timeout", "interrupted", "callback"
-    evaluation_seconds: float = 0.0
 
 
 class Loop:
@@ -81,8 +63,7 @@ class Loop:
         self._evaluate_early = evaluate_early
         self._beaten_by = np.empty((0, objectives.count))  # the front when the round began
         self._chance = random.Random(seed)
-        self._recorded: Iterator[Trial] = iter(())
-        self._recorded_left = 0
+        self._replay = Replay(store, objectives)
         self._seen: dict[int, Losses | None] = {}
         self._cut: set[int] = set()
         self._chunk = FIRST_CHUNK if least_chunk == 1 else FIRST_TOGETHER
@@ -102,7 +83,6 @@ class Loop:
 
     def run(self, budget: Budget, progress: Progress) -> None:
         """Search until the budget is spent or nothing is left; Ctrl-C ends it with what there is."""
-        self._recorded, self._recorded_left = self._store.trials(), self._store.count()
         batch = budget.batch or self._sampler.default_batch
         idle = 0
         try:
@@ -177,7 +157,7 @@ class Loop:
         self, assignments: Sequence[Options], indices: Sequence[int], costs: dict[str, list[float]]
     ) -> list[Losses | None]:
         """Score plans, or take what is recorded of them, and add them to the run."""
-        replayed = self._replay(indices)
+        replayed = self._replay.take(indices, self.tally.trials)
         started = time.monotonic()
         plans = [self._space.plan(options) for options in assignments[len(replayed) :]]
         qualities = self._scored(plans, len(replayed), costs) if plans else []
@@ -229,24 +209,6 @@ class Loop:
             return not ((others <= best).all(axis=1) & (others < best).any(axis=1)).any()
 
         return self._evaluate_early(plans, can_matter)
-
-    def _replay(self, indices: Sequence[int]) -> list[Trial]:
-        """The recorded trials of these plans, as far as the record goes."""
-        replayed = []
-        for number, index in enumerate(indices[: self._recorded_left], start=self.tally.trials):
-            trial = next(self._recorded)
-            lacks = [o.metric for o in self._objectives.each if o.metric not in trial.metrics]
-            if trial.number != number or (lacks and trial.state == "complete"):
-                what = f"has no {lacks[0]}" if trial.number == number else f"follows trial {number - 1}"
-                raise RunError(f"the run is damaged: its trial {trial.number} {what}")
-            if trial.plan_index != index:
-                raise DivergedError(
-                    f"trial {trial.number} of the run tried plan {trial.plan_index}, but the sampler now "
-                    f"proposes plan {index}"
-                )
-            replayed.append(trial)
-        self._recorded_left -= len(replayed)
-        return replayed
 
     def _row(
         self,

@@ -1,6 +1,6 @@
 """From the tables of training and space to how plans get their weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -197,13 +197,7 @@ def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig])
     """
     strategy, mistakes = settings.search.strategy, Mistakes()
     first, *others = configs.items()
-    for key, config in others:
-        mistakes.found += [
-            f"{SEED}.{key}.config.{name}: found {shown(getattr(config, name))}, and {first[0]} has "
-            f"{shown(getattr(first[1], name))}; one training has one {name} for all layers"
-            for name in ("learn", "granularity", "max_width", "allowed")
-            if getattr(config, name) != getattr(first[1], name)
-        ]
+    mistakes.found += _disagreeing(first, others)
     is_resized = SPACE_KINDS[settings.search.search_space.name] != "quantize"
     samplers = SAMPLERS_OF_SHAPES if is_resized else (LEARNED,)
     if strategy.setup.sampler not in samplers:
@@ -255,6 +249,17 @@ def _learned_settings(settings: RunSettings, configs: Mapping[str, LayerConfig])
         made.of(1)  # what does not go together shows here
     mistakes.check()
     return made
+
+
+def _disagreeing(first: tuple[str, LayerConfig], others: Sequence[tuple[str, LayerConfig]]) -> list[str]:
+    """What layers say that one training has once for all of them."""
+    return [
+        f"{SEED}.{key}.config.{name}: found {shown(getattr(config, name))}, and {first[0]} has "
+        f"{shown(getattr(first[1], name))}; one training has one {name} for all layers"
+        for key, config in others
+        for name in ("learn", "granularity", "max_width", "allowed")
+        if getattr(config, name) != getattr(first[1], name)
+    ]
 
 
 def runner_notes(settings: RunSettings) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from narrower.errors import Mistakes
 from narrower.searching.space_settings import FixedFormats, LayerChoices, OperandChoices, SpaceSettings
 from narrower.settings import checks
-from narrower.settings.convert_space import DEFAULT, layer_choices
+from narrower.settings.convert_layer_choices import layer_choices
+from narrower.settings.convert_space import DEFAULT
 from narrower.settings.layer_table import LayerConfig
 from narrower.settings.schema import Passes, RunSettings
 from narrower.settings.table import given_keys

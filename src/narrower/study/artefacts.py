@@ -120,7 +120,7 @@ class Artefacts:
 
     def _some_outputs(self, plan: Plan) -> NDArray[np.float32]:
         """Of samples that decide how finely the outputs of logic are rounded."""
-        from narrower.export.deliver import own_outputs
+        from narrower.export.own_outputs import own_outputs
 
         if self._problem.data.task != CLASSIFICATION:
             raise ExportError(

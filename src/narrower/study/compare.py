@@ -60,31 +60,14 @@ def compare_samplers(
         AllTrialsFailedError: no plan could be scored.
         SettingsError: there is nothing to compare.
     """
-    if problem.preparation.proposes:
-        raise SettingsError(
-            "search.strategy.setup.sampler: where widths are learned, one training proposes all plans; there "
-            "are no samplers to compare"
-        )
+    _check_has_samplers(problem)
     began = time.monotonic()
     space = problem.space
     wanted = min(trials or problem.options.trials or DEFAULT_TRIALS, space.size)
     if enumeration_limit is None:
         enumeration_limit = ENUMERATION_LIMIT if problem.shares_weights else 0
-    evaluator = Evaluator(
-        problem.subject.lowered,
-        problem.part,
-        batch_size=fitting_batch_size(problem.subject.lowered, len(problem.part)),
-        own_metrics=problem.own_metrics,
-    )
-    contest = Contest(
-        space,
-        problem.costs,
-        problem.objectives,
-        problem.constraints,
-        wanted,
-        problem.options.batch,
-        tuple(first_plans(problem, evaluator.batch_size)),
-    )
+    evaluator = _evaluator(problem)
+    contest = _contest(problem, wanted, evaluator.batch_size)
     book = QualityBook(build_plan_evaluator(problem, evaluator).evaluate)
     plan_seconds = _seconds_alone(contest, book, problem.options.seed)
     is_exact = space.size <= enumeration_limit
@@ -116,6 +99,35 @@ def compare_samplers(
         environment=environment() | conditions(problem, evaluator.batch_size, torch.get_num_threads()),
     )
     return _summed_up(setup, _runs(contest, book, traces, measure, plan_seconds))
+
+
+def _check_has_samplers(problem: Problem) -> None:
+    if problem.preparation.proposes:
+        raise SettingsError(
+            "search.strategy.setup.sampler: where widths are learned, one training proposes all plans; there "
+            "are no samplers to compare"
+        )
+
+
+def _evaluator(problem: Problem) -> Evaluator:
+    return Evaluator(
+        problem.subject.lowered,
+        problem.part,
+        batch_size=fitting_batch_size(problem.subject.lowered, len(problem.part)),
+        own_metrics=problem.own_metrics,
+    )
+
+
+def _contest(problem: Problem, trials: int, batch_size: int) -> Contest:
+    return Contest(
+        problem.space,
+        problem.costs,
+        problem.objectives,
+        problem.constraints,
+        trials,
+        problem.options.batch,
+        tuple(first_plans(problem, batch_size)),
+    )
 
 
 def _posed(problem: Problem) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from narrower.evaluate.intervals import with_intervals
 from narrower.plan.plan import Plan, plan_to_dict
 from narrower.report.record import Member
 from narrower.searching.front import Front
-from narrower.searching.loop import Tally
 from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.searching.tally import Tally
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore

@@ -6,8 +6,9 @@ from typing import Any
 
 from narrower.data.datasets import load_data_set
 from narrower.errors import RunError
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.manifest import Manifest
+from narrower.export.subject import Subject, Wishes
 from narrower.preparation.learning.chain_file import load_chain
 from narrower.preparation.learning.plan_form import as_model, plan_of
 from narrower.store.files import check_output_directory

@@ -12,9 +12,9 @@ from narrower.plan.plan import Plan, plan_to_dict
 from narrower.preparation.learned_shapes import Shape
 from narrower.preparation.learned_way import Proposal
 from narrower.searching.front import Front
-from narrower.searching.loop import Tally
 from narrower.searching.objective import first_broken
 from narrower.searching.space_record import SPACE_FACT
+from narrower.searching.tally import Tally
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialRow, TrialStore
 from narrower.study.problem import Problem

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from narrower.export.deliver import Subject, Wishes
     from narrower.export.manifest import Manifest
+    from narrower.export.subject import Subject, Wishes
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class SearchResult:
     def _subject(self, member: Member | int) -> "Subject":
         """A member with the weights that it was scored with."""
         from narrower.export.compressed import load_parts
-        from narrower.export.deliver import Subject
+        from narrower.export.subject import Subject
 
         number = member if isinstance(member, int) else member.number
         found = {each.number: each for each in self.record.members}.get(number)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from narrower.errors import RunError, SettingsError
 from narrower.export.compressed import load_parts
-from narrower.export.deliver import Subject
+from narrower.export.subject import Subject
 from narrower.plan.plan import plan_from_dict, plan_to_dict
 from narrower.report.finetuned import read_finetuned
 from narrower.report.whole_run import read_whole_run

@@ -15,7 +15,8 @@ from torch.utils import backend_registration
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from narrower.evaluate.steps import Steps, compile_steps
+from narrower.evaluate.compile_steps import compile_steps
+from narrower.evaluate.steps import Steps
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan.formats.catalogue import FAMILIES

@@ -13,9 +13,10 @@ from narrower.errors import ModelError, SettingsError
 from narrower.evaluate.backends.devices_here import resolved_device
 from narrower.evaluate.backends.one_device import OneDevice
 from narrower.evaluate.backends.settings import BackendSettings
+from narrower.evaluate.compile_steps import compile_steps
 from narrower.evaluate.graph_engine import GraphEngine
 from narrower.evaluate.program_engine import ProgramEngine
-from narrower.evaluate.steps import Steps, compile_steps
+from narrower.evaluate.steps import Steps
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan

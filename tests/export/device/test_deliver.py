@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from narrower.data.datasets import DataSet
-from narrower.export.deliver import Subject, Wishes, export_plan
+from narrower.export.deliver import export_plan
 from narrower.export.device.compiled import WARNINGS, builds
+from narrower.export.subject import Subject, Wishes
 from narrower.models.build import build_model
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan

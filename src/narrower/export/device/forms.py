@@ -4,11 +4,10 @@ from collections.abc import Container
 
 from torch import fx
 
-from narrower.evaluate.steps import rounded_operand
 from narrower.export.device import joins, windows
 from narrower.export.device.roundings import DataRounding, OnEach, data_rounding
 from narrower.export.device.shapes import MOVING
-from narrower.graph.nodes import base_name
+from narrower.graph.nodes import base_name, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.number_format import NumberFormat

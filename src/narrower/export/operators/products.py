@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from torch import Tensor, fx
 
-from narrower.evaluate.steps import rounded_operand
 from narrower.export.byte_operators import hold_product
 from narrower.export.convolutions import is_positive
 from narrower.export.formats.catalogue import linear_grid
@@ -14,6 +13,7 @@ from narrower.export.operators.translation import Rule, Translation, each, sizes
 from narrower.export.pair_sums import pairs_saturate
 from narrower.export.rounding import Form, Kernel
 from narrower.graph.arguments import argument
+from narrower.graph.nodes import rounded_operand
 from narrower.plan.formats.grid import Grid
 from narrower.plan.plan import LayerPlan
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from narrower.evaluate.steps import Steps, compile_steps
+from narrower.evaluate.compile_steps import compile_steps
+from narrower.evaluate.steps import Steps
 from narrower.graph.program import Program
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.preparation.learning.programs.operands import Coefficients, Data, Operands

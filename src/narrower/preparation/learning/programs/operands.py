@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, fx
 
 from narrower.errors import SettingsError
-from narrower.evaluate.steps import rounded_operand
 from narrower.graph.folded_network import layer_of
 from narrower.graph.network import BatchSize, Network, Operator
-from narrower.graph.nodes import parameter_behind
+from narrower.graph.nodes import parameter_behind, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.preparation.learning.settings import WeightGranularity

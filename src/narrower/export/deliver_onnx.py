@@ -1,0 +1,67 @@
+"""Write a plan as ONNX or QONNX, run it, and compare it with our own outputs."""
+
+from pathlib import Path
+
+from narrower.export.edge_gate import edge_differences
+from narrower.export.execute import run_onnx, run_qonnx
+from narrower.export.guard import slowdown
+from narrower.export.manifest import compare
+from narrower.export.onnx_model import build_onnx, to_onnx
+from narrower.export.own_outputs import own_outputs
+from narrower.export.pair_sums import note
+from narrower.export.subject import Case, Delivery
+from narrower.plan.plan import Plan
+from narrower.store.files import write_bytes
+
+
+def deliver_onnx(case: Case, directory: Path) -> Delivery:
+    """Write the plan in integer kernels, or in float32 where these would be slower, and run it twice."""
+    path = directory / "model.onnx"
+    size, plan = case.wishes.batch_size, case.subject.plan.formats
+    built = build_onnx(case.program, plan, batch_size=size, packing=case.wishes.packing or "speed")
+    if built.edges and not case.wishes.keeps_integers:
+        times = slowdown(case.program, plan, case.arguments, size)
+        if times is not None:
+            return _float32_onnx(case, directory, times)
+    write_bytes(path, built.model.SerializeToString())
+    checks = tuple(
+        compare(run_onnx(path, case.arguments, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
+        for optimised, conditions in (
+            (True, "default session options, one thread"),
+            (False, "graph optimisations off, one thread"),
+        )
+    )
+    notes = note(built.saturating_matrices, built.saturating_convolutions)
+    found = edge_differences(case.program, plan, case.arguments)
+    if found is not None:
+        notes = (*notes, found.note)
+    if built.fine_biases:
+        notes = (
+            *notes,
+            "in float32, because their biases have more fraction bits than data and weight together: "
+            + ", ".join(built.fine_biases),
+        )
+    return Delivery(path, checks, size, notes, inexact=built.inexact)
+
+
+def _float32_onnx(case: Case, directory: Path, times: float) -> Delivery:
+    """The network without roundings, where integer kernels take so many times as long."""
+    path, size = directory / "model.onnx", case.wishes.batch_size
+    write_bytes(path, to_onnx(case.program, Plan(), batch_size=size).SerializeToString())
+    outputs = own_outputs(case.program, Plan(), case.arguments)
+    check = compare(run_onnx(path, case.arguments), outputs, "ONNX Runtime", "float32, one thread")
+    said = (
+        "written in float32, without the roundings of the plan: in integer kernels it would take "
+        f"{times:.2f} times as long here at batch size {size or 1}; --keep-integers writes it all the same"
+    )
+    return Delivery(path, (check,), size, (said,), written=Plan())
+
+
+def deliver_qonnx(case: Case, directory: Path) -> Delivery:
+    """Write the roundings of the plan as QONNX has them, and run it node by node."""
+    path, inputs = directory / "model.qonnx.onnx", case.only_input("QONNX")
+    size = case.wishes.batch_size or 1
+    model = to_onnx(case.program, case.subject.plan.formats, dialect="qonnx", batch_size=size)
+    write_bytes(path, model.SerializeToString())
+    check = compare(run_qonnx(path, inputs), case.outputs, "QONNX executor", "node by node")
+    return Delivery(path, (check,), size)
