@@ -5,8 +5,8 @@ from torch import fx
 
 from narrower.errors import ExportError
 from narrower.export.device.loops import ROW, Loops, merged
-from narrower.export.device.numbers import EXACT, Number, Real, Whole, type_of_number
-from narrower.export.device.rows import Rows, refined
+from narrower.export.device.numbers import EXACT, Number, Real, Whole, refined, type_of_number
+from narrower.export.device.rows import Rows
 from narrower.export.device.shapes import sample_shape
 from narrower.export.device.source import Source, Step, View, contiguous
 from narrower.graph.arguments import argument

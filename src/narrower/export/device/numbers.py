@@ -6,7 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 EXACT = 2**24  # up to here float32 holds every whole number
+FINEST = 126  # fraction bits of numbers that are added exactly
+WIDEST_SHIFT = 26  # of numbers up to 2**24: more bits leave the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,3 +88,33 @@ def type_of_number(number: Number) -> str:
 def bits_of(values: NDArray[np.floating]) -> NDArray[np.uint32]:
     """The bits of float32 numbers."""
     return np.ascontiguousarray(values, np.float32).view(np.uint32)
+
+
+def is_positive(number: Number) -> bool:
+    """Whether none of the numbers is negative."""
+    return number.positive if isinstance(number, Real) else number.limits[0] >= 0
+
+
+def refined(number: Whole, frac: int) -> Whole | None:
+    """The same numbers in finer steps; None where float32 does not hold them."""
+    shift = frac - number.frac
+    if shift < 0 or shift > WIDEST_SHIFT or number.largest << shift > EXACT:
+        return None
+    return whole(frac, number.low << shift, number.high << shift)
+
+
+def fraction_of(values: Floats) -> int | None:
+    """The fewest fraction bits that hold numbers exactly; None where they are not finite."""
+    if not np.isfinite(values).all():
+        return None
+    if not values.any():
+        return -FINEST
+    mantissas, exponents = np.frexp(values[values != 0])
+    odd = np.abs(np.ldexp(mantissas, 53)).astype(np.int64)
+    zeros = np.frexp((odd & -odd).astype(np.float64))[1] - 1
+    return int((53 - zeros - exponents).max())
+
+
+def c_integer(value: int) -> str:
+    """A number of 32 bits as C writes it."""
+    return "INT32_MIN" if value == -(2**31) else str(value)

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.export.device.numbers import Whole, whole
+from narrower.export.device.numbers import WIDEST_SHIFT, Whole, c_integer, whole
 from narrower.export.device.roundings import ByTable, DataRounding, OnEach, OnGrid, Scaled
-from narrower.export.device.rows import WIDEST_SHIFT, Rows, c_integer
+from narrower.export.device.rows import Rows
 
 SHIFTS = ("shift_even", "shift_up", "shift_floor")
 

@@ -3,18 +3,28 @@
 from math import frexp, prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from narrower.export.device.loops import Loops
-from narrower.export.device.numbers import EXACT, Number, Real, Whole, bits_of, type_of_number, whole
+from narrower.export.device.numbers import (
+    EXACT,
+    FINEST,
+    Floats,
+    Integers,
+    Number,
+    Real,
+    Whole,
+    bits_of,
+    c_integer,
+    fraction_of,
+    is_positive,
+    refined,
+    type_of_number,
+    whole,
+)
 from narrower.export.device.runtime_typed import SHORT
 from narrower.export.device.source import Source, Step, View
 from narrower.export.device.thresholds import Thresholds
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-FINEST = 126
-WIDEST_SHIFT = 26  # of numbers up to 2**24: more bits leave the same
 INFINITIES = (0xFF800000, 0x7F800000)
 
 
@@ -277,33 +287,3 @@ class Rows:
         values = self.source.array("int32_t", table.values, "values")
         self.call("real_table", keys, len(table.keys), values)
         self.number = number
-
-
-def is_positive(number: Number) -> bool:
-    """Whether none of the numbers is negative."""
-    return number.positive if isinstance(number, Real) else number.limits[0] >= 0
-
-
-def refined(number: Whole, frac: int) -> Whole | None:
-    """The same numbers in finer steps; None where float32 does not hold them."""
-    shift = frac - number.frac
-    if shift < 0 or shift > WIDEST_SHIFT or number.largest << shift > EXACT:
-        return None
-    return whole(frac, number.low << shift, number.high << shift)
-
-
-def fraction_of(values: Floats) -> int | None:
-    """The fewest fraction bits that hold numbers exactly; None where they are not finite."""
-    if not np.isfinite(values).all():
-        return None
-    if not values.any():
-        return -FINEST
-    mantissas, exponents = np.frexp(values[values != 0])
-    odd = np.abs(np.ldexp(mantissas, 53)).astype(np.int64)
-    zeros = np.frexp((odd & -odd).astype(np.float64))[1] - 1
-    return int((53 - zeros - exponents).max())
-
-
-def c_integer(value: int) -> str:
-    """A number of 32 bits as C writes it."""
-    return "INT32_MIN" if value == -(2**31) else str(value)
