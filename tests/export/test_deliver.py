@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from narrower.data.datasets import DataSet
 from narrower.errors import ExportError, UnknownNameError
-from narrower.export import deliver
+from narrower.export import deliver_onnx
 from narrower.export.compressed import load_compressed
 from narrower.export.deliver import export_plan
 from narrower.export.onnx_model import OnnxFile
+from narrower.export.own_outputs import own_outputs
 from narrower.export.subject import Subject, Wishes
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
@@ -73,14 +74,14 @@ def test_a_float_plan_is_held_to_its_classes(subject: Subject, tmp_path: Path) -
 def test_an_artefact_that_differs_is_refused_unless_allowed(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = deliver.run_onnx
+    honest = deliver_onnx.run_onnx
 
     def one_step_off(path: Path, inputs: Tensor, *, optimised: bool = True) -> np.ndarray:
         outputs = honest(path, inputs, optimised=optimised).copy()
         outputs[3, 2] += 0.25
         return outputs
 
-    monkeypatch.setattr(deliver, "run_onnx", one_step_off)
+    monkeypatch.setattr(deliver_onnx, "run_onnx", one_step_off)
     with pytest.raises(ExportError, match=r"1 of 5,000 output elements differ, by at most 0\.25"):
         export_plan(subject, "onnx", tmp_path, WISHES)
     kept = export_plan(subject, "onnx", tmp_path, Wishes(samples=1000, allow_mismatch=True))
@@ -91,7 +92,7 @@ def test_an_artefact_that_differs_is_refused_unless_allowed(
 def test_one_wrong_weight_in_the_file_is_found(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = deliver.build_onnx
+    honest = deliver_onnx.build_onnx
 
     def one_weight_off(*arguments: Any, **options: Any) -> OnnxFile:
         built = honest(*arguments, **options)
@@ -101,7 +102,7 @@ def test_one_wrong_weight_in_the_file_is_found(
         held.CopyFrom(numpy_helper.from_array(values, held.name))
         return built
 
-    monkeypatch.setattr(deliver, "build_onnx", one_weight_off)
+    monkeypatch.setattr(deliver_onnx, "build_onnx", one_weight_off)
     with pytest.raises(ExportError, match="output elements differ"):
         export_plan(subject, "onnx", tmp_path, WISHES)
 
@@ -116,7 +117,7 @@ def test_packed_weights_come_back_rounded(subject: Subject, tmp_path: Path) -> N
     assert isinstance(loaded, nn.Module)
     assert not loaded.training
     program = lower(trace(subject.model, subject.data.test.inputs[:3]))
-    wanted = deliver.own_outputs(program, subject.plan, subject.data.test.inputs[:500])
+    wanted = own_outputs(program, subject.plan, subject.data.test.inputs[:500])
     with torch.no_grad():
         found = loaded(subject.data.test.inputs[:500]).numpy()
     np.testing.assert_array_equal(found, wanted)
