@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
 from narrower.data.parts import DataSet, Part
 from narrower.errors import ExportError
@@ -15,8 +15,10 @@ from narrower.export.deliver import export_plan
 from narrower.export.execute import onnx_session, run_qonnx
 from narrower.export.formats.fixed_each import FixedEachExpression, on_one_grid, quantized_each
 from narrower.export.onnx_builder import OnnxBuilder
-from narrower.export.onnx_model import OPSETS
+from narrower.export.onnx_model import OPSETS, to_onnx
 from narrower.export.subject import Subject, Wishes
+from narrower.graph.lower import lower
+from narrower.graph.trace import trace
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.freeze import fit_widths
@@ -109,6 +111,19 @@ def test_a_quant_node_rounds_each_entry_as_the_format_does(number_format: FixedE
     onnx.save(model, tmp_path / "rounds.onnx")
     found = run_qonnx(tmp_path / "rounds.onnx", x)
     assert np.array_equal(found, quantize(x, number_format).numpy())
+
+
+def test_quant_nodes_have_one_step_and_products_read_them_alone() -> None:
+    """As hls4ml needs it: factors of entries before a product it takes behind it, on another axis."""
+    about = subject(0)
+    program = lower(trace(about.model, about.data.train.inputs[:2], "learned"))
+    graph = to_onnx(program, about.plan, dialect="qonnx", batch_size=1).graph
+    sizes = {each.name: numpy_helper.to_array(each).size for each in graph.initializer}
+    quants = {node.output[0]: node for node in graph.node if node.op_type == "Quant"}
+    assert all(sizes[node.input[1]] == sizes[node.input[3]] == 1 for node in quants.values())
+    products = [node for node in graph.node if node.op_type in ("MatMul", "Gemm")]
+    assert len(products) == len(CHAIN_SIZES) - 1
+    assert all(node.input[0] in quants for node in products)
 
 
 def test_weights_with_steps_of_their_own_have_one_format_that_holds_them() -> None:

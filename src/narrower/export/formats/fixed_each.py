@@ -28,10 +28,8 @@ class FixedEachExpression:
     """Arithmetic in float32 with a step and a range for each entry."""
 
     def refusal(self, number_format: FixedEach, artefact: Artefact) -> str | None:
-        if artefact == "qonnx" and number_format.overflow == "wrap":
+        if artefact in ("qonnx", "hls4ml") and number_format.overflow == "wrap":
             return "values wrap; a Quant node saturates"
-        if artefact == "hls4ml" and not is_uniform(number_format):
-            return "each entry has a step of its own; hls4ml takes one for a tensor"
         if artefact == "verilog":
             return "each entry has a width of its own; logic takes that where all layers are learned"
         return None
@@ -62,23 +60,47 @@ class FixedEachExpression:
 
 
 def quantized_each(builder: "OnnxBuilder", value: str, number_format: FixedEach) -> str:
-    """Data through one Quant node with a step for each entry, which has one width for all.
+    """Data through Quant nodes with one step and one width for all entries, as hls4ml takes them.
 
-    Half a step is added and the node rounds down. Entries that are narrower than the node are bounded first.
+    Entries are scaled so that all fill the width of the first node, which bounds them; the second rounds down
+    to their steps, to which half a step was added before. What is unsigned among signed ones is moved by half
+    of its range. The last node has the finest step and changes nothing: hls4ml moves factors behind products
+    that it follows directly, and so with the wrong axis.
     """
-    steps = np.ldexp(1.0, -number_format.fracs.astype(np.int64))
-    low, high = number_format.integer_ranges
-    signed = bool((low < 0).any())
-    width = max(int(bit_lengths(np.maximum(high, -low - 1)).max(initial=0)) + signed, 1 + signed)
-    value = builder.emit("Add", value, _held(builder, steps / 2))
-    lowest, highest = ends_of(width, signed=signed)
-    if (low != lowest).any() or (high != highest).any():
-        value = builder.emit("Max", value, _held(builder, low * steps))
-        value = builder.emit("Min", value, _held(builder, high * steps))
+    widths, fracs = number_format.widths.astype(np.int64), number_format.fracs.astype(np.int64)
+    used, signed = widths > 0, bool(((number_format.signs != 0) & (number_format.widths > 0)).any())
+    width = max(int(widths.max(initial=0)), 1 + signed)
+    spare = np.where(used, width - widths, 0)
+    moved = np.where(used & signed & (number_format.signs == 0), np.ldexp(0.5, widths), 0)  # in steps
+    value = _scaled(builder, value, np.where(used, np.ldexp(1.0, fracs + spare), 0))
+    value = _added(builder, value, np.where(used, np.ldexp(0.5 - moved, spare), 0))
+    value = _whole(builder, value, width, signed=signed)
+    if spare.any():
+        value = _whole(builder, _scaled(builder, value, np.ldexp(1.0, -spare)), width, signed=signed)
+    if signed and number_format.overflow == "symmetric":
+        least = number_format.integer_ranges[0] - moved
+        value = _added(builder, builder.emit("Relu", _added(builder, value, -least)), least)
+    value = _added(builder, value, moved)
+    value = _scaled(builder, value, np.where(used, np.ldexp(1.0, -fracs), 1))
+    finest = int(np.where(used, fracs, -WIDEST).max(initial=-WIDEST))
+    widest = int(np.where(used, widths + finest - fracs, 0).max(initial=0)) + bool(moved.any())
+    return _whole(builder, value, max(widest, 1 + signed), 2.0**-finest, signed=signed)
+
+
+def _scaled(builder: "OnnxBuilder", value: str, factors: NDArray[np.float64]) -> str:
+    return value if (factors == 1).all() else builder.emit("Mul", value, _held(builder, factors))
+
+
+def _added(builder: "OnnxBuilder", value: str, numbers: NDArray[np.float64]) -> str:
+    return builder.emit("Add", value, _held(builder, numbers)) if numbers.any() else value
+
+
+def _whole(builder: "OnnxBuilder", value: str, width: int, step: float = 1.0, *, signed: bool) -> str:
+    """A Quant node that rounds down."""
     return builder.emit(
         "Quant",
         value,
-        _held(builder, steps),
+        builder.constant(np.float32(step), "scale"),
         builder.constant(np.float32(0), "zero_point"),
         builder.constant(np.float32(width), "bit_width"),
         domain=QUANT_DOMAIN,
@@ -86,11 +108,6 @@ def quantized_each(builder: "OnnxBuilder", value: str, number_format: FixedEach)
         narrow=0,
         rounding_mode="FLOOR",
     )
-
-
-def is_uniform(number_format: FixedEach) -> bool:
-    """Whether all entries have one width, fraction and sign."""
-    return all(len(np.unique(getattr(number_format, name))) <= 1 for name in ("widths", "fracs", "signs"))
 
 
 def on_one_grid(values: Tensor, number_format: NumberFormat) -> tuple[Tensor, NumberFormat]:
