@@ -78,7 +78,7 @@ def quantized_each(builder: "OnnxBuilder", value: str, number_format: FixedEach)
     if spare.any():
         value = _whole(builder, _scaled(builder, value, np.ldexp(1.0, -spare)), width, signed=signed)
     if signed and number_format.overflow == "symmetric":
-        least = number_format.integer_ranges[0] - moved
+        least = number_format.integer_ranges[0].astype(np.float64) - moved
         value = _added(builder, builder.emit("Relu", _added(builder, value, -least)), least)
     value = _added(builder, value, moved)
     value = _scaled(builder, value, np.where(used, np.ldexp(1.0, -fracs), 1))
