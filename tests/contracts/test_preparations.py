@@ -22,6 +22,7 @@ from narrower.preparation.preparation import Candidate, Preparation, Prepared, S
 from narrower.preparation.settings import (
     AdjustedSettings,
     CandidateSettings,
+    CrossValidatedSettings,
     LearnedSettings,
     LearnedShapesSettings,
     PreparationSettings,
@@ -56,13 +57,14 @@ def subject(blobs: DataSet) -> Subject:
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     program = trace(model, blobs.train.inputs[:3])
     channels = tried_channels(model, program, (blobs.train.inputs[:3],))
-    return Subject("small", model, program, blobs, 5, channels, {"0": 1.5})
+    return Subject("small", model, program, blobs, 5, channels, {"0": 1.5}, scored=blobs.validation)
 
 
 EVERY = [
     pytest.param(SharedSettings(), PLANS, id="shared"),
     pytest.param(AdjustedSettings(("rounding", "biases", "norms"), 100), PLANS, id="adjusted"),
     pytest.param(RetrainedSettings(ONCE), PLANS, id="retrained"),
+    pytest.param(CrossValidatedSettings(ONCE, folds=2, float_recipe=ONCE), PLANS, id="in-folds"),
     pytest.param(CandidateSettings(weights="slice"), WIDER, id="resized"),
     pytest.param(CandidateSettings(training=ONCE, seeds=2), WIDER, id="resized-and-trained"),
     pytest.param(LearnedSettings(epochs=12, batch_size=64), None, id="learned"),
@@ -100,7 +102,8 @@ def test_each_plan_is_prepared_once(
     )
     for group in groups:
         assert group.failure is None
-        assert len(group.candidates) == settings.seeds
+        folds = settings.folds if isinstance(settings, CrossValidatedSettings) else 1
+        assert len(group.candidates) == settings.seeds * folds
     assert (preparation.words is None) == settings.shares_weights
     if settings.shares_weights:
         assert len(groups) == 1

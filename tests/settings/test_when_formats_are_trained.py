@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from narrower.errors import SettingsError
-from narrower.preparation.settings import PreparationSettings, RetrainedSettings, SharedSettings
+from narrower.preparation.settings import (
+    CrossValidatedSettings,
+    PreparationSettings,
+    RetrainedSettings,
+    SharedSettings,
+)
 from narrower.settings import convert_preparation
 from narrower.settings.dump import settings_text
 from narrower.settings.load import load_settings
@@ -95,6 +100,14 @@ def test_candidates_are_trained_where_it_is_said(tmp_path: Path) -> None:
 def test_what_contradicts_it_is_refused(tmp_path: Path, training: str, part: str, said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         prepared(tmp_path, training, part=part)
+
+
+def test_candidates_may_be_scored_in_folds_or_have_seeds(tmp_path: Path) -> None:
+    assert prepared(tmp_path, "when = 'candidates'\nseeds = 3") == RetrainedSettings(Recipe(), front_seeds=3)
+    folded = prepared(tmp_path, "when = 'candidates'\nfolds = 5\nfrom = 'nearest'\nn_epochs = 2")
+    assert folded == CrossValidatedSettings(Recipe(max_epochs=2), "nearest", folds=5, float_recipe=Recipe())
+    with pytest.raises(SettingsError, match=re.escape("strategy.training: folds: found 5 with seeds = 2")):
+        prepared(tmp_path, "when = 'candidates'\nfolds = 5\nseeds = 2")
 
 
 def test_rounds_may_be_ordered_by_a_proxy(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import narrower
+from narrower.data.folds import folds_of, together
 from narrower.data.parts import DataSet, Part
 from narrower.errors import NarrowerError
 from narrower.evaluate.evaluator import Evaluator
@@ -18,7 +19,6 @@ from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.preparation.settings import RetrainedSettings
 from narrower.store.trials import TrialStore
-from narrower.study.cross_validation import folds_of, together
 from narrower.study.result import SearchResult
 from narrower.tasks.intervals import wilson_interval
 from narrower.training.many import train_in_formats

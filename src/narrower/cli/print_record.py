@@ -1,6 +1,7 @@
 """How the record of a search is printed: its front as a table, then what there is to say of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean, stdev
 from typing import Any
 
 from narrower.cli.console import print_table, tell
@@ -31,6 +32,7 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             f"{metric}, 95 %",
             f"test {metric}, 95 %",
             *(("trained alone",) if _was_made_again(record) else ()),
+            *((f"{metric} of seeds",) if _has_seeds(record) else ()),
             "member",
             "plan",
         ),
@@ -171,6 +173,7 @@ def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
         if member.test_value is None or member.test_interval is None
         else f"{member.test_value:.4f} ({_interval(member.test_interval)})",
         *((_alone(member),) if _was_made_again(record) else ()),
+        *((_of_seeds(member),) if _has_seeds(record) else ()),
         CERTAINTY[member.certain],
         short_plan(member.plan),
     )
@@ -186,6 +189,8 @@ def _stacked_row(record: RunRecord, member: Member) -> tuple[str, ...]:
         software += [f"test {member.test_value:.4f}", f" {_interval(member.test_interval)}"]
     if (alone := _alone(member)) is not None:
         software.append(f"alone {alone}")
+    if (seeds := _of_seeds(member)) is not None:
+        software.append(f"seeds {seeds}")
     layers = short_plan(member.plan).replace("; ", "\n" if len(member.plan) <= MOST_STACKED else "; ")
     certainty = CERTAINTY[member.certain]
     return (
@@ -220,6 +225,16 @@ def has_own_weights(record: RunRecord) -> bool:
 def _was_made_again(record: RunRecord) -> bool:
     """Whether any member was trained again, apart from all others."""
     return any(member.alone_value is not None for member in record.members)
+
+
+def _has_seeds(record: RunRecord) -> bool:
+    """Whether members were trained with several seeds."""
+    return any(member.seed_values for member in record.members)
+
+
+def _of_seeds(member: Member) -> str | None:
+    values = member.seed_values
+    return f"{mean(values):.4f} ± {stdev(values):.4f}" if len(values) > 1 else None
 
 
 def _alone(member: Member) -> str | None:

@@ -6,6 +6,7 @@ from narrower.preparation.preparation import Preparation, Subject
 from narrower.preparation.settings import (
     AdjustedSettings,
     CandidateSettings,
+    CrossValidatedSettings,
     LearnedSettings,
     LearnedShapesSettings,
     PreparationSettings,
@@ -17,6 +18,7 @@ PREPARATIONS: dict[type, str] = {
     SharedSettings: "narrower.preparation.shared:Shared",
     AdjustedSettings: "narrower.preparation.adjusted:Adjusted",
     RetrainedSettings: "narrower.preparation.retrained:Retrained",
+    CrossValidatedSettings: "narrower.preparation.in_folds:InFolds",
     CandidateSettings: "narrower.preparation.resized:Resized",
     LearnedShapesSettings: "narrower.preparation.learned_shapes:LearnedShapes",
     LearnedSettings: "narrower.preparation.learned:Learned",

@@ -79,6 +79,10 @@ class TrainedBefore:
             with replacing(self._path(plan)) as partial:
                 save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
 
+    def fail(self, plan: Plan) -> None:
+        """Let no plan start from this one."""
+        self._failed.add(plan)
+
     def weights(self, place: int) -> dict[str, Tensor]:
         """What the plan at a place was trained to.
 

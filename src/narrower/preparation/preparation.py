@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from narrower.data.parts import DataSet
+from narrower.data.parts import DataSet, Part
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
@@ -26,7 +26,7 @@ class Subject:
 
     ``channels`` are the model's groups where widths are searched; ``multipliers`` are the largest ones that
     the space has above 1, by layer. ``seed`` begins the seeds of what is drawn anew. ``kept`` has the formats
-    that all plans have, where widths are learned.
+    that all plans have, where widths are learned. ``scored`` are the samples that plans are scored on.
     """
 
     model_name: str
@@ -37,6 +37,7 @@ class Subject:
     channels: Channels | None = None
     multipliers: Mapping[str, float] | None = None
     kept: Plan = field(default_factory=Plan)
+    scored: Part | None = None
 
     @cached_property
     def examples(self) -> tuple[Tensor, ...]:
@@ -61,10 +62,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One set of weights: the module and its lowered program."""
+    """One set of weights: the module and its lowered program; ``part`` where it scores samples of its own."""
 
     model: nn.Module
     program: Program
+    part: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,14 @@ class Prepared:
     """Plans that have the same weights, and these: one candidate for each seed.
 
     ``failure`` says why there are none. With several seeds, ``keep`` says whether their mean or the best one
-    is the plan's quality. ``recorded`` is what is recorded with the trial of how the weights were made.
+    is the plan's quality; with a candidate for each fold, it is what all come to on their samples together.
+    ``recorded`` is what is recorded with the trial of how the weights were made.
     """
 
     plans: tuple[Plan, ...]
     candidates: tuple[Candidate, ...]
     failure: str | None = None
-    keep: Literal["mean", "best"] = "mean"
+    keep: Literal["mean", "best", "folds"] = "mean"
     recorded: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -1,6 +1,7 @@
 """Each plan is trained in its number formats before it is scored: from the model's weights, or another's."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from narrower.preparation.nearest import TrainedBefore
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import STARTED_FROM, RetrainedSettings
 from narrower.training.many import is_together, train_all, train_in_formats
+from narrower.training.recipe import Recipe
 
 MOST_TOGETHER = 32  # candidates that are trained at once
 GROUP = 16  # of these start from plans before all of them, where plans start from the nearest one
@@ -76,8 +78,7 @@ class Retrained:
         Raises:
             NarrowerError: its loss became no number.
         """
-        place = self._before.place(plan)
-        start = self._start(plan, len(self._before) if place is None else place)
+        start = self._start(plan, self._place(plan))
         model = train_in_formats(
             self._begun(start), plan, self._subject.data.train, self._recipe, teacher=self._teacher
         )
@@ -91,6 +92,23 @@ class Retrained:
         model = own_copy(self._subject.model)
         model.load_state_dict(weights)
         return self._prepared(plan, model.eval(), None)
+
+    def fail(self, plan: Plan) -> None:
+        """Let no plan start from this one, though it could be trained here."""
+        self._before.fail(plan)
+
+    def again(self, plans: Sequence[Plan], seed: int) -> list[nn.Module | str]:
+        """Each plan trained with another seed, from where it started before; or why it cannot be."""
+        found: list[nn.Module | str] = []
+        for first in range(0, len(plans), self._at_once):
+            some = plans[first : first + self._at_once]
+            starts = [self._start(plan, self._place(plan)) for plan in some]
+            found += self._trained(some, starts, replace(self._recipe, seed=seed))
+        return found
+
+    def _place(self, plan: Plan) -> int:
+        place = self._before.place(plan)
+        return len(self._before) if place is None else place
 
     @property
     def _teacher(self) -> nn.Module | None:
@@ -116,14 +134,18 @@ class Retrained:
         if self._starts_from_nearest or self._kept_bytes <= MOST_KEPT:
             self._before.add(plan, weights)
 
-    def _trained(self, plans: Sequence[Plan], starts: Sequence[int | None]) -> list[nn.Module | str]:
-        models, curves = [self._begun(start) for start in starts], self.curves
+    def _trained(
+        self, plans: Sequence[Plan], starts: Sequence[int | None], other: Recipe | None = None
+    ) -> list[nn.Module | str]:
+        """Plans trained by the recipe, or by an ``other`` that leaves no curves."""
+        models = [self._begun(start) for start in starts]
+        curves = self.curves if other is None else None
         try:
             return train_all(
                 models,
                 plans,
                 self._subject.data.train,
-                self._recipe,
+                other or self._recipe,
                 teacher=self._teacher,
                 watched=None if curves is None else curves.watched,
                 told=None if curves is None else lambda place, curve: curves.add(plans[place], curve),

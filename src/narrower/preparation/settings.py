@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
+from narrower.errors import SettingsError
 from narrower.plan.formats.calibration import ADJUSTED_ON
 from narrower.preparation.learning.settings import LearnSettings, WeightGranularity
 from narrower.training.recipe import Recipe
 from narrower.transform.importance import Importance
 
 LEARNED_OPERANDS = ("data", "weight")
+FEWEST_FOLDS, FLOAT = 2, Recipe()
 IMPORTANCES: tuple[str, ...] = get_args(Importance)
 
 
@@ -75,11 +77,13 @@ class RetrainedSettings:
     """Each plan is trained in its number formats.
 
     It starts from the model's weights (float), or from those of the nearest plan that was trained before
-    (nearest), where there is one.
+    (nearest), where there is one. With ``front_seeds`` above 1 the members of the front are trained with as
+    many seeds, to see how far apart their trainings end; no trial depends on that, nor does the ``repr``.
     """
 
     training: Recipe
     start: Literal["float", "nearest"] = "float"
+    front_seeds: int = 1
     shares_weights: ClassVar[bool] = False
     proposes: ClassVar[bool] = False
     seeds: ClassVar[int] = 1
@@ -92,6 +96,30 @@ class RetrainedSettings:
 
     def __repr__(self) -> str:
         return repr(self.training) if self.start == "float" else f"{self.training!r} from {self.start}"
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidatedSettings(RetrainedSettings):
+    """Each plan is trained in each of ``folds``, and each sample scored by weights taught without it.
+
+    The float model of a fold is trained by ``float_recipe`` from parameters that are drawn anew.
+    """
+
+    folds: int = 5
+    float_recipe: Recipe = FLOAT
+
+    def __post_init__(self) -> None:
+        if self.folds < FEWEST_FOLDS:
+            raise SettingsError(f"folds: expected a whole number from {FEWEST_FOLDS}, found {self.folds}")
+        if self.front_seeds > 1:
+            raise SettingsError(
+                f"folds: found {self.folds} with seeds = {self.front_seeds}; a plan is trained in each fold "
+                "already; allowed with folds: seeds = 1"
+            )
+
+    def __repr__(self) -> str:
+        start = "" if self.start == "float" else f" from {self.start}"
+        return f"{self.training!r}{start} in {self.folds} folds, float models by {self.float_recipe!r}"
 
 
 @dataclass(frozen=True, slots=True)

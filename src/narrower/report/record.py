@@ -52,6 +52,8 @@ class Member:
     recorded. Where candidates have weights of their own that were not kept, the member was trained again
     alone: ``alone_value`` is what it reached on the samples of the search, ``alone_spread`` its deviation
     over seeds, and ``weights`` the file in the run that holds it; ``test_value`` is that of this file.
+    ``seed_values`` is the leading metric of trainings with several seeds, where candidates were trained and
+    that was asked for; the interval is then that of their mean.
     ``latency`` holds the details where it was measured on the member's artefact; ``unmeasured`` says of other
     metrics that were to be measured there why they could not be.
     """
@@ -75,6 +77,7 @@ class Member:
     weights: str | None = None
     latency: Mapping[str, Any] | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
+    seed_values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from narrower.preparation.learning.settings import LEARNED_COSTS
 from narrower.preparation.settings import (
     AdjustedSettings,
     CandidateSettings,
+    CrossValidatedSettings,
     LearnedSettings,
     LearnedShapesSettings,
     PreparationSettings,
@@ -131,9 +132,6 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
     of_rounds = [key for key in ("rounds", "order") if getattr(given, key) is not None]
     if of_rounds and given.when != "rounds":
         raise SettingsError(f"{where}.{of_rounds[0]}: means something with when = 'rounds' alone")
-    after = [key for key in ("seeds", "folds") if getattr(given, key) is not None]
-    if after and given.when not in ("front", "rounds"):
-        raise SettingsError(f"{where}.{after[0]}: means something with when = 'front' or 'rounds' alone")
     if given.start is not None and given.when in ("front", "rounds"):
         raise SettingsError(
             f"{where}.from: means something with when = 'candidates' alone; members of a front start "
@@ -147,8 +145,17 @@ def _of_formats(settings: RunSettings, where: str) -> PreparationSettings:
             )
         finetuning(settings)
         return SharedSettings()
+    return _of_trained(settings, given, where)
+
+
+def _of_trained(settings: RunSettings, given: CandidateTraining, where: str) -> RetrainedSettings:
+    """How plans are trained before they are scored."""
+    recipe, seeds, folds = _of_candidates(settings, given), given.seeds or 1, given.folds or 1
     start: Any = given.start or "float"
-    return RetrainedSettings(_of_candidates(settings, given), start)
+    if folds == 1:
+        return RetrainedSettings(recipe, start, seeds)
+    with about(where):
+        return CrossValidatedSettings(recipe, start, seeds, folds, training_settings(settings))
 
 
 def _of_plans(settings: RunSettings) -> Recipe:

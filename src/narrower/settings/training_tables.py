@@ -69,8 +69,8 @@ class CandidateTraining(RecipeTable):
     the search (front), or all plans after the search, in ``rounds`` of which the best quarter goes on; with
     ``order`` a number without training chooses the quarter that is trained at all. With ``from`` each
     candidate starts from the float weights, or from those of the nearest plan that was trained.
-    After the search, ``seeds`` trainings of the front's members say how far they end apart, and with
-    ``folds`` plans are scored by cross-validation.
+    After the search, ``seeds`` trainings of the front's members say how far they end apart. With ``folds``
+    plans are trained in each and scored by cross-validation.
     Without it, the table is about the weights of resized candidates.
     """
 

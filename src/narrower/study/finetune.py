@@ -19,7 +19,7 @@ from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
-from narrower.study.cross_validation import check_folds, cross_validated
+from narrower.study.cross_validation import cross_validated
 from narrower.study.entering import by_loss, check_order, entering
 from narrower.study.finetuned_front import FinetunedFront, Tuned, epochs_of
 from narrower.study.halving import best_by_rank
@@ -56,7 +56,6 @@ class Finetuner:
                 "finetuning trains many plans with one rate, on the processor: allowed are optimizers other "
                 "than 'muon', schedules other than 'plateau', and accelerator = 'cpu'"
             )
-        check_folds(problem, how)
         check_order(how.order)
         self._problem, self._run, self._store, self._how, self._seen = problem, run, store, how, seen
         self._training = InRounds(problem.model, problem.data.train, how.recipe, problem.part)
@@ -165,8 +164,8 @@ class Finetuner:
         for number, score in found.items():
             tuned = going[number]
             assert tuned.after is not None
-            if score.failure is not None:
-                tuned.failure, tuned.after = score.failure, None
+            if score.quality.failure is not None:
+                tuned.failure, tuned.after = score.quality.failure, None
                 continue
             tuned.after |= score.quality.metrics
             tuned.contributions = (score.contributions,)

@@ -1,6 +1,6 @@
 """What finetuned plans came to: which weights stay, which plans are on the front after, how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,10 +16,11 @@ from narrower.report.finetuned import FinetunedMember, FinetunedRecord
 from narrower.searching.front import dominates, front_indices
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
+from narrower.study.front_seeds import leaders
 from narrower.study.problem import Problem
 from narrower.study.staged_training import InTraining
 from narrower.study.trained_program import program_of
-from narrower.tasks.spread import interval_of_trainings, leads, value_of
+from narrower.tasks.spread import interval_of_trainings, value_of
 from narrower.tasks.task import leading
 from narrower.training.continued import CURVE
 from narrower.training.finetuning import Finetuning
@@ -91,6 +92,9 @@ class FinetunedFront:
     ) -> FinetunedRecord:
         """Everything that is kept; members are looked at on the test part, and their weights are written."""
         on_front = [tuned for tuned in every if tuned.number in after]
+        rows = [(self.kept(tuned), np.stack(tuned.contributions)) for tuned in on_front]
+        lead = leaders(self._problem.objectives, self._metric, rows)
+        certain = dict(zip((tuned.number for tuned in on_front), lead, strict=True))
         members = []
         for tuned in every:
             member = FinetunedMember(
@@ -105,7 +109,7 @@ class FinetunedFront:
                 failure=tuned.failure,
                 epochs=tuned.epochs,
             )
-            members.append(self._delivered(member, tuned, on_front) if member.is_member else member)
+            members.append(self._delivered(member, tuned, certain) if member.is_member else member)
         recipe, problem = self._how.recipe, self._problem
         samples = len(problem.part) + (len(problem.data.train) if self._how.folds > 1 else 0)
         return FinetunedRecord(
@@ -127,7 +131,9 @@ class FinetunedFront:
             order=self._how.order,
         )
 
-    def _delivered(self, member: FinetunedMember, tuned: Tuned, on_front: Sequence[Tuned]) -> FinetunedMember:
+    def _delivered(
+        self, member: FinetunedMember, tuned: Tuned, certain: Mapping[int, bool | None]
+    ) -> FinetunedMember:
         """A member of the front after, looked at on the test part, with its weights kept."""
         problem, path = self._problem, None
         program = problem.subject.lowered
@@ -146,19 +152,8 @@ class FinetunedFront:
             test_interval=test.interval,
             weights=None if path is None else str(path.relative_to(self._run.path)),
             seed_values=values if self._how.seeds > 1 else (),
-            certain=self._is_certain(tuned, on_front),
+            certain=certain[tuned.number],
         )
-
-    def _is_certain(self, tuned: Tuned, on_front: Sequence[Tuned]) -> bool | None:
-        """Whether a member leads every other that is better in all else."""
-        each = self._problem.objectives.each
-        others = [o for o in each if o.metric != self._metric.name]
-        if len(others) in (0, len(each)) or self._problem.objectives.sum_direction is not None:
-            return None
-        costs = {t.number: np.array([o.sign * self.kept(t)[o.metric] for o in others]) for t in on_front}
-        rivals = [rival for rival in on_front if dominates(costs[rival.number], costs[tuned.number])]
-        own = np.stack(tuned.contributions)
-        return all(leads(self._metric, own, np.stack(rival.contributions)) for rival in rivals)
 
 
 def epochs_of(training: InTraining) -> tuple[Epoch, ...]:

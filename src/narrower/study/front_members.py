@@ -18,10 +18,12 @@ from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts, Measured
 from narrower.study.certainty import are_certain
+from narrower.study.front_seeds import leaders
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem
 from narrower.tasks.intervals import share_interval
 from narrower.tasks.quality import Quality
+from narrower.tasks.spread import Contributions, interval_of_trainings, value_of
 from narrower.tasks.task import LOSS, SampleMetric, leading, spread_name
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class _Looked:
     test: Quality | None = None
     is_certain: bool | None = None
     alone: "Kept | None" = None
+    trainings: Contributions | None = None  # of the leading metric, with several seeds
 
 
 def members_alone(problem: Problem, plan_evaluator: PlanEvaluator, evaluator: Evaluator) -> "Members | None":
@@ -81,13 +84,32 @@ def front_members(
         looked = [_Looked() for _ in plans]  # who stops the search does not wait for more training
     else:
         kept = [alone.keep(plan, run.member(t.number)) for t, plan in zip(trials, plans, strict=True)]
-        looked = [_Looked(test=each.test, alone=each) for each in kept]
+        looked = _with_seeds(problem, alone, trials, plans, kept)
     measured = _artefacts(problem, plans, evaluator, [each.alone for each in looked], loop.tally.stopped)
     members = [
         _member(problem, trial, plan, seen, artefacts, loop.front.equals[trial.number], run)
         for trial, plan, seen, artefacts in zip(trials, plans, looked, measured, strict=True)
     ]
     return tuple(sorted(members, key=lambda member: problem.objectives.losses(member.metrics)))
+
+
+def _with_seeds(
+    problem: Problem,
+    alone: "Members",
+    trials: Sequence[Trial],
+    plans: Sequence[Plan],
+    kept: "Sequence[Kept]",
+) -> list[_Looked]:
+    """Members that were made; where it is asked for, with how far trainings with other seeds end apart."""
+    trainings = alone.trainings(plans, kept)
+    if trainings is None:
+        return [_Looked(test=each.test, alone=each) for each in kept]
+    rows = [(trial.metrics, own) for trial, own in zip(trials, trainings, strict=True)]
+    certain = leaders(problem.objectives, leading(problem.data.task), rows)
+    return [
+        _Looked(None, each.test, leads, each, own)
+        for each, leads, own in zip(kept, certain, trainings, strict=True)
+    ]
 
 
 def _member(
@@ -115,7 +137,7 @@ def _member(
         plan=plan_to_dict(plan),
         metrics=metrics,
         scaled=problem.objectives.scaled(metrics),
-        interval=_own_interval(metric, trial, alone.quality if alone else seen.quality, len(problem.part)),
+        interval=_own_interval(metric, trial, seen, problem.samples),
         test_value=seen.test.metrics[metric.name] if seen.test else None,
         test_interval=seen.test.interval if seen.test else None,
         equals=equals,
@@ -127,6 +149,9 @@ def _member(
         weights=str(run.member(trial.number).relative_to(run.path)) if alone else None,
         latency=artefacts.latency,
         unmeasured=artefacts.reasons,
+        seed_values=tuple(value_of(metric, own) for own in seen.trainings)
+        if seen.trainings is not None
+        else (),
     )
 
 
@@ -149,9 +174,12 @@ def _artefacts(
 
 
 def _own_interval(
-    metric: SampleMetric, trial: Trial, scored: Quality | None, samples: int
+    metric: SampleMetric, trial: Trial, seen: _Looked, samples: int
 ) -> tuple[float, float] | None:
     """The interval of what a trial was scored with; None where its weights are gone."""
+    if seen.trainings is not None:
+        return interval_of_trainings(metric, seen.trainings)
+    scored = seen.alone.quality if seen.alone is not None else seen.quality
     if metric.is_share:
         return share_interval(trial.metrics[metric.name], samples)
     return scored.interval if scored is not None else None

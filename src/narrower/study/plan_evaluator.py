@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from narrower.data.parts import Part
 from narrower.errors import NarrowerError
 from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.held_out import held_out
 from narrower.evaluate.own_metric import OwnMetric
+from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Preparation, Prepared
 from narrower.study.artefacts import Artefacts
@@ -68,6 +71,10 @@ class PlanEvaluator:
         if prepared.failure is not None:
             return [failed(prepared.failure, len(self._evaluator.part))] * len(prepared.plans)
         formats = [plan.formats for plan in prepared.plans]
+        if prepared.keep == "folds":
+            batch_size = self._evaluator.batch_size
+            scored = [held_out(pairs_of(prepared), plan, batch_size, self._own_metrics) for plan in formats]
+            return [each.quality.with_metrics(prepared.recorded) for each in scored]
         by_seed, task = [], self._evaluator.part.task
         for candidate in prepared.candidates:
             if candidate.program is self._evaluator.program:
@@ -101,6 +108,11 @@ class PlanEvaluator:
             name, reason = next(iter(measured.reasons.items()))
             return failed(f"{name}: {reason}", quality.samples)
         return quality.with_metrics(measured.values)
+
+
+def pairs_of(prepared: Prepared) -> list[tuple[Program, Part]]:
+    """The programs of folds, each with the samples that it scores."""
+    return [(each.program, each.part) for each in prepared.candidates if each.part is not None]
 
 
 def combined(task: Task, prepared: Prepared, qualities: Sequence[Quality]) -> Quality:

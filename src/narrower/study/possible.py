@@ -6,7 +6,7 @@ from math import inf
 from narrower.errors import MissingExtraError, Mistakes, SettingsError, nearest
 from narrower.evaluate.backends.devices_here import resolved_device
 from narrower.preparation.learning.settings import LEARNED_COSTS
-from narrower.preparation.settings import LearnedSettings
+from narrower.preparation.settings import CrossValidatedSettings, LearnedSettings
 from narrower.searching.objective import ARTEFACT_METRICS, COSTS, is_cost, listed_metric
 from narrower.searching.space import MOST_LISTED
 from narrower.study.expressible import check_expressible
@@ -15,6 +15,7 @@ from narrower.study.sensitivity_start import check_sensitivity_first
 from narrower.study.untrained_plans import check_proxies
 from narrower.tasks.catalogue import metrics_of, task_metrics
 from narrower.tasks.task import Direction, leading
+from narrower.training.untrained import untrained
 
 STRATEGY = "search.strategy"
 MOST_ENUMERATED = 10**9  # plans; at 10,000 a second they take more than a day
@@ -57,6 +58,7 @@ def check_options(problem: Problem) -> None:
         check_proxies,
         check_expressible,
         _check_bounded,
+        _check_folds,
         check_sensitivity_first,
         check_backend,
     )
@@ -162,6 +164,18 @@ def _check_bounded(problem: Problem) -> None:
             raise SettingsError(
                 f"{where} where {objective.metric} is to be {objective.direction}d; allowed: false"
             )
+
+
+def _check_folds(problem: Problem) -> None:
+    """Whether there are samples for each fold, and a float model can be trained in it."""
+    settings = problem.preparation
+    if not isinstance(settings, CrossValidatedSettings) or problem.data.stands_in:
+        return
+    if problem.samples < settings.folds:
+        raise SettingsError(
+            f"{STRATEGY}.training.folds: found {settings.folds}; there are {problem.samples} samples"
+        )
+    untrained(problem.model, settings.float_recipe.seed)
 
 
 def _is_learned(problem: Problem) -> bool:

@@ -27,7 +27,7 @@ from narrower.models.class_order import check_class_order, class_order_problem
 from narrower.models.ending import ending_of
 from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Subject
-from narrower.preparation.settings import PreparationSettings, SharedSettings
+from narrower.preparation.settings import CrossValidatedSettings, PreparationSettings, SharedSettings
 from narrower.searching.build_space import build_space, unsigned_data
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.edge_costs import EdgeCosts
@@ -98,7 +98,23 @@ class Problem:
             self.channels,
             multipliers,
             self.space.plan((0,)) if self.space_settings.is_learned and self.channels is None else Plan(),
+            self.part,
         )
+
+    @property
+    def is_cross_validated(self) -> bool:
+        """Whether plans are scored on samples of the training part as well."""
+        return isinstance(self.preparation, CrossValidatedSettings)
+
+    @property
+    def samples(self) -> int:
+        """How many samples score a plan."""
+        return len(self.part) + (len(self.data.train) if self.is_cross_validated else 0)
+
+    @property
+    def scored_words(self) -> str:
+        """Which part these are of."""
+        return f"train and {self.part_name}" if self.is_cross_validated else self.part_name
 
     @property
     def wanted_trials(self) -> int:

@@ -10,12 +10,14 @@ import numpy as np
 from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.held_out import held_out
 from narrower.plan.plan import Plan
+from narrower.preparation.in_folds import InFolds
 from narrower.report.record import DrawnOperator, LayerCost, RunRecord, Summary
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.study.front_members import Outcome, front_members, members_alone
-from narrower.study.plan_evaluator import PlanEvaluator
+from narrower.study.plan_evaluator import PlanEvaluator, pairs_of
 from narrower.study.problem import Problem
 from narrower.study.rank_correlation import rank_correlation
 from narrower.study.unseen import unseen_widths
@@ -50,8 +52,8 @@ def examine_front(
         data_set=problem.data.name,
         outputs=len(problem.data.output_names),
         sampler=problem.options.sampler,
-        samples=len(problem.part),
-        part=problem.part_name,
+        samples=problem.samples,
+        part=problem.scored_words,
         seed=problem.options.seed,
         objectives=tuple(
             {"metric": o.metric, "direction": o.direction, "scale": o.scale} for o in problem.objectives.each
@@ -133,7 +135,11 @@ def _float32(
         (quality,) = plan_evaluator.evaluate([Plan()])
         on_test = members.keep(Plan(), None).test
     else:
-        (quality,) = evaluator.evaluate([Plan()], loss=True)
+        if isinstance(plan_evaluator.preparation, InFolds):  # as plans are scored
+            floats = pairs_of(plan_evaluator.preparation.floats())
+            quality = held_out(floats, Plan(), evaluator.batch_size, problem.own_metrics).quality
+        else:
+            (quality,) = evaluator.evaluate([Plan()], loss=True)
         (on_test,) = test.evaluate([Plan()])
     name = leading(problem.data.task).name
     values = {
@@ -171,7 +177,7 @@ def _summary(
         loss_rank_correlation=correlation,
         correlation_plans=plans,
         dominated=tally.dominated,
-        saved_share=tally.saved_samples / max(1, tally.trials * len(problem.part)),
+        saved_share=tally.saved_samples / max(1, tally.trials * problem.samples),
         jobs=problem.backend.processes if problem.shares_weights else 1,
         note=tally.note,
         training=plan_evaluator.preparation.words,

@@ -74,7 +74,7 @@ def begin_run(problem: Problem, run: RunDirectory, settings: str) -> TrialStore:
             },
             **file_facts(run),
             SPACE_FACT: describe_space(problem.space),
-            "sample count": len(problem.part),
+            "sample count": problem.samples,
             "environment": environment(),
             "model": problem.model_name,
         },
