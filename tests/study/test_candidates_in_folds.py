@@ -89,8 +89,9 @@ def test_each_sample_is_scored_once_by_weights_that_were_taught_without_it(tmp_p
     for member in record.members[:1]:
         plan = plan_from_dict(member.plan)
         total = sum(
-            right(train_in_formats(begun, plan, teaches, RECIPE), plan, scores)
+            right(train_in_formats(begun, there, teaches, RECIPE), there, scores)
             for begun, (teaches, scores) in zip(floats, folds, strict=True)
+            for there in [found.problem.refit(begun, replace(blobs(), train=teaches))(plan)]
         )
         assert member.metrics["accuracy"] == pytest.approx(total / 400, abs=0.0051)  # sums in another order
         assert member.interval == pytest.approx(wilson_interval(member.metrics["accuracy"] * 400, 400))
@@ -190,6 +191,26 @@ def test_what_contradicts_folds_is_said(tmp_path: Path) -> None:
         searched(tmp_path / "run", replace(FOLDED, folds=500))
 
 
+def test_automatic_fractions_are_those_of_the_model_of_the_fold(tmp_path: Path) -> None:
+    other = network()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(4)  # two bits more before the point
+    space = {"0": {"data": [3, 5], "weight": [2, 3], "weight_frac": ["auto"], "data_frac": ["auto"]}}
+    spaces = [
+        narrower.search(model, blobs(), space, ["accuracy"], sampler="random", n_trials=1).problem
+        for model in (network(), other)
+    ]
+    plan_of = spaces[0].refit(other, blobs())
+    for index in range(4):
+        before, wanted = (problem.space.plan(problem.space.options_at(index)) for problem in spaces)
+        assert plan_of(before) == wanted != before
+    fixed = {"0": {"weight": [3], "weight_frac": [1, "auto"]}}  # two formats that would become one
+    problem = narrower.search(network(), blobs(), fixed, ["accuracy"]).problem
+    plans = [problem.space.plan((option,)) for option in range(problem.space.size)]
+    assert len(set(map(problem.refit(other, blobs()), plans))) == len(plans) == 2
+
+
 def test_metrics_of_all_samples_are_those_of_all_folds_together() -> None:
     """Each set has weights of its own; a metric that is no sum over samples sees them all at once."""
     chance = torch.Generator().manual_seed(0)
@@ -198,8 +219,8 @@ def test_metrics_of_all_samples_are_those_of_all_folds_together() -> None:
     parts = [part.between(0, 50), part.between(50, 120)]
     models = [nn.Sequential(nn.Linear(6, 3)).eval() for _ in parts]
     plan = Plan.of({"0": LayerPlan(FixedPoint(6, 3), FixedPoint(5, 4))})
-    sets = [(lower(trace(model, inputs[:3])), own) for model, own in zip(models, parts, strict=True)]
-    found = held_out(sets, plan, 32, {"own": lambda outputs, targets: float((outputs * targets).sum())})
+    sets = [(lower(trace(model, inputs[:3])), plan, own) for model, own in zip(models, parts, strict=True)]
+    found = held_out(sets, 32, {"own": lambda outputs, targets: float((outputs * targets).sum())})
     outputs = torch.cat(
         [narrower.quantized(model, plan)(own.inputs) for model, own in zip(models, parts, strict=True)]
     ).detach()

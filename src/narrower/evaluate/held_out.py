@@ -29,17 +29,16 @@ class HeldOut:
 
 
 def held_out(
-    sets: Sequence[tuple[Program, Part]],
-    plan: Plan,
+    sets: Sequence[tuple[Program, Plan, Part]],
     batch_size: int,
     own_metrics: Mapping[str, OwnMetric] | None = None,
 ) -> HeldOut:
-    """Score a plan on the samples of each set by its program; metrics are those of all samples together.
+    """Score the samples of each set by its program and plan; metrics are those of all samples together.
 
-    A plan that goes wrong on any of them has a failure.
+    What goes wrong on any of them is a failure.
     """
-    parts = [part for _, part in sets]
-    outputs = [outputs_of(program, part, plan, batch_size) for program, part in sets]
+    parts = [part for _, _, part in sets]
+    outputs = [outputs_of(program, part, plan, batch_size) for program, plan, part in sets]
     return of_outputs(outputs, parts, own_metrics or {})
 
 

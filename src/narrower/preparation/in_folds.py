@@ -16,7 +16,7 @@ from narrower.graph.own_copy import own_copy
 from narrower.graph.program import with_parameters
 from narrower.plan.plan import Plan
 from narrower.preparation.curves import Curves
-from narrower.preparation.preparation import Candidate, Prepared, Subject
+from narrower.preparation.preparation import Candidate, Prepared, Refitted, Subject
 from narrower.preparation.retrained import Retrained
 from narrower.preparation.settings import CrossValidatedSettings
 from narrower.store.files import replacing
@@ -28,11 +28,15 @@ FLOAT_FILE = "float.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """How plans are trained in a fold, from which float model, and the samples that score them there."""
+    """How plans are trained in a fold, from which float model, and the samples that score them there.
+
+    ``plan_of`` is a plan with automatic fractions of that float model.
+    """
 
     way: Retrained
     subject: Subject
     scores: Part
+    plan_of: Refitted
 
 
 class InFolds:
@@ -67,11 +71,12 @@ class InFolds:
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself, with the weights of each fold; one that goes wrong in any has a failure."""
         every = list(dict.fromkeys(plans))
-        for of_folds in zip(*(fold.way.prepare(every) for fold in self._folds), strict=True):
-            joined = self._joined(of_folds)
+        in_folds = [fold.way.prepare([fold.plan_of(plan) for plan in every]) for fold in self._folds]
+        for plan, *of_folds in zip(every, *in_folds, strict=True):
+            joined = self._joined(plan, of_folds)
             if joined.failure is not None:
                 for fold in self._folds:
-                    fold.way.fail(joined.plans[0])
+                    fold.way.fail(fold.plan_of(plan))
             yield joined
 
     def alone(self, plan: Plan) -> Prepared:
@@ -80,12 +85,13 @@ class InFolds:
         Raises:
             NarrowerError: its loss became no number.
         """
-        return self._joined([fold.way.alone(plan) for fold in self._folds])
+        return self._joined(plan, [fold.way.alone(fold.plan_of(plan)) for fold in self._folds])
 
     def kept(self, plan: Plan) -> Prepared | None:
         """The weights of each fold that a plan was scored with; None where some were not kept."""
-        found = [kept for fold in self._folds if (kept := fold.way.kept(plan)) is not None]
-        return self._joined(found) if len(found) == len(self._folds) else None
+        made = (fold.way.kept(fold.plan_of(plan)) for fold in self._folds)
+        found = [kept for kept in made if kept is not None]
+        return self._joined(plan, found) if len(found) == len(self._folds) else None
 
     def delivered(self, plan: Plan) -> Prepared:
         """The weights that a plan is delivered with: what the training part alone teaches the given model.
@@ -102,13 +108,13 @@ class InFolds:
         ]
         return Prepared((Plan(),), tuple(candidates), keep="folds")
 
-    def _joined(self, of_folds: Sequence[Prepared]) -> Prepared:
-        plans = of_folds[0].plans
+    def _joined(self, plan: Plan, of_folds: Sequence[Prepared]) -> Prepared:
+        plans = (plan,)
         failure = next((each.failure for each in of_folds if each.failure is not None), None)
         if failure is not None:
             return Prepared(plans, (), failure)
         candidates = tuple(
-            replace(each.candidates[0], part=fold.scores)
+            replace(each.candidates[0], part=fold.scores, plan=fold.plan_of(plan))
             for each, fold in zip(of_folds, self._folds, strict=True)
         )
         return Prepared(plans, candidates, keep="folds", recorded=of_folds[0].recorded)
@@ -127,11 +133,12 @@ class InFolds:
             data = replace(subject.data, train=teaches, validation=scores)
             own = replace(subject, model=model, program=program or subject.traced(model), data=data)
             way = Retrained(own, settings)
+            plan_of = subject.refit(model, data) if subject.refit is not None else _as_it_is
             if directory is not None:
-                way.keep_in(directory, *self._recorded)
+                way.keep_in(directory, *([plan_of(plan) for plan in some] for some in self._recorded))
             if self.curves is not None and number == 1:
                 way.curves = Curves(scores, self.curves.directory)
-            found.append(Fold(way, own, scores))
+            found.append(Fold(way, own, scores, plan_of))
         return found
 
     def _float_model(self, teaches: Part, directory: Path | None) -> nn.Module:
@@ -151,3 +158,7 @@ class InFolds:
             with replacing(path) as partial:
                 save_file({name: own.contiguous() for name, own in model.state_dict().items()}, partial)
         return model
+
+
+def _as_it_is(plan: Plan) -> Plan:
+    return plan

@@ -1,6 +1,6 @@
 """What every way of giving plans their weights has in common."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,8 @@ from narrower.plan.plan import Plan
 from narrower.preparation.curves import Curves
 from narrower.transform.resized import wanted_counts
 
+Refitted = Callable[[Plan], Plan]
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -27,6 +29,7 @@ class Subject:
     ``channels`` are the model's groups where widths are searched; ``multipliers`` are the largest ones that
     the space has above 1, by layer. ``seed`` begins the seeds of what is drawn anew. ``kept`` has the formats
     that all plans have, where widths are learned. ``scored`` are the samples that plans are scored on.
+    ``refit`` chooses automatic fractions of plans anew for another model of the kind, and other data.
     """
 
     model_name: str
@@ -38,6 +41,7 @@ class Subject:
     multipliers: Mapping[str, float] | None = None
     kept: Plan = field(default_factory=Plan)
     scored: Part | None = None
+    refit: Callable[[nn.Module, DataSet], Refitted] | None = None
 
     @cached_property
     def examples(self) -> tuple[Tensor, ...]:
@@ -62,11 +66,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One set of weights: the module and its lowered program; ``part`` where it scores samples of its own."""
+    """One set of weights: the module and its lowered program.
+
+    With several folds ``part`` are the samples that it scores, and ``plan`` what it was trained for there.
+    """
 
     model: nn.Module
     program: Program
     part: Part | None = None
+    plan: Plan = field(default_factory=Plan)
 
 
 @dataclass(frozen=True)

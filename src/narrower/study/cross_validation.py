@@ -1,6 +1,7 @@
 """Score finetuned plans by cross-validation: each sample by weights that were taught without it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -23,7 +24,7 @@ def cross_validated(
 
     These are the training part and those that the search scored on. The float model of a fold is trained on
     what teaches in it, from parameters that are drawn anew; what the given model was trained on would not be
-    known.
+    known. Automatic fractions of a plan are those of that model.
 
     Raises:
         ModelError: the model does not say how its parameters are drawn.
@@ -32,9 +33,10 @@ def cross_validated(
     outputs: dict[int, list[Tensor | str]] = {number: [] for number in plans}
     folds = folds_of(together(problem.data.train, problem.part), how.folds, how.recipe.seed)
     for number, (teaches, scores) in enumerate(folds, start=1):
-        begun = untrained(problem.model, how.float_recipe.seed)
-        training = InRounds(train_weights(begun, teaches, how.float_recipe), teaches, how.recipe, scores)
-        going = [InTraining(trial, plan) for trial, plan in plans.items()]
+        begun = train_weights(untrained(problem.model, how.float_recipe.seed), teaches, how.float_recipe)
+        plan_of = problem.refit(begun, replace(problem.data, train=teaches, validation=scores))
+        training = InRounds(begun, teaches, how.recipe, scores)
+        going = [InTraining(trial, plan_of(plan)) for trial, plan in plans.items()]
         staged.train(training, f"fold {number}", going, training.steps)
         for each in going:
             outputs[each.number] += [] if each.failure is None else [each.failure]

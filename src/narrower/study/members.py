@@ -17,7 +17,7 @@ from narrower.preparation.resized import Resized
 from narrower.preparation.retrained import Retrained
 from narrower.preparation.settings import RetrainedSettings
 from narrower.study.front_seeds import of_seeds
-from narrower.study.plan_evaluator import combined, pairs_of
+from narrower.study.plan_evaluator import combined, held_out_of
 from narrower.study.problem import Problem
 from narrower.tasks.intervals import interval
 from narrower.tasks.quality import Quality, rank
@@ -81,7 +81,7 @@ class Members:
 
     def _in_folds(self, made: InFolds, plan: Plan, path: Path | None) -> Kept:
         """Delivered is what the training part teaches; the interval is that of all samples of the folds."""
-        scored = held_out(pairs_of(made.kept(plan) or made.alone(plan)), plan.formats, self._batch_size)
+        scored = held_out(held_out_of(made.kept(plan) or made.alone(plan)), self._batch_size)
         (candidate,) = made.delivered(plan).candidates
         quality, on_test = (
             self._score(candidate.program, plan, part)

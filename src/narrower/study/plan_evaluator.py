@@ -72,9 +72,8 @@ class PlanEvaluator:
             return [failed(prepared.failure, len(self._evaluator.part))] * len(prepared.plans)
         formats = [plan.formats for plan in prepared.plans]
         if prepared.keep == "folds":
-            batch_size = self._evaluator.batch_size
-            scored = [held_out(pairs_of(prepared), plan, batch_size, self._own_metrics) for plan in formats]
-            return [each.quality.with_metrics(prepared.recorded) for each in scored]
+            scored = held_out(held_out_of(prepared), self._evaluator.batch_size, self._own_metrics)
+            return [scored.quality.with_metrics(prepared.recorded)]
         by_seed, task = [], self._evaluator.part.task
         for candidate in prepared.candidates:
             if candidate.program is self._evaluator.program:
@@ -110,9 +109,11 @@ class PlanEvaluator:
         return quality.with_metrics(measured.values)
 
 
-def pairs_of(prepared: Prepared) -> list[tuple[Program, Part]]:
-    """The programs of folds, each with the samples that it scores."""
-    return [(each.program, each.part) for each in prepared.candidates if each.part is not None]
+def held_out_of(prepared: Prepared) -> list[tuple[Program, Plan, Part]]:
+    """The programs of folds, each with its plan there and the samples that it scores."""
+    return [
+        (each.program, each.plan.formats, each.part) for each in prepared.candidates if each.part is not None
+    ]
 
 
 def combined(task: Task, prepared: Prepared, qualities: Sequence[Quality]) -> Quality:

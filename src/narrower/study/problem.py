@@ -33,6 +33,7 @@ from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.edge_costs import EdgeCosts
 from narrower.searching.objective import Constraint, Objectives
 from narrower.searching.options import SearchOptions
+from narrower.searching.refitted import refitted
 from narrower.searching.space import Space, widest_of
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings.load import about
@@ -99,7 +100,13 @@ class Problem:
             multipliers,
             self.space.plan((0,)) if self.space_settings.is_learned and self.channels is None else Plan(),
             self.part,
+            self.refit,
         )
+
+    def refit(self, model: nn.Module, data: DataSet) -> Callable[[Plan], Plan]:
+        """What gives plans of the space the automatic fractions of another model, on other data."""
+        other = with_model(replace(self, data=data), model)
+        return refitted(self.space, other.space)
 
     @property
     def is_cross_validated(self) -> bool:

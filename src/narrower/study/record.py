@@ -17,7 +17,7 @@ from narrower.report.record import DrawnOperator, LayerCost, RunRecord, Summary
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.study.front_members import Outcome, front_members, members_alone
-from narrower.study.plan_evaluator import PlanEvaluator, pairs_of
+from narrower.study.plan_evaluator import PlanEvaluator, held_out_of
 from narrower.study.problem import Problem
 from narrower.study.rank_correlation import rank_correlation
 from narrower.study.unseen import unseen_widths
@@ -136,8 +136,8 @@ def _float32(
         on_test = members.keep(Plan(), None).test
     else:
         if isinstance(plan_evaluator.preparation, InFolds):  # as plans are scored
-            floats = pairs_of(plan_evaluator.preparation.floats())
-            quality = held_out(floats, Plan(), evaluator.batch_size, problem.own_metrics).quality
+            floats = held_out_of(plan_evaluator.preparation.floats())
+            quality = held_out(floats, evaluator.batch_size, problem.own_metrics).quality
         else:
             (quality,) = evaluator.evaluate([Plan()], loss=True)
         (on_test,) = test.evaluate([Plan()])
