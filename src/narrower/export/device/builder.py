@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from narrower.errors import ExportError
-from narrower.export.device import elementwise, joins, softmax, windows
+from narrower.export.device import elementwise, joins, means, softmax, windows
 from narrower.export.device.forms import Form, Forms
 from narrower.export.device.kernels import Product
 from narrower.export.device.lookups import lookup
@@ -58,8 +58,11 @@ class Builder:
         self._absorbed: set[fx.Node] = set()
         self._forms = Forms(self._program, plan, self._constants)
         self._values = StoredValues(self.source, self._forms)
+        self._sums = means.position_sums(self._program.graph)
         self._result = self._result_node()
         self.is_output_rounded = False
+        for node in self._program.graph.nodes:
+            self._compute_constant(node)
         for node in self._program.graph.nodes:
             self._visit(node)
         self.output = self._finish()
@@ -73,19 +76,23 @@ class Builder:
 
     # walking through the program
 
-    def _visit(self, node: fx.Node) -> None:
-        if node.op == "placeholder":
-            if node.name in self._program.tensors:
-                self._constants[node] = self._program.tensors[node.name]
-            else:
-                self._enter(node)
-        elif node.op != "call_function" or node in self._absorbed or base_name(node) == "sym_size":
-            return
-        elif node.all_input_nodes and all(source in self._constants for source in node.all_input_nodes):
+    def _compute_constant(self, node: fx.Node) -> None:
+        """Before all steps: a product takes what follows it along only where other operands are there."""
+        if node.op == "placeholder" and node.name in self._program.tensors:
+            self._constants[node] = self._program.tensors[node.name]
+        elif node.op == "call_function" and node.all_input_nodes and base_name(node) != "sym_size":
+            if not all(source in self._constants for source in node.all_input_nodes):
+                return
             arguments: Any = fx.map_arg((node.args, dict(node.kwargs)), lambda n: self._constants[n])
             with torch.inference_mode():
                 self._constants[node] = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]
-        elif not self._forms.is_moving(node):
+
+    def _visit(self, node: fx.Node) -> None:
+        if node in self._constants or node in self._absorbed or base_name(node) == "sym_size":
+            return
+        if node.op == "placeholder":
+            self._enter(node)
+        elif node.op == "call_function" and not self._forms.is_moving(node):
             self._begin(node)
 
     def _enter(self, node: fx.Node) -> None:
@@ -98,6 +105,8 @@ class Builder:
         """Write the step that begins at a node, with all that follows from its result alone."""
         kind = kind_of(node)
         step = Step(f"step_{len(self.source.steps)}_{identifier(node.meta.get('layer', node.name))}")
+        if node in self._sums and self._sum(self._sums[node], step):
+            return
         if kind in PRODUCT_KINDS:
             rows = self._product(node, kind, step)
         elif windows.is_window(node):
@@ -123,6 +132,15 @@ class Builder:
         else:
             raise ExportError(f"C has no rule for the operator {node.target} ({node.name})")
         self._follow(rows, [node], self._chain(node))
+
+    def _sum(self, found: means.PositionSum, step: Step) -> bool:
+        """The sum of all positions of a channel."""
+        if not self._values.is_there(found.source):
+            return False
+        view = self._values.contiguous(found.source, None)
+        self._absorbed |= found.inside
+        self._follow(means.begin(self.source, step, view), [found.total], self._chain(found.total))
+        return True
 
     def _softmax(self, node: fx.Node, step: Step) -> None:
         if not self._is_result(node):

@@ -167,6 +167,19 @@ static void shift_each(int32_t *v, int32_t n, const int8_t *shifts, const int32_
     }
 }
 """, ("fit_each",)),
+    "add_halves": Snippet("""\
+static void add_halves(int32_t *v, int32_t size, int32_t step)
+{
+    int32_t half, i;
+    for (; size > 1; size -= half) {
+        half = size / 2;
+        for (i = 0; i < half * step; i++)
+            v[i] += v[half * step + i];
+        for (i = half * step; size % 2 && i < (half + 1) * step; i++)
+            v[i] = v[half * step + i];
+    }
+}
+"""),
     "add": Snippet("""\
 static void add(int32_t *v, const int32_t *u, int32_t n)
 {

@@ -269,6 +269,20 @@ static void real_softmax(int32_t *v, int32_t n, const uint32_t *k)
         r[i] = (uint32_t)((((uint64_t)r[i] << 17) / sum + 1) >> 1);
 }
 """, ("real_key", "real_whole", "real_sum")),
+    "real_add_halves": Snippet("""\
+static void real_add_halves(int32_t *v, int32_t size, int32_t step)
+{
+    uint32_t *r = (uint32_t *)v;
+    int32_t half, i;
+    for (; size > 1; size -= half) {
+        half = size / 2;
+        for (i = 0; i < half * step; i++)
+            r[i] = real_sum(r[i], r[half * step + i]);
+        for (i = half * step; size % 2 && i < (half + 1) * step; i++)
+            r[i] = r[half * step + i];
+    }
+}
+""", ("real_sum",)),
     "real_add": Snippet("""\
 static void real_add(int32_t *v, const int32_t *u, int32_t n)
 {

@@ -1,0 +1,63 @@
+"""A mean over positions is one step: it gives what sums of halves give, with memory for one channel."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from narrower.export.device.network import c_network
+from narrower.graph.lower import lower
+from narrower.graph.trace import trace
+from narrower.plan.formats.affine import Affine
+from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.plan import LayerPlan, Plan
+from tests.export.device.agree import differing, needs_gcc
+
+pytestmark = needs_gcc
+STEPS = 4  # input, convolution, mean, linear layer
+
+
+class Pooled(nn.Module):
+    def __init__(self, sizes: tuple[int, ...], *, keeps: bool) -> None:
+        super().__init__()
+        make = nn.Conv2d if len(sizes) > 1 else nn.Conv1d
+        self.first, self.last = make(4, 6, 1), nn.Linear(6, 3)
+        self.dimensions, self.keeps = tuple(range(2, 2 + len(sizes))), keeps
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = torch.relu(self.first(x)).mean(dim=self.dimensions, keepdim=self.keeps)
+        scores: Tensor = self.last(pooled.flatten(1))
+        return scores
+
+
+FORMATS = {
+    "whole": LayerPlan(FixedPoint(6, 3), FixedPoint(4, 3), FixedPoint(8, 4)),
+    # sums of 16 and 12 bits pass 2**24 steps, where float32 and so the order of additions rounds
+    "rounded": LayerPlan(FixedPoint(12, 8), FixedPoint(10, 8), FixedPoint(16, 9)),
+    "scaled": LayerPlan(Affine(8, scale=2.0**-6), FixedPoint(6, 4), FixedPoint(8, 4)),
+}
+
+
+@pytest.mark.parametrize("formats", FORMATS)
+@pytest.mark.parametrize(
+    ("sizes", "keeps"), [((7, 5), True), ((1, 9), False), ((13,), True), ((2, 2), False)]
+)
+def test_every_mean_is_that_of_the_evaluation(
+    sizes: tuple[int, ...], keeps: bool, formats: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model, inputs = Pooled(sizes, keeps=keeps).eval(), torch.randn(200, 4, *sizes) * 4
+    program = lower(trace(model, inputs[:2], "net"))
+    plan = Plan.of(dict.fromkeys(("first", "last"), FORMATS[formats]))
+    different, network = differing(program, plan, inputs, tmp_path)
+    assert different == 0
+    assert network.steps == STEPS
+
+
+def test_memory_is_that_of_what_is_averaged_and_of_one_channel() -> None:
+    torch.manual_seed(0)
+    program = lower(trace(Pooled((25, 5), keeps=False).eval(), torch.randn(2, 4, 25, 5), "net"))
+    network = c_network(program, Plan.of(dict.fromkeys(("first", "last"), FORMATS["whole"])), "net", "size")
+    values, inputs, one_channel = 6 * 125 * 2, 4 * 125, 125 * 4  # sums of 16 bits, data of 8
+    assert network.ram_bytes <= values + inputs + one_channel + 6 + 2 * 4
