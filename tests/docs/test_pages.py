@@ -24,6 +24,7 @@ PAGES = [
             "tutorials/jets-to-fpga.md",
             "tutorials/own-csv.md",
             "tutorials/cnn-to-int8.md",
+            "tutorials/a-cluster.md",
             "cost.md",
             "formats.md",
             "datasets.md",
