@@ -10,6 +10,7 @@ from matplotlib.image import imread
 from narrower.compare.record import read_comparison
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
+from tests.report.axe import audit, needs_axe
 from tests.report.chromium import needs_chromium, open_page
 
 
@@ -94,6 +95,18 @@ def test_the_curves_are_drawn_as_pictures(run_narrower: RunNarrower, config: Pat
     for path in Path("drawn/comparison-plots").glob("*.png"):
         pixels = imread(path)
         assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 50  # more than empty axes
+
+
+@needs_axe
+def test_axe_finds_nothing_on_the_page(
+    run_narrower: RunNarrower, config: Path, trained: Path, tmp_path: Path
+) -> None:
+    compared(run_narrower, config, trained, "page")
+    text = Path("page/comparison.html").read_text(encoding="utf-8")
+    for width, dark in ((1440, False), (390, True)):
+        found = audit(text, tmp_path, width=width, dark=dark)
+        assert found.violations == {}, (width, dark)
+        assert found.wider <= 0, (width, dark)
 
 
 @pytest.mark.parametrize(

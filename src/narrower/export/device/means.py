@@ -8,8 +8,8 @@ import numpy as np
 from torch import fx
 
 from narrower.export.device.loops import Loops
-from narrower.export.device.numbers import EXACT, Number, Real, Whole, bits_of
-from narrower.export.device.rows import Rows, is_positive
+from narrower.export.device.numbers import EXACT, Number, Real, Whole, bits_of, is_positive
+from narrower.export.device.rows import Rows
 from narrower.export.device.runtime_typed import SHORT
 from narrower.export.device.source import Source, Step, View
 from narrower.graph.nodes import base_name
