@@ -1,13 +1,9 @@
-"""Logic cost: the cheap estimate by hand, the other against synthesis."""
+"""The cheap estimate of logic, by hand."""
 
-import shutil
-
-import pytest
 import torch
 from torch import nn
 
-from narrower.export.luts import ebops, luts, yosys_luts
-from narrower.export.own_outputs import own_outputs
+from narrower.export.luts import ebops
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint
@@ -23,19 +19,3 @@ def test_ebops_count_the_bits_that_weights_need() -> None:
     assert (
         ebops(program, Plan.of({layer: LayerPlan(FixedPoint(6, 3), FixedPoint(4, 2))})) == (2 + 1 + 0 + 3) * 6
     )
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("yosys") is None, reason="Yosys is not installed")
-def test_the_estimate_is_near_synthesis() -> None:
-    pytest.importorskip("da4ml")
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4))
-    inputs = torch.randn(500, 8)
-    with torch.no_grad():
-        model(inputs)
-    program = lower(trace(model.eval(), inputs))
-    layer = LayerPlan(FixedPoint(8, 4), FixedPoint(6, 5), FixedPoint(8, 5))
-    plan = Plan.of({"0": layer, "3": layer})
-    outputs = own_outputs(program, plan, inputs)
-    assert luts(program, plan, outputs) == pytest.approx(yosys_luts(program, plan, outputs), rel=0.2)
