@@ -61,6 +61,10 @@ ClockNs = Annotated[
     float,
     typer.Option("--clock-ns", min=0, help="Nanoseconds of a clock that says how many stages (Verilog)."),
 ]
+Reader = Annotated[
+    str,
+    typer.Option("--for", help="Who reads QONNX: hls4ml or finn. What it cannot hold is refused by name."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the manifest.")]
 
 
@@ -77,6 +81,7 @@ def export(
     pack: Pack = None,
     pipeline: Stages = 0,
     clock_ns: ClockNs = 0.0,
+    reader: Reader = "",
     as_json: Json = False,
 ) -> None:
     """Export a trial of RUN, run the artefact and compare it with what the search scored.
@@ -93,7 +98,7 @@ def export(
     from narrower.export.subject import Wishes
 
     packing, clock = "size" if small else pack, Clock(pipeline, clock_ns)
-    wishes = Wishes(samples, batch_size, packing, allow_mismatch, keep_integers, clock)
+    wishes = Wishes(samples, batch_size, packing, allow_mismatch, keep_integers, clock, reader)
     if (run / LEARNED).is_file():
         from narrower.study.learned_artefact import export_member
 

@@ -35,6 +35,8 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
         raise unknown_name("kind of artefact", kind, EXPORTERS)
     check_output_directory(directory)
     wishes = wishes or Wishes()
+    if wishes.reader and kind != "qonnx":
+        raise ExportError(f"--for {wishes.reader} is for QONNX: --to qonnx")
     is_classification = subject.data.task == CLASSIFICATION
     if kind == "verilog" and not is_classification:
         raise ExportError(

@@ -5,13 +5,17 @@ from pathlib import Path
 from narrower.export.edge_gate import edge_differences
 from narrower.export.execute import run_onnx, run_qonnx
 from narrower.export.guard import slowdown
+from narrower.export.hls4ml_form import hls4ml_form
 from narrower.export.manifest import compare
 from narrower.export.onnx_model import build_onnx, to_onnx
 from narrower.export.own_outputs import own_outputs
 from narrower.export.pair_sums import note
+from narrower.export.readers import check_reader
 from narrower.export.subject import Case, Delivery
 from narrower.plan.plan import Plan
 from narrower.store.files import write_bytes
+
+HLS4ML_FILE = "model.hls4ml.onnx"
 
 
 def deliver_onnx(case: Case, directory: Path) -> Delivery:
@@ -58,10 +62,21 @@ def _float32_onnx(case: Case, directory: Path, times: float) -> Delivery:
 
 
 def deliver_qonnx(case: Case, directory: Path) -> Delivery:
-    """Write the roundings of the plan as QONNX has them, and run it node by node."""
+    """Write the roundings of the plan as QONNX has them, and run it node by node.
+
+    For hls4ml the form that it takes is written beside it.
+    """
     path, inputs = directory / "model.qonnx.onnx", case.only_input("QONNX")
-    size = case.wishes.batch_size or 1
-    model = to_onnx(case.program, case.subject.plan.formats, dialect="qonnx", batch_size=size)
+    size, plan, reader = case.wishes.batch_size or 1, case.subject.plan.formats, case.wishes.reader
+    if reader:
+        check_reader(case.program, plan, reader)
+    model = to_onnx(case.program, plan, dialect="qonnx", batch_size=size)
+    notes: tuple[str, ...] = ()
+    if reader == "hls4ml":
+        write_bytes(directory / HLS4ML_FILE, hls4ml_form(model).SerializeToString())
+        notes = (f"{HLS4ML_FILE} is what hls4ml.converters.convert_from_onnx_model takes",)
+    elif reader == "finn":
+        notes = ("FINN rounds ties upwards: where data are ties, it differs from what was scored",)
     write_bytes(path, model.SerializeToString())
     check = compare(run_qonnx(path, inputs), case.outputs, "QONNX executor", "node by node")
-    return Delivery(path, (check,), size)
+    return Delivery(path, (check,), size, notes)

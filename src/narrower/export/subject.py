@@ -37,7 +37,8 @@ class Wishes:
     ``samples`` None: 10,000 for small networks, 1,000 for others. ``batch_size`` None: open in ONNX, 1 in
     QONNX. ``packing``: "speed" keeps weights in whole bytes, for which ONNX Runtime has kernels and C no bits
     to take apart. None: "speed" in ONNX, "size" in C. Unless ``keeps_integers``, a plan with edges in bytes
-    is written to ONNX in float32 where it would be slower. ``clock`` of Verilog.
+    is written to ONNX in float32 where it would be slower. ``clock`` of Verilog. ``reader`` of QONNX:
+    hls4ml, finn, or none that is known.
     """
 
     samples: int | None = None
@@ -46,6 +47,7 @@ class Wishes:
     allow_mismatch: bool = False
     keeps_integers: bool = False
     clock: Clock = NO_CLOCK
+    reader: str = ""
 
 
 @dataclass(frozen=True)
