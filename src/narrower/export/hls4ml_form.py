@@ -25,7 +25,7 @@ def hls4ml_form(model: onnx.ModelProto) -> onnx.ModelProto:
 
     axes = len(model.graph.input[0].type.tensor_type.shape.dim)
     if axes < CHANNELS:
-        return cleanup_model(cleanup_model(ModelWrapper(model)).transform(GemmToMatMul())).model  # type: ignore[no-any-return]
+        return cleanup_model(cleanup_model(ModelWrapper(model)).transform(GemmToMatMul())).model
     model = onnx.ModelProto.FromString(model.SerializeToString())
     _move_biases(model.graph)
     _reshape_channels(model.graph, axes, (1, -1, *(1,) * (axes - 2)))

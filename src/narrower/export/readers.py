@@ -86,7 +86,7 @@ def _operators(model: onnx.ModelProto, known: frozenset[str], reason: str) -> It
 def _groups(node: fx.Node) -> int:
     names = [a.name for a in node.target._schema.arguments]  # type: ignore[union-attr]
     place = names.index("groups")
-    return int(node.args[place]) if len(node.args) > place else 1  # type: ignore[call-overload,arg-type]
+    return int(node.args[place]) if len(node.args) > place else 1  # type: ignore[arg-type]
 
 
 READERS: Mapping[str, Callable[[Program, Plan, onnx.ModelProto], Iterator[str]]] = {
