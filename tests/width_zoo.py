@@ -245,6 +245,41 @@ class GroupedInput(nn.Module):
 
 
 IMAGE, SEQUENCE = (3, 6, 6), (7, 6)
+
+
+class Recurrent(nn.Module):
+    """Two layers that read in both directions, one of another kind after them, whose last state is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(6, 6), nn.Linear(6, 3)
+        self.first = nn.LSTM(6, 4, num_layers=2, bidirectional=True, batch_first=True)
+        self.second = nn.GRU(8, 6, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        read, _ = self.first(self.embed(x))
+        _, last = self.second(read.transpose(0, 1))
+        scores: Tensor = self.head(last[-1])
+        return scores
+
+
+class Cells(nn.Module):
+    """Steps that are written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.gru, self.head = nn.LSTMCell(6, 4), nn.GRUCell(4, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = (x.new_zeros(x.shape[0], self.lstm.hidden_size),) * 2
+        own = x.new_zeros(x.shape[0], self.gru.hidden_size)
+        for step in range(3):
+            state = self.lstm(x[:, step], state)
+            own = self.gru(state[0], own)
+        scores: Tensor = self.head(own)
+        return scores
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "depthwise": (Depthwise, IMAGE),
     "dense": (Dense, IMAGE),
@@ -258,6 +293,8 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "channel_shuffle": (ChannelShuffle, IMAGE),
     "gated": (Gated, SEQUENCE),
     "fixed_heads": (FixedHeads, SEQUENCE),
+    "recurrent": (Recurrent, SEQUENCE),
+    "cells": (Cells, SEQUENCE),
     "cross_attention": (CrossAttention, SEQUENCE),
     "bare": (Bare, IMAGE),
     "grouped_input": (GroupedInput, IMAGE),

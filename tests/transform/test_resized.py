@@ -97,7 +97,7 @@ def check_every_group(model: nn.Module, inputs: Tensor) -> int:
     return checked
 
 
-SLOW = ("attention", "cross_attention", "dense", "hand_written_heads", "unet")
+SLOW = ("attention", "cells", "cross_attention", "dense", "hand_written_heads", "recurrent", "unet")
 
 
 @pytest.mark.parametrize(

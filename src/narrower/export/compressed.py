@@ -21,7 +21,14 @@ from narrower.graph.nodes import is_layout, parameter_behind, rounded_operand
 from narrower.graph.program import Program
 from narrower.models.arguments import ARGUMENTS, arguments_note, example_of_note
 from narrower.models.build import model_of_file
-from narrower.models.checkpoints import load_weights, save_weights, structure_note, structured_like
+from narrower.models.checkpoints import (
+    load_weights,
+    own_sizes_in,
+    own_sizes_note,
+    save_weights,
+    structure_note,
+    structured_like,
+)
 from narrower.models.stored_formats import format_tensors, formats_in, without_formats
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.sparse import Sparse
@@ -97,6 +104,7 @@ def save_packed(
             tensors[name] = torch.from_numpy((pack_sparse if is_sparse else pack)(integers, width))
     metadata = {
         **structure_note(model),
+        **(own_sizes_note(model) if plan.widths else {}),
         MODEL: model_name,
         PLAN: json.dumps(plan_to_dict(plan)),
         PACKED: json.dumps(packed),
@@ -179,7 +187,7 @@ def load_parts(path: Path | str, model: nn.Module | str | None = None) -> tuple[
         for tensor, described in packed.items():
             tensors[tensor] = _unpacked(tensors[tensor], described, plan)
         if plan.widths:
-            return with_tensors(built, tensors), plan
+            return with_tensors(built, tensors, own_sizes_in(path)), plan
         built.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, NarrowerError) as error:
         raise CheckpointError(f"{path} does not fit {name}: {error}") from error

@@ -1,15 +1,12 @@
 """From an ATen graph to the torch-free picture of its network."""
 
 from collections.abc import Mapping
-from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from narrower.graph.folded_network import layer_of
 from narrower.graph.network import (
-    MATRIX,
     PRODUCT_KINDS,
     RECURRENT_KINDS,
     Attribute,
@@ -27,6 +24,7 @@ from narrower.graph.nodes import (
     shape_of,
     source_line,
 )
+from narrower.graph.recurrent_sizes import sizes_inside
 from narrower.graph.values import Value
 
 WITHOUT_PRODUCTS = (torch.Tag.pointwise, torch.Tag.reduction)
@@ -123,7 +121,8 @@ def _attributes(node: fx.Node, held: Mapping[str, str]) -> tuple[tuple[str, Attr
     if kind_of(node) == "scaled_dot_product_attention":
         found["operands"] = _positions(node, held)
     if kind_of(node) in RECURRENT_KINDS:
-        found |= _sizes_inside(given)
+        shapes = [tuple(int(size) for size in tensor.meta["val"].shape) for tensor in given["params"]]
+        found |= sizes_inside(shapes, given["num_layers"], given["bidirectional"])
     return tuple(found.items())
 
 
@@ -132,18 +131,6 @@ def _positions(node: fx.Node, held: Mapping[str, str]) -> tuple[int, ...]:
     behind = {argument: parameter_behind(argument) for argument in node.all_input_nodes}
     inputs = [a for a in node.all_input_nodes if (found := behind[a]) is None or found.name not in held]
     return tuple(inputs.index(a) if a in inputs else -1 for a in node.args[:3] if isinstance(a, fx.Node))
-
-
-def _sizes_inside(given: Mapping[str, Any]) -> dict[str, Attribute]:
-    """Elements of a recurrent layer's matrices, biases and gates, over all its layers and directions."""
-    shapes = [tuple(int(size) for size in tensor.meta["val"].shape) for tensor in given["params"]]
-    cells = int(given["num_layers"]) * (2 if given["bidirectional"] else 1)
-    first_of_each = shapes[:: len(shapes) // cells]
-    return {
-        "matrix_elements": sum(prod(shape) for shape in shapes if len(shape) == MATRIX),
-        "bias_elements": sum(prod(shape) for shape in shapes if len(shape) != MATRIX),
-        "gate_elements": sum(rows for rows, _ in first_of_each),
-    }
 
 
 class _LayerNames:

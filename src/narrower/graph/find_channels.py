@@ -110,7 +110,7 @@ def _grouped(model: nn.Module, network: Network, labelling: Labelling, names: Ma
                 layers=layers,
                 width=len(own),
                 unit=size_of(labelling.parameters[first_name][first_position])
-                // repeats(first_name)
+                // repeats(first_name, labelling)
                 // len(rows[computed[0]]),
                 families=tuple(len(part) for part in parts.values()),
                 dimensions=tuple(holding[group]),

@@ -1,5 +1,6 @@
 """Which dimensions of which parameters must change together."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from narrower.graph.channels.dimensions import Dimension, flat, is_labelled, siz
 from narrower.graph.channels.labelling import BATCH, Kept, Labelling
 from narrower.graph.folded_network import Folding
 from narrower.graph.network import BatchSize, Network, Shape
+from narrower.graph.own_sizes import OwnSize
 
 Copies = tuple[int, ...]  # for each new unit, the old one that it comes from
 
@@ -61,6 +63,7 @@ class Channels:
     _families: tuple[tuple[int, int], ...]  # of a family: its group, and its number of units
     _first_names: Mapping[str, str]
     folding: Folding | None = None  # of the traced program
+    own_sizes: tuple[OwnSize, ...] = ()  # what modules of the user's classes keep of the widths
 
     def group_of(self, layer: str) -> Group:
         """The group of the channels that a layer computes.
@@ -79,7 +82,7 @@ class Channels:
             for source in self._labelling.sources
             if layer_that_computes(source[0]) == name and source in self._by_layer[name].dimensions
         )
-        return size_of(self._labelling.parameters[parameter][position]) // repeats(parameter)
+        return size_of(self._labelling.parameters[parameter][position]) // repeats(parameter, self._labelling)
 
     def _spelled(self, layer: str) -> str:
         """The name of a layer that is given with underscores in place of dots."""
@@ -280,9 +283,14 @@ def layer_that_computes(parameter: str) -> str:
     if ".parametrizations." in parameter:
         return parameter.partition(".parametrizations.")[0]
     path, _, name = parameter.rpartition(".")
-    return parameter if not path or name not in ("weight", "bias", "in_proj_weight", "in_proj_bias") else path
+    return path if path and _OF_LAYERS.fullmatch(name) else parameter
 
 
-def repeats(parameter: str) -> int:
-    """How many times a unit comes in the rows of a parameter: query, key and value may be one."""
-    return 3 if parameter.endswith(("in_proj_weight", "in_proj_bias")) else 1
+_OF_LAYERS = re.compile(r"(in_proj_)?(weight|bias)|(weight|bias)_[ih]h(_l\d+(_reverse)?)?")
+
+
+def repeats(parameter: str, labelling: Labelling) -> int:
+    """How many times a unit comes in the rows of a parameter: query, key and value may be one, and gates."""
+    return (
+        3 if parameter.endswith(("in_proj_weight", "in_proj_bias")) else labelling.repeats.get(parameter, 1)
+    )

@@ -13,11 +13,13 @@ from narrower.data.sizes import Sizes, sizes_from_text
 from narrower.errors import CheckpointError, ModelError
 from narrower.graph.folding import folded_layers, with_folded_layers
 from narrower.graph.own_copy import own_copy
+from narrower.graph.own_sizes import own_sizes
 from narrower.models.checkpoint_files import metadata_of, read_content
 from narrower.models.stored_weights import NAMED_PROBLEMS, largest_state_dict, stored_weights
 from narrower.store.files import replacing
 
 FOLDED = "narrower.folded"  # metadata: the layer that each folded batch norm is in
+OWN_SIZES = "narrower.own_sizes"  # metadata: whole numbers that modules of the user's classes keep
 SIZES = "narrower.sizes"  # metadata: the sizes that a model of any size was built for
 
 
@@ -86,6 +88,30 @@ def sizes_in(path: Path) -> Sizes | None:
     """The sizes of the model whose weights a file holds; None where it does not say them."""
     text = metadata_of(path).get(SIZES)
     return None if text is None else sizes_from_text(text)
+
+
+def own_sizes_note(model: nn.Module) -> dict[str, str]:
+    """What the metadata of a file says about the whole numbers that a resized model's own classes keep."""
+    sizes = own_sizes(model)
+    return {OWN_SIZES: json.dumps(sizes)} if sizes else {}
+
+
+def own_sizes_in(path: Path) -> dict[str, int]:
+    """The whole numbers that a file says; none where it says none.
+
+    Raises:
+        CheckpointError: what it says are no whole numbers.
+    """
+    text = metadata_of(path).get(OWN_SIZES, "{}")
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(type(size) is int for size in found.values()):
+        raise CheckpointError(
+            f"{path}: its note {OWN_SIZES} is {text[:60]!r}; allowed: names and whole numbers"
+        )
+    return found
 
 
 def save_weights(

@@ -14,7 +14,13 @@ from narrower.models.arguments import ARGUMENTS, SAMPLES, example_like, example_
 from narrower.models.build import build_model, model_of_file
 from narrower.models.catalogue import model_note
 from narrower.models.checkpoint_files import metadata_of
-from narrower.models.checkpoints import load_weights, save_weights, sizes_in
+from narrower.models.checkpoints import (
+    load_weights,
+    own_sizes_in,
+    own_sizes_note,
+    save_weights,
+    sizes_in,
+)
 from narrower.plan.plan import Plan
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.resized import resize
@@ -24,7 +30,7 @@ KEY = "narrower.resized"
 
 def save_resized(model: nn.Module, name: str, path: Path) -> None:
     """Write the tensors of a resized model as safetensors; ``name`` is that of the model it was."""
-    save_weights(model, path, {KEY: json.dumps({"model": name})})
+    save_weights(model, path, {KEY: json.dumps({"model": name}), **own_sizes_note(model)})
 
 
 def planned_model(name: str, weights: Path, plan: Plan) -> nn.Module:
@@ -84,4 +90,4 @@ def load_resized(path: Path | str, model: nn.Module | str | None = None) -> nn.M
         named = str(json.loads(note)["model"])
     except (ValueError, TypeError, KeyError):
         raise CheckpointError(f"{path}: its note {note!r} names no model") from None
-    return with_tensors(model_of_file(path, named, model), tensors).eval()
+    return with_tensors(model_of_file(path, named, model), tensors, own_sizes_in(path)).eval()

@@ -1,6 +1,7 @@
 """A copy of a model whose tensors have other sizes, and whose modules say so."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, Copies
 from narrower.graph.own_copy import own_copy
+from narrower.graph.own_sizes import set_own_size
 from narrower.graph.resized_network import resized_network
 
 Weights = Literal["slice", "net2net", "scratch"]
@@ -44,6 +46,9 @@ def changed_copy(
                 store[own] = made[id(tensor)]
     _set_all_sizes(model, changed)
     _set_bare_norms(changed, found, copies)
+    for size in found.own_sizes:
+        if size.family in copies:
+            setattr(changed.get_submodule(size.path), size.attribute, size.at(len(copies[size.family])))
     if weights == "scratch" or (weights == "slice" and any(len(set(c)) < len(c) for c in copies.values())):
         _initialise(changed, found, copies, weights, seed)
     return changed
@@ -159,6 +164,11 @@ def _set_sizes(module: nn.Module, is_depthwise: bool) -> None:
         sized.num_channels = len(weight)
     elif isinstance(module, nn.Embedding | nn.EmbeddingBag):
         sized.num_embeddings, sized.embedding_dim = weight.shape
+    elif isinstance(module, nn.RNNBase):
+        module.hidden_size, module.input_size = module.weight_hh_l0.shape[1], module.weight_ih_l0.shape[1]
+        module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
+    elif isinstance(module, nn.RNNCellBase):
+        module.hidden_size, module.input_size = module.weight_hh.shape[1], module.weight_ih.shape[1]
     elif isinstance(module, nn.PReLU):
         sized.num_parameters = len(weight)
     else:
@@ -190,8 +200,12 @@ def _set_attention_sizes(module: nn.Module) -> None:
         module.d_model, module.nhead = layer.linear1.weight.shape[1], layer.self_attn.num_heads
 
 
-def with_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+def with_tensors(
+    model: nn.Module, tensors: Mapping[str, Tensor], sizes: Mapping[str, int] = MappingProxyType({})
+) -> nn.Module:
     """Return a copy of ``model`` that holds tensors of other widths; the sizes of its modules follow.
+
+    ``sizes`` are those that modules of the user's classes keep, by their names.
 
     Raises:
         SettingsError: a tensor of the model is missing, or there is one too many.
@@ -216,4 +230,6 @@ def with_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
                     made[id(tensor)] = nn.Parameter(new, tensor.requires_grad) if is_parameter else new
                 store[own] = made[id(tensor)]
     _set_all_sizes(model, changed)
+    for name, value in sizes.items():
+        set_own_size(changed, name, value)
     return changed

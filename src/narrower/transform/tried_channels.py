@@ -12,6 +12,7 @@ from narrower.graph.groups import Channels, Group
 from narrower.graph.program import Program
 from narrower.graph.resized_network import resized_network
 from narrower.graph.trace import trace
+from narrower.transform.own_sizes import with_own_sizes
 from narrower.transform.suspects import suspects
 from narrower.transform.tries import Tries, tries, wider
 
@@ -68,8 +69,17 @@ def _tried(found: Channels, tried: Tries) -> Channels:
             failure = tried.failure(found, [group]) or failure
         failures[group.name] = failure
     failing = [group for group in free if failures[group.name] is not None]
-    if len(failing) > 1 and tried.failure(found, failing, 2) is None:
-        return found.joined(failing)
+    found = with_own_sizes(found, [[group] for group in failing], tried)
+    if found.own_sizes:
+        mended = [group for group in failing if tried.failure(found, [group], 2) is None]
+        failures |= dict.fromkeys((group.name for group in mended), None)
+        failing = [group for group in failing if group not in mended]
+    if len(failing) > 1:
+        together = (
+            found if tried.failure(found, failing, 2) is None else with_own_sizes(found, [failing], tried)
+        )
+        if tried.failure(together, failing, 2) is None:
+            return together.joined(failing)
     return replace(
         found,
         groups=tuple(

@@ -51,6 +51,7 @@ class Labelling:
         self.notes: list[tuple[Dimension, str]] = []  # what happens to channels beside being computed
         self.consumed: set[tuple[str, int]] = set()  # dimensions of parameters that products sum over
         self.cuts: set[tuple[str, int]] = set()  # views that cut a row of channels, and after which position
+        self.repeats: dict[str, int] = {}  # how often a unit comes in the rows of a parameter: gates
         self._own: set[tuple[str, int]] = set()  # dimensions of parameters that begin a row of channels
         self._produced: set[tuple[str, int]] = set()  # those of them that any operator passes on
         self._names, self._packed, self._kept = parameters, packed, kept
@@ -172,6 +173,11 @@ class Labelling:
         if node.name in self._names:
             self._multiplied.add(self._names[node.name])
 
+    def repeat(self, node: Any, times: int) -> None:
+        """The rows of a weight are so many times the same units."""
+        if node.name in self._names:
+            self.repeats[self._names[node.name]] = times
+
     def mark_kernel(self, node: Any) -> None:
         """Only the first two dimensions of a parameter are channels."""
         if node.name in self._names:
@@ -210,6 +216,8 @@ class Labelling:
         name = self._names.get(node.name)
         known = name is not None and name in self.parameters
         own = self.of(node)[position]
+        if all(factor.follows for factor in dimension):
+            return
         if name is not None and not known and (name not in self._packed or position != 0):
             labels = flat(dimension) if is_labelled(dimension) else None
             dimensions = self.parameters[name]

@@ -96,6 +96,6 @@ def roll(labelling: Labelling, node: fx.Node) -> Dimensions:
 
 
 def made(labelling: Labelling, node: fx.Node) -> Dimensions:
-    """``x.new_zeros(...)``: a tensor of the kind of another one, which gives no numbers to it."""
+    """``zeros(...)`` and ``x.new_zeros(...)``: one number, as often as a trial shows."""
     del labelling
-    return tuple((Factor(size),) for size in sizes_of(node))
+    return tuple((Factor(size, follows=True),) for size in sizes_of(node))

@@ -25,6 +25,8 @@ def linear(labelling: Labelling, node: fx.Node) -> Dimensions:
     labelling.bind(weight, 1, values[-1])
     labelling.consume(weight, 1)
     labelling.produce(weight, 0)
+    if isinstance(x, fx.Node) and all(factor.follows for factor in values[-1]):
+        labelling.values[x.name] = (*values[:-1], labelling.of(weight)[1])  # zeros, as many as are read
     outputs = labelling.of(weight)[0]
     labelling.bind(bias, 0, outputs)
     return (*values[:-1], outputs)

@@ -1,6 +1,6 @@
 """Which rule says what an operator does to the channels of its operands."""
 
-from narrower.graph.channels import moves, norms, parts, products, reductions
+from narrower.graph.channels import moves, norms, parts, products, recurrent, reductions
 from narrower.graph.channels.labelling import Rule
 
 _SAME = (
@@ -34,13 +34,14 @@ _BY_NAMES: tuple[tuple[str, Rule], ...] = (
     ("_weight_norm", products.weight_norm),
     ("layer_norm native_layer_norm rms_norm", norms.layer_norm),
     ("group_norm native_group_norm", norms.group_norm),
+    ("lstm gru rnn_tanh rnn_relu", recurrent.layers),
     ("embedding", products.embedding),
     (_POOLS, reductions.pool),
     ("mean sum amax amin max min logsumexp var std linalg_vector_norm", reductions.reduce),
     ("softmax _softmax log_softmax _log_softmax", reductions.softmax),
     ("cat", parts.cat),
     ("stack", parts.stack),
-    ("split split_with_sizes chunk tensor_split", parts.split),
+    ("split split_with_sizes chunk tensor_split unsafe_split unsafe_split_with_sizes", parts.split),
     ("slice", parts.sliced),
     ("select", parts.select),
     ("unbind", parts.unbind),
@@ -48,7 +49,7 @@ _BY_NAMES: tuple[tuple[str, Rule], ...] = (
     ("slice_scatter", parts.written),
     ("select_scatter", parts.written_one),
     ("roll flip", moves.roll),
-    ("new_zeros new_ones new_empty new_full", moves.made),
+    ("new_zeros new_ones new_empty new_full zeros ones full empty", moves.made),
     ("getitem", parts.getitem),
     (_VIEWS, moves.view),
     ("permute", moves.permute),
