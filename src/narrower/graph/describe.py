@@ -1,6 +1,7 @@
 """From an ATen graph to the torch-free picture of its network."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -121,8 +122,9 @@ def _attributes(node: fx.Node, held: Mapping[str, str]) -> tuple[tuple[str, Attr
     if kind_of(node) == "scaled_dot_product_attention":
         found["operands"] = _positions(node, held)
     if kind_of(node) in RECURRENT_KINDS:
-        shapes = [tuple(int(size) for size in tensor.meta["val"].shape) for tensor in given["params"]]
-        found |= sizes_inside(shapes, given["num_layers"], given["bidirectional"])
+        held_inside: Any = given["params"]
+        shapes = [tuple(int(size) for size in tensor.meta["val"].shape) for tensor in held_inside]
+        found |= sizes_inside(shapes, found["num_layers"], found["bidirectional"])
     return tuple(found.items())
 
 

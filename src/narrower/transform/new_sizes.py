@@ -165,7 +165,7 @@ def _set_sizes(module: nn.Module, is_depthwise: bool) -> None:
     elif isinstance(module, nn.Embedding | nn.EmbeddingBag):
         sized.num_embeddings, sized.embedding_dim = weight.shape
     elif isinstance(module, nn.RNNBase):
-        module.hidden_size, module.input_size = module.weight_hh_l0.shape[1], module.weight_ih_l0.shape[1]
+        sized.hidden_size, sized.input_size = sized.weight_hh_l0.shape[1], sized.weight_ih_l0.shape[1]
         module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
     elif isinstance(module, nn.RNNCellBase):
         module.hidden_size, module.input_size = module.weight_hh.shape[1], module.weight_ih.shape[1]
