@@ -1,15 +1,18 @@
 """Bits that are taken away after a training: what each cut costs, and that nothing else changes."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
 
 from narrower.data.datasets import load_data_set
+from narrower.preparation.learning.cuts import cuts_of
 from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.freeze import fit_widths
-from narrower.preparation.learning.last_bits import Passed, cuts_of, shortened
+from narrower.preparation.learning.last_bits import shortened
 from narrower.preparation.learning.learn import learn
+from narrower.preparation.learning.passed import Passed
 from narrower.preparation.learning.settings import LearnSettings
 from tests.preparation.learning.test_deployed import random_chain, samples
 
@@ -48,6 +51,33 @@ def test_the_price_of_a_cut_is_what_the_whole_network_loses_by_it(seed: int) -> 
         assert passed.price(cut) * cut.saved(chain) == pytest.approx(lost, abs=1e-6)
 
 
+@pytest.mark.parametrize("wraps", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_carried_from_cut_to_cut_is_what_the_whole_network_computes(seed: int, wraps: bool) -> None:
+    """Bit for bit, on samples that saturate too, with the price of every cut that is possible then."""
+    chain, inputs, shares = network(seed)
+    if wraps:
+        first, *others = chain.layers
+        chain = LearnedChain((first, *(replace(layer, data_wrap=True) for layer in others)))
+    passed, chance = Passed(chain, 3 * inputs, shares), np.random.default_rng(seed)
+    for _ in range(40):
+        cuts = cuts_of(passed.chain)
+        if not cuts:
+            break
+        cut = cuts[chance.integers(len(cuts))]
+        passed = passed.after(cut)
+        anew = Passed(passed.chain, 3 * inputs, shares)
+        assert passed.loss == anew.loss
+        assert np.array_equal(passed.outputs, passed.chain.outputs(3 * inputs))
+        assert all(passed.price(each) == anew.price(each) for each in cuts_of(passed.chain)[::5])
+        beside = [
+            c
+            for c in cuts_of(passed.chain)
+            if (c.layer, c.position, c.output) == (cut.layer, cut.position, cut.output)
+        ]
+        assert cut.following(passed.chain) == beside
+
+
 def test_each_cut_of_a_weight_leaves_it_a_step_away_and_fewer_bits() -> None:
     chain, _, _ = network(0)
     for cut in cuts_of(chain, of_data=False):
@@ -65,17 +95,17 @@ def test_each_cut_of_a_weight_leaves_it_a_step_away_and_fewer_bits() -> None:
 def test_bits_go_one_after_the_other_until_none_is_left_to_save() -> None:
     chain, inputs, shares = network(1)
     path = list(islice(shortened(chain, inputs, shares), 400))
-    costs = [each.ebops for each, _ in path]
+    costs = [passed.chain.ebops for _, passed in path]
     assert costs == sorted(costs, reverse=True)
     assert len(set(costs)) == len(costs)
-    for each, loss in path[:10]:
-        assert loss == pytest.approx(mean_loss(each, inputs, shares))
+    for _, passed in path[:10]:
+        assert passed.loss == pytest.approx(mean_loss(passed.chain, inputs, shares))
     # the first cut is the cheapest of all
     before = mean_loss(chain, inputs, shares)
     prices = [
         (mean_loss(cut.of(chain), inputs, shares) - before) / cut.saved(chain) for cut in cuts_of(chain)
     ]
-    assert (path[0][1] - before) / (chain.ebops - costs[0]) == pytest.approx(min(prices), abs=1e-6)
+    assert (path[0][1].loss - before) / (chain.ebops - costs[0]) == pytest.approx(min(prices), abs=1e-6)
 
 
 def test_a_front_is_nowhere_worse_for_it_and_somewhere_better() -> None:

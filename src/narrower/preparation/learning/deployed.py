@@ -84,14 +84,15 @@ class LearnedLayer:
             return np.asarray(steps - np.floor((steps - low) / count) * count)
         return np.clip(steps, low, high, out=steps)
 
-    def sums(self, steps_ni: NDArray[Any], next_fraction: int = 0) -> NDArray[Any]:
-        """What the layer computes from data in steps, in a float type that also holds ``2**-next_fraction``.
-
-        The type is the narrowest that holds every sum that the data can give, so all are exact.
-        """
+    def sum_type(self, next_fraction: int = 0) -> type[np.float32] | type[np.float64]:
+        """The narrowest float type that holds every sum that the data can give, and ``2**-next_fraction``."""
         bits = int(np.frexp(self.largest_sum)[1]) + max(self.sum_fraction, next_fraction) + 1
         assert bits <= FLOAT64_BITS, f"sums of {bits} bits"
-        kind = np.float32 if bits <= FLOAT32_BITS else np.float64
+        return np.float32 if bits <= FLOAT32_BITS else np.float64
+
+    def sums(self, steps_ni: NDArray[Any], next_fraction: int = 0) -> NDArray[Any]:
+        """What the layer computes from data in steps, of ``sum_type``."""
+        kind = self.sum_type(next_fraction)
         scaled = np.ldexp(self.weight_values, -self.data_fractions[:, None])
         return np.asarray(
             steps_ni.astype(kind, copy=False) @ scaled.astype(kind) + self.bias_values.astype(kind)

@@ -84,7 +84,8 @@ def fit_widths(chain: LearnedChain, inputs_ni: NDArray[np.float32]) -> LearnedCh
         values = inputs_ni[start : start + SAMPLES_AT_ONCE].astype(np.float64)
         for number, layer in enumerate(chain.layers):
             steps = unbounded_steps(values, layer.data_fractions)
-            np.minimum(lows[number], steps.min(0).astype(np.int64), out=lows[number])
+            if number == 0:  # what follows a ReLU is never negative
+                np.minimum(lows[number], steps.min(0).astype(np.int64), out=lows[number])
             np.maximum(highs[number], steps.max(0).astype(np.int64), out=highs[number])
             if number + 1 == len(chain.layers):
                 break

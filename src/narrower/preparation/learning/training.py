@@ -257,9 +257,10 @@ class Training:
         """Take the last bits of each member away."""
         inputs = self._train.inputs
         targets = self._samples[:, inputs.shape[1] :]
-        judged = self._validation.inputs.numpy(), self._validation.targets.numpy()
         members, cost_of = list(self.members), self._pricing.cost_of
-        for member, chain in cut_members(members, self._train, targets, self.settings, cost_of):
+        for member, chain, hits in cut_members(
+            members, self._train, targets, self._validation, self.settings, cost_of
+        ):
             # Widths that fit better make a chain little cheaper, and hardly better.
-            if self.members.would_keep(LITTLE_CHEAPER * cost_of(chain), hits_of(chain, *judged)):
+            if self.members.would_keep(LITTLE_CHEAPER * cost_of(chain), hits):
                 self._enter(fit_widths(chain, inputs.numpy()), member.epoch, member.candidate)
