@@ -6,7 +6,7 @@ import pytest
 
 from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Prepared
-from narrower.study.plan_evaluator import combined
+from narrower.study.scoring import combined
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.quality import Quality, failed
 

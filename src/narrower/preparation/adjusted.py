@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+from torch import nn
+
 from narrower.evaluate.adjustments import adjusted
 from narrower.graph.lower import lower
 from narrower.own_code.failures import described
 from narrower.plan.plan import Plan
+from narrower.preparation.groups import Group, Made, MadeWeights
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import AdjustedSettings
 
@@ -14,6 +17,8 @@ class Adjusted:
     """Nothing is trained and nothing is drawn: a plan becomes the same whenever it is prepared."""
 
     together = None
+    at_once = 1
+    keeps = False
 
     def __init__(self, subject: Subject, settings: AdjustedSettings) -> None:
         self._subject, self._ways = subject, settings.ways
@@ -26,11 +31,38 @@ class Adjusted:
 
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself; one that goes wrong has a failure."""
-        for plan in dict.fromkeys(plans):
-            try:
-                yield self.alone(plan)
-            except Exception as error:
-                yield Prepared((plan,), (), described(error))
+        for wave in self.waves([plans]):
+            for group in wave:
+                yield from self.prepared(group, self.make(group))
+
+    def waves(self, lists: Sequence[Sequence[Plan]]) -> Iterator[list[Group]]:
+        """Each plan by itself, all at once."""
+        yield [Group((plan,)) for plan in dict.fromkeys(plan for plans in lists for plan in plans)]
+
+    def make(self, group: Group) -> Made:
+        """The model with weights changed for one plan."""
+        (plan,) = group.plans
+        try:
+            return Made(((self._adjusted(plan),),))
+        except Exception as error:
+            return Made((described(error),))
+
+    def prepared(self, group: Group, made: Made) -> Iterator[Prepared]:
+        """One plan."""
+        (plan,), (models,) = group.plans, made.models
+        if isinstance(models, str):
+            yield Prepared((plan,), (), models)
+            return
+        try:
+            yield self._prepared(plan, models[0])
+        except Exception as error:
+            yield Prepared((plan,), (), described(error))
+
+    def keep(self, group: Group, weights: MadeWeights) -> None:
+        """Nothing is remembered: a plan becomes the same once more."""
+
+    def lose(self, group: Group, reason: str) -> None:
+        """Nothing is remembered."""
 
     def alone(self, plan: Plan) -> Prepared:
         """The model with weights changed for one plan.
@@ -38,5 +70,10 @@ class Adjusted:
         Raises:
             ModelError: it cannot be traced.
         """
-        model = adjusted(self._subject.model, plan.formats, self._inputs, self._ways)
+        return self._prepared(plan, self._adjusted(plan))
+
+    def _adjusted(self, plan: Plan) -> nn.Module:
+        return adjusted(self._subject.model, plan.formats, self._inputs, self._ways)
+
+    def _prepared(self, plan: Plan, model: nn.Module) -> Prepared:
         return Prepared((plan,), (Candidate(model, lower(self._subject.traced(model))),))

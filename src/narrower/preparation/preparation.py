@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -52,6 +52,15 @@ class Subject:
     def lowered(self) -> Program:
         """The deployed form of the model as it is."""
         return lower(self.program)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """In another process the model is traced anew: what a trace knows of its values cannot be sent."""
+        made_of = ("program", "lowered", "examples")
+        return {name: value for name, value in self.__dict__.items() if name not in made_of} | {"refit": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__dict__["program"] = self.traced(self.model)
 
     def network(self, widths: Mapping[str, float]) -> Network:
         """The picture of the network with other widths (multipliers by layer)."""

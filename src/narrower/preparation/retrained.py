@@ -1,11 +1,11 @@
 """Each plan is trained in its number formats before it is scored: from the model's weights, or another's."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from narrower.graph.lower import lower
 from narrower.graph.network import numel
@@ -14,10 +14,11 @@ from narrower.graph.program import with_parameters
 from narrower.own_code.failures import described
 from narrower.plan.plan import Plan
 from narrower.preparation.curves import Curves
+from narrower.preparation.groups import Group, Made, MadeWeights
 from narrower.preparation.nearest import TrainedBefore
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import STARTED_FROM, RetrainedSettings
-from narrower.training.many import is_together, train_all, train_in_formats
+from narrower.training.many import CurveSeen, is_together, train_all, train_in_formats
 from narrower.training.recipe import Recipe
 
 MOST_TOGETHER = 32  # candidates that are trained at once
@@ -33,24 +34,26 @@ class Retrained:
     of a front are not trained once more.
     """
 
+    keeps = True
+
     def __init__(self, subject: Subject, settings: RetrainedSettings) -> None:
         self._subject, self._recipe = subject, settings.training
         self._starts_from_nearest = settings.start == "nearest"
-        self._before = TrainedBefore(min(GROUP, self._at_once))
+        self._before = TrainedBefore(min(GROUP, self.at_once))
         self._kept_bytes = 0
         self.curves: Curves | None = None  # where the search has a part that scores, and a directory
 
     @property
     def words(self) -> str:
         """How plans are trained."""
-        at_once = "one at a time" if self._at_once == 1 else f"up to {self._at_once} at once"
+        at_once = "one at a time" if self.at_once == 1 else f"up to {self.at_once} at once"
         start = ", from the weights of the nearest plan before it" if self._starts_from_nearest else ""
         return f"each candidate trained in its number formats{start}, {at_once}"
 
     @property
     def together(self) -> int | None:
         """Many that are trained at once take less time."""
-        return self._at_once if self._at_once > 1 else None
+        return self.at_once if self.at_once > 1 else None
 
     def keep_in(self, directory: Path, plans: Sequence[Plan], failed: Sequence[Plan]) -> None:
         """Keep weights on disk; those of ``plans``, in the order of their trials, may lie there already."""
@@ -58,19 +61,64 @@ class Retrained:
 
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself; one that goes wrong has a failure."""
-        every = list(dict.fromkeys(plans))
+        for wave in self.waves([plans]):
+            for group in wave:
+                made = self.make(group)
+                self.keep(group, made.weights)
+                yield from self.prepared(group, made)
+
+    def waves(self, lists: Sequence[Sequence[Plan]]) -> Iterator[list[Group]]:
+        """One group after the other where plans start from the nearest one; otherwise all at once."""
+        if not self._starts_from_nearest:
+            groups, begun = [], set[Plan]()
+            for plans in lists:
+                own = [plan for plan in dict.fromkeys(plans) if plan not in begun]
+                begun.update(own)
+                cuts = range(0, len(own), self.at_once)
+                groups += [Group(tuple(own[start : start + self.at_once])) for start in cuts]
+            yield groups
+            return
+        every = list(dict.fromkeys(plan for plans in lists for plan in plans))
         while every:
-            at_once = self._at_once
-            if self._starts_from_nearest:
-                at_once = self._before.in_group(len(self._before))
-            some, every = every[:at_once], every[at_once:]
-            starts = [self._start(plan, len(self._before) + place) for place, plan in enumerate(some)]
-            for plan, start, trained in zip(some, starts, self._trained(some, starts), strict=True):
-                self._keep(plan, trained)
-                if isinstance(trained, str):
-                    yield Prepared((plan,), (), trained)
-                else:
-                    yield self._prepared(plan, trained, start)
+            first = len(self._before)
+            count = self._before.in_group(first)
+            some, every = every[:count], every[count:]
+            starts = [self._start(plan, first + place) for place, plan in enumerate(some)]
+            weights = [None if start is None else self._before.weights(start) for start in starts]
+            yield [Group(tuple(some), tuple(starts), tuple(weights))]
+
+    def make(self, group: Group) -> Made:
+        """Train a group."""
+        curves: list[Tensor | None] = [None] * len(group.plans)
+
+        def told(place: int, curve: Tensor) -> None:
+            curves[place] = curve
+
+        begun = group.begun or (None,) * len(group.plans)
+        models = [self._with(weights) for weights in begun]
+        trained = self._trained(models, group.plans, self._recipe, None if self.curves is None else told)
+        return Made(tuple(each if isinstance(each, str) else (each,) for each in trained), tuple(curves))
+
+    def prepared(self, group: Group, made: Made) -> Iterator[Prepared]:
+        """Each plan by itself."""
+        starts = group.starts or (None,) * len(group.plans)
+        for plan, models, start in zip(group.plans, made.models, starts, strict=True):
+            if isinstance(models, str):
+                yield Prepared((plan,), (), models)
+            else:
+                yield self._prepared(plan, models[0], start)
+
+    def keep(self, group: Group, weights: MadeWeights) -> None:
+        """Remember weights and curves."""
+        for plan, states, curve in zip(group.plans, weights.states, weights.curves, strict=True):
+            if curve is not None and self.curves is not None:
+                self.curves.add(plan, curve)
+            self._keep(plan, states if isinstance(states, str) else states[0])
+
+    def lose(self, group: Group, reason: str) -> None:
+        """Remember which plans were not trained."""
+        for plan in group.plans:
+            self._keep(plan, reason)
 
     def alone(self, plan: Plan) -> Prepared:
         """The model with the float32 weights that it has after training in a plan's formats.
@@ -89,9 +137,7 @@ class Retrained:
         weights = self._before.of(plan)
         if weights is None:
             return None
-        model = own_copy(self._subject.model)
-        model.load_state_dict(weights)
-        return self._prepared(plan, model.eval(), None)
+        return self._prepared(plan, self._with(weights).eval(), None)
 
     def fail(self, plan: Plan) -> None:
         """Let no plan start from this one, though it could be trained here."""
@@ -100,10 +146,10 @@ class Retrained:
     def again(self, plans: Sequence[Plan], seed: int) -> list[nn.Module | str]:
         """Each plan trained with another seed, from where it started before; or why it cannot be."""
         found: list[nn.Module | str] = []
-        for first in range(0, len(plans), self._at_once):
-            some = plans[first : first + self._at_once]
-            starts = [self._start(plan, self._place(plan)) for plan in some]
-            found += self._trained(some, starts, replace(self._recipe, seed=seed))
+        for first in range(0, len(plans), self.at_once):
+            some = plans[first : first + self.at_once]
+            models = [self._begun(self._start(plan, self._place(plan))) for plan in some]
+            found += self._trained(models, some, replace(self._recipe, seed=seed))
         return found
 
     def _place(self, plan: Plan) -> int:
@@ -119,36 +165,40 @@ class Retrained:
 
     def _begun(self, start: int | None) -> nn.Module:
         """The model that a plan starts from."""
-        if start is None:
+        return self._with(None if start is None else self._before.weights(start))
+
+    def _with(self, weights: Mapping[str, Tensor] | None) -> nn.Module:
+        if weights is None:
             return self._subject.model
         model = own_copy(self._subject.model)
-        model.load_state_dict(self._before.weights(start))
+        model.load_state_dict(weights)
         return model
 
-    def _keep(self, plan: Plan, trained: nn.Module | str) -> None:
-        if isinstance(trained, str):
+    def _keep(self, plan: Plan, weights: Mapping[str, Tensor] | str) -> None:
+        if isinstance(weights, str):
             self._before.add(plan, None)
             return
-        weights = trained.state_dict()
         self._kept_bytes += sum(tensor.nbytes for tensor in weights.values())
         if self._starts_from_nearest or self._kept_bytes <= MOST_KEPT:
             self._before.add(plan, weights)
 
     def _trained(
-        self, plans: Sequence[Plan], starts: Sequence[int | None], other: Recipe | None = None
+        self,
+        models: Sequence[nn.Module],
+        plans: Sequence[Plan],
+        recipe: Recipe,
+        told: CurveSeen | None = None,
     ) -> list[nn.Module | str]:
-        """Plans trained by the recipe, or by an ``other`` that leaves no curves."""
-        models = [self._begun(start) for start in starts]
-        curves = self.curves if other is None else None
+        """Copies trained for plans, or why there is none; ``told`` is given curves."""
         try:
             return train_all(
                 models,
                 plans,
                 self._subject.data.train,
-                other or self._recipe,
+                recipe,
                 teacher=self._teacher,
-                watched=None if curves is None else curves.watched,
-                told=None if curves is None else lambda place, curve: curves.add(plans[place], curve),
+                watched=None if told is None or self.curves is None else self.curves.watched,
+                told=told,
             )
         except Exception as error:  # the user's own code
             return [described(error)] * len(plans)
@@ -161,7 +211,7 @@ class Retrained:
         return Prepared((plan,), (candidate,), recorded=recorded)
 
     @cached_property
-    def _at_once(self) -> int:
+    def at_once(self) -> int:
         """Candidates that are trained at once, so that memory suffices."""
         if not is_together(self._recipe):
             return 1

@@ -1,9 +1,9 @@
 """The loop of a search: ask, cut, score, record, tell."""
 
-import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -11,20 +11,19 @@ from narrower.errors import StopSearch
 from narrower.plan.plan import Plan
 from narrower.searching.costs import SpaceCosts, broken
 from narrower.searching.front import Front
+from narrower.searching.left_over import ENUMERABLE, PATIENCE, LeftOver
 from narrower.searching.objective import Constraint, Objectives, first_broken
 from narrower.searching.replay import Replay
 from narrower.searching.samplers.sampler import Losses, Sampler
 from narrower.searching.space import Options, Space
 from narrower.searching.tally import Tally
+from narrower.searching.together import ALONE, List, Round, Together, costs_of
 from narrower.store.trial import State, Trial
 from narrower.store.trials import TrialRow, TrialStore
 from narrower.tasks.quality import CanMatter, Quality
 
-PATIENCE = 100  # proposals in a row that repeat or are not admitted before a plan is drawn instead
 CHUNK_SECONDS = 0.4  # plans are scored in chunks of about this time, so that little is lost when killed
-FIRST_TOGETHER = 16  # where plans are trained together
 FIRST_CHUNK = 1  # it grows fourfold while it is fast: the first plan of a large network is seen soon
-ENUMERABLE = 2**22  # in smaller spaces what is left untried is found by looking at every plan
 
 Evaluate = Callable[[Sequence[Plan]], list[Quality]]
 EvaluateEarly = Callable[[Sequence[Plan], CanMatter], list[Quality]]
@@ -55,19 +54,18 @@ class Loop:
         *,
         seed: int,
         evaluate_early: EvaluateEarly | None = None,
-        least_chunk: int = 1,
+        together: Together = ALONE,
     ) -> None:
-        """``least_chunk`` plans at least are scored at a time: where that is much cheaper than one by one."""
         self._space, self._costs, self._sampler, self._score = space, costs, sampler, score
         self._objectives, self._constraints, self._store = objectives, tuple(constraints), store
         self._evaluate_early = evaluate_early
         self._beaten_by = np.empty((0, objectives.count))  # the front when the round began
-        self._chance = random.Random(seed)
+        self._left_over = LeftOver(space, costs, self._constraints, seed)
         self._replay = Replay(store, objectives)
         self._seen: dict[int, Losses | None] = {}
         self._cut: set[int] = set()
-        self._chunk = FIRST_CHUNK if least_chunk == 1 else FIRST_TOGETHER
-        self._least_chunk = least_chunk
+        self._chunk = FIRST_CHUNK
+        self._together = together
         self._started = time.monotonic()
         self.front = Front(objectives.count)
         self.tally = Tally()
@@ -90,13 +88,13 @@ class Loop:
                 if self._is_late(budget):
                     self.tally.stopped = "timeout"
                     return
-                proposals = self._sampler.ask(min(batch, budget.trials - self.tally.trials))
-                if not proposals:
+                rounds = self._asked(batch, budget)
+                if not rounds:
                     self.tally.exhausted = self._sampler.covers_space
                     return
                 before = self.tally.trials
-                self._round(proposals, budget, progress)
-                idle = 0 if self.tally.trials > before else idle + len(proposals)
+                self._score_rounds(rounds, budget, progress)
+                idle = 0 if self.tally.trials > before else idle + sum(len(r.proposals) for r in rounds)
                 if idle >= PATIENCE and not self._sampler.never_repeats:
                     idle = 0
                     if not self._draw(budget, progress):
@@ -115,16 +113,24 @@ class Loop:
         limit = budget.timeout_seconds
         return limit is not None and time.monotonic() - self._started > limit
 
-    def _round(self, proposals: Sequence[Options], budget: Budget, progress: Progress) -> None:
-        """Score what is new among the proposals and tell the sampler about all of them, in their order."""
-        self._beaten_by = self.front.losses
+    def _asked(self, batch: int, budget: Budget) -> list[Round]:
+        """A round of proposals; several where other processes score them and the sampler needs no answer."""
+        most = self._together.lists if self._sampler.never_repeats else 1
+        rounds: list[Round] = []
+        left = budget.trials - self.tally.trials
+        while left > 0 and len(rounds) < most and (proposals := self._sampler.ask(min(batch, left))):
+            rounds.append(self._looked_at(proposals))
+            left -= len(rounds[-1].fresh)
+        return rounds
+
+    def _looked_at(self, proposals: Sequence[Options]) -> Round:
+        """Which proposals are new, and which are cut for their costs."""
         costs = self._costs.of(proposals)
         reasons = broken(self._constraints, costs, len(proposals))
         remembers = not self._sampler.never_repeats
-        fresh: list[int] = []
-        indices = [self._space.index_of(options) for options in proposals]
+        found = Round(proposals, [self._space.index_of(options) for options in proposals], costs, reasons)
         in_batch: set[int] = set()
-        for position, index in enumerate(indices):
+        for position, index in enumerate(found.indices):
             reason = reasons[position]
             if reason is not None and index not in self._cut:
                 self.tally.cut[reason] += 1
@@ -134,33 +140,56 @@ class Loop:
                 self.tally.repeated += 1
             else:
                 in_batch.add(index)
-                fresh.append(position)
+                found.fresh.append(position)
+        return found
+
+    def _score_rounds(self, rounds: Sequence[Round], budget: Budget, progress: Progress) -> None:
+        """Score what is new among proposals and tell the sampler about all of them, in their order."""
+        self._beaten_by = self.front.losses
         results: dict[int, Losses | None] = {}
-        start = 0
-        while start < len(fresh) and not (start > 0 and self._is_late(budget)):
-            chunk = fresh[start : start + self._chunk]
-            start += len(chunk)
+        for chunk in self._chunks(rounds):
+            if results and self._is_late(budget):
+                break
+            indices = [each.indices[position] for each, positions in chunk for position in positions]
             losses = self._trials(
-                [proposals[p] for p in chunk],
-                [indices[p] for p in chunk],
-                {name: values[chunk].tolist() for name, values in costs.items()},
+                [each.proposals[position] for each, positions in chunk for position in positions],
+                indices,
+                costs_of(chunk),
+                [len(positions) for _, positions in chunk],
             )
-            results.update(zip((indices[p] for p in chunk), losses, strict=True))
+            results.update(zip(indices, losses, strict=True))
             progress(self.tally.trials, len(self.front))
-        if remembers:
-            self._seen.update(results)
-            for position, options in enumerate(proposals):
-                admitted = reasons[position] is None
-                self._sampler.tell(options, self._seen.get(indices[position]) if admitted else None)
+        if self._sampler.never_repeats:
+            return
+        self._seen.update(results)
+        for each in rounds:
+            for index, options, reason in zip(each.indices, each.proposals, each.reasons, strict=True):
+                self._sampler.tell(options, self._seen.get(index) if reason is None else None)
+
+    def _chunks(self, rounds: Sequence[Round]) -> Iterator[list[List]]:
+        """Lists of new plans that are scored at a time."""
+        if self._together.is_fixed:
+            yield from self._together.chunks(rounds, is_first=self.tally.trials == 0)
+            return
+        for each in rounds:
+            start = 0
+            while start < len(each.fresh):
+                positions = each.fresh[start : start + self._chunk]
+                start += len(positions)
+                yield [(each, positions)]  # while it is scored, the length of the next one is found
 
     def _trials(
-        self, assignments: Sequence[Options], indices: Sequence[int], costs: dict[str, list[float]]
+        self,
+        assignments: Sequence[Options],
+        indices: Sequence[int],
+        costs: dict[str, list[float]],
+        cuts: Sequence[int],
     ) -> list[Losses | None]:
-        """Score plans, or take what is recorded of them, and add them to the run."""
+        """Score plans, or take what is recorded of them, and add them to the run; ``cuts`` are of lists."""
         replayed = self._replay.take(indices, self.tally.trials)
         started = time.monotonic()
         plans = [self._space.plan(options) for options in assignments[len(replayed) :]]
-        qualities = self._scored(plans, len(replayed), costs) if plans else []
+        qualities = self._scored(plans, len(replayed), costs, cuts) if plans else []
         now = time.monotonic()
         if plans:
             self._adapt_chunk(len(plans), now - started)
@@ -196,7 +225,12 @@ class Loop:
         self._add_to_front(losses, first)
         return losses
 
-    def _scored(self, plans: Sequence[Plan], first: int, costs: dict[str, list[float]]) -> list[Quality]:
+    def _scored(
+        self, plans: Sequence[Plan], first: int, costs: dict[str, list[float]], cuts: Sequence[int]
+    ) -> list[Quality]:
+        if self._together.evaluate_lists is not None:
+            ends = [0, *(max(0, end - first) for end in accumulate(cuts))]
+            return self._together.evaluate_lists([plans[start:end] for start, end in pairwise(ends)])
         if self._evaluate_early is None:
             return self._score(plans)
 
@@ -236,36 +270,19 @@ class Loop:
     def _adapt_chunk(self, count: int, seconds: float) -> None:
         if count == self._chunk or seconds > CHUNK_SECONDS:
             fitting = int(count * CHUNK_SECONDS / max(seconds, 1e-6))
-            self._chunk = max(self._least_chunk, min(fitting, 4 * count))
+            self._chunk = max(1, min(fitting, 4 * count))
 
     def _draw(self, budget: Budget, progress: Progress) -> bool:
         """Try an admitted plan at random in the sampler's place; False when none is left."""
-        index = self._untried()
+        index = self._left_over.draw(self._seen)
         if index is None:
             self.tally.exhausted = self._space.size <= ENUMERABLE
             return False
         options = self._space.options_at(index)
         self.tally.drawn += 1
         costs = {name: values.tolist() for name, values in self._costs.of([options]).items()}
-        (losses,) = self._trials([options], [index], costs)
+        (losses,) = self._trials([options], [index], costs, [1])
         self._seen[index] = losses
         self._sampler.tell(options, losses)
         progress(self.tally.trials, len(self.front))
         return not self._is_late(budget)
-
-    def _untried(self) -> int | None:
-        for _ in range(PATIENCE):
-            index = self._chance.randrange(self._space.size)
-            if index not in self._seen and self._admitted([index])[0]:
-                return index
-        if self._space.size > ENUMERABLE:
-            return None
-        left = [index for index in range(self._space.size) if index not in self._seen]
-        admitted = [i for i, is_admitted in zip(left, self._admitted(left), strict=True) if is_admitted]
-        return self._chance.choice(admitted) if admitted else None
-
-    def _admitted(self, indices: Sequence[int]) -> list[bool]:
-        if not indices:
-            return []
-        costs = self._costs.of([self._space.options_at(index) for index in indices])
-        return [reason is None for reason in broken(self._constraints, costs, len(indices))]

@@ -8,18 +8,21 @@ from functools import partial
 import torch
 
 from narrower.data.parts import Part
-from narrower.evaluate.backends.backend import build_backend
+from narrower.evaluate.backends.backend import Workers, build_backend, build_workers
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.early import EarlyEvaluator, pieces
 from narrower.evaluate.evaluator import Evaluator
 from narrower.preparation.catalogue import build_preparation
-from narrower.preparation.preparation import Preparation
+from narrower.preparation.groups import InGroups
+from narrower.preparation.preparation import KeepsTraining, Preparation
 from narrower.searching.loop import EvaluateEarly
 from narrower.searching.objective import ARTEFACT_METRICS, PROXIES
 from narrower.searching.samplers.catalogue import ENUMERATIONS
 from narrower.study.artefacts import Artefacts
+from narrower.study.candidate_work import CandidatesElsewhere, CandidateWork
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem, Say
+from narrower.study.scoring import Scoring
 from narrower.study.untrained_plans import UntrainedPlans
 from narrower.tasks.task import LOSS
 
@@ -42,6 +45,7 @@ class Evaluators(ExitStack):
             parts = pieces(problem.part, batch_size)
             self._pieces = [_evaluator(problem, p, batch_size, cache_bytes // len(parts), say) for p in parts]
         self.whole = _evaluator(problem, problem.part, batch_size, cache_bytes, say)
+        self._problem, self._workers = problem, None if problem.shares_weights else _workers(problem, say)
 
     def __enter__(self) -> "Evaluators":
         super().__enter__()
@@ -61,7 +65,19 @@ class Evaluators(ExitStack):
     @property
     def lost_workers(self) -> int:
         """Worker processes that ended before they were told to."""
-        return sum(each.lost_workers for each in (self.whole, *self._pieces))
+        lost = 0 if self._workers is None else self._workers.lost
+        return lost + sum(each.lost_workers for each in (self.whole, *self._pieces))
+
+    def elsewhere(self, preparation: Preparation) -> CandidatesElsewhere | None:
+        """What gives candidates their weights and scores them in other processes; None where none is to."""
+        problem, workers = self._problem, self._workers
+        if workers is None or not isinstance(preparation, InGroups):
+            return None
+        curves = preparation.curves if isinstance(preparation, KeepsTraining) else None
+        scoring = Scoring(problem.part, self.whole.batch_size, problem.own_metrics)
+        self.callback(workers.close)
+        workers.start(CandidateWork(problem.preparation, problem.subject, scoring, curves))
+        return CandidatesElsewhere(preparation, workers, len(problem.part))
 
 
 def build_plan_evaluator(problem: Problem, evaluator: Evaluator) -> PlanEvaluator:
@@ -86,6 +102,10 @@ def plans_together(problem: Problem, preparation: Preparation) -> int | None:
     if most is None or problem.options.sampler in ENUMERATIONS:
         return most
     return min(most, LEARNING_TOGETHER)
+
+
+def _workers(problem: Problem, say: Say) -> Workers | None:
+    return build_workers(replace(problem.backend, jobs=problem.backend.processes), say)
 
 
 def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int, say: Say) -> Evaluator:

@@ -8,7 +8,8 @@ from narrower.errors import StopSearch
 from narrower.preparation.learned_shapes import LearnedShapes
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.known import Known
-from narrower.searching.loop import PATIENCE, Progress
+from narrower.searching.left_over import PATIENCE
+from narrower.searching.loop import Progress
 from narrower.searching.objective import Objective, Objectives, first_broken
 from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.sampler import Losses

@@ -17,8 +17,8 @@ from narrower.preparation.resized import Resized
 from narrower.preparation.retrained import Retrained
 from narrower.preparation.settings import RetrainedSettings
 from narrower.study.front_seeds import of_seeds
-from narrower.study.plan_evaluator import combined, held_out_of
 from narrower.study.problem import Problem
+from narrower.study.scoring import combined, held_out_of
 from narrower.tasks.intervals import interval
 from narrower.tasks.quality import Quality, rank
 from narrower.tasks.spread import Contributions

@@ -12,14 +12,17 @@ from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.held_out import held_out
 from narrower.plan.plan import Plan
+from narrower.preparation.groups import InGroups
 from narrower.preparation.in_folds import InFolds
+from narrower.preparation.preparation import Preparation
 from narrower.report.record import DrawnOperator, LayerCost, RunRecord, Summary
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.study.front_members import Outcome, front_members, members_alone
-from narrower.study.plan_evaluator import PlanEvaluator, held_out_of
+from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem
 from narrower.study.rank_correlation import rank_correlation
+from narrower.study.scoring import held_out_of
 from narrower.study.unseen import unseen_widths
 from narrower.tasks.described import description_of
 from narrower.tasks.task import LOSS, leading
@@ -178,7 +181,7 @@ def _summary(
         correlation_plans=plans,
         dominated=tally.dominated,
         saved_share=tally.saved_samples / max(1, tally.trials * problem.samples),
-        jobs=problem.backend.processes if problem.shares_weights else 1,
+        jobs=problem.backend.processes if _is_shared_out(problem, plan_evaluator.preparation) else 1,
         note=tally.note,
         training=plan_evaluator.preparation.words,
     )
@@ -201,3 +204,8 @@ def _correlation(
     if len({loss for loss, _ in pairs}) < 3 or len({value for _, value in pairs}) < 2:  # noqa: PLR2004
         return None, len(pairs)  # there are no ranks to compare
     return rank_correlation(*zip(*pairs, strict=True)), len(pairs)
+
+
+def _is_shared_out(problem: Problem, preparation: Preparation) -> bool:
+    """Whether processes share what plans take."""
+    return problem.shares_weights or isinstance(preparation, InGroups)

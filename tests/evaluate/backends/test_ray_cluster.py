@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from narrower.evaluate.backends.backend import build_backend
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
+from narrower.preparation.settings import RetrainedSettings
 from narrower.searching.samplers.catalogue import ENDING, SAMPLERS
 from narrower.settings.strategy_table import BackendTable
 from narrower.store.trials import TrialStore
 from narrower.study.api import search
 from narrower.tasks.quality import Quality
+from narrower.training.recipe import Recipe
 
 ray = pytest.importorskip("ray")
 
@@ -163,6 +166,29 @@ def test_trials_are_those_of_one_process(
 ) -> None:
     there = trials_of(jsc_toy, jets, sampler, BackendSettings("ray"), "there")
     assert there == trials_of(jsc_toy, jets, sampler, BackendSettings(), "here")
+
+
+def test_trained_candidates_are_those_of_one_process_though_a_node_goes(
+    cluster: Any, jsc_toy: nn.Module, jets: DataSet, tmp_path: Path
+) -> None:
+    few = replace(jets, train=jets.train.first(512), validation=jets.validation.first(200))
+    kept = []
+    for name in ("ray", "this_process"):
+        directory = tmp_path / name / "run"
+        if name == "ray":
+            node = cluster.add_node(num_cpus=1)
+            going = threading.Timer(4.0, cluster.remove_node, (node,), {"allow_graceful": False})
+            going.start()
+        search(
+            jsc_toy, few, SPACE, ["accuracy", "bitops"], sampler="random", n_trials=36,
+            candidates=RetrainedSettings(Recipe(max_epochs=1)), backend=BackendSettings(name),
+            directory=directory,
+        )  # fmt: skip
+        with TrialStore.open(directory / "trials.db") as store:
+            kept.append([(t.number, t.plan_index, t.metrics, t.state) for t in store.trials()])
+    going.join()
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 36
 
 
 @pytest.mark.slow

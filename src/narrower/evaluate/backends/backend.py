@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.plan.plan import Plan
@@ -26,6 +26,46 @@ class Engine(Protocol):
 
     def on(self, device: str, halvings: int) -> "Engine":
         """The same with weights and samples on a device, with half as many samples at a time, and so on."""
+
+
+@runtime_checkable
+class Work(Protocol):
+    """What else the workers of some backends can do: anything, whole tasks at a time; an engine for these.
+
+    It has no ``layers``. A task whose workers were lost is answered by a ``Quality`` with that failure.
+    """
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """None: tasks share nothing."""
+
+    def warm_up(self) -> None:
+        """Make what all tasks share."""
+
+    def score(self, tasks: Sequence[Any], loss: bool) -> list[Any]:
+        """The answer to each task, which depends on it alone."""
+
+    def probe(self, tasks: Sequence[Any]) -> list[Any]:
+        """Small tasks that each worker does first: whether it computes as this process does."""
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """A backend whose workers do other ``Work`` as well."""
+
+    lost: int
+
+    def workers(self) -> int:
+        """How many tasks are done at a time."""
+
+    def start(self, engine: Any) -> None:
+        """Get ready for this work."""
+
+    def score(self, plans: Sequence[Any], loss: bool) -> list[Any]:
+        """The answers, in the order of the tasks."""
+
+    def close(self) -> None:
+        """End the workers; what was started can be started again."""
 
 
 @runtime_checkable
@@ -61,3 +101,10 @@ def build_backend(settings: BackendSettings, say: Say) -> Backend:
     module, class_name = BACKENDS[settings.chosen_name].split(":")
     build: Callable[[BackendSettings, Say], Backend] = getattr(import_module(module), class_name)
     return build(settings, say)
+
+
+def build_workers(settings: BackendSettings, say: Say) -> Workers | None:
+    """Workers for what is more than scoring plans; None where that is done in this process."""
+    has_others = settings.chosen_name == "ray" or settings.processes > 1
+    backend = build_backend(settings, say) if has_others else None
+    return backend if isinstance(backend, Workers) else None

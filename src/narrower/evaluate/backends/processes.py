@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from narrower.evaluate.backends.backend import Engine, Say
 from narrower.evaluate.backends.settings import BackendSettings
@@ -15,19 +16,20 @@ from narrower.evaluate.backends.shares import shared_order, shares
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.tasks.quality import Quality
 
-Evaluate = Callable[[Sequence[Plan], bool], list[Quality]]
+Evaluate = Callable[[Sequence[Any], bool], list[Any]]
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 MOST_REPLACED = 3  # times that each worker is replaced
 
 # Plans as entries and, for each plan, the positions of its entries: the entries of many plans are few.
-Message = tuple[list[tuple[str, LayerPlan]], list[tuple[int, ...]], bool]
+Message = tuple[list[tuple[str, LayerPlan]] | None, Sequence[Any], bool]
 
 
 class Processes:
     """``jobs`` processes: this one, and copies made by fork, which read its samples where they are.
 
     The share of a worker that dies is scored here, and another one takes its place; not again and again, for
-    what ended it (often that memory is short) may end them all.
+    what ended it (often that memory is short) may end them all. What is scored may be other ``Work`` than
+    plans.
     """
 
     def __init__(self, settings: BackendSettings, _say: Say) -> None:
@@ -44,7 +46,11 @@ class Processes:
         self._engine = engine
         self._add_workers(engine, self._jobs - 1)
 
-    def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+    def workers(self) -> int:
+        """How many processes there are, with this one."""
+        return self._jobs
+
+    def score(self, plans: Sequence[Any], loss: bool) -> list[Any]:
         """Score plans: those that agree in their first layers together, an equal share in each process."""
         assert self._engine is not None, "start comes first"
         order = shared_order(plans, self._engine.layers)
@@ -85,7 +91,7 @@ class Processes:
         self.lost += 1
         self._to_replace += 1
 
-    def _score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+    def _score(self, plans: Sequence[Any], loss: bool) -> list[Any]:
         assert self._engine is not None
         self._replace_lost(self._engine)
         portions = shares(plans, 1 + len(self._workers))
@@ -102,7 +108,7 @@ class Processes:
             raise
         return qualities
 
-    def _send(self, worker: tuple[BaseProcess, Connection], plans: Sequence[Plan], loss: bool) -> bool:
+    def _send(self, worker: tuple[BaseProcess, Connection], plans: Sequence[Any], loss: bool) -> bool:
         try:
             worker[1].send(_packed(plans, loss))
         except OSError:
@@ -110,16 +116,18 @@ class Processes:
             return False
         return True
 
-    def _receive(self, worker: tuple[BaseProcess, Connection]) -> list[Quality] | None:
+    def _receive(self, worker: tuple[BaseProcess, Connection]) -> list[Any] | None:
         try:
             answer = worker[1].recv()
         except (EOFError, OSError):
             self._lose(worker)
             return None
-        return [Quality(*row) for row in answer]
+        return [Quality(*each) if isinstance(each, tuple) else each for each in answer]
 
 
-def _packed(plans: Sequence[Plan], loss: bool) -> Message:
+def _packed(plans: Sequence[Any], loss: bool) -> Message:
+    if not isinstance(plans[0], Plan):
+        return None, plans, loss
     entries: dict[tuple[str, LayerPlan], int] = {}
     rows = [tuple([entries.setdefault(entry, len(entries)) for entry in plan.layers]) for plan in plans]
     return list(entries), rows, loss
@@ -137,5 +145,11 @@ def _work(connection: Connection, score: Evaluate, parent: int, others: Iterable
             entries, rows, loss = connection.recv()
         except (EOFError, OSError):
             return
-        qualities = score([Plan(tuple([entries[i] for i in row])) for row in rows], loss)
-        connection.send([(q.samples, q.metrics, q.sums, q.failure) for q in qualities])
+        plans = rows if entries is None else [Plan(tuple([entries[i] for i in row])) for row in rows]
+        connection.send([_row(answer) for answer in score(plans, loss)])
+
+
+def _row(answer: Any) -> Any:
+    if isinstance(answer, Quality):
+        return answer.samples, answer.metrics, answer.sums, answer.failure
+    return answer

@@ -10,12 +10,11 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from narrower.evaluate.backends.backend import Engine, Say
+from narrower.evaluate.backends.backend import Engine, Say, Work
 from narrower.evaluate.backends.ray_connection import connect, environment, send_operators
 from narrower.evaluate.backends.ray_worker import RayWorker, versions
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.backends.shares import shared_order, shares
-from narrower.plan.plan import Plan
 from narrower.tasks.quality import Quality, failed
 
 MOST_TRIES = 3  # of a plan whose worker is lost
@@ -43,10 +42,10 @@ class _Piece:
 class _List:
     """One list of plans, and what is known of it."""
 
-    plans: Sequence[Plan]
+    plans: Sequence[Any]
     loss: bool
     waiting: deque[_Piece]
-    found: dict[int, Quality] = field(default_factory=dict)
+    found: dict[int, Any] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
@@ -59,6 +58,7 @@ class RayCluster:
     Pieces of a list go to whichever worker is free. The piece of a worker that is lost goes to another one;
     the second time its plans are separated, so that one of them cannot take others with it, and a plan whose
     workers are lost ``MOST_TRIES`` times fails. Where no worker is left, plans are scored in this process.
+    What is scored may be other ``Work`` than plans.
     """
 
     def __init__(self, settings: BackendSettings, say: Say) -> None:
@@ -67,7 +67,7 @@ class RayCluster:
         self._engine: Engine | None = None
         self._owns_cluster = False
         self._stored: Any = None  # the engine in the object store
-        self._probe: tuple[list[Plan], list[Quality]] | None = None
+        self._probe: tuple[list[Any], list[Any]] | None = None
         self._numbers = count()
         self._greeting: dict[Any, Any] = {}  # by the reference of its answer: workers that are starting
         self._running: dict[Any, tuple[Any, _Piece, _List]] = {}
@@ -89,13 +89,18 @@ class RayCluster:
         send_operators()
         self._stored = ray.put(engine)
 
-    def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
+    def workers(self) -> int:
+        """How many the cluster has room for now."""
+        return self._wanted
+
+    def score(self, plans: Sequence[Any], loss: bool) -> list[Any]:
         """The qualities of different plans, in their order."""
         assert self._engine is not None, "start comes first"
         if not plans:
             return []
         if self._probe is None:
-            some = list(plans[:PROBE])
+            engine = self._engine
+            some = engine.probe(plans) if isinstance(engine, Work) else list(plans[:PROBE])
             self._probe = some, self._engine.score(some, True)
             self._add_workers(1)  # the others when it is known how much memory one takes
         asked = _List(plans, loss, deque(self._pieces(plans)))
@@ -122,7 +127,7 @@ class RayCluster:
         if self._owns_cluster:
             ray.shutdown()
 
-    def _pieces(self, plans: Sequence[Plan]) -> Iterator[_Piece]:
+    def _pieces(self, plans: Sequence[Any]) -> Iterator[_Piece]:
         assert self._engine is not None
         order = shared_order(plans, self._engine.layers)
         workers = self._wanted
@@ -257,7 +262,9 @@ class RayCluster:
         if piece.tries == MOST_TRIES:
             assert self._probe is not None
             piece.is_answered = True
-            lost = failed(f"{MOST_TRIES} workers were lost over it ({reason})", self._probe[1][0].samples)
+            first = self._probe[1][0]
+            samples = first.samples if isinstance(first, Quality) else 0
+            lost = failed(f"{MOST_TRIES} workers were lost over it ({reason})", samples)
             asked.found.update(dict.fromkeys(piece.positions, lost))
         elif piece.tries == MOST_TRIES - 1:
             asked.waiting.extend(_Piece([position], piece.tries) for position in piece.positions)

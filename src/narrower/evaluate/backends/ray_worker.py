@@ -9,8 +9,6 @@ from importlib.metadata import version
 from typing import Any
 
 from narrower.evaluate.backends.backend import Engine
-from narrower.plan.plan import Plan
-from narrower.tasks.quality import Quality
 
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
@@ -21,14 +19,14 @@ class RayWorker:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine  # PyTorch has one thread by OMP_NUM_THREADS, which the driver sets
 
-    def greet(self, probe: Sequence[Plan]) -> tuple[str, dict[str, str], list[Quality], int]:
+    def greet(self, probe: Sequence[Any]) -> tuple[str, dict[str, str], list[Any], int]:
         """The machine's name, versions, results of ``probe``, and the bytes of memory that it took."""
         self._engine.warm_up()
         qualities = self._engine.score(probe, True)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
         return platform.node(), versions(), qualities, memory
 
-    def score(self, plans: Sequence[Plan], loss: bool) -> tuple[float, list[Quality]]:
+    def score(self, plans: Sequence[Any], loss: bool) -> tuple[float, list[Any]]:
         """Seconds, and the quality of each plan."""
         started = time.monotonic()
         qualities = self._engine.score(plans, loss)

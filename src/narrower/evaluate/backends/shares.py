@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 def shared_order(plans: Sequence[Plan], layers: Sequence[str]) -> list[int]:
     """Positions of plans, with those that agree in their first layers next to each other."""
+    if not layers:  # nothing is shared
+        return list(range(len(plans)))
     ranks: dict[LayerPlan, int] = {}
 
     def key(position: int) -> tuple[int, ...]:
