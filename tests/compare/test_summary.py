@@ -131,6 +131,31 @@ def test_what_it_took_to_reach_a_share(comparison: Comparison) -> None:
     assert spell_needed(replace(first, reached=5), 8) == "3 (3–3), reached by 5 of 8 seeds"
 
 
+def test_a_share_is_reached_by_what_equals_it_but_for_rounding(comparison: Comparison) -> None:
+    runs = tuple(
+        run(sampler, seed, (seed + 1,), (value,))
+        for seed in range(4)
+        for sampler, value in (("quick", 0.95 - 1e-12), ("slow", 0.95 - 1e-6))
+    )
+    near, below = summaries(replace(comparison, runs=runs))
+    assert (near.needed[0].reached, below.needed[0].reached) == (4, 0)
+    assert near.needed[0].trials.median == 2.5
+
+
+def test_a_difference_at_the_level_itself_is_not_seen(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for p, better in ((0.025, None), (0.0249, "slow")):  # of two tests, so that Holm doubles them
+        monkeypatch.setattr("narrower.compare.summary.signed_rank", lambda *_, p=p: (p, -1))
+        assert {(test.corrected, test.better) for test in pair_tests(comparison)} == {(2 * p, better)}
+
+
+def test_only_the_distance_is_drawn_on_a_logarithmic_axis(comparison: Comparison) -> None:
+    found = measures(comparison.setup)
+    assert {measure.name for measure in found if measure.is_logarithmic} == {"distance"}
+    assert {measure.name for measure in found if measure.is_share} == {"hypervolume", "found"}
+
+
 def test_tests_name_the_better_sampler(comparison: Comparison) -> None:
     by_measure = {test.measure: test for test in comparison.tests}
     assert set(by_measure) == {MEAN, FINAL}

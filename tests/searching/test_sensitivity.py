@@ -8,7 +8,7 @@ import pytest
 from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
 from narrower.graph.program import Program
-from narrower.searching import proxy_front
+from narrower.searching import additive_front
 from narrower.searching.build_space import build_space
 from narrower.searching.costs import FormatCosts
 from narrower.searching.front import front_indices
@@ -71,7 +71,7 @@ def test_the_front_of_an_additive_loss_is_proposed_completely(
 def test_a_front_that_was_thinned_out_is_said(
     jsc_toy_program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proxy_front, "MOST_STATES", 2)
+    monkeypatch.setattr(additive_front, "MOST_STATES", 2)
     space, costs, objectives = posed(jsc_toy_program, "bitops", "minimize")
     sampler = Sensitivity(space, 0, Known(costs, objectives))
     while asked := sampler.ask(5):

@@ -1,4 +1,4 @@
-"""The columns and numbers that users of MASE/chop know.
+"""What a network costs in the columns that MASE/chop prints.
 
 Two deviations from that program: groups of convolutions are taken into account, and one-dimensional batch
 norm has the rule of the two-dimensional one, where that program has none.

@@ -1,4 +1,4 @@
-"""Run an artefact where it will run."""
+"""Run an ONNX or QONNX file on samples: in ONNX Runtime, or node by node."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which dimensions of which parameters must change together."""
+"""Groups of channels as values: what other widths of a group leave of each parameter."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -48,7 +48,7 @@ class Learned:
 
     def __init__(self, subject: Subject, settings: LearnedSettings) -> None:
         self._subject, self._settings = subject, settings
-        chain = check_learnable(subject.lowered, subject.data.task, settings, subject.kept)
+        chain = learnable_chain(subject.lowered, subject.data.task, settings, subject.kept)
         self._way: Way = (
             ProgramWay(subject, settings) if chain is None else ChainWay(subject, settings, chain)
         )
@@ -120,7 +120,7 @@ class Learned:
         return replace(program, tensors=tensors)
 
 
-def check_learnable(
+def learnable_chain(
     lowered: Program, task: Task, settings: LearnedSettings, kept: Plan
 ) -> ChainOfLayers | None:
     """The chain that a model is; None where its layers are learned from the weights that they have.

@@ -19,8 +19,8 @@ from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts
+from narrower.study.chosen_untrained import by_loss, check_order, chosen_untrained
 from narrower.study.cross_validation import cross_validated
-from narrower.study.entering import by_loss, check_order, entering
 from narrower.study.finetuned_front import FinetunedFront, Tuned, epochs_of
 from narrower.study.halving import best_by_rank
 from narrower.study.problem import Problem
@@ -152,7 +152,7 @@ class Finetuner:
                 (plan, {**own, **quality.metrics}) for (plan, own), quality in zip(rows, found, strict=True)
             ]
         count, _ = self._how.survivors(len(able))
-        chosen = entering(self._problem, self._how.order, rows, count, self._seen)
+        chosen = chosen_untrained(self._problem, self._how.order, rows, count, self._seen)
         left = {tuned.number for tuned in able} - {able[place].number for place in chosen}
         return [tuned for tuned in pool if tuned.number not in left]
 

@@ -14,7 +14,7 @@ from narrower.models.build import build_model
 from narrower.models.fit import check_fit
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import OPERANDS
-from narrower.preparation.learned import check_learnable
+from narrower.preparation.learned import learnable_chain
 from narrower.preparation.learning.settings import LEARNED_COSTS, WeightGranularity
 from narrower.preparation.settings import LEARNED_OPERANDS, LearnedSettings
 from narrower.searching.build_space import build_space
@@ -138,7 +138,7 @@ def _pose(
         notes=export_notes(program),
     )
     check_possible(problem)
-    chain = check_learnable(lower(program), data.task, settings, problem.subject.kept)
+    chain = learnable_chain(lower(program), data.task, settings, problem.subject.kept)
     if chain is None and settings.candidates > 1:
         raise SettingsError(
             f"candidates: found {settings.candidates}; a network that is no chain of linear layers is "

@@ -18,7 +18,7 @@ from narrower.models.build import build_model
 from narrower.models.catalogue import model_note
 from narrower.models.class_order import in_class_order
 from narrower.models.fit import check_fit
-from narrower.preparation.learned import check_learnable
+from narrower.preparation.learned import learnable_chain
 from narrower.preparation.settings import (
     LearnedSettings,
     PreparationSettings,
@@ -158,7 +158,7 @@ class _Look:
 
     def _look_at_learned(self, problem: Problem, lowered: Program, learned: LearnedSettings) -> None:
         """Whether the widths of the network can be learned."""
-        chain = check_learnable(lowered, problem.data.task, learned, problem.subject.kept)
+        chain = learnable_chain(lowered, problem.data.task, learned, problem.subject.kept)
         if chain is None and learned.candidates > 1:
             self._mistakes.found.append(
                 f"{STRATEGY}.training.n_seeds: found {learned.candidates}; a network that is no chain of "

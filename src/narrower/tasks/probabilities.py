@@ -1,4 +1,4 @@
-"""Outputs that look like probabilities where logits are needed."""
+"""Refuse outputs that look like probabilities where logits are needed."""
 
 from typing import TYPE_CHECKING
 

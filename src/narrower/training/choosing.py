@@ -1,4 +1,4 @@
-"""Split the training part into samples that teach and samples that choose."""
+"""Split the training part into samples that teach and samples that choose the best epoch."""
 
 import torch
 

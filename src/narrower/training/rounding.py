@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from narrower.errors import SettingsError
+from narrower.graph.own_copy import own_copy
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sparse import Sparse
@@ -60,6 +62,24 @@ def formats_of(model: nn.Module, plan: Plan) -> Formats | None:
     if _are_shared_otherwise(model, parameters, plan):
         return None
     return Formats(data, parameters)
+
+
+def rounded(model: nn.Module, plan: Plan) -> nn.Module:
+    """A copy whose parameters are numbers of a plan's formats, and that rounds what its layers read.
+
+    Raises:
+        NarrowerError: the plan does not fit the model, or its weights are computed or shared.
+    """
+    formats = formats_of(model, plan)
+    if formats is None:
+        raise SettingsError("a weight is computed from parameters, or layers share and round it differently")
+    copied = own_copy(model)
+    with torch.no_grad():
+        for name, number_format in formats.parameters.items():
+            parameter = copied.get_parameter(name)
+            parameter.copy_(quantize(parameter, number_format))
+    round_data(copied, formats.data)
+    return copied
 
 
 def _are_shared_otherwise(model: nn.Module, parameters: Mapping[str, NumberFormat], plan: Plan) -> bool:

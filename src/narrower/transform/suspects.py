@@ -1,4 +1,4 @@
-"""Find the changes that may fail on their own, by trying many of them at once."""
+"""Which of many changes may fail on their own, found by making many at once and halving where that fails."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Which devices are here."""
+"""Which device of this machine a name means, and how it is called in words."""
 
 from narrower.errors import SettingsError
 

@@ -1,4 +1,4 @@
-"""Plans are scored here, one list after the other."""
+"""Plans are scored in this process, one list after the other."""
 
 from collections.abc import Sequence
 

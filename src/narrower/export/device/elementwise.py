@@ -1,4 +1,4 @@
-"""Operators with one result for each element, on rows."""
+"""Sums, products, bounds and other operators with one result for each element, in C, on rows."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Poolings, row by row."""
+"""Pooling in C: the largest or the mean of each window, row by row."""
 
 import operator
 from math import prod

@@ -1,1 +1,1 @@
-"""Which dimensions of which tensors are the same channels."""
+"""Which dimensions of which tensors hold the same channels: one file for each kind of operator."""

@@ -1,4 +1,4 @@
-"""What keeps every channel, perhaps at another place."""
+"""What views, transposes and other moves do to channels: each stays, perhaps at another place."""
 
 from typing import Any
 

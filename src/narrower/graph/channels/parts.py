@@ -1,4 +1,4 @@
-"""What joins and takes apart rows of channels."""
+"""What concatenating, splitting, slicing and writing into do to rows of channels."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is left of channels where something goes over a dimension."""
+"""What is left of channels behind pooling, sums over a dimension, and softmax."""
 
 from typing import Any
 

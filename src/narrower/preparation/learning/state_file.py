@@ -11,8 +11,8 @@ from narrower.errors import CheckpointError
 from narrower.preparation.learning.chain_file import arrays_of, chain_of_arrays
 from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.members import Member
-from narrower.preparation.learning.told_file import ToldFiles
 from narrower.preparation.learning.training import Saved, Training
+from narrower.preparation.learning.training_file import TrainingFiles
 
 EVERY_SECONDS = 10.0  # of clock time between two files
 STATE, MEMBER = "state.", "member."
@@ -27,7 +27,7 @@ class StateFiles:
 
     def __init__(self, directory: Path, told: object) -> None:
         self._state, self._targets = directory / "training.safetensors", directory / "targets.safetensors"
-        self._files = ToldFiles(told)
+        self._files = TrainingFiles(told)
         self._saved = time.monotonic()
 
     def save(self, training: Training, before: Saved | None = None) -> None:

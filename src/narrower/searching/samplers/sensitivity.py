@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import SettingsError
+from narrower.searching.additive_front import MOST_STATES, additive_front, sweep
 from narrower.searching.known import Known
-from narrower.searching.proxy_front import MOST_STATES, proxy_front, sweep
 from narrower.searching.samplers.order import uniforms
 from narrower.searching.samplers.sampler import Losses
 from narrower.searching.samplers.singles import MOST_SINGLES, SlotLosses, singles
@@ -73,7 +73,7 @@ class Sensitivity:
 
         base = loss(self._top)
         slots = [self._slot(number, loss) for number in range(len(self._slots))]
-        front = proxy_front([own.losses - base for own, _ in slots], [costs for _, costs in slots])
+        front = additive_front([own.losses - base for own, _ in slots], [costs for _, costs in slots])
         self.note = f"the front of the sums of single losses has {len(front.plans):,} plans" + (
             "" if front.is_exact else f" on a grid of {MOST_STATES:,} costs, between which others may lie"
         )

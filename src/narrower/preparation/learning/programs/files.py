@@ -10,7 +10,7 @@ from narrower.plan.plan import plan_from_dict, plan_to_dict
 from narrower.preparation.learning.members import Member
 from narrower.preparation.learning.programs.freeze import Frozen
 from narrower.preparation.learning.programs.training import FrozenMember, ProgramTraining, Saved
-from narrower.preparation.learning.told_file import ToldFiles
+from narrower.preparation.learning.training_file import TrainingFiles
 
 EVERY_SECONDS = 10.0  # of clock time between two states
 
@@ -23,7 +23,7 @@ class ProgramFiles:
 
     def __init__(self, directory: Path, told: object) -> None:
         self._directory, self._state = directory, directory / "training.safetensors"
-        self._files = ToldFiles(told)
+        self._files = TrainingFiles(told)
         self._saved = time.monotonic()
 
     def save(self, training: ProgramTraining, before: Saved | None = None) -> None:

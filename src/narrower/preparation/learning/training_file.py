@@ -1,4 +1,4 @@
-"""A safetensors file that says which training it belongs to, and is replaced as a whole."""
+"""Safetensors files that say which training they belong to, each replaced as a whole."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from narrower.store.files import replacing
 KEY = "narrower.training"
 
 
-class ToldFiles:
+class TrainingFiles:
     """Reads and writes files of one training; ``told`` is what that follows from."""
 
     def __init__(self, told: object) -> None:

@@ -17,9 +17,10 @@ from narrower.report.finetuned import read_finetuned, summary_lines
 from narrower.searching.front import front_indices
 from narrower.searching.objective import PROXIES, Objective, Objectives
 from narrower.store.trials import TrialStore
-from narrower.study.entering import by_loss, proxy_of_plan, rounded
+from narrower.study.chosen_untrained import by_loss, proxy_of_plan
 from narrower.study.result import SearchResult
 from narrower.training.recipe import Recipe
+from narrower.training.rounding import rounded
 
 RECIPE = Recipe(max_epochs=4, batch_size=32, learning_rate=0.02)
 SPACE = {"0": {"data": [3, 5], "weight": [2, 3, 6]}, "2": {"data": [4], "weight": [2, 3, 6]}}

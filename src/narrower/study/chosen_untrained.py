@@ -1,15 +1,10 @@
-"""Which plans of rounds are trained at all, by a number that needs no training; and which of them go on."""
+"""Which plans of rounds are trained at all: the best by a number that needs no training."""
 
 from collections.abc import Collection, Mapping, Sequence
 from math import inf
 
-import torch
-from torch import nn
-
 from narrower.errors import NarrowerError, SettingsError, nearest
-from narrower.graph.own_copy import own_copy
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize
 from narrower.searching.objective import PROXIES, Objectives, is_quality
 from narrower.study.halving import best_by_rank
 from narrower.study.problem import Problem
@@ -17,7 +12,7 @@ from narrower.study.staged_training import StepsSeen
 from narrower.tasks.task import LOSS, leading
 from narrower.training.finetuning import UNTRAINED
 from narrower.training.proxies import proxies
-from narrower.training.rounding import formats_of, round_data
+from narrower.training.rounding import rounded
 
 Row = tuple[Plan, Mapping[str, float]]  # and its metrics before training
 
@@ -35,7 +30,9 @@ def check_order(order: str | None) -> None:
         )
 
 
-def entering(problem: Problem, order: str, rows: Sequence[Row], count: int, seen: StepsSeen) -> list[int]:
+def chosen_untrained(
+    problem: Problem, order: str, rows: Sequence[Row], count: int, seen: StepsSeen
+) -> list[int]:
     """The places of the best ``count`` plans by non-dominated rank, with ``order`` for what data say of them.
 
     Plans whose proxy cannot be computed come last.
@@ -75,24 +72,6 @@ def proxy_of_plan(name: str, problem: Problem, plan: Plan) -> float:
         NarrowerError: it cannot be computed.
     """
     return proxies([name], rounded(problem.model, plan), problem.data.train)[name]
-
-
-def rounded(model: nn.Module, plan: Plan) -> nn.Module:
-    """A copy whose parameters are numbers of a plan's formats, and that rounds what its layers read.
-
-    Raises:
-        NarrowerError: the plan does not fit the model, or its weights are computed or shared.
-    """
-    formats = formats_of(model, plan)
-    if formats is None:
-        raise SettingsError("a weight is computed from parameters, or layers share and round it differently")
-    copied = own_copy(model)
-    with torch.no_grad():
-        for name, number_format in formats.parameters.items():
-            parameter = copied.get_parameter(name)
-            parameter.copy_(quantize(parameter, number_format))
-    round_data(copied, formats.data)
-    return copied
 
 
 def by_loss(objectives: Objectives, metrics: Mapping[str, float], metric: str) -> tuple[float, ...]:

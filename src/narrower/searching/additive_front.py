@@ -1,4 +1,4 @@
-"""The exact front where losses and costs are sums over slots."""
+"""The exact front where losses and costs of a plan are sums of what its choices add."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ MOST_STATES = 20_000  # partial plans that are kept; more are thinned out on a g
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyFront:
+class AdditiveFront:
     """``plans`` [F, slots] are options, in the order of ``costs`` [F]; ``losses`` [F] fall with them.
 
-    ``is_exact`` tells whether no other plan has a lower proxy loss at the same or a lower cost. Where it is
-    false, partial plans whose costs fell between the same two marks of a grid of 20,000 were thought equal.
+    ``is_exact`` tells whether no other plan has a lower sum of losses at the same or a lower cost. Where it
+    is false, partial plans whose costs fell between the same two marks of a grid of 20,000 were thought
+    equal.
     """
 
     plans: NDArray[np.int64]
@@ -23,7 +24,9 @@ class ProxyFront:
     is_exact: bool
 
 
-def proxy_front(losses: Sequence[NDArray[np.float64]], costs: Sequence[NDArray[np.int64]]) -> ProxyFront:
+def additive_front(
+    losses: Sequence[NDArray[np.float64]], costs: Sequence[NDArray[np.int64]]
+) -> AdditiveFront:
     """The plans whose summed losses and costs no other plan beats in both, one for each such pair.
 
     ``losses[s]`` and ``costs[s]`` [options] are what each option of slot s adds. Dominance dynamic
@@ -47,7 +50,7 @@ def proxy_front(losses: Sequence[NDArray[np.float64]], costs: Sequence[NDArray[n
         parents, options = history[slot]
         plans[:, slot] = options[rows]
         rows = parents[rows]
-    return ProxyFront(plans, state_losses, state_costs, is_exact)
+    return AdditiveFront(plans, state_losses, state_costs, is_exact)
 
 
 def sweep(losses: NDArray[np.float64], costs: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from narrower.searching import proxy_front as module
+from narrower.searching import additive_front as module
+from narrower.searching.additive_front import additive_front
 from narrower.searching.front import front_indices
-from narrower.searching.proxy_front import proxy_front
 
 Slot = list[tuple[float, int]]
 # halves, so that sums are exact and ties happen
@@ -32,7 +32,7 @@ def test_equals_trying_every_plan(slots: list[Slot]) -> None:
         [(sum(o[1] for o in plan), sum(o[0] for o in plan)) for plan in product(*slots)], dtype=np.float64
     )
     expected = sorted({tuple(rows[i]) for i in front_indices(rows)})
-    found = proxy_front(*tables(slots))
+    found = additive_front(*tables(slots))
     assert found.is_exact
     assert list(zip(found.costs.tolist(), found.losses.tolist(), strict=True)) == expected
     for plan, loss, cost in zip(found.plans, found.losses, found.costs, strict=True):
@@ -44,7 +44,7 @@ def test_is_complete_over_more_plans_than_can_be_tried() -> None:
     # 60 slots, each gives up 2**slot of loss for 2**slot of cost: every sum of costs is on the front
     slots = [[(0.0, 2**n), (float(2**n), 0)] for n in range(12)]
     slots += [[(0.0, 0), (1.0, 1)] for _ in range(48)]  # the second option never pays
-    found = proxy_front(*tables(slots))
+    found = additive_front(*tables(slots))
     assert found.is_exact
     assert found.costs.tolist() == list(range(2**12))
     assert not found.plans[:, 12:].any()
@@ -52,7 +52,7 @@ def test_is_complete_over_more_plans_than_can_be_tried() -> None:
 
 def test_a_front_that_is_too_large_is_thinned_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_STATES", 100)
-    found = proxy_front(*tables([[(0.0, 2**n), (float(2**n), 0)] for n in range(12)]))
+    found = additive_front(*tables([[(0.0, 2**n), (float(2**n), 0)] for n in range(12)]))
     assert not found.is_exact
     assert len(found.costs) <= 101
     assert found.costs[0] == 0
