@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from narrower.compare.contest import Watched
 from narrower.compare.quality_book import QualityBook, admitted, losses
@@ -92,6 +93,53 @@ class Proposes:
 
     def tell(self, options: tuple[int, ...], losses: Any) -> None:
         self.told.append((options, losses))
+
+
+class Clock:
+    """Seconds that pass only where a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_time_of_a_plan_is_the_median_and_slow_plans_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("narrower.compare.quality_book.time.perf_counter", clock)
+    takes = iter([2.0, 0.5, 2.75, 9.0])
+
+    def score(plans: Sequence[Plan]) -> list[Quality]:
+        clock.now += next(takes)
+        return [Quality(10, {})] * len(plans)
+
+    some = [*PLANS, Plan()]
+    book = QualityBook(score)
+    assert book.seconds_alone(some) == 2.0
+    assert len(book) == 3  # 5.25 seconds had passed before the last one
+
+
+def test_the_samplers_own_time_is_that_of_its_calls_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("narrower.compare.contest.time.process_time", clock)
+    space: Any = SimpleNamespace(index_of=lambda options: options[0])
+
+    class Slow(Proposes):
+        def ask(self, count: int) -> list[tuple[int, ...]]:
+            clock.now += 2.0
+            return super().ask(count)
+
+        def tell(self, options: tuple[int, ...], losses: Any) -> None:
+            clock.now += 0.5
+
+    sampler: Any = Slow([[(5,), (6,)], [(7,)]])
+    watched = Watched(sampler, space)
+    for _ in range(2):
+        for options in watched.ask(2):
+            clock.now += 10.0  # scoring a plan
+            watched.tell(options, None)
+    assert watched.at([5, 6, 7]) == ((0, 0, 0), (2.0, 2.0, 2.0 + 2 * 0.5 + 2.0))
 
 
 def test_repeats_until_a_plan_are_counted_and_drawn_plans_have_their_place() -> None:

@@ -187,6 +187,10 @@ def test_swapped_samplers_swap_the_conclusion(comparison: Comparison) -> None:
     other = replace(comparison, runs=tuple(replace(r, sampler=names[r.sampler]) for r in comparison.runs))
     other = replace(other, summaries=summaries(other), tests=pair_tests(other))
     assert {test.better for test in other.tests} == {"slow"}
+    sentences = conclude(other).sentences
+    assert sentences[1].startswith("Mean hypervolume over 10 trials: slow ")  # the best comes first
+    needed = "Trials needed for 95 % of the hypervolume: slow 3 (3–3); quick not reached."
+    assert needed in sentences
 
 
 def test_infinite_values_are_not_reached() -> None:
