@@ -85,7 +85,7 @@ Part = Annotated[
 ]
 AllowUncounted = Annotated[
     bool | None,
-    typer.Option("--allow-uncounted", help="Search also where no plan changes more than 1 % of the macs."),
+    typer.Option("--allow-uncounted", help="Search also where no rule says what an operator computes."),
 ]
 CacheMemory = Annotated[
     str, typer.Option("--cache-memory", help="Memory for values that plans share, such as 256MiB.")

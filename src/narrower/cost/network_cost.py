@@ -12,7 +12,7 @@ from narrower.cost.flops import flops
 from narrower.cost.macs import macs
 from narrower.cost.read_formats import ReadFormats
 from narrower.graph.edges import Edges, edges_of
-from narrower.graph.network import MATRIX, Network, Operator, Parameter
+from narrower.graph.network import Network, Operator, Parameter
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.sparse import kept_share
 from narrower.plan.plan import OPERANDS, LayerPlan, Plan
@@ -35,13 +35,13 @@ class NetworkCost:
     """Costs of one network, per sample.
 
     macs: multiply-accumulates of all products. flops: 2 for each of them, plus the other operators by the
-    tables in ``cost/elementwise.py``. bitops: macs x weight bits x data bits, 32 where not quantized, as in
-    recurrent layers; for a product of two activations, the bits of both. model_size: bytes of all parameters,
-    each at its own width, shared ones once. average_bitwidth: mean width of the products' weights, weighted
-    by their number; 32 where there is none. memory_density: 32 over that. By the convention of MASE/chop the
-    mean leaves out layers without a number format; where no layer has one it is 32. energy: picojoules of the
-    multiply-accumulates in a 45 nm process, by the table in ``cost/energy.py``, which is extrapolated where
-    widths were not measured.
+    tables in ``cost/elementwise.py``. bitops: macs x weight bits x data bits, 32 where not quantized; for a
+    product of two activations, the bits of both. model_size: bytes of all parameters, each at its own width,
+    shared ones once. average_bitwidth: mean width of the weights of products, recurrent layers and
+    embeddings, weighted by their number; 32 where there is none. memory_density: 32 over that. By the
+    convention of MASE/chop the mean leaves out layers without a number format; where no layer has one it is
+    32. energy: picojoules of the multiply-accumulates in a 45 nm process, by the table in ``cost/energy.py``,
+    which is extrapolated where widths were not measured.
     """
 
     network: Network
@@ -77,8 +77,8 @@ class NetworkCost:
 
     @cached_property
     def weight_count(self) -> int:
-        """Weights of all products, shared ones once."""
-        return sum(self._weights(layer) for layer in self.network.multiplying_layers)
+        """Weights of all layers that a plan can round, shared ones once."""
+        return sum(self._weights(layer) for layer in self.network.rounded_layers)
 
     @cached_property
     def parameter_count(self) -> int:
@@ -96,7 +96,7 @@ class NetworkCost:
 
     def totals(self, plan: Plan) -> dict[str, int]:
         """The whole numbers that the costs follow from; each is a sum over layers."""
-        layers = {**dict.fromkeys(self.network.multiplying_layers), **dict.fromkeys(dict(plan.layers))}
+        layers = {**dict.fromkeys(self.network.rounded_layers), **dict.fromkeys(dict(plan.layers))}
         formats = self.formats(plan)
         found = {"parameter_bits": self.parameter_count * FLOAT_BITS}
         for layer in layers:
@@ -116,7 +116,7 @@ class NetworkCost:
             "bitops": self.layer_bitops(layer, formats) if multiplies else 0,
             "attojoules": self.layer_attojoules(layer, formats) if multiplies else 0,
             "parameter_bits": -self.layer_saved_bits(layer, chosen),
-            "weight_bits": weight_bits if multiplies else 0,
+            "weight_bits": weight_bits,
             "formatted_weights": self._weights(layer) if is_formatted else 0,
             "formatted_bits": weight_bits if is_formatted else 0,
         }
@@ -185,7 +185,7 @@ class NetworkCost:
     def operand_bits(
         self, operator: Operator, formats: ReadFormats
     ) -> list[tuple[int, float | None, float | None]]:
-        """Multiply-accumulates, and the widths of their operands; None: float32, as in recurrent layers.
+        """Multiply-accumulates, and the widths of their operands; None: float32.
 
         Those with a weight that is zero by its format are none.
         """
@@ -217,20 +217,17 @@ class NetworkCost:
         return sum(map(prod, self._weight_shapes(layer)))
 
     def _weight_shapes(self, layer: str) -> list[tuple[int, ...]]:
-        held = {name for o in self.network.recurrent_layers.get(layer, ()) for name in o.parameters}
-        matrices = [
-            p for p in map(self.network.parameter_by_name.__getitem__, held) if len(p.shape) == MATRIX
-        ]
-        return [*self._operand_shapes(layer, self.network.weight_of), *(p.shape for p in matrices)]
+        return self._operand_shapes(layer, self.network.weights_of)
 
     def _bias_shapes(self, layer: str) -> list[tuple[int, ...]]:
-        return self._operand_shapes(layer, self.network.bias_of)
+        return self._operand_shapes(layer, self.network.biases_of)
 
     def _operand_shapes(
-        self, layer: str, operand: Callable[[Operator], Parameter | None]
+        self, layer: str, operands: Callable[[Operator], tuple[Parameter, ...]]
     ) -> list[tuple[int, ...]]:
-        found = {operand(operator) for operator in self.network.product_layers.get(layer, ())}
-        return [parameter.shape for parameter in found if parameter is not None]
+        operators = self.network.rounded_layers.get(layer, ())
+        found = dict.fromkeys(parameter for operator in operators for parameter in operands(operator))
+        return [parameter.shape for parameter in found]
 
 
 def _counted(bits: float | None) -> float:

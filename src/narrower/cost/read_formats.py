@@ -34,8 +34,8 @@ class ReadFormats:
         """The operands of an operator's products: of attention queries and keys, then weights and values."""
         chosen = self.of(operator.layer)
         has_weight = self._network.weight_of(operator) is not None
-        if operator.kind in RECURRENT_KINDS:
-            return (Operands(FLOAT32, FLOAT32),)
+        if operator.kind in RECURRENT_KINDS:  # its states are read at the width of its data, edges or not
+            return (Operands(chosen.data, chosen.weight),)
         if chosen.data != FLOAT32 or not self._outputs:
             return (Operands(chosen.data, chosen.weight if has_weight else chosen.data),)
         if operator.kind == "scaled_dot_product_attention":

@@ -11,6 +11,7 @@ from torch import Tensor
 from narrower.evaluate.compile_steps import compile_steps
 from narrower.evaluate.module_engine import unrounded_operands
 from narrower.evaluate.output_divergence import OutputDivergence
+from narrower.evaluate.recurrent import values_read
 from narrower.graph.program import Program
 from narrower.plan.formats.affine import Affine, affine_over
 from narrower.plan.formats.calibration import USUAL, CalibrationSettings
@@ -192,6 +193,9 @@ def _operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple[str, str
         for index, step in enumerate(steps.steps):
             if index not in steps.constants and index not in steps.batch_inputs:
                 values[index] = steps.run(index, values, formats)
+            if step.inside is not None:
+                arguments, _ = steps.arguments(index, values)
+                found.setdefault(steps.slots[step.inside], []).extend(values_read(step.function, arguments))
             if step.slot is not None:
                 operand = values[index]
                 assert isinstance(operand, Tensor)

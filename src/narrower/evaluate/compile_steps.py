@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx
 
 from narrower.evaluate.steps import Reference, Slot, Step, Steps
-from narrower.graph.nodes import rounded_operand
+from narrower.graph.nodes import is_recurrent, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import OUTPUT
@@ -114,13 +114,18 @@ class _Builder:
         keywords: Any = fx.map_arg(node.kwargs, swap)
         inputs = tuple(reference.step for reference in replaced.values())
         assert callable(node.target)
-        return self._append(Step(node.name, node.target, tuple(arguments), dict(keywords), inputs))
+        inside = (
+            self._slot((node.meta["layer"], "data")) if is_recurrent(node) and "layer" in node.meta else None
+        )
+        return self._append(
+            Step(node.name, node.target, tuple(arguments), dict(keywords), inputs, inside=inside)
+        )
 
     def finish(self) -> Steps:
         depends: list[frozenset[int]] = []
         is_constant: list[bool] = []
         for index, step in enumerate(self._steps):
-            own = frozenset() if step.slot is None else frozenset({step.slot})
+            own = frozenset(slot for slot in (step.slot, step.inside) if slot is not None)
             depends.append(own.union(*(depends[i] for i in step.inputs)))
             is_constant.append(
                 index in self._constants

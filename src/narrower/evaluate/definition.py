@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from narrower.graph.nodes import is_weight
+from narrower.evaluate.recurrent import run_recurrent
+from narrower.graph.network import TABLE_KINDS
+from narrower.graph.nodes import base_name, is_recurrent, is_weight, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize
@@ -74,6 +76,8 @@ class RoundingInterpreter(fx.Interpreter):
         biased: str | None = n.meta.get("bias_of")
         if layer is None and biased is None:
             return super().run_node(n)
+        if layer is not None and (is_recurrent(n) or base_name(n) in TABLE_KINDS):
+            return self._run_by_operand(n)
         arguments, keywords = self.fetch_args_kwargs_from_env(n)
         rounded = list(arguments)
         if biased is not None:
@@ -86,3 +90,16 @@ class RoundingInterpreter(fx.Interpreter):
                 own = chosen.weight if is_weight(n, source, self._held) else chosen.data
                 rounded[position] = quantize(rounded[position], own)
         return self.call_function(n.target, tuple(rounded), keywords)
+
+    def _run_by_operand(self, n: fx.Node) -> Any:
+        """A layer whose operands stand in lists, or of which not all are rounded."""
+
+        def read(source: fx.Node) -> Any:
+            slot = rounded_operand(n, source, self._held)
+            value = self.env[source]
+            return value if slot is None else quantize(value, getattr(self._plan.layer(slot[0]), slot[1]))
+
+        arguments, keywords = fx.map_arg(n.args, read), fx.map_arg(n.kwargs, read)
+        if is_recurrent(n):
+            return run_recurrent(n.target, arguments, keywords, self._plan.layer(n.meta["layer"]).data)
+        return self.call_function(n.target, arguments, keywords)

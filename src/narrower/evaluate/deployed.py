@@ -1,11 +1,13 @@
 """A lowered program under one plan as a module: what was scored, to be called, saved and exported."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor, fx, nn
 
 from narrower.evaluate.plan_names import check_names
-from narrower.graph.nodes import rounded_operand
+from narrower.evaluate.recurrent import run_recurrent
+from narrower.graph.nodes import is_recurrent, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
@@ -27,6 +29,20 @@ class Rounding(nn.Module):
 
     def extra_repr(self) -> str:
         return self.number_format.text
+
+
+class RoundedStates(nn.Module):
+    """A recurrent layer that rounds its states, as it rounds its input, where its matrices read them."""
+
+    def __init__(self, target: Any, number_format: NumberFormat) -> None:
+        super().__init__()
+        self.target, self.number_format = target, number_format
+
+    def forward(self, *arguments: Any, **keywords: Any) -> Any:
+        return run_recurrent(self.target, arguments, keywords, self.number_format)
+
+    def extra_repr(self) -> str:
+        return f"{self.target}, {self.number_format.text}"
 
 
 class Deployed(fx.GraphModule):
@@ -64,6 +80,8 @@ class _Builder:
             if node.op == "call_function":
                 for source, number_format in list(self._operands(node)):
                     node.replace_input_with(source, self._round(node, source, number_format))
+                if is_recurrent(node) and "layer" in node.meta:
+                    self._round_states(node, self._plan.layer(node.meta["layer"]).data)
             if "edge" in node.meta:
                 self._round_edge(node, self._plan.layer(node.meta["edge"]).output)
             elif node.op == "output":
@@ -105,6 +123,16 @@ class _Builder:
                     self._add(name, Rounding(number_format))
                     self._rounded[key] = self._graph.call_module(name, (source,))
         return self._rounded[key]
+
+    def _round_states(self, node: fx.Node, number_format: NumberFormat) -> None:
+        """Let a recurrent layer round what it hands from step to step."""
+        if number_format == FLOAT32:
+            return
+        name = self._unused(f"{ROUNDINGS}.{node.name}")
+        self._add(name, RoundedStates(node.target, number_format))
+        with self._graph.inserting_before(node):
+            rounded = self._graph.call_module(name, node.args, dict(node.kwargs))
+        node.replace_all_uses_with(rounded)
 
     def _round_edge(self, node: fx.Node, number_format: NumberFormat) -> None:
         """Let everything that reads a value read it rounded."""

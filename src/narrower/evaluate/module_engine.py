@@ -10,7 +10,7 @@ from narrower.data.parts import Part
 from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
 from narrower.evaluate.value_cache import ValueCache
 from narrower.graph.called_modules import call_unchanged
-from narrower.graph.network import Network
+from narrower.graph.network import TABLE_KINDS, Network
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program, Untraced
 from narrower.own_code.failures import described
@@ -34,7 +34,7 @@ class ModuleEngine(SampleEngine):
         device: str = "cpu",
     ) -> None:
         super().__init__(part, batch_size, device)
-        self._layers = tuple(network.product_layers)
+        self._layers = tuple(network.rounded_layers)
         self._module = untraced.module if device == "cpu" else own_copy(untraced.module).to(device)
         self._weights = ValueCache(cache_bytes)
 
@@ -76,7 +76,7 @@ class ModuleEngine(SampleEngine):
                     rounding = _Rounding(chosen.data)
                     hooks.append(modules[layer].register_forward_pre_hook(rounding))
                 for operand in OPERANDS:
-                    held = getattr(modules[layer], operand)
+                    held = getattr(modules[layer], operand, None)
                     if held is not None and (number_format := getattr(chosen, operand)) != FLOAT32:
                         replaced[f"{layer}.{operand}"] = self._rounded(
                             f"{layer}.{operand}", held, number_format
@@ -114,10 +114,12 @@ def unrounded_operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple
     modules = dict(program.untraced.module.named_modules())
     found: dict[tuple[str, str], list[Tensor]] = {}
     hooks = []
-    for layer in program.network.product_layers:
+    for layer, operators in program.network.rounded_layers.items():
         for operand in OPERANDS:
-            if (held := getattr(modules[layer], operand)) is not None:
+            if (held := getattr(modules[layer], operand, None)) is not None:
                 found[layer, operand] = [held.detach()]
+        if operators[0].kind in TABLE_KINDS:
+            continue
         data = found[layer, "data"] = []
         hooks.append(modules[layer].register_forward_pre_hook(lambda _, x, data=data: data.append(x[0])))
     try:

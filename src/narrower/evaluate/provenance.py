@@ -66,8 +66,7 @@ def _origins(steps: Steps, index: int) -> tuple[tuple[int, ...], tuple[int, ...]
         if at != index and at in steps.kept:
             sources.add(at)
             continue
-        slot = steps.steps[at].slot
-        if slot is not None:
-            slots.add(slot)
+        own = (steps.steps[at].slot, steps.steps[at].inside)
+        slots.update(slot for slot in own if slot is not None)
         waiting.extend(steps.steps[at].inputs)
     return tuple(sorted(slots)), tuple(sorted(sources))

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from narrower.evaluate.recurrent import run_recurrent
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.quantizers.quantize import quantize
 
@@ -26,7 +27,8 @@ class Step:
 
     ``slot`` is the choice that the step itself makes (how it rounds an operand), as an index into
     ``Steps.slots``; ``inputs`` are the steps that it reads. ``overwrite`` does the same as ``function`` in
-    the memory of an argument; it is there only where nothing else reads that.
+    the memory of an argument; it is there only where nothing else reads that. ``inside`` is the slot by which
+    a recurrent layer rounds its states.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Step:
     inputs: tuple[int, ...]
     slot: int | None = None
     overwrite: Callable[..., Any] | None = None
+    inside: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class Steps:
         step = self.steps[index]
         if step.slot is not None:
             return quantize(values[step.inputs[0]], formats[step.slot])
+        if step.inside is not None:
+            arguments, keywords = self.arguments(index, values)
+            return run_recurrent(step.function, arguments, keywords, formats[step.inside])
         function = step.overwrite or step.function
         return function(*_filled(step.arguments, values), **_filled(step.keywords, values))
 
@@ -74,6 +80,11 @@ class Steps:
         )
         constants = {index: value.to(device) for index, value in self.constants.items()}
         return replace(self, steps=steps, constants=constants)
+
+    def arguments(self, index: int, values: Mapping[int, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What the function of a step is called with."""
+        step = self.steps[index]
+        return _filled(step.arguments, values), _filled(step.keywords, values)
 
     def called(self, index: int, values: Mapping[int, Any]) -> Any:
         """The value of a step that rounds nothing; nothing is overwritten."""

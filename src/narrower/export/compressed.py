@@ -89,19 +89,19 @@ def save_packed(
     packed: dict[str, dict[str, object]] = {}
     for layer, chosen in plan.layers:
         for operand, number_format in (("weight", chosen.weight), ("bias", chosen.bias)):
-            name = f"{layer}.{operand}"
-            if name not in tensors or name not in rounded:
-                continue
-            grid = number_format.grid
-            if isinstance(number_format, FixedEach):
-                integers, width = _steps(tensors[name], number_format), number_format.bits + 1
-            elif grid is not None:
-                integers, width = whole_numbers(tensors[name], number_format), grid.width
-            else:
-                continue
-            packed[name] = {"format": number_format.text, "shape": list(tensors[name].shape)}
-            is_sparse = isinstance(number_format, Sparse)
-            tensors[name] = torch.from_numpy((pack_sparse if is_sparse else pack)(integers, width))
+            for name in _held(program, layer, operand):
+                if name not in tensors or name not in rounded:
+                    continue
+                grid = number_format.grid
+                if isinstance(number_format, FixedEach):
+                    integers, width = _steps(tensors[name], number_format), number_format.bits + 1
+                elif grid is not None:
+                    integers, width = whole_numbers(tensors[name], number_format), grid.width
+                else:
+                    continue
+                packed[name] = {"format": number_format.text, "shape": list(tensors[name].shape)}
+                is_sparse = isinstance(number_format, Sparse)
+                tensors[name] = torch.from_numpy((pack_sparse if is_sparse else pack)(integers, width))
     metadata = {
         **structure_note(model),
         **(own_sizes_note(model) if plan.widths else {}),
@@ -112,6 +112,14 @@ def save_packed(
     }
     with replacing(path) as partial:
         save_file(tensors | format_tensors(plan), partial, metadata)
+
+
+def _held(program: Program, layer: str, operand: str) -> tuple[str, ...]:
+    """The names of what a layer reads as its weight or bias: of recurrent layers several."""
+    network = program.network
+    of = network.weights_of if operand == "weight" else network.biases_of
+    held = [p.name for operator in network.rounded_layers.get(layer, ()) for p in of(operator)]
+    return tuple(dict.fromkeys([f"{layer}.{operand}", *held]))
 
 
 def _steps(values: Tensor, number_format: FixedEach) -> NDArray[np.int64]:

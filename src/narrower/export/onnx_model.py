@@ -120,6 +120,12 @@ def build_onnx(
 def _check(program: Program, plan: Plan, dialect: Dialect, batch_size: int | None) -> None:
     if dialect == "qonnx" and batch_size is None:
         raise ExportError("QONNX needs a batch size: its tools read static shapes alone")
+    inside = [name for name in program.network.recurrent_layers if plan.layer(name).data != FLOAT32]
+    if dialect == "qonnx" and inside:
+        raise ExportError(
+            f"{', '.join(inside)}: QONNX has no recurrent layer that rounds its states; allowed: float32 "
+            "data of these layers, or the artefact onnx"
+        )
     if program.untraced is not None:
         raise ExportError(f"{program.untraced.reason}; without a graph there is nothing to export")
     try:

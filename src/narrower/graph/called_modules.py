@@ -11,7 +11,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from narrower.errors import ModelError
 from narrower.graph.describe import module_types
-from narrower.graph.network import Attribute, BatchSize, Network, Operator, Parameter, Shape, numel
+from narrower.graph.network import (
+    TABLE_KINDS,
+    Attribute,
+    BatchSize,
+    Network,
+    Operator,
+    Parameter,
+    Shape,
+    numel,
+)
 from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program, Untraced
 from narrower.graph.trace import trace
@@ -138,7 +147,9 @@ def _record(
     if kind not in WITH_PARAMETERS and any(True for _ in module.parameters()):
         raise ModelError(f"{path}: nothing is known of what a {type(module).__name__} computes")
     attributes: list[tuple[str, Attribute]] = [
-        (own, f"{path}.{own}") for own, _ in module.named_parameters() if kind in PRODUCT_MODULES.values()
+        (own, f"{path}.{own}")
+        for own, _ in module.named_parameters()
+        if kind in PRODUCT_MODULES.values() or kind in TABLE_KINDS
     ]
     if "pool" in kind and isinstance(window := getattr(module, "kernel_size", None), int | tuple):
         attributes.append(("kernel_size", window))

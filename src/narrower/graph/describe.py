@@ -10,6 +10,7 @@ from narrower.graph.folded_network import layer_of
 from narrower.graph.network import (
     PRODUCT_KINDS,
     RECURRENT_KINDS,
+    TABLE_KINDS,
     Attribute,
     Network,
     Operator,
@@ -143,7 +144,7 @@ class _LayerNames:
         self._counts: dict[tuple[str, str], int] = {}
 
     def name(self, kind: str, path: str, call: str, weight: str | None) -> str:
-        if weight is not None and kind in PRODUCT_KINDS:
+        if weight is not None and kind in PRODUCT_KINDS | TABLE_KINDS:
             return layer_of(weight)
         module = self._modules.get(path)
         is_leaf = path and module is not None and not any(True for _ in module.children())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from narrower.graph.edges import SOFTMAX, edges_of
-from narrower.graph.network import PRODUCT_KINDS
+from narrower.graph.network import ROUNDED_KINDS
 from narrower.graph.nodes import base_name, kind_of
 from narrower.graph.program import Program
 
@@ -26,8 +26,8 @@ NORM_SCALE, NORM_SHIFT = "norm_scale", "norm_shift"
 def lower(program: Program) -> Program:
     """Return the deployed form of a traced program.
 
-    Each node that multiplies and accumulates carries ``meta["layer"]``, the name by which plans address it;
-    the addition of its bias carries the same name. The last node that writes an edge carries its name as
+    Each node that reads something a plan can round carries ``meta["layer"]``, the name by which plans address
+    it; the addition of its bias carries the same name. The last node that writes an edge carries its name as
     ``meta["edge"]``. A program without a graph stays as it is.
     """
     return program if program.untraced is not None else _lowered(program)
@@ -40,7 +40,7 @@ def _lowered(program: Program) -> Program:
     _mark_edges(program, graph)
     for node in [node for node in graph.nodes if node.op == "call_function"]:
         kind = kind_of(node)
-        if kind in PRODUCT_KINDS:
+        if kind in ROUNDED_KINDS:
             node.meta["layer"] = layers[node.name]
         if (eps := _eps_of_fixed_statistics(node, kind)) is not None:
             names |= _lower_batch_norm(graph, node, tensors, layers[node.name], eps)

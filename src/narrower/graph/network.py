@@ -104,8 +104,13 @@ class Network:
 
     @cached_property
     def recurrent_layers(self) -> dict[str, tuple[Operator, ...]]:
-        """The layers that multiply and accumulate inside, where no plan reaches."""
+        """The layers that multiply and accumulate at every step of a sequence."""
         return self._layers_of(RECURRENT_KINDS)
+
+    @cached_property
+    def rounded_layers(self) -> dict[str, tuple[Operator, ...]]:
+        """The layers that read something a plan can round: products, recurrent layers and tables."""
+        return self._layers_of(ROUNDED_KINDS)
 
     @cached_property
     def multiplying_layers(self) -> dict[str, tuple[Operator, ...]]:
@@ -118,6 +123,24 @@ class Network:
             if operator.kind in kinds:
                 found.setdefault(operator.layer, []).append(operator)
         return {layer: tuple(operators) for layer, operators in found.items()}
+
+    def weights_of(self, operator: Operator) -> tuple[Parameter, ...]:
+        """What a plan rounds as the weight of an operator: of a recurrent layer all of its matrices."""
+        return self._all_of(operator, "weight")
+
+    def biases_of(self, operator: Operator) -> tuple[Parameter, ...]:
+        """What a plan rounds as the bias of an operator: of a recurrent layer all of its biases."""
+        return self._all_of(operator, "bias")
+
+    def _all_of(self, operator: Operator, operand: str) -> tuple[Parameter, ...]:
+        if operator.kind in RECURRENT_KINDS:
+            held = [self.parameter_by_name[name] for name in dict.fromkeys(operator.parameters)]
+            return tuple(p for p in held if len(p.shape) == (MATRIX if operand == "weight" else 1))
+        if operator.kind in TABLE_KINDS:
+            name = dict(operator.attributes).get(operand)
+            return (self.parameter_by_name[name],) if isinstance(name, str) else ()
+        found = self._product_parameter(operator, operand)
+        return () if found is None else (found,)
 
     def weight_of(self, operator: Operator) -> Parameter | None:
         """The weight of a product; None for a product of two activations."""
@@ -149,3 +172,5 @@ PRODUCT_KINDS = frozenset(
 )
 # Layers that multiply weights with every step of a sequence.
 RECURRENT_KINDS = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
+TABLE_KINDS = frozenset({"embedding"})  # layers that read rows of their weight, and multiply nothing
+ROUNDED_KINDS = PRODUCT_KINDS | RECURRENT_KINDS | TABLE_KINDS

@@ -8,10 +8,7 @@ import torch
 from torch import Tensor, fx
 
 from narrower.errors import ModelError
-from narrower.graph.network import (
-    BatchSize,
-    Shape,
-)
+from narrower.graph.network import MATRIX, RECURRENT_KINDS, TABLE_KINDS, BatchSize, Shape
 from narrower.graph.values import Value
 
 # ATen's name of an operator, without overload, where ours differs.
@@ -149,7 +146,27 @@ def rounded_operand(node: fx.Node, source: fx.Node, tensors: Mapping[str, Tensor
         return (node.meta["bias_of"], "bias") if source is node.args[1] else None
     if "layer" not in node.meta:
         return None
+    if is_recurrent(node):
+        operand = _recurrent_operand(node, source, tensors)
+        return None if operand is None else (node.meta["layer"], operand)
+    if base_name(node) in TABLE_KINDS:
+        return (node.meta["layer"], "weight") if source is node.args[0] and is_held(source, tensors) else None
     return node.meta["layer"], "weight" if is_weight(node, source, tensors) else "data"
+
+
+def is_recurrent(node: fx.Node) -> bool:
+    """Whether a node is a whole recurrent layer."""
+    return node.op == "call_function" and base_name(node) in RECURRENT_KINDS
+
+
+def _recurrent_operand(node: fx.Node, source: fx.Node, tensors: Mapping[str, Tensor]) -> str | None:
+    """Which operand of a recurrent layer a source is; None for states, which are rounded inside."""
+    if source is node.args[0]:
+        return "data"
+    held = node.args[2]
+    if not isinstance(held, list | tuple) or source not in held or not is_held(source, tensors):
+        return None
+    return "weight" if source.meta["val"].dim() == MATRIX else "bias"
 
 
 def is_held(node: object, held: Container[str]) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 from narrower.errors import SettingsError
 from narrower.graph.edges import edges_of
 from narrower.graph.groups import Channels
-from narrower.graph.network import Network
+from narrower.graph.network import RECURRENT_KINDS, TABLE_KINDS, Network
 from narrower.graph.signs import unsigned_layers
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.known_data import AnyEdges, AnyValues, KnownEdges, KnownValues
@@ -59,7 +59,7 @@ def build_space(
 
     def about(layer: str, operand: str) -> Operand:
         is_signed = operand != "data" or layer not in unsigned
-        kind = network.product_layers[layer][0].kind
+        kind = network.rounded_layers[layer][0].kind
         return Operand(
             layer,
             operand,
@@ -88,7 +88,7 @@ def build_space(
         raise SettingsError(f"{SEED}: {NOTHING_TO_CHOOSE[settings.kind]}")
     of_layers = {
         layer: _slot(network, layer, quantized.get(layer) or given[layer], about, on_edges=settings.on_edges)
-        for layer in network.product_layers
+        for layer in network.rounded_layers
         if layer in quantized or layer in given
     }
     if settings.on_edges:
@@ -136,7 +136,7 @@ def fixed_choices(network: Network, settings: SpaceSettings) -> dict[str, LayerC
     matches, choices = match_layers(network, fixed.by, keys, where=FIXED), dict(fixed.layers)
     searched = _choices_by_layer(network, settings)
     found: dict[str, LayerChoices] = {}
-    for layer in network.product_layers:
+    for layer in network.rounded_layers:
         own = choices[matches.keys[layer]] if layer in matches.keys else fixed.default
         is_left = layer not in searched or not _has_formats(searched[layer])
         if own is not None and is_left and _has_formats(own):
@@ -184,7 +184,7 @@ def _matches(network: Network, settings: SpaceSettings) -> Matches:
     if not settings.on_edges:
         return matches
     own = set(named_edges(network, settings).values())
-    layers = {layer: key for layer, key in matches.keys.items() if layer in network.product_layers}
+    layers = {layer: key for layer, key in matches.keys.items() if layer in network.rounded_layers}
     return Matches(layers, {key: why for key, why in matches.unmatched.items() if key not in own})
 
 
@@ -196,7 +196,7 @@ def _choices_by_layer(network: Network, settings: SpaceSettings) -> dict[str, La
     choices = dict(settings.layers)
     found = {layer: choices[key] for layer, key in matches.keys.items()}
     if settings.default is not None:
-        for layer in network.product_layers:
+        for layer in network.rounded_layers:
             found.setdefault(layer, settings.default)
     order = {layer: number for number, layer in enumerate(network.layers)}
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
@@ -213,13 +213,15 @@ def _has_formats(choices: LayerChoices) -> bool:
 def _slot(
     network: Network, layer: str, choices: LayerChoices, operand_of: OperandOf, *, on_edges: bool
 ) -> FormatSlot:
-    operators = network.product_layers[layer]
-    if on_edges:
+    operators = network.rounded_layers[layer]
+    kinds = {operator.kind for operator in operators}
+    has_data = not kinds <= TABLE_KINDS and (not on_edges or bool(kinds & RECURRENT_KINDS))
+    if not has_data:
         choices = replace(choices, data=NO_CHOICES)
     has = {
-        "data": not on_edges,
-        "weight": any(network.weight_of(operator) for operator in operators),
-        "bias": any(network.bias_of(operator) for operator in operators),
+        "data": has_data,
+        "weight": any(network.weights_of(operator) for operator in operators),
+        "bias": any(network.biases_of(operator) for operator in operators),
     }
     named = [operand_choices(layer, operand, choices, is_present=has[operand]) for operand in OPERANDS]
     blocks = []

@@ -40,7 +40,7 @@ class EdgeCosts:
             for name in slot.layers:
                 touching.setdefault(name, set()).add(position)
         shares = []
-        for layer, operators in network.multiplying_layers.items():
+        for layer, operators in network.rounded_layers.items():
             read = {name for operator in operators for name in edges.read_by(operator)}
             read |= {name for operator in operators for name in edges.inside(operator)}
             slots = sorted(set().union(*(touching.get(name, set()) for name in (layer, *read))))

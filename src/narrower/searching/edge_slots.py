@@ -49,7 +49,7 @@ def named_edges(network: Network, settings: SpaceSettings) -> dict[str, str]:
     found: dict[str, str] = {}
     for edge in edges_of(network).edges:
         for key, _ in settings.layers:
-            if edge.name not in network.product_layers and _is_meant(edge, key, settings.by):
+            if edge.name not in network.rounded_layers and _is_meant(edge, key, settings.by):
                 found.setdefault(edge.name, key)
     return found
 

@@ -35,7 +35,7 @@ def match_layers(network: Network, by: str, keys: Mapping[str, bool], *, where: 
         if isinstance(layers, str):
             unmatched[key] = layers
             continue
-        if needs_operands and not any(layer in network.product_layers for layer in layers):
+        if needs_operands and not any(layer in network.rounded_layers for layer in layers):
             unmatched[key] = (
                 f"{layers[0]} has no operands to quantize; layers that have: {_products(network)}"
             )
@@ -68,17 +68,17 @@ def _by_name(network: Network, name: str, where: str) -> tuple[str, ...] | str:
     if matches:
         return tuple(matches)
     return (
-        f"{network.name} has no layer {name!r}{nearest(name, [*network.product_layers, *known])}; "
+        f"{network.name} has no layer {name!r}{nearest(name, [*network.rounded_layers, *known])}; "
         f"layers that can be quantized: {_products(network)}"
     )
 
 
 def _by_type(network: Network, key: str, _where: str) -> tuple[str, ...] | str:
-    kinds = {layer: operators[0].kind for layer, operators in network.product_layers.items()}
-    matches = tuple(layer for layer, kind in kinds.items() if kind == key.lower())
+    kinds = {layer: {o.kind for o in operators} for layer, operators in network.rounded_layers.items()}
+    matches = tuple(layer for layer, own in kinds.items() if key.lower() in own)
     if matches:
         return matches
-    present = sorted(set(kinds.values()))
+    present = sorted(set().union(*kinds.values()))
     return (
         f"{network.name} has no layer of type {key!r}{nearest(key, present)}; its types: {', '.join(present)}"
     )
@@ -89,11 +89,11 @@ def _by_regex(network: Network, key: str, where: str) -> tuple[str, ...] | str:
         pattern = re.compile(key)
     except (re.error, RecursionError, OverflowError) as error:
         raise SettingsError(f"{where}.{key}: not a regular expression: {error}") from None
-    matches = tuple(layer for layer in network.product_layers if pattern.fullmatch(layer))
+    matches = tuple(layer for layer in network.rounded_layers if pattern.fullmatch(layer))
     if matches:
         return matches
     return f"the pattern matches no layer that can be quantized; there are: {_products(network)}"
 
 
 def _products(network: Network) -> str:
-    return ", ".join(network.product_layers)
+    return ", ".join(network.rounded_layers)

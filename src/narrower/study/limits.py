@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import nn
 from torch.nn.utils import parametrize
 
-from narrower.cost.missing import LARGEST_SHARE, missing, missing_share, percent
+from narrower.cost.missing import missing
 from narrower.cost.network_cost import NetworkCost
 from narrower.errors import SettingsError
 from narrower.graph.folded_network import layer_of
@@ -16,29 +16,31 @@ WAY_OUT = "--allow-uncounted, or allow_uncounted = true in [search.strategy.setu
 
 
 def check_counted(network: Network, *, allowed: bool, way_out: str = WAY_OUT) -> None:
-    """Check that plans change nearly all products of a network.
+    """Check that all products of a network are known.
 
     Raises:
-        SettingsError: they do not, and that is not ``allowed``; ``way_out`` says how to allow it.
+        SettingsError: they are not, and that is not ``allowed``; ``way_out`` says how to allow it.
     """
-    found = missing(NetworkCost(network))
-    share = missing_share(found)
-    if share <= LARGEST_SHARE or allowed:
-        return
-    amount = percent(share) if all(group.macs is not None for group in found) else "an unknown share"
-    raise SettingsError(
-        f"{amount} of the macs of {network.name} is in layers that no plan changes: "
-        f"{', '.join(group.name for group in found)}; to search all the same: {way_out}"
-    )
+    found = [group.name for group in missing(NetworkCost(network)) if group.may_multiply]
+    if found and not allowed:
+        raise SettingsError(
+            f"an unknown share of the macs of {network.name} is in layers that no plan changes: "
+            f"{', '.join(found)}; to search all the same: {way_out}"
+        )
 
 
 def check_trainable(model: nn.Module, program: Program, layers: Iterable[str]) -> None:
     """Check that plans for these layers can be trained in their formats.
 
     Raises:
-        SettingsError: the weight of one is computed where training cannot round it.
+        SettingsError: the weight of one is computed where training cannot round it, or one is recurrent.
     """
     searched = set(layers)
+    if inside := [layer for layer in program.network.recurrent_layers if layer in searched]:
+        raise SettingsError(
+            f"search.strategy.eval_mode: {', '.join(inside)}: training cannot round what recurrent layers "
+            "compute inside: score plans with the model's weights, or leave these layers in float32"
+        )
     for weight in program.folding.weights if program.folding else ():
         layer = layer_of(weight.name)
         if weight.operand == "weight" and layer in searched and not _is_parametrized(model, layer):

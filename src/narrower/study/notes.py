@@ -71,7 +71,7 @@ def _passed_over(network: Network, settings: SpaceSettings) -> tuple[str, ...]:
     keys = passed_over(network, settings)
     if not keys:
         return ()
-    products = network.product_layers
+    products = network.rounded_layers
     kinds = {operators[0].kind for operators in products.values()}
     known = {"name": tuple(products), "type": tuple(sorted(kinds)), "regex": ()}[settings.by]
     seeds = ", ".join(f"{SEED}.{key}{nearest(key, known)}" for key in keys)

@@ -108,6 +108,8 @@ def _wanted(chosen: Mapping[str, Mapping[str, LayerPlan]]) -> Iterator[tuple[str
                 plan = plans[layer]
                 if rounded != "both" and plan.weight == FLOAT32:
                     continue  # a product of data alone
+                if rounded != "weight" and plan.data == FLOAT32:
+                    continue  # an embedding: it reads whole numbers
                 if rounded == "weight":
                     plan = _without_data(plan)
                 elif rounded == "data":

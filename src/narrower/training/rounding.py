@@ -52,7 +52,7 @@ def formats_of(model: nn.Module, plan: Plan) -> Formats | None:
         if layer.data != FLOAT32:
             data[name] = layer.data
         for operand, number_format in (("weight", layer.weight), ("bias", layer.bias)):
-            parameter = getattr(module, operand)
+            parameter = getattr(module, operand, None)
             if parameter is None or number_format == FLOAT32:
                 continue
             if id(parameter) not in names:

@@ -14,6 +14,7 @@ from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize_straight_through
 
 PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+ROUNDED = (*PRODUCTS, nn.Embedding)
 
 
 class Rounded(nn.Module):
@@ -49,20 +50,22 @@ def quantized(model: nn.Module, plan: Plan) -> nn.Module:
 
 
 def product_module(modules: Mapping[str, nn.Module], name: str, layer: LayerPlan) -> nn.Module:
-    """The linear or convolution module that a plan rounds, among ``modules`` by name.
+    """The linear, convolution or embedding module that a plan rounds, among ``modules`` by name.
 
     Raises:
         UnknownNameError: the model does not have the layer.
-        ModelError: it is no linear or convolution module, or the plan changes its width.
+        ModelError: it is no such module, or the plan changes its width.
     """
     if name not in modules:
-        raise unknown_name("layer", name, [n for n, m in modules.items() if isinstance(m, PRODUCTS)])
+        raise unknown_name("layer", name, [n for n, m in modules.items() if isinstance(m, ROUNDED)])
     module = modules[name]
-    if not isinstance(module, PRODUCTS):
+    if not isinstance(module, ROUNDED):
         raise ModelError(
-            f"{name}: a {type(module).__name__} computes its products inside; only linear and "
-            "convolution layers can be rounded in a module"
+            f"{name}: a {type(module).__name__} computes its products inside; only linear, convolution and "
+            "embedding layers can be rounded in a module"
         )
+    if isinstance(module, nn.Embedding) and layer.data != FLOAT32:
+        raise ModelError(f"{name}: an embedding reads whole numbers, which have no format; allowed: weight")
     if layer.width != 1.0:
         raise ModelError(f"{name}: resize the model before its formats are put in")
     if layer.output != FLOAT32:
@@ -96,7 +99,7 @@ def _round_operands(module: nn.Module, layer: LayerPlan) -> None:
     if layer.data != FLOAT32:
         module.register_forward_pre_hook(_round_data(layer.data))
     for parameter, number_format in (("weight", layer.weight), ("bias", layer.bias)):
-        if number_format != FLOAT32 and getattr(module, parameter) is not None:
+        if number_format != FLOAT32 and getattr(module, parameter, None) is not None:
             parametrize.register_parametrization(module, parameter, Rounded(number_format))
 
 

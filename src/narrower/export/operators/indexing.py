@@ -17,10 +17,17 @@ from narrower.export.operators.translation import (
 )
 from narrower.graph.arguments import argument
 from narrower.graph.nodes import base_name
+from narrower.plan.formats.float32 import FLOAT32
 
 
 def _embedding(t: Translation, node: fx.Node) -> str:
-    return t.emit("Gather", t.name(argument(node, "weight")), t.name(argument(node, "indices")), axis=0)
+    weight, layer = argument(node, "weight"), t.layer(node.meta.get("layer", ""))
+    if t.is_constant(weight) and layer.weight != FLOAT32:
+        label = f"{node.meta['layer']}.weight"
+        table = t.rounding.weight(t.tensor(weight), layer.weight, kernel="float32", label=label)
+    else:
+        table = t.name(weight)
+    return t.emit("Gather", table, t.name(argument(node, "indices")), axis=0)
 
 
 def _select(t: Translation, node: fx.Node) -> str:

@@ -55,18 +55,25 @@ def _weighted(
     t: Translation, name: str, x: object, weight: Tensor, layer: LayerPlan, *, transposed: bool = False
 ) -> str:
     """Data times a constant [..., K, O], or [O, K] that is transposed after it is rounded."""
+    matrix, form = held_matrix(t, name, weight, layer, transposed=transposed)
+    return t.emit("MatMul", t.rounding.data(t.name(x), layer.data, form), matrix)
+
+
+def held_matrix(
+    t: Translation, name: str, weight: Tensor, layer: LayerPlan, *, transposed: bool
+) -> tuple[str, Form]:
+    """A rounded constant matrix, and the form in which data have to be that are multiplied with it."""
     grid = layer.weight.grid
     integers = None if grid is None else whole_numbers(weight, layer.weight)
     if integers is not None and not transposed and weight.dim() > 1:
         integers = integers.swapaxes(-1, -2)
     known = None if integers is None else integers.reshape(-1, integers.shape[-1])
     is_in_float32 = t.is_in_float32(name, pairs_saturate(linear_grid(layer.data), grid, known))
-    data = t.rounding.data(t.name(x), layer.data, _form(layer, is_in_float32))
     kernel = _matrix_kernel(layer, is_in_float32)
     matrix = t.rounding.weight(
         weight, layer.weight, kernel=kernel, label=f"{name}.weight", transposed=transposed
     )
-    return t.emit("MatMul", data, matrix)
+    return matrix, _form(layer, is_in_float32)
 
 
 def _of_data(t: Translation, name: str, operands: Sequence[str], layer: LayerPlan) -> list[str]:

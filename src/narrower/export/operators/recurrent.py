@@ -1,4 +1,4 @@
-"""Recurrent layers as ONNX's own, one for each layer; nothing inside them is rounded."""
+"""Recurrent layers as ONNX's own, one for each layer, or step by step where their states are rounded."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from narrower.errors import ExportError
+from narrower.export.operators.recurrent_steps import WITH_PROJECTION, unrolled
 from narrower.export.operators.translation import Rule, Translation, Value, whole_size
 from narrower.graph.arguments import argument
+from narrower.graph.network import MATRIX
 from narrower.graph.nodes import base_name
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import LayerPlan
+from narrower.quantizers.quantize import quantize
 
 # Of each kind: ONNX's operator, and the order in which it wants PyTorch's gates.
 KINDS: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -28,14 +32,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def _recurrent(t: Translation, node: fx.Node) -> Value:
     """The sequence of outputs, and the last states."""
     kind = base_name(node)
+    plan = t.layer(node.meta.get("layer", ""))
+    if plan.data != FLOAT32 or _is_projected(node):
+        return unrolled(t, node, plan)
     states: Any = argument(node, "hx")
     states = list(states) if isinstance(states, list | tuple) else [states]
-    parameters = [t.tensor(given) for given in argument(node, "params")]
+    parameters = [_rounded(t.tensor(given), plan) for given in argument(node, "params")]
     directions = 2 if argument(node, "bidirectional") else 1
     cells = int(argument(node, "num_layers")) * directions
     each = len(parameters) // cells
-    if each != (4 if argument(node, "has_biases") else 2):
-        raise ExportError(f"no rule for a recurrent layer with a projection ({node.name})")
     x = t.name(node.args[0])
     if argument(node, "batch_first"):
         x = t.emit("Transpose", x, perm=[1, 0, 2])
@@ -50,6 +55,17 @@ def _recurrent(t: Translation, node: fx.Node) -> Value:
     if argument(node, "batch_first"):
         x = t.emit("Transpose", x, perm=[1, 0, 2])
     return (x, *(t.emit("Concat", *ends, axis=0) if len(ends) > 1 else ends[0] for ends in last))
+
+
+def _is_projected(node: fx.Node) -> bool:
+    """Whether the state is made smaller, which ONNX Runtime's own layer does not do."""
+    cells = int(argument(node, "num_layers")) * (2 if argument(node, "bidirectional") else 1)
+    return len(argument(node, "params")) // cells in WITH_PROJECTION
+
+
+def _rounded(parameter: Tensor, plan: LayerPlan) -> Tensor:
+    """A matrix or a bias as the layer reads it."""
+    return quantize(parameter.detach(), plan.weight if parameter.dim() == MATRIX else plan.bias)
 
 
 def _initial(t: Translation, state: fx.Node, first: int, count: int) -> str:

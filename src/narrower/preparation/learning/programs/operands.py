@@ -9,8 +9,8 @@ from torch import Tensor, fx
 
 from narrower.errors import SettingsError
 from narrower.graph.folded_network import layer_of
-from narrower.graph.network import BatchSize, Network, Operator
-from narrower.graph.nodes import parameter_behind, rounded_operand
+from narrower.graph.network import TABLE_KINDS, BatchSize, Network, Operator
+from narrower.graph.nodes import base_name, parameter_behind, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.preparation.learning.settings import WeightGranularity
@@ -130,11 +130,16 @@ def _held(program: Program) -> dict[tuple[str, str], list[str]]:
     """The nodes of tensors that layers read as weight or bias, by layer and operand."""
     found: dict[tuple[str, str], list[str]] = {}
     for node, source in _edges(program):
-        operand = rounded_operand(node, source, program.tensors)
+        operand = _operand(program, node, source)
         behind = parameter_behind(source)
         if operand is not None and operand[1] != "data" and behind is not None:
             found.setdefault(operand, []).append(behind.name)
     return found
+
+
+def _operand(program: Program, node: fx.Node, source: fx.Node) -> tuple[str, str] | None:
+    """The layer and operand that a node reads; of tables, which multiply nothing, no widths are learned."""
+    return None if base_name(node) in TABLE_KINDS else rounded_operand(node, source, program.tensors)
 
 
 def _reading(program: Program) -> dict[str, set[tuple[str, str]]]:
@@ -144,7 +149,7 @@ def _reading(program: Program) -> dict[str, set[tuple[str, str]]]:
         behind = parameter_behind(source)
         if behind is None or behind.name not in program.tensors or parameter_behind(node) is not None:
             continue
-        operand = rounded_operand(node, source, program.tensors)
+        operand = _operand(program, node, source)
         found.setdefault(behind.name, set()).add(operand or (node.name, ""))
     return found
 
