@@ -46,7 +46,7 @@ def read_raw(kind: str, path: Path) -> Columns:
 
 
 def _csv(path: Path) -> Columns:
-    with _readable(path, "CSV"), path.open(newline="", encoding="utf-8-sig") as file:
+    with readable(path, "CSV"), path.open(newline="", encoding="utf-8-sig") as file:
         first = file.readline()
         delimiter = max(DELIMITERS, key=first.count) if first.strip() else ","
         file.seek(0)
@@ -65,7 +65,7 @@ def _csv(path: Path) -> Columns:
 
 def _arff(path: Path) -> Columns:
     names, skipped = arff_header(path)
-    with _readable(path, "ARFF"), path.open(newline="", encoding="utf-8-sig") as file:
+    with readable(path, "ARFF"), path.open(newline="", encoding="utf-8-sig") as file:
         lines = (line for number, line in enumerate(file, start=1) if number > skipped)
         kept = (line for line in lines if line.strip() and not line.lstrip().startswith("%"))
         reader = csv.reader(kept, quotechar="'", skipinitialspace=True)
@@ -99,13 +99,24 @@ def _of_texts(texts: list[str]) -> NDArray[Any]:
 
 def _parquet(path: Path) -> Columns:
     try:
-        from pyarrow import ArrowException, parquet, types
+        from pyarrow import ArrowException, parquet
     except ImportError:
         raise MissingExtraError("pyarrow", "parquet", "reading Parquet files") from None
     try:
         table = parquet.read_table(path)
     except (ArrowException, OSError) as error:
         raise DataError(f"{path}: not a whole Parquet file: {error}") from error
+    return arrow_columns(path, table)
+
+
+def arrow_columns(path: Path, table: Any) -> Columns:
+    """The columns of a table of pyarrow's.
+
+    Raises:
+        DataError: one holds something else than numbers, text or times.
+    """
+    from pyarrow import types
+
     found = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = column.type.value_type if types.is_dictionary(column.type) else column.type
@@ -123,20 +134,24 @@ def _parquet(path: Path) -> Columns:
 
 
 def _npz(path: Path) -> Columns:
-    with _readable(path, "NPZ"), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+    with readable(path, "NPZ"), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: _plain(archive[name]) for name in archive.files}
 
 
 def _npy(path: Path) -> Columns:
-    with _readable(path, "NPY"):
-        array = np.load(path, allow_pickle=False)
-        if array.dtype.names:
-            return {name: _plain(array[name]) for name in array.dtype.names}
-        if array.ndim == 1:
-            return {"column 0": _plain(array)}
-        if array.ndim == ROWS:
-            return {f"column {number}": _plain(array[:, number]) for number in range(array.shape[1])}
-        return {"array": _plain(array)}
+    with readable(path, "NPY"):
+        return columns_of_array(np.load(path, allow_pickle=False))
+
+
+def columns_of_array(array: NDArray[Any]) -> Columns:
+    """The fields of rows with names, the columns of a table, or one array of samples."""
+    if array.dtype.names:
+        return {name: _plain(array[name]) for name in array.dtype.names}
+    if array.ndim == 1:
+        return {"column 0": _plain(array)}
+    if array.ndim == ROWS:
+        return {f"column {number}": _plain(array[:, number]) for number in range(array.shape[1])}
+    return {"array": _plain(array)}
 
 
 def _hdf5(path: Path) -> Columns:
@@ -155,7 +170,7 @@ def _hdf5(path: Path) -> Columns:
             elif np.ndim(array):
                 found[name] = _plain(array)
 
-    with _readable(path, "HDF5"), h5py.File(path, "r") as file:
+    with readable(path, "HDF5"), h5py.File(path, "r") as file:
         file.visititems(take)
     return found
 
@@ -176,7 +191,8 @@ def _is_number(text: str) -> bool:
 
 
 @contextmanager
-def _readable(path: Path, what: str) -> Iterator[None]:
+def readable(path: Path, what: str) -> Iterator[None]:
+    """Say of a file that its reader stumbles over that it is damaged."""
     try:
         yield
     except (DataError, MissingExtraError):

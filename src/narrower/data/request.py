@@ -31,6 +31,7 @@ CHOICES = {
 LISTS = ("target", "features")
 NUMBERS = ("split", "size")
 TOKENS = ("pad", "mask")
+MAX_SAMPLES = "max_samples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class DataRequest:
     normal: str | None = None  # the usual class, where odd samples are ranked
     pad: float | None = None  # the token that fills short sequences
     mask: float | None = None  # the token that hides others
+    max_samples: float | None = None  # rows of a file that are taken at most
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -75,6 +77,10 @@ class DataRequest:
             token = getattr(self, name)
             if token is not None and (token % 1 or token < 0):
                 raise DataError(f"{name}: found {token:g}; allowed: the number of a token")
+        if self.max_samples is not None and (self.max_samples % 1 or self.max_samples < 1):
+            raise DataError(f"max_samples: found {self.max_samples:g}; allowed: a whole number from 1 up")
+        if self.max_samples is not None and file_kind(self.source) not in ENDINGS.values():
+            raise DataError(f"max_samples: {self.source} is no file of rows, such as CSV, Parquet or NPY")
         if self.group is not None and self.time is not None:
             raise DataError("group and time: a split goes by one of them; leave one out")
 
@@ -102,14 +108,14 @@ def data_request(text: str, more: Mapping[str, object] | None = None) -> DataReq
     """
     source, _, asked = text.partition("?")
     given: dict[str, object] = {}
-    allowed = [field.name for field in fields(DataRequest)[1:]]
+    allowed = [field.name.replace("_", "-") for field in fields(DataRequest)[1:]]
     for pair in filter(None, asked.split("&")):
         key, _, value = pair.partition("=")
-        name = canonical_name(f"key of data set {source!r}", key, allowed)
+        name = canonical_name(f"key of data set {source!r}", key, allowed).replace("-", "_")
         if not value:
             raise DataError(f"data set {text!r}: {name} has no value; expected {name}=...")
         parts = tuple(unquote(part) for part in value.split(","))
-        if name in TOKENS:
+        if name in (*TOKENS, MAX_SAMPLES):
             given[name] = _number(name, value)
         elif name in NUMBERS:
             given[name] = tuple(_number(name, part) for part in parts)
@@ -135,7 +141,7 @@ def file_kind(source: str) -> str | None:
 
 
 def _said(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _number(name: str, text: str) -> float:

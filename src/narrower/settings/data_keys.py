@@ -67,6 +67,7 @@ class DataKeys(Table):
     normal: Text | None = None
     pad: Annotated[int, PlainValidator(checks.whole_number(0))] | None = None
     mask: Annotated[int, PlainValidator(checks.whole_number(0))] | None = None
+    max_samples: Annotated[int, PlainValidator(checks.whole_number(1))] | None = None
     task: Annotated[str, PlainValidator(_task)] = ANY_TASK
 
 
