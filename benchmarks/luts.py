@@ -143,7 +143,10 @@ def main() -> None:
     record = read_record(run)
     numbers = spread([member.number for member in record.members], arguments.members)
     subjects = run_subjects(run, numbers, say=lambda text: print(text, file=sys.stderr))
-    points = [point(subject, names, arguments.pipeline) for subject in subjects]
+    points = []
+    for subject in subjects:
+        points.append(point(subject, names, arguments.pipeline))
+        print(json.dumps(points[-1]), file=sys.stderr, flush=True)
     errors = [abs(p["luts"] - p["yosys"]) / p["yosys"] for p in points]
     synthesised = [p["yosys"] for p in points]
     families = {

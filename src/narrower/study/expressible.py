@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from narrower.errors import ExportError, Mistakes
 from narrower.graph.lower import lower
-from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
+from narrower.plan.plan import OPERANDS, ROUNDED, LayerPlan, Plan
 from narrower.searching.objective import ARTEFACT_METRICS, DEVICE_METRICS
 from narrower.searching.space import Space
 
@@ -68,10 +70,14 @@ def _refusal_of_c(problem: "Problem") -> str | None:
     from narrower.export.device.network import c_network
     from narrower.export.device.roundings import refused_data
 
-    layers = _chosen(
-        problem.space,
-        lambda plan: refused_data(plan.data) is None and plan.weight != UNCHANGED.weight,
-    )
+    found: dict[str, dict[str, NumberFormat]] = {}
+    for slot in problem.space.slots:
+        for layer, plan in (pair for option in slot.examples for pair in slot.fragment(option)):
+            for part in ROUNDED:
+                chosen = getattr(plan, part)
+                if chosen != FLOAT32 and (part in OPERANDS[1:] or refused_data(chosen) is None):
+                    found.setdefault(layer, {}).setdefault(part, chosen)
+    layers = {layer: LayerPlan(**parts) for layer, parts in found.items()}
     try:
         c_network(problem.subject.lowered, Plan.of(layers).formats, "network")
     except ExportError as error:

@@ -19,7 +19,7 @@ from narrower.export.device.lookups import lookup
 from narrower.export.device.numbers import Real, Whole, type_of_number
 from narrower.export.device.packing import Pack
 from narrower.export.device.round_rows import round_row
-from narrower.export.device.roundings import OnEach
+from narrower.export.device.roundings import OnEach, holds, refused_data
 from narrower.export.device.rows import Rows
 from narrower.export.device.shapes import sample_shape
 from narrower.export.device.source import Source, Step, View
@@ -99,7 +99,10 @@ class Builder:
         value = node.meta["val"]
         if not value.dtype.is_floating_point:
             raise ExportError(f"the input {node.name} holds {value.dtype}; C is written for real numbers")
-        self._values.put(node, None, self.source.buffer("float", sample_shape(node), Real(), "input"))
+        view, edge = self.source.buffer("float", sample_shape(node), Real(), "input"), self._forms.edge(node)
+        if edge is not None:
+            view = self._values.rounded_copy(view, edge, node.name)
+        self._values.put(node, None, view)
 
     def _begin(self, node: fx.Node) -> None:
         """Write the step that begins at a node, with all that follows from its result alone."""
@@ -121,8 +124,11 @@ class Builder:
         elif joins.is_join(node):
             form = self._forms.stored(node)
             views = [self._values.get(source, form) for source in joins.sources(node)]
-            self._values.put(node, form, joins.write(self.source, step, node, views))
+            joined, edge = joins.write(self.source, step, node, views), self._forms.edge(node)
             self.source.steps.append(step)
+            if edge is not None and not holds(self._forms.rounding(edge, node.name), joined.number):
+                joined = self._values.rounded_copy(joined, edge, node.name)
+            self._values.put(node, form, joined)
             return
         elif elementwise.is_known(node) or base_name(node) in elementwise.TABLES:
             if self._relu_in_steps(node, step):
@@ -145,6 +151,8 @@ class Builder:
     def _softmax(self, node: fx.Node, step: Step) -> None:
         if not self._is_result(node):
             raise ExportError(f"{node.name}: a softmax that others read; C has it as the last operator")
+        if self._forms.edge(node) is not None:
+            raise ExportError(f"{node.name}: its result is an edge that is rounded; C gives it in 2**-16")
         rows = softmax.begin(self.source, step, node, self._values.get(source_of(node), None))
         self.is_output_rounded = True
         self._end(rows, node, softmax.OUTPUT, rounded=True)
@@ -175,9 +183,11 @@ class Builder:
             raise ExportError(
                 f"{layer}: its weight comes first; C has products with weights that come second"
             )
-        chosen = self._plan.layer(layer)
-        rounding = self._forms.rounding(chosen.data, layer)
-        data = self._values.contiguous(source, chosen.data)
+        chosen, form = self._plan.layer(layer), self._forms.data(layer)
+        rounding = None if form is None else self._forms.rounding(form, layer)
+        data = self._values.contiguous(source, form)
+        if isinstance(data.number, Real):
+            raise ExportError(f"{layer}: its data is {chosen.data.text}: {refused_data(chosen.data)}")
         weight = self._constants[held]
         if kind == "matmul":
             if weight.dim() != 2:  # noqa: PLR2004 - a matrix
@@ -195,6 +205,8 @@ class Builder:
         """The operators behind a node that each need its result alone, and values that are there already."""
         chain: list[fx.Node] = []
         while True:
+            if self._forms.edge(node) is not None:
+                return chain
             users = [user for user in node.users if user.op != "output" and base_name(user) != "sym_size"]
             if len(users) != 1 or len(node.users) != len(users):
                 return chain
@@ -277,7 +289,7 @@ class Builder:
     def _look_up(self, rows: Rows, first: fx.Node, chain: list[fx.Node]) -> None:
         """A function of one number, with what follows it, as a table."""
         last = chain[-1]
-        form = self._forms.stored(last)
+        form = self._forms.edge(last) or self._forms.stored(last)
         if form is None and self._is_result(last):
             self.is_output_rounded = True
             form = OUTPUT
@@ -293,14 +305,18 @@ class Builder:
 
     def _end(self, rows: Rows, node: fx.Node, form: Form, *, rounded: bool = False) -> None:
         """Round the row into the form in which it is stored, and store it."""
-        shape = sample_shape(node)
-        if form is not None and not rounded:
-            rounding = self._forms.rounding(form, node.name)
+        shape, edge = sample_shape(node), self._forms.edge(node)
+        wanted = form if edge is None else edge
+        if wanted is not None and not rounded:
+            rounding = self._forms.rounding(wanted, node.name)
             if isinstance(rounding, OnEach):
                 rounding = rounding.reshaped(shape)
             round_row(rows, rounding)
+        form = None if edge is not None else form
         is_result = self._is_result(node)
         if is_result:
+            if isinstance(rows.number, Whole) and rows.number.scale != 1.0:
+                rows.to_real()
             kind = "float" if isinstance(rows.number, Real) else "int32_t"
             view = self.source.buffer(kind, shape, rows.number, "output")
         else:
@@ -314,12 +330,17 @@ class Builder:
 
     def _is_result(self, node: fx.Node) -> bool:
         result = self._result
-        while self._forms.is_moving(result) and base_name(result) in (
-            "reshape",
-            "view",
-            "flatten",
-            "squeeze",
-            "alias",
+        while (
+            self._forms.edge(result) is None
+            and self._forms.is_moving(result)
+            and base_name(result)
+            in (
+                "reshape",
+                "view",
+                "flatten",
+                "squeeze",
+                "alias",
+            )
         ):
             if len(result.all_input_nodes) > 1 or len(source_of(result).users) > 1:
                 break

@@ -4,12 +4,14 @@ from collections.abc import Container
 
 from torch import fx
 
+from narrower.errors import ExportError
 from narrower.export.device import joins, windows
-from narrower.export.device.roundings import DataRounding, OnEach, data_rounding
+from narrower.export.device.roundings import DataRounding, OnEach, data_rounding, refused_data
 from narrower.export.device.shapes import MOVING
 from narrower.graph.nodes import base_name, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
 
@@ -33,7 +35,7 @@ class Forms:
                 if user.op == "output":
                     needs.add(None)
                 elif self.is_moving(user):
-                    needs |= self._through(user)
+                    needs |= {None} if self.edge(user) is not None else self._through(user)
                 elif user.op == "call_function" and base_name(user) != "sym_size":
                     needs.add(self.need_of(user, node))
             self._needed[node] = frozenset(needs)
@@ -52,7 +54,7 @@ class Forms:
         """The form in which one reader reads a value."""
         slot = rounded_operand(user, source, self._program.tensors)
         if slot is not None and slot[1] == "data":
-            return self._plan.layer(slot[0]).data
+            return self.data(slot[0])
         if windows.keeps_order(user) or joins.is_join(user):
             return self.stored(user)
         is_late_relu = base_name(user) == "relu" and (self.is_moving(source) or windows.keeps_order(source))
@@ -60,7 +62,12 @@ class Forms:
         return form if isinstance(form, FixedPoint) and form.overflow != "wrap" else None
 
     def stored(self, node: fx.Node) -> Form:
-        """The form in which a value is stored: that of its readers where they agree."""
+        """The form in which a value is stored: that of its readers where they agree.
+
+        An edge is rounded for all that read it: what is stored is its exact value.
+        """
+        if self.edge(node) is not None:
+            return None
         needs = self._needs(node)
         if len(needs) != 1:
             return None
@@ -72,6 +79,27 @@ class Forms:
         ):
             return None
         return form
+
+    def data(self, layer: str) -> Form:
+        """The form in which a product reads its data; None: as they are, where the plan rounds edges."""
+        chosen = self._plan.layer(layer).data
+        return None if chosen == FLOAT32 and self._plan.outputs else chosen
+
+    def edge(self, node: fx.Node) -> Form:
+        """The format into which a plan rounds what a node writes.
+
+        Raises:
+            ExportError: C cannot hold it; the message names edge and format.
+        """
+        name = node.meta.get("edge")
+        chosen = FLOAT32 if name is None else self._plan.layer(name).output
+        if chosen == FLOAT32:
+            return None
+        if reason := refused_data(chosen):
+            raise ExportError(f"{name}: its output is {chosen.text}: {reason}")
+        if isinstance(self.rounding(chosen, name or ""), OnEach):
+            raise ExportError(f"{name}: its output is {chosen.text}: C has one step for all that is read")
+        return chosen
 
     def is_moving(self, node: fx.Node) -> bool:
         """Whether a node only shows a computed value in another order or shape."""

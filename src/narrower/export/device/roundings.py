@@ -1,12 +1,13 @@
 """How C rounds what a product reads: one kind for each way that number formats round."""
 
 from dataclasses import dataclass
+from math import frexp
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import ExportError
-from narrower.export.device.numbers import Whole, whole
+from narrower.export.device.numbers import FINEST, Number, Whole, whole
 from narrower.export.device.thresholds import Thresholds, thresholds
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.fixed import FixedPoint
@@ -107,6 +108,9 @@ def data_rounding(number_format: NumberFormat, layer: str) -> DataRounding:
     if isinstance(number_format, Affine):
         scale = np.float32(number_format.scale)
         low, high = (end - number_format.zero for end in number_format.integer_range)
+        mantissa, exponent = frexp(float(scale))
+        if mantissa == 0.5 and abs(exponent) <= FINEST:  # noqa: PLR2004 - a power of two
+            return OnGrid(1 - exponent, low, high)
         return Scaled(float(np.float32(1) / scale), low, high, float(scale))
     grid = number_format.grid
     assert grid is not None
@@ -114,6 +118,15 @@ def data_rounding(number_format: NumberFormat, layer: str) -> DataRounding:
     if table is None:
         raise ExportError(f"{layer}: its data is {number_format.text}: too many values for a table")
     return ByTable(grid.frac, table)
+
+
+def holds(rounding: DataRounding, number: Number) -> bool:
+    """Whether numbers stay as they are when they are rounded."""
+    if not isinstance(number, Whole) or isinstance(rounding, OnEach | ByTable):
+        return False
+    wanted, (low, high) = rounding.number, number.limits
+    is_same = (wanted.frac, wanted.scale) == (number.frac, number.scale)
+    return is_same and wanted.limits[0] <= low and high <= wanted.limits[1]
 
 
 def refused_data(number_format: NumberFormat) -> str | None:

@@ -40,8 +40,12 @@ class StoredValues:
         """A value in a form; it is moved or rounded where it is not stored so."""
         if (node, form) in self._values:
             return self._values[node, form]
-        if self._forms.is_moving(node):
-            self._values[node, form] = self._move(node, form)
+        edge = self._forms.edge(node)
+        if self._forms.is_moving(node) and (edge is None or form is None):
+            moved = self._move(node, form)
+            self._values[node, form] = moved if edge is None else self.rounded_copy(moved, edge, node.name)
+        elif edge is not None and form is not None:
+            self._values[node, form] = self.rounded_copy(self.get(node, None), form, node.name)
         elif form is not None:
             self._values[node, form] = self._round_stored(node, form)
         else:
@@ -53,12 +57,12 @@ class StoredValues:
         view = self.get(source, self._stored_form(source, form))
         if form is not None and self._stored_form(source, form) is None:
             shown = self._shown(node, view)
-            return self._rounded_copy(shown, form, node.name)
+            return self.rounded_copy(shown, form, node.name)
         return self._shown(node, view)
 
     def _stored_form(self, source: fx.Node, form: Form) -> Form:
         """The form in which what is moved can be had: rounded where it is stored so."""
-        while self._forms.is_moving(source):
+        while self._forms.is_moving(source) and self._forms.edge(source) is None:
             source = source_of(source)
         return form if (source, form) in self._values else None
 
@@ -97,9 +101,10 @@ class StoredValues:
         return target
 
     def _round_stored(self, node: fx.Node, form: NumberFormat) -> View:
-        return self._rounded_copy(self.get(node, None), form, node.name)
+        return self.rounded_copy(self.get(node, None), form, node.name)
 
-    def _rounded_copy(self, view: View, form: NumberFormat, name: str) -> View:
+    def rounded_copy(self, view: View, form: NumberFormat, name: str) -> View:
+        """Write the step that rounds a value into a format."""
         rounding = self._forms.rounding(form, name)
         step = Step(f"step_{len(self._source.steps)}_round_{identifier(name)}")
         each = isinstance(rounding, OnEach)

@@ -57,7 +57,8 @@ def begin(source: Source, step: Step, node: fx.Node, view: View) -> Rows:
     if take == "sum" and isinstance(number, Whole):
         count = prod(kernel)
         least, most = number.limits
-        number = Whole(number.frac, np.array(min(least, 0) * count), np.array(max(most, 0) * count))
+        ends = np.array(min(least, 0) * count), np.array(max(most, 0) * count)
+        number = Whole(number.frac, *ends, scale=number.scale)
     rows = Rows(source, step, loops, number)
     kind = view.buffer.kind
     step.reads.add(view.buffer.position)
