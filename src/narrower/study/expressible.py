@@ -77,7 +77,10 @@ def _refusal_of_c(problem: "Problem") -> str | None:
                 chosen = getattr(plan, part)
                 if chosen != FLOAT32 and (part in OPERANDS[1:] or refused_data(chosen) is None):
                     found.setdefault(layer, {}).setdefault(part, chosen)
-    layers = {layer: LayerPlan(**parts) for layer, parts in found.items()}
+    layers = {
+        layer: LayerPlan(**{part: parts.get(part, FLOAT32) for part in ROUNDED})  # type: ignore[arg-type]
+        for layer, parts in found.items()
+    }
     try:
         c_network(problem.subject.lowered, Plan.of(layers).formats, "network")
     except ExportError as error:
