@@ -6,7 +6,9 @@ Every row is a mean over trainings with other seeds and its 95 % interval, of sa
 chose anything; a row of a difference (``..._minus_...``, in percentage points) is paired by sample and
 training, and says in how many trainings McNemar's test finds the first better (less those of the second).
 Batch norms are folded. ``jsc-toy`` on jets is looked at on 11,000 test jets, ``resnet20`` on scikit-learn's
-digits on 647 of them at 8x8 (32x32 takes sixteen times as long; ``--data digits32`` asks for it).
+digits on 647 of them at 8x8 (32x32 takes sixteen times as long; ``--data digits32`` asks for it). ``mobile``
+is a network of depthwise separable convolutions on the same digits: with folded batch norms, the ranges of
+its channels differ far more than those of ``resnet20``.
 
 - ``w4_auto_minus_na``, ``w8_...``: calibrated fractions against half of the width, at equal bits
 - ``w8_minus_float32``: 8 bits everywhere, calibrated
@@ -14,7 +16,8 @@ digits on 647 of them at 8x8 (32x32 takes sixteen times as long; ``--data digits
 - ``w3_adaround_minus_nearest``: learned rounding, data in 8 bits
 - ``mxfp4`` and so on: the accuracy with data and weights in the format
 - ``mixed_minus_uniform_at_...``: the best plan of a search of the validation part against the best uniform
-  plan of the space, both with at most so many bit operations (those of the named uniform plan)
+  plan of the space, both with at most so many bit operations (those of the named uniform plan); every plan of
+  ``jsc-toy``, and ``--trials`` of the guided sampler of the others (0 unless given: none)
 """
 
 import argparse
@@ -28,6 +31,7 @@ import torch
 from scipy import stats
 from torch import nn
 
+import narrower
 from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import load_data_set
 from narrower.data.parts import DataSet, Part
@@ -40,7 +44,7 @@ from narrower.graph.program import Program
 from narrower.graph.signs import unsigned_layers
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
-from narrower.plan.plan import Plan
+from narrower.plan.plan import Plan, plan_from_dict
 from narrower.searching.build_space import build_space
 from narrower.searching.space import Space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
@@ -52,14 +56,17 @@ from narrower.training.one_model import train_weights
 from narrower.training.recipe import Recipe
 
 Hits = np.ndarray  # of each training and sample: [S, N]
-DATA_SETS = {"jsc-toy": "jets", "resnet20": "digits"}
+DATA_SETS = {"jsc-toy": "jets", "resnet20": "digits", "mobile": "digits"}
 RECIPES = {
     "jsc-toy": Recipe(max_epochs=10, batch_size=256, learning_rate=1e-2),
     "resnet20": Recipe(max_epochs=8, batch_size=64, learning_rate=1e-2),
+    "mobile": Recipe(max_epochs=8, batch_size=64, learning_rate=1e-2),
 }
+MOBILE = ((32, 1), (32, 1), (64, 2), (64, 1))  # outputs and stride of each separable convolution
 WHOLE = ("mxfp4", "mxfp6", "mxfp8", "mxint8", "e4m3fn", "e5m2", "e2m1")
 WEIGHTS, DATA = (2, 3, 4, 6, 8), (3, 4, 6, 8)  # of the searched space
 BUDGETS = ((3, 4), (4, 4))  # weight and data bits of uniform plans
+SEARCHED_BUDGETS = ((2, 4), (3, 4), (4, 4))  # of networks too large for every plan
 SAMPLES = 512  # on which rounding is learned
 IN_DOUBLE = 0.975
 
@@ -88,11 +95,26 @@ class Trained:
         return found
 
 
+def mobile() -> nn.Module:
+    """Depthwise separable convolutions (Howard et al. 2017): [N, 1, 8, 8] or larger -> [N, 10]."""
+    layers: list[nn.Module] = _convolution(1, 16, 3, 1, 1)
+    inputs = 16
+    for outputs, stride in MOBILE:
+        layers += [*_convolution(inputs, inputs, 3, stride, inputs), *_convolution(inputs, outputs, 1, 1, 1)]
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10))
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
 def trained(name: str, data: DataSet, seed: int) -> Trained:
     torch.manual_seed(seed)
     recipe = RECIPES[name]
     model = train_weights(
-        build_model(name, seed=seed, sizes=data.sizes),
+        mobile() if name == "mobile" else build_model(name, seed=seed, sizes=data.sizes),
         data.train,
         Recipe(recipe.max_epochs, recipe.batch_size, recipe.learning_rate, seed=seed),
     )
@@ -101,7 +123,7 @@ def trained(name: str, data: DataSet, seed: int) -> Trained:
     unsigned = unsigned_layers(program.network)
     calibration = Calibration(program, *data.train.arguments, unsigned=unsigned)
     held_out = data.test
-    if name == "resnet20":
+    if name != "jsc-toy":
         parts = (data.validation, data.test)
         held_out = Part(*(torch.cat([getattr(p, what) for p in parts]) for what in ("inputs", "targets")))
     return Trained(folded, program, calibration, data, held_out)
@@ -171,6 +193,45 @@ def mixed_rows(one: Trained) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         yield f"mixed_minus_uniform_at_w{weight}d{data}", one.hits(plans[best]), one.hits(plans[uniform])
 
 
+def searched_rows(one: Trained, seed: int, trials: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """The same of a space that is too large: of some plans that the guided sampler proposes."""
+    auto = ["auto"]
+    found = narrower.search(
+        one.model,
+        one.data,
+        {
+            ".*": {
+                "data": DATA,
+                "data_frac": auto,
+                "weight": WEIGHTS,
+                "weight_frac": auto,
+                "bias": [8],
+                "bias_frac": auto,
+            }
+        },
+        ["accuracy", "bitops"],
+        by="regex",
+        sampler="guided",
+        n_trials=trials,
+        uniform_first=True,
+        sign="auto",
+        seed=seed,
+    )
+    cost, evaluator = NetworkCost(one.program.network), Evaluator(one.program, one.data.validation)
+    uniform = [one.plan(fixed(weight, data, "auto")) for weight in WEIGHTS for data in DATA]
+    bitops = [cost.totals(plan)["bitops"] for plan in uniform]
+    scores = [quality.metrics["accuracy"] for quality in evaluator.evaluate(uniform)]
+    for weight, data in SEARCHED_BUDGETS:
+        budget = cost.totals(one.plan(fixed(weight, data, "auto")))["bitops"]
+        rival = max(
+            (score, -own, place)
+            for place, (score, own) in enumerate(zip(scores, bitops, strict=True))
+            if own <= budget
+        )[-1]
+        mixed = plan_from_dict(found.best(max={"bitops": budget}).plan)
+        yield f"mixed_minus_uniform_at_w{weight}d{data}", one.hits(mixed), one.hits(uniform[rival])
+
+
 def difference(own: Hits, other: Hits) -> tuple[float, float, float, int]:
     """The mean difference in points and its 95 % interval, of chance of the samples and of the trainings.
 
@@ -191,7 +252,7 @@ def difference(own: Hits, other: Hits) -> tuple[float, float, float, int]:
 
 
 def measured(
-    name: str, data: DataSet, seeds: int, *, is_quick: bool, say: Callable[[str], None]
+    name: str, data: DataSet, seeds: int, trials: int, *, is_quick: bool, say: Callable[[str], None]
 ) -> dict[str, Sequence[float]]:
     hits: dict[str, list[np.ndarray]] = {}
     pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
@@ -199,8 +260,9 @@ def measured(
         one = trained(name, data, seed)
         for row, found in rows_of(one, is_quick=is_quick):
             hits.setdefault(row, []).append(found)
-        if name == "jsc-toy":
-            for row, *both in mixed_rows(one):
+        if name == "jsc-toy" or trials:
+            mixed = mixed_rows(one) if name == "jsc-toy" else searched_rows(one, seed, trials)
+            for row, *both in mixed:
                 pairs.setdefault(row, []).append((both[0], both[1]))
         say(f"{name}: training {seed + 1} of {seeds} is looked at")
     metric = leading(data.task)
@@ -226,16 +288,21 @@ def main() -> None:
         "--json", action="store_true", help="print one JSON object: model, row, three numbers"
     )
     parser.add_argument("--model", action="append", choices=list(DATA_SETS))
-    parser.add_argument("--data", choices=("digits", "digits32"), default="digits", help="of resnet20")
+    parser.add_argument(
+        "--data", choices=("digits", "digits32"), default="digits", help="of resnet20 and mobile"
+    )
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=0, help="of searches of resnet20 and mobile")
     parser.add_argument("--quick", action="store_true", help="without learned rounding")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found = {}
     for name in arguments.model or DATA_SETS:
-        data = load_data_set(arguments.data if name == "resnet20" else DATA_SETS[name])
+        data = load_data_set(DATA_SETS[name] if name == "jsc-toy" else arguments.data)
         say = (lambda _text: None) if arguments.json else (lambda text: print(text, flush=True))
-        found[name] = measured(name, data, arguments.seeds, is_quick=arguments.quick, say=say)
+        found[name] = measured(
+            name, data, arguments.seeds, arguments.trials, is_quick=arguments.quick, say=say
+        )
     if arguments.json:
         print(json.dumps(found))
         return

@@ -1,12 +1,15 @@
 """A search over edges, from its settings to what is exported."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from narrower.export.compressed import load_compressed
 from narrower.export.deliver import export_plan
 from narrower.export.subject import Subject, Wishes
-from narrower.plan.plan import plan_from_dict
+from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.plan import Plan, plan_from_dict
+from narrower.report.read_record import read_record
 from narrower.settings.load import load_settings
 from narrower.store.run_directory import RunDirectory
 from narrower.study.pose import pose
@@ -57,6 +60,19 @@ def test_a_search_over_edges_gives_plans_that_are_delivered_as_they_were_scored(
     assert record.summary.trials == 2**4  # input, two convolutions and the pooling, at 4 or 8 bits
     plans = [plan_from_dict(member.plan) for member in record.members]
     assert all(set(plan.outputs) == {"input", "0", "4", "7"} for plan in plans)
+    for member, plan in zip(record.members, plans, strict=True):
+        rows = {edge.edge: edge for edge in member.edges}
+        assert [*rows] == ["input", "0", "4", "7", "9"]
+        assert (rows["input"].kind, rows["input"].readers, rows["input"].values) == ("input", ("0",), 64)
+        assert rows["9"].is_output
+        assert rows["9"].format == "float32"
+        for name, edge in rows.items():
+            alone = Plan.of((n, replace(own, output=FLOAT32) if n == name else own) for n, own in plan.layers)
+            assert edge.format == plan.layer(name).output.text
+            assert edge.saved_bitops == problem.cost.of(alone)["bitops"] - problem.cost.of(plan)["bitops"]
+            assert edge.bits == (edge.values or 0) * plan.layer(name).output.bits
+        assert rows["input"].saved_bitops > 0
+    assert read_record(run).members == record.members
     subject = Subject(problem.model, problem.model_name, plans[0], problem.data)
     onnx = export_plan(subject, "onnx", tmp_path / "onnx", Wishes(samples=1000, keeps_integers=True))
     assert onnx.mode == "exact"

@@ -7,6 +7,7 @@ from typing import Any
 from narrower.cli.console import print_table, tell
 from narrower.errors import RunError
 from narrower.report import finetuned as finetuned_report
+from narrower.report.edges import COLUMNS, edge_rows
 from narrower.report.findings import read_findings
 from narrower.report.finetuned import FinetunedRecord, read_finetuned
 from narrower.report.plan_text import short_plan
@@ -43,11 +44,23 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             [_stacked_row(record, member) for member in record.members],
         ),
     )
+    _print_edges(run)
     for line in (*summary_lines(record), *mixing_lines(run), *artefact_lines(record)):
         tell(line)
     if (finetuned := read_finetuned(run)) is not None:
         print_finetuned(finetuned)
     tell(f"everything: {run.path}/")
+
+
+def _print_edges(run: RunDirectory) -> None:
+    """The edges of the plan to take; nothing where it rounds none, or trials cannot be read."""
+    try:
+        chosen = read_findings(run).advice.chosen
+    except RunError:
+        return
+    if chosen is not None and chosen.edges:
+        title = f"edges of trial {chosen.number:,}, the plan that 'narrower report' says to take"
+        print_table(COLUMNS, edge_rows(chosen), title=title)
 
 
 def print_finetuned(record: FinetunedRecord) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from shlex import quote
 
+from narrower.plan.plan import OUTPUT
+from narrower.report.edges import edge_table
 from narrower.report.figures import width_figures
 from narrower.report.findings import Findings
 from narrower.report.front_figure import front_figure
@@ -28,7 +30,7 @@ def plan_section(findings: Findings) -> Section | None:
             "Number formats by layer; layers that are not listed stay in float32. "
             "fixed(8,frac=4) is a signed fixed-point number of 8 bits, 4 of them behind the point.",
         ),
-        tables=(_plan_table(findings, chosen),),
+        tables=tuple(t for t in (_plan_table(findings, chosen), edge_table(chosen)) if t is not None),
         folds=(
             Fold(
                 "Commands that deliver it",
@@ -41,7 +43,11 @@ def plan_section(findings: Findings) -> Section | None:
 
 
 def _plan_table(findings: Findings, member: Member) -> Table:
-    plan = findings.plan(member)
+    whole = findings.plan(member)
+    tables = {
+        layer: {key: text for key, text in table.items() if key != OUTPUT} for layer, table in whole.items()
+    }
+    plan = {layer: table for layer, table in tables.items() if table}
     aspects = [
         aspect
         for aspect in ("data", "weight", "bias", "width")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
+from narrower.cost.plan_edges import PlanEdge
 from narrower.report.task_keys import with_task_keys
 from narrower.tasks.described import DescribedTask, MetricNote, described_task
 from narrower.tasks.task import SampleMetric
@@ -54,6 +55,7 @@ class Member:
     over seeds, and ``weights`` the file in the run that holds it; ``test_value`` is that of this file.
     ``seed_values`` is the leading metric of trainings with several seeds, where candidates were trained and
     that was asked for; the interval is then that of their mean.
+    ``edges`` are all edges of the network, where the plan rounds some.
     ``latency`` holds the details where it was measured on the member's artefact; ``unmeasured`` says of other
     metrics that were to be measured there why they could not be.
     """
@@ -78,6 +80,7 @@ class Member:
     latency: Mapping[str, Any] | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     seed_values: tuple[float, ...] = ()
+    edges: tuple[PlanEdge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from narrower.cost.network_cost import FLOAT_BITS
+from narrower.cost.plan_edges import plan_edges
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import with_intervals
@@ -152,6 +153,7 @@ def _member(
         seed_values=tuple(value_of(metric, own) for own in seen.trainings)
         if seen.trainings is not None
         else (),
+        edges=plan_edges(problem.resized_cost(plan.widths), plan.formats),
     )
 
 
