@@ -39,6 +39,13 @@ def test_the_spread_of_three_trainings_widens_the_interval_by_hand() -> None:
     assert interval_of_trainings(ACCURACY, own) == pytest.approx(wanted)
 
 
+def test_the_interval_of_a_share_ends_at_zero_and_one() -> None:
+    own = np.zeros((2, 10), dtype=bool)
+    own[0, 0] = True  # Wilson's ends and Student's t with one degree of freedom reach far beyond
+    assert interval_of_trainings(ACCURACY, own)[0] == 0.0
+    assert interval_of_trainings(ACCURACY, ~own)[1] == 1.0
+
+
 def test_the_interval_holds_the_true_value_about_as_often_as_it_says() -> None:
     chance, held = np.random.default_rng(1), 0
     for _ in range(150):

@@ -30,7 +30,7 @@ Report = Callable[[str, int, int], None]
 class ProxyRank:
     """Spearman's rank correlation of a proxy and the leading metric, with its 95 % interval.
 
-    None, with the reason, where the proxy cannot be computed, or all values are the same.
+    None, with the reason, where the proxy cannot be computed, too few are scored, or all values are the same.
     """
 
     proxy: str
@@ -118,7 +118,9 @@ def _rank(
     if failure is not None:
         return ProxyRank(name, None, None, failure)
     pairs = np.array([(row[name], sign * row[metric]) for row in rows])
-    if len(pairs) < LEAST or any(len(np.unique(column)) < 2 for column in pairs.T):  # noqa: PLR2004
+    if len(pairs) < LEAST:
+        return ProxyRank(name, None, None, f"only {len(pairs)} candidates could be scored")
+    if any(len(np.unique(column)) < 2 for column in pairs.T):  # noqa: PLR2004 - two differ
         return ProxyRank(name, None, None, "all values are the same")
     correlation = rank_correlation(*pairs.T.tolist())
     chance = np.random.default_rng(len(pairs))
