@@ -18,6 +18,7 @@ from narrower.preparation.preparation import KeepsTraining, Preparation
 from narrower.searching.loop import EvaluateEarly
 from narrower.searching.objective import ARTEFACT_METRICS, PROXIES
 from narrower.searching.samplers.catalogue import ENUMERATIONS
+from narrower.searching.together import Together
 from narrower.study.artefacts import Artefacts
 from narrower.study.candidate_work import CandidatesElsewhere, CandidateWork
 from narrower.study.plan_evaluator import PlanEvaluator
@@ -68,7 +69,16 @@ class Evaluators(ExitStack):
         lost = 0 if self._workers is None else self._workers.lost
         return lost + sum(each.lost_workers for each in (self.whole, *self._pieces))
 
-    def elsewhere(self, preparation: Preparation) -> CandidatesElsewhere | None:
+    def together(self, plan_evaluator: PlanEvaluator) -> Together:
+        """Which plans are trained and scored at a time; workers are started where other processes do that."""
+        plans = plans_together(self._problem, plan_evaluator.preparation) or 1
+        elsewhere = self._elsewhere(plan_evaluator.preparation)
+        if elsewhere is None:
+            return Together(plans)
+        plan_evaluator.work_elsewhere(elsewhere)
+        return Together(plans, plan_evaluator.evaluate_lists, elsewhere.at_once, elsewhere.count)
+
+    def _elsewhere(self, preparation: Preparation) -> CandidatesElsewhere | None:
         """What gives candidates their weights and scores them in other processes; None where none is to."""
         problem, workers = self._problem, self._workers
         if workers is None or not isinstance(preparation, InGroups):

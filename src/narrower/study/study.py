@@ -20,7 +20,6 @@ from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.sampler import Sampler
 from narrower.searching.samplers.share import Share, share_size
 from narrower.searching.samplers.uniform_first import UniformFirst
-from narrower.searching.together import Together
 from narrower.settings.convert import weights_file
 from narrower.settings.load import LoadedSettings, located
 from narrower.settings.logic_rounding import with_rounding
@@ -176,11 +175,8 @@ def _proposed(
         sampler = UniformFirst(built, problem.space) if options.uniform_first else built
     if options.part is not None:
         sampler, wanted = Share(sampler, *options.part), share_size(wanted, *options.part)
-    together = plans_together(problem, plan_evaluator.preparation)
-    elsewhere = evaluators.elsewhere(plan_evaluator.preparation)
-    if elsewhere is not None:
-        plan_evaluator.work_elsewhere(elsewhere)
-    batch = proposals_at_a_time(store, options.batch or together or sampler.default_batch)
+    asked = options.batch or plans_together(problem, plan_evaluator.preparation) or sampler.default_batch
+    batch = proposals_at_a_time(store, asked)
     loop = Loop(
         problem.space,
         costs,
@@ -191,12 +187,7 @@ def _proposed(
         store,
         seed=options.seed,
         evaluate_early=evaluators.evaluate_early,
-        together=Together(
-            together or 1,
-            None if elsewhere is None else plan_evaluator.evaluate_lists,
-            1 if elsewhere is None else elsewhere.at_once,
-            1 if elsewhere is None else elsewhere.count,
-        ),
+        together=evaluators.together(plan_evaluator),
     )
     try:
         with show_progress(wanted) as progress:
