@@ -15,14 +15,14 @@ from narrower.plan.plan import LayerPlan, Plan
 from tests.export.device.agree import differing, needs_gcc
 
 pytestmark = needs_gcc
-STEPS = 4  # input, convolution, mean, linear layer
+STEPS = {1: 3, 3: 4}  # input, convolution, linear layer; a mean of its own where a row is no whole channel
 
 
 class Pooled(nn.Module):
-    def __init__(self, sizes: tuple[int, ...], *, keeps: bool) -> None:
+    def __init__(self, sizes: tuple[int, ...], *, keeps: bool, kernel: int = 1) -> None:
         super().__init__()
         make = nn.Conv2d if len(sizes) > 1 else nn.Conv1d
-        self.first, self.last = make(4, 6, 1), nn.Linear(6, 3)
+        self.first, self.last = make(4, 6, kernel, padding=kernel // 2), nn.Linear(6, 3)
         self.dimensions, self.keeps = tuple(range(2, 2 + len(sizes))), keeps
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,25 +39,29 @@ FORMATS = {
 }
 
 
+@pytest.mark.parametrize("kernel", STEPS)
 @pytest.mark.parametrize("formats", FORMATS)
 @pytest.mark.parametrize(
     ("sizes", "keeps"), [((7, 5), True), ((1, 9), False), ((13,), True), ((2, 2), False)]
 )
 def test_every_mean_is_that_of_the_evaluation(
-    sizes: tuple[int, ...], keeps: bool, formats: str, tmp_path: Path
+    sizes: tuple[int, ...], keeps: bool, formats: str, kernel: int, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    model, inputs = Pooled(sizes, keeps=keeps).eval(), torch.randn(200, 4, *sizes) * 4
+    model, inputs = Pooled(sizes, keeps=keeps, kernel=kernel).eval(), torch.randn(200, 4, *sizes) * 4
     program = lower(trace(model, inputs[:2], "net"))
     plan = Plan.of(dict.fromkeys(("first", "last"), FORMATS[formats]))
     different, network = differing(program, plan, inputs, tmp_path)
     assert different == 0
-    assert network.steps == STEPS
+    assert network.steps <= STEPS[kernel]
 
 
-def test_memory_is_that_of_what_is_averaged_and_of_one_channel() -> None:
+@pytest.mark.parametrize("kernel", STEPS)
+def test_memory_is_that_of_one_channel_where_a_row_is_one(kernel: int) -> None:
     torch.manual_seed(0)
-    program = lower(trace(Pooled((25, 5), keeps=False).eval(), torch.randn(2, 4, 25, 5), "net"))
+    model = Pooled((25, 5), keeps=False, kernel=kernel).eval()
+    program = lower(trace(model, torch.randn(2, 4, 25, 5), "net"))
     network = c_network(program, Plan.of(dict.fromkeys(("first", "last"), FORMATS["whole"])), "net", "size")
-    values, inputs, one_channel = 6 * 125 * 2, 4 * 125, 125 * 4  # sums of 16 bits, data of 8
-    assert network.ram_bytes <= values + inputs + one_channel + 6 + 2 * 4
+    row, means = 125 * 4, 8  # bytes; six means of 6 bits, in words of four
+    sums = 6 * 125 * 2 if kernel > 1 else 0  # of 16 bits
+    assert network.ram_bytes == row + means + sums

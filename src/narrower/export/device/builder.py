@@ -148,6 +148,16 @@ class Builder:
         self._follow(means.begin(self.source, step, view), [found.total], self._chain(found.total))
         return True
 
+    def _sum_behind(self, node: fx.Node, rows: Rows) -> means.PositionSum | None:
+        """The sum that alone reads a node, where a row is all that it adds up."""
+        if self._forms.stored(node) is not None or not means.holds_a_channel(rows.loops):
+            return None
+        for found in self._sums.values():
+            users = {user for user in node.users if base_name(user) != "sym_size"}
+            if found.source is node and users <= found.inside:
+                return found
+        return None
+
     def _softmax(self, node: fx.Node, step: Step) -> None:
         if not self._is_result(node):
             raise ExportError(f"{node.name}: a softmax that others read; C has it as the last operator")
@@ -284,7 +294,13 @@ class Builder:
                 operand = self._values.get(node, None)
             elementwise.apply(rows, following, operand, first=following.args[0] is node)
             node = following
-        self._end(rows, node, self._forms.stored(node))
+        summed = self._sum_behind(node, rows)
+        if summed is None:
+            self._end(rows, node, self._forms.stored(node))
+            return
+        self._absorbed |= summed.inside
+        means.shorten(rows)
+        self._follow(rows, [summed.total], self._chain(summed.total))
 
     def _look_up(self, rows: Rows, first: fx.Node, chain: list[fx.Node]) -> None:
         """A function of one number, with what follows it, as a table."""

@@ -78,10 +78,10 @@ class Loops:
     def length(self) -> str:
         """The declaration of ``n``."""
         if not self.is_cut:
-            return f"const int32_t n = {self.row};"
+            return f"int32_t n = {self.row};"
         if self.row % self.cut == 0:
-            return f"const int32_t n = {self.cut};"
-        return f"const int32_t n = {self.row} - t < {self.cut} ? {self.row} - t : {self.cut};"
+            return f"int32_t n = {self.cut};"
+        return f"int32_t n = {self.row} - t < {self.cut} ? {self.row} - t : {self.cut};"
 
     def broadcast(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The strides of a constant of a shape that broadcasts to a sample."""

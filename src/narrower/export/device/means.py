@@ -1,7 +1,7 @@
 """Means over all positions of a channel: the additions of halves as one step with memory for one channel."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -62,6 +62,25 @@ def begin(source: Source, step: Step, view: View) -> Rows:
         positions,
         f"{positions}, {view.pointer(f'i0 * {positions}')}, 1",
     )
+    fold(rows, sizes)
+    return rows
+
+
+def holds_a_channel(loops: Loops) -> bool:
+    """Whether a row is all positions of one channel."""
+    return loops.groups[0] == (0,) and loops.row == prod(loops.shape[1:]) and not loops.is_cut
+
+
+def shorten(rows: Rows) -> None:
+    """Go from a row of all positions of a channel to their sum."""
+    channels, *sizes = rows.loops.shape
+    fold(rows, sizes)
+    rows.loops = replace(rows.loops, shape=(channels, *(1 for _ in sizes)))
+    rows.line("n = 1;")
+
+
+def fold(rows: Rows, sizes: Sequence[int]) -> None:
+    """Add halves of the row, axis by axis; the first number of the row is the sum."""
     for axis, size in enumerate(sizes):
         inner = prod(sizes[axis + 1 :])
         summed = _times(rows.number, size)
@@ -70,7 +89,6 @@ def begin(source: Source, step: Step, view: View) -> Rows:
         name = "real_add_halves" if summed is None else "add_halves"
         _call(rows, name, (size - 1) * inner, f"{size}, {inner}")
         rows.number = summed or rows.number
-    return rows
 
 
 def _call(rows: Rows, name: str, elements: int, arguments: str) -> None:
