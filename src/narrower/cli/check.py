@@ -11,7 +11,7 @@ from narrower.cli.passed_over import say_ignored
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.train import DataPath
 from narrower.data.catalogue import is_own
-from narrower.models.catalogue import NOT_OWN
+from narrower.models.catalogue import FILES, NOT_OWN
 from narrower.settings.from_options import with_options
 from narrower.settings.layers import read_layers
 from narrower.settings.schema import RunSettings
@@ -83,6 +83,6 @@ def own_modules(settings: RunSettings) -> list[str]:
         {
             name.partition(":")[0]
             for name in names
-            if ":" in name and not name.startswith(NOT_OWN) and not name.endswith(".pt2")
+            if ":" in name and not name.startswith(NOT_OWN) and not name.endswith(FILES)
         }
     )

@@ -15,6 +15,7 @@ from narrower.models.exported_program import ENDING, exported_model
 from narrower.models.huggingface import PREFIX, SCORES, huggingface_model, is_of_transformers, without_cache
 from narrower.models.model_zoos import TIMM, TORCHVISION, zoo_model
 from narrower.models.one_output import OneOutput, by_name
+from narrower.models.onnx_file import onnx_model
 from narrower.own_code.failures import own_code
 from narrower.own_code.imported import import_object
 
@@ -50,7 +51,8 @@ def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.M
     """Build a model of ``narrower models`` or of a folder, or call ``package.module:callable``.
 
     ``hf:folder`` is a model of transformers, ``timm:name`` and ``torchvision:name`` those of these packages,
-    ``file.pt2`` is an exported program; ``?output=key`` behind a name takes one of several outputs.
+    ``file.pt2`` is an exported program, ``file.onnx`` a model of ONNX; ``?output=key``
+    behind a name takes one of several outputs.
 
     The initial weights follow from the seed; torch's global random state is left as it was. ``sizes`` are
     those of the data, for models that come in any size; the others have the one that they have.
@@ -61,7 +63,7 @@ def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.M
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if ":" in name or name.partition("?")[0].endswith(ENDING):
+        if ":" in name or name.partition("?")[0].endswith(catalogue.FILES):
             return _build_own(name, sizes)
         known = catalogue.model_name(name)
         if known in OF_ONE_SIZE:
@@ -99,6 +101,8 @@ def _build_own(name: str, sizes: Sizes | None) -> nn.Module:
     reference, _, key = name.partition(catalogue.OUTPUT)
     if reference.endswith(ENDING):
         model = exported_model(reference)
+    elif reference.endswith(catalogue.ONNX):
+        model = onnx_model(reference)
     elif reference.startswith((TIMM, TORCHVISION)):
         model = zoo_model(reference, sizes)
     elif reference.startswith(PREFIX):

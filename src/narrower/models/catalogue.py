@@ -33,6 +33,8 @@ MODELS: dict[str, ModelNote] = {
     "toy-tiny": ModelNote("one hidden layer of 2 for samples of any shape", "digits32"),
 }
 NOT_OWN = ("hf:", "timm:", "torchvision:")  # beginnings of names that are no modules of the user's
+ONNX = ".onnx"
+FILES = (".pt2", ONNX)  # endings of files that are models
 OUTPUT = "?output="  # behind the name of a model that gives several outputs
 # What others call them.
 OTHER_NAMES = {"jsc-three-linear-layers": "jsc-three-linear"}
@@ -44,14 +46,14 @@ def model_name(name: str) -> str:
     Raises:
         UnknownNameError: it is neither.
     """
-    is_file = name.partition("?")[0].endswith(".pt2")
+    is_file = name.partition("?")[0].endswith(FILES)
     return name if ":" in name or is_file else canonical_name("model", name, MODELS, other_names=OTHER_NAMES)
 
 
 def short_model_name(name: str) -> str:
     """What a directory may be called after a model."""
     plain = name.partition("?")[0]
-    if plain.endswith(".pt2"):
+    if plain.endswith(FILES):
         return Path(plain).stem
     return Path(plain.removeprefix("hf:")).name if plain.startswith("hf:") else plain
 

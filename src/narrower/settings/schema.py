@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator
 
 from narrower.data.catalogue import data_set_name
-from narrower.models.catalogue import OUTPUT, model_name
+from narrower.models.catalogue import FILES, OUTPUT, model_name
 from narrower.plan.formats.calibration import ADJUSTMENTS, METHODS
 from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS
 from narrower.searching.space_settings import SIGNS, Kind
@@ -124,7 +124,7 @@ def validated(tables: Mapping[str, Any]) -> RunSettings:
     model, output = tables.get("model"), tables.get("output")
     if (
         isinstance(model, str)
-        and (":" in model or model.endswith(".pt2"))
+        and (":" in model or model.endswith(FILES))
         and isinstance(output, str)
         and OUTPUT not in model
     ):
