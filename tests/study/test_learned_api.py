@@ -76,6 +76,33 @@ def test_a_file_and_python_find_the_same_networks(run_narrower: RunNarrower) -> 
     assert bitops == best.metrics["bitops"]
 
 
+def test_shapes_have_a_training_each_and_share_a_front() -> None:
+    data = images(600)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 3))
+    found = narrower.learn(model, data, "bitops", epochs=8, shapes=[1, 0.5], directory="shapes")
+    with TrialStore.open(Path("shapes/trials.db"), read_only=True) as store:
+        shapes = {trial.metrics["macs"] for trial in store.trials()}
+    assert shapes == {16 * 6 + 6 * 3, 16 * 3 + 3 * 3}
+    best = found.best()
+    network = found.model(best)
+    right = (network(data.validation.inputs).argmax(1) == data.validation.targets).float().mean()
+    assert float(right) == pytest.approx(best.metrics["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"shapes": [0.5], "operands": ["weight"]}, "with shapes both are learned"),
+        ({"shapes": [0]}, "shapes: found 0; expected numbers above 0"),
+        ({"shapes": [0.5], "sampler": "learned"}, "sampler: found 'learned'; allowed: brute_force, random"),
+    ],
+)
+def test_shapes_that_cannot_be_searched_are_refused(given: dict[str, object], words: str) -> None:
+    model = nn.Sequential(nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 5))
+    with pytest.raises(SettingsError, match=words):
+        narrower.learn(model, "jets", epochs=1, **given)  # type: ignore[arg-type]
+
+
 def stored(path: Path) -> dict[str, object]:
     from safetensors.torch import load_file
 

@@ -1,6 +1,7 @@
 """Learned widths from Python: the same as from a settings file, with models and data as they are."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -16,11 +17,19 @@ from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import OPERANDS
 from narrower.preparation.learned import learnable_chain
 from narrower.preparation.learning.settings import LEARNED_COSTS, WeightGranularity
-from narrower.preparation.settings import LEARNED_OPERANDS, LearnedSettings
+from narrower.preparation.settings import LEARNED_OPERANDS, LearnedSettings, LearnedShapesSettings
 from narrower.searching.build_space import build_space
 from narrower.searching.objective import Constraint, Objective, Objectives
 from narrower.searching.options import SearchOptions
-from narrower.searching.space_settings import FLOAT_OPERAND, LayerChoices, OperandChoices, SpaceSettings
+from narrower.searching.space_settings import (
+    FLOAT_OPERAND,
+    Kind,
+    LayerChoices,
+    OperandChoices,
+    SpaceSettings,
+    WidthChoices,
+)
+from narrower.settings.convert_preparation import SAMPLERS_OF_SHAPES
 from narrower.store.trackers.tracker import Tracker, TrackerSettings
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.expressible import export_notes
@@ -31,6 +40,7 @@ from narrower.study.problem import Problem, any_fraction, with_model
 from narrower.study.result import SearchResult
 from narrower.study.tracked import Callback
 from narrower.tasks.task import leading
+from narrower.transform.tried_channels import tried_channels
 
 LEARNED = "learned"
 
@@ -51,6 +61,9 @@ def learn(  # noqa: PLR0913 - what a settings file says
     allowed: Sequence[int] = (),
     candidates: int = 1,
     target: float | None = None,
+    shapes: Sequence[float] = (),
+    trials: int = 10,
+    sampler: str = "tpe",
     constraints: Mapping[str, tuple[float | None, float | None]] | None = None,
     measure_front: Sequence[str] = (),
     seed: int = 0,
@@ -71,6 +84,9 @@ def learn(  # noqa: PLR0913 - what a settings file says
     FixedPoint(8, 4)} or "weight" and "bias"; without them they stay float32. ``granularity`` says what
     shares a width: nothing ("weight"), the weights of an output ("channel") or of a layer ("tensor").
     ``max_width`` bounds all widths; with ``allowed`` all are of that list. What is None is as suits the data.
+    ``shapes`` are multipliers of each layer's channels, such as [0.25, 0.5, 1]: ``sampler`` proposes
+    ``trials`` choices of them (all, where there are no more), each has a training of its own, and all
+    networks share one front.
     ``constraints`` map costs to (minimum, maximum); ``measure_front``, ``directory``, ``class_order``,
     ``callbacks`` and ``trackers`` are those of ``narrower.search``.
 
@@ -80,12 +96,13 @@ def learn(  # noqa: PLR0913 - what a settings file says
     for name, given, known in (
         ("cost", cost, LEARNED_COSTS),
         ("granularity", granularity, get_args(WeightGranularity)),
+        ("sampler", sampler, SAMPLERS_OF_SHAPES),
     ):
         if given not in known:
             raise SettingsError(f"{name}: found {given!r}; allowed: {', '.join(known)}")
     followers = followers_of(callbacks, trackers)
     model, data = fitting(model, data, class_order)
-    settings = LearnedSettings(
+    settings = (LearnedShapesSettings if shapes else LearnedSettings)(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -101,7 +118,9 @@ def learn(  # noqa: PLR0913 - what a settings file says
     settings.of(len(data.train))  # what does not go together shows here
     bounds = tuple(Constraint(metric, low, high) for metric, (low, high) in (constraints or {}).items())
     options = SearchOptions(LEARNED, seed=seed, measure_front=tuple(measure_front))
-    problem = _pose(model, data, settings, bounds, options, kept or {})
+    if shapes:
+        options = replace(options, sampler=sampler, trials=trials)
+    problem = _pose(model, data, settings, bounds, options, _choices(settings, kept or {}, shapes))
     note = f"# Widths of {problem.model_name}, learned from Python; no settings file.\n"
     return searched(problem, directory, note, followers)
 
@@ -112,13 +131,16 @@ def _pose(
     settings: LearnedSettings,
     constraints: tuple[Constraint, ...],
     options: SearchOptions,
-    kept: Mapping[str, FixedPoint],
+    choices: LayerChoices,
 ) -> Problem:
     module = build_model(model, seed=settings.seed, sizes=data.sizes) if isinstance(model, str) else model
     check_fit(module, data)
     name = model if isinstance(model, str) else type(model).__name__
     program = trace_or_call(module, data.examples, name)
-    space_settings = SpaceSettings("name", (), _choices(settings, kept), folds_batch_norm=True)
+    resizes = choices.width.is_given
+    kind: Kind = "quantize_and_resize" if resizes else "quantize"
+    space_settings = SpaceSettings("name", (), choices, kind, folds_batch_norm=not resizes)
+    channels = tried_channels(module, program, data.examples) if resizes else None
     metric = leading(data.task)
     problem = Problem(
         model_name=name,
@@ -128,12 +150,13 @@ def _pose(
         model=module,
         program=program,
         space_settings=space_settings,
-        space=build_space(program.network, space_settings, any_fraction),
+        space=build_space(program.network, space_settings, any_fraction, channels),
         objectives=Objectives(
             (Objective(metric.name, metric.direction), Objective(settings.cost, "minimize"))
         ),
         constraints=constraints,
         options=options,
+        channels=channels,
         preparation=settings,
         notes=export_notes(program),
     )
@@ -147,20 +170,32 @@ def _pose(
     return with_model(problem, module)
 
 
-def _choices(settings: LearnedSettings, kept: Mapping[str, FixedPoint]) -> LayerChoices:
+def _choices(
+    settings: LearnedSettings, kept: Mapping[str, FixedPoint], shapes: Sequence[float]
+) -> LayerChoices:
     learned = settings.operands
     if not learned or any(operand not in LEARNED_OPERANDS for operand in learned):
         raise SettingsError(
             f"operands: found {list(learned)}; allowed: {', '.join(LEARNED_OPERANDS)} or both"
         )
+    if shapes and not settings.learns_both:
+        both = ", ".join(LEARNED_OPERANDS)
+        raise SettingsError(f"operands: found {list(learned)}; with shapes both are learned; allowed: {both}")
     allowed = [o for o in OPERANDS if ("data" if o == "data" else "weight") not in learned]
     for operand in kept:
         if operand not in allowed:
             raise SettingsError(f"kept: found {operand!r}; allowed, as they are not learned: {allowed}")
     if not kept:
-        return LayerChoices(learned=learned)
+        wanted = tuple(sorted({_multiplier(shape) for shape in shapes}))
+        return LayerChoices(width=WidthChoices(wanted), learned=learned)
     data, weight, bias = (
         OperandChoices((kept[operand].width,), (kept[operand].frac,)) if operand in kept else FLOAT_OPERAND
         for operand in OPERANDS
     )
     return LayerChoices(("fixed",), data, weight, bias, learned=learned)
+
+
+def _multiplier(shape: float) -> float:
+    if not 0 < shape < float("inf"):
+        raise SettingsError(f"shapes: found {shape!r}; expected numbers above 0, as [0.5, 1]")
+    return float(shape)
