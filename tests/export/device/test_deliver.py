@@ -5,15 +5,19 @@ import subprocess
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from narrower.data.datasets import DataSet
 from narrower.export.deliver import export_plan
 from narrower.export.device.compiled import WARNINGS, builds
+from narrower.export.device.deliver import unevenly_scaled
 from narrower.export.subject import Subject, Wishes
 from narrower.models.build import build_model
+from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.sign_only import Binary
 from narrower.plan.plan import LayerPlan, Plan
-from tests.export.device.agree import needs_gcc
+from tests.export.device.agree import lowered, needs_gcc
 
 pytestmark = needs_gcc
 
@@ -49,3 +53,13 @@ def test_every_build_gives_what_was_scored(jets: DataSet, tmp_path: Path) -> Non
         str(files[0]),
     ]
     subprocess.run(alone, check=True)
+
+
+def test_layers_whose_scales_are_no_powers_of_two_are_named() -> None:
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2))
+    program = lowered(model, torch.randn(3, 6))
+    eight = FixedPoint(8, 4)
+    even = Affine(4, per="channel", scales="power_of_two")
+    weights = {"0": even, "2": Affine(4, per="channel"), "4": Binary()}
+    plan = Plan.of({name: LayerPlan(eight, weight, eight) for name, weight in weights.items()})
+    assert unevenly_scaled(program, plan) == ("2", "4")

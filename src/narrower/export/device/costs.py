@@ -45,8 +45,8 @@ def device_costs(network: CNetwork, processor: str) -> DeviceCosts:
     own = sum(count * table["own code"][name] for name, count in code_features(network.source).items())
     code += own * OWN_CODE_MARGIN
     cycles = sum(
-        work.calls * table["cycles"].get(f"{group_of(function)}:calls", 0)
-        + work.elements * table["cycles"].get(f"{group_of(function)}:elements", 0)
+        work.calls * table["cycles"][f"{group_of(function)}:calls"]
+        + work.elements * table["cycles"][f"{group_of(function)}:elements"]
         for function, work in network.work.items()
     )
     return DeviceCosts(round(code) + network.constant_bytes, network.ram_bytes, round(cycles), round(code))
@@ -54,6 +54,7 @@ def device_costs(network: CNetwork, processor: str) -> DeviceCosts:
 
 def group_of(function: str) -> str:
     """The functions that take alike: of one kind, whatever the type of the numbers."""
+    function = function.removesuffix("_wide")
     typed = TYPED.match(function)
     if typed is None:
         return function

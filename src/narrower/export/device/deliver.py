@@ -12,6 +12,7 @@ from narrower.export.device.compiled import Build, builds, run_compiled, write_f
 from narrower.export.device.network import CNetwork, c_name, c_network
 from narrower.export.device.packing import Pack
 from narrower.export.device.softmax import last_softmax, softmax_outputs
+from narrower.export.exactness import inexact_operators
 from narrower.export.integer_network import rounded_outputs
 from narrower.export.manifest import Check, compare
 from narrower.graph.program import Program
@@ -52,10 +53,26 @@ def deliver_c(
     checks = [_check(network, directory, build, inputs, wanted) for build in plain]
     checks += [_check(network, directory, build, inputs[:few], wanted[:few]) for build in sanitized]
     notes = _notes(network, {b.compiler for b in plain} - {b.compiler for b in sanitized})
+    if scaled := unevenly_scaled(program, plan):
+        notes = (
+            *notes,
+            "C adds whole numbers and scales each sum once, float32 rounds after every addition: "
+            "the last bits of what follows may differ where scales are no powers of two, in "
+            + ", ".join(scaled),
+        )
     if last_softmax(program) is not None:
         far = float(np.abs(wanted - outputs).max())
         notes = (*notes, f"the softmax is computed by tables: at most {far:.2g} from that of float32")
     return tuple(sorted(checks, key=lambda check: check.differing_elements == 0)), notes
+
+
+def unevenly_scaled(program: Program, plan: Plan) -> tuple[str, ...]:
+    """The layers whose float32 sums are rounded on the way, since a scale is no power of two."""
+    found = inexact_operators(program, plan)
+    names = [
+        reason.split(": ")[0] for reason in found if " is affine(" in reason or "its weight is" in reason
+    ]
+    return tuple(dict.fromkeys(names))
 
 
 def _wanted(
