@@ -36,7 +36,7 @@ from narrower.plan.formats.power_of_two import PowerOfTwo
 from narrower.plan.formats.sign_only import Binary, Ternary
 from narrower.plan.plan import LayerPlan, Plan
 
-PULL = 0.03  # twice what a function takes alone counts as much as a network that is off by 3 %
+PULL = 0.1  # twice what a function takes alone counts as much as a network that is off by 10 %
 
 
 class Residual(nn.Module):

@@ -25,6 +25,7 @@ WHOLE: Mapping[str, str] = {
     "shift_up": "n, 4", "shift_floor": "n, 4", "scale_up": "n, 2, -1000, 1000", "wrap": "n, 8, -128",
     "shift_each": "n, shifts, low, high, 0", "add": "u, n", "maximum": "u, n", "magnitude": "n",
     "real_of": "n, 6", "load_s8": "n, bytes, 1", "store_s8": "", "store_s32": "",
+    "largest_s8": "", "sum_s8": "", "add_halves": "",
 }  # fmt: skip
 REAL: Mapping[str, str] = {
     "real_add_each": "n, rk, 1", "real_multiply_each": "n, rk, 1", "real_divide_each": "n, rk, 1",
@@ -33,8 +34,18 @@ REAL: Mapping[str, str] = {
     "real_steps_each": "n, fracs, low, high, 0", "real_table": "n, keys, 63, values",
     "real_softmax": "n, exponentials", "real_add": "ru, n", "real_multiply": "ru, n",
     "real_maximum": "ru, n", "load_float": "n, floats, 1", "store_real": "",
+    "largest_real": "", "sum_real": "", "real_add_halves": "",
 }  # fmt: skip
+# How many numbers each of a row stands for, where it is not one: windows of two, and halves that are added.
+NUMBERS = {**dict.fromkeys(("largest_s8", "sum_s8", "largest_real", "sum_real"), 2.0), "add_halves": 0.5,
+           "real_add_halves": 0.5}  # fmt: skip
 CALLS = {
+    "largest_s8": "largest_s8(v, pairs, &g[n == 64], 0)",
+    "sum_s8": "sum_s8(v, pairs, &g[n == 64], 0)",
+    "largest_real": "largest_real(v, real_pairs, &g[n == 64], 0)",
+    "sum_real": "sum_real(v, real_pairs, &g[n == 64], 0)",
+    "add_halves": "add_halves(v, 2, n / 2)",
+    "real_add_halves": "real_add_halves(v, 2, n / 2)",
     "store_s8": "store_s8(made, v, n, 1)",
     "store_s32": "store_s32(others, v, n, 1)",
     "store_real": "store_real((uint32_t *)others, v, n, 1)",
@@ -111,10 +122,13 @@ def _constants() -> str:
         "int8_t fracs": [i % 5 for i in range(LONG_ROW)],
         "int32_t low": [-100] * LONG_ROW, "int32_t high": [100] * LONG_ROW,
         "int8_t bytes": [n % 128 for n in whole], "int32_t keys": keys, "int32_t values": list(range(64)),
-        "uint32_t exponentials": exponentials().tolist(),
+        "uint32_t exponentials": exponentials().tolist(), "int8_t pairs": [n % 128 for n in whole * 2],
+        "uint32_t real_pairs": list(map(_bits, real * 2)),
     }  # fmt: skip
     lines = [f"static const {name}[] = {{{', '.join(map(str, held))}}};\n" for name, held in arrays.items()]
     floats = ", ".join(f"{n!r}f" for n in real)
+    windows = ", ".join(f"{{1, 1, {2 * n}, 1, 2, 1, 2, 0, 0, 1, 1, {n}}}" for n in (SHORT_ROW, LONG_ROW))
+    lines.append(f"static const window g[] = {{{windows}}};\n")
     return "".join(lines) + f"static const float floats[] = {{{floats}}};\n"
 
 
@@ -146,6 +160,6 @@ def measured(processor: Processor) -> dict[str, float]:
     for name in names[1:]:
         ends = [taken[name] - taken["nothing"] for taken in (short, long)]
         each = (ends[1] - ends[0]) / (LONG_ROW - SHORT_ROW)
-        found[f"{group_of(name)}:elements"] = round(each, 2)
+        found[f"{group_of(name)}:elements"] = round(each / NUMBERS.get(name, 1.0), 2)
         found[f"{group_of(name)}:calls"] = round(max(0.0, ends[0] - SHORT_ROW * each), 2)
     return found
