@@ -1,6 +1,6 @@
 """What resnet20 reaches with all weights and data at 4 bits, trained in its formats, beside float32.
 
-    python benchmarks/four_bits.py [--json] [--data digits32] [--seeds 3] [--float-epochs 12] [--epochs 8]
+    python benchmarks/four_bits.py [--json] [--data digits32] [--seeds 3] [--float-epochs 12] [--epochs 20]
 
 For each seed, resnet20 is trained in float32, fractions are chosen for its weights and data, and it is
 trained on with these formats (biases at 8 bits), and scored as it is deployed. Rows: ``SEED_float``,
@@ -10,6 +10,8 @@ trained on with these formats (biases at 8 bits), and scored as it is deployed. 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,7 +37,8 @@ def accuracies(data: DataSet, seed: int, float_epochs: int, epochs: int) -> dict
     begun = build_model("resnet20", seed=seed, sizes=data.sizes)
     model = train_weights(begun, data.train, Recipe(float_epochs, 64, seed=seed))
     layers = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    space = {name: {**WIDTHS, **FRACTIONS} for name in layers}
+    choices: dict[str, Sequence[Any]] = {**WIDTHS, **FRACTIONS}
+    space = dict.fromkeys(layers, choices)
     found = narrower.search(model, data, space, ["accuracy"], sampler="brute_force", n_trials=1)
     plan = plan_from_dict(found.record.members[0].plan)
     trained = train_in_formats(model, plan, data.train, Recipe(epochs, 64, 2e-3, seed=seed))
@@ -59,10 +62,11 @@ def main() -> None:
     parser.add_argument("--data", default="digits32")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--float-epochs", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    data, rows = load_data_set(arguments.data), {}
+    data = load_data_set(arguments.data)
+    rows: dict[str, float] = {}
     for seed in range(arguments.seeds):
         found = accuracies(data, seed, arguments.float_epochs, arguments.epochs)
         rows |= {f"{seed}_{name}": round(value, 4) for name, value in found.items()}
