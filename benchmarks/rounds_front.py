@@ -4,9 +4,10 @@
         [--sparsity 0,0.5] [--seed 0] [--json]
 
 Random plans of one width for each tensor: 2, 3, 4, 6 or 8 bits of data and of weights, 8 of biases, and
-shares of weights that are zero. They are searched with the weights that 10 epochs in float32 gave, and trained
-in rounds. Rows for each budget: the best accuracy on the validation part at so many effective bit operations,
-before and after, and what the second reaches on the test part; ``for_0.65``: the fewest of them with 0.65.
+shares of weights that are zero. They are searched with the weights that 10 epochs in float32 gave, and
+trained in rounds. Rows for each budget: the best accuracy on the validation part at so many effective bit
+operations, before and after, and what the second reaches on the test part; ``for_0.65``: the fewest of them
+with 0.65.
 Before training, as many plans without zeros count as well, so that the space is no excuse.
 """
 
