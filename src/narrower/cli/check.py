@@ -48,7 +48,7 @@ def check(
     say_ignored(loaded)  # what is wrong comes alone
     problem = study.problem
     warn(*problem.ending_warnings, *problem.notes)
-    heading = f"{config}: {problem.model_name} on {problem.data.name}, {len(problem.part):,} samples"
+    heading = f"{config}: {problem.model_name} on {problem.data.name}, {problem.samples:,} samples"
     if (learned := learned_preview(problem)) is not None:
         if as_json:
             print_json({"learned": learned.settings})
