@@ -1,9 +1,9 @@
 """The front of plans that are trained in rounds, beside the front of the same plans without training.
 
     python benchmarks/rounds_front.py [--network jsc-toy] [--plans 512] [--rounds 4] [--epochs 60]
-        [--sparsity 0,0.5] [--seed 0] [--json]
+        [--widths 2,3,4,6,8] [--sparsity 0,0.5] [--seed 0] [--json]
 
-Random plans of one width for each tensor: 2, 3, 4, 6 or 8 bits of data and of weights, 8 of biases, and
+Random plans of one width for each tensor: bits of data and of weights, the most of them for biases, and
 shares of weights that are zero. They are searched with the weights that 10 epochs in float32 gave, and
 trained in rounds. Rows for each budget: the best accuracy on the validation part at so many effective bit
 operations, before and after, and what the second reaches on the test part; ``for_0.65``: the fewest of them
@@ -33,8 +33,7 @@ from narrower.training.recipe import Recipe
 
 BUDGETS = (200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 WANTED = (0.62, 0.65, 0.665)
-WIDTHS = {"data": [2, 3, 4, 6, 8], "weight": [2, 3, 4, 6, 8], "bias": [8]}
-FRACTIONS = {f"{operand}_frac": ["auto"] for operand in WIDTHS}
+FRACTIONS = {f"{operand}_frac": ["auto"] for operand in ("data", "weight", "bias")}
 
 
 def network(name: str, seed: int) -> nn.Module:
@@ -53,11 +52,17 @@ Point = tuple[float, float]  # accuracy and effective bit operations
 
 
 def searched(
-    model: nn.Module, plans: int, sparsity: Sequence[float], seed: int, directory: Path
+    model: nn.Module,
+    plans: int,
+    widths: Sequence[int],
+    sparsity: Sequence[float],
+    seed: int,
+    directory: Path,
 ) -> SearchResult:
     """Random plans with the weights of a model."""
     layers = [layer for layer, module in model.named_modules() if isinstance(module, nn.Linear)]
-    choices: dict[str, Sequence[Any]] = {**WIDTHS, **FRACTIONS, "weight_sparsity": sparsity}
+    of_bits: dict[str, Sequence[Any]] = {"data": widths, "weight": widths, "bias": [max(widths)]}
+    choices = {**of_bits, **FRACTIONS, "weight_sparsity": sparsity}
     space = dict.fromkeys(layers, choices)
     return narrower.search(
         model,
@@ -72,13 +77,18 @@ def searched(
 
 
 def trained(
-    name: str, plans: int, recipe: Recipe, rounds: int, sparsity: Sequence[float]
+    name: str,
+    plans: int,
+    recipe: Recipe,
+    rounds: int,
+    widths: Sequence[int],
+    sparsity: Sequence[float],
 ) -> tuple[list[Point], tuple[FinetunedMember, ...]]:
     """Random plans of a network without training, with zeros or not; and those with, trained in rounds."""
     model = train_weights(network(name, recipe.seed), load_data_set("jets").train, Recipe(seed=recipe.seed))
     with tempfile.TemporaryDirectory() as directory:
-        dense = searched(model, plans, [0], recipe.seed, Path(directory, "dense"))
-        found = searched(model, plans, sparsity, recipe.seed, Path(directory, "run"))
+        dense = searched(model, plans, widths, [0], recipe.seed, Path(directory, "dense"))
+        found = searched(model, plans, widths, sparsity, recipe.seed, Path(directory, "run"))
         record = narrower.finetune(found, recipe, every=True, rounds=rounds)
     print(f"{name}: {record.steps:,} steps, rounds {record.rounds}", file=sys.stderr, flush=True)
     before = [(own["accuracy"], own["ebops"]) for own in (m.metrics for m in dense.record.members)]
@@ -113,13 +123,15 @@ def main() -> None:
     parser.add_argument("--plans", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--widths", default="2,3,4,6,8")
     parser.add_argument("--sparsity", default="0,0.5")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
     sparsity = [float(share) for share in given.sparsity.split(",")]
     recipe = Recipe(given.epochs, learning_rate=5e-3, seed=given.seed)
-    found = rows(*trained(given.network, given.plans, recipe, given.rounds, sparsity))
+    widths = [int(width) for width in given.widths.split(",")]
+    found = rows(*trained(given.network, given.plans, recipe, given.rounds, widths, sparsity))
     print(json.dumps(found, indent=2) if given.json else "\n".join(f"{k}: {v}" for k, v in found.items()))
 
 
