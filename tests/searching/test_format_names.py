@@ -74,6 +74,10 @@ def test_the_fields_of_the_peer_are_those_of_the_format() -> None:
             {"name": ["integer"], **WIDTHS, "weight_exponent_width": [4]},
             "weight_exponent_width: means nothing",
         ),
+        (
+            {"name": ["fixed"], **WIDTHS, "weight_per": ["channel"]},
+            r"weight_per: means nothing for name = \['fixed'\]; read by affine, binary, ternary",
+        ),
         ({"name": ["e4m3fn"], **WIDTHS}, r"data_in_width: means nothing for name = \['e4m3fn'\]"),
         (
             {

@@ -38,7 +38,21 @@ def test_all_layers_have_each_kind_of_format_at_each_width_from_the_largest_on()
         found.append(one)
     eight, four, two = "fixed(8,frac=4)", "fixed(4,frac=2)", "fixed(2,frac=1)"
     # data have two widths, weights three: in between, data take the narrower
-    assert found == [(eight, eight), (four, four), (four, two), ("mxfp4", "mxfp4"), ("float32", "float32")]
+    first = [(eight, eight), (four, four), (four, two), ("mxfp4", "mxfp4"), ("float32", "float32")]
+    assert found[: len(first)] == first
+    assert set(found) == {*first, (eight, four), (eight, two), (four, eight)}
+    assert len(found) == len(set(found))
+
+
+def test_of_very_many_only_those_whose_widths_go_up_together_are_tried() -> None:
+    widths = OperandChoices(tuple(range(2, 10)))
+    space = build_space(
+        NETWORK,
+        SpaceSettings("type", (("linear", LayerChoices(("fixed",), widths, widths, widths)),)),
+        lambda _layer, _operand, width: width // 2,
+    )
+    plans = [space.plan(options).layers[0][1] for options in uniform_plans(space)]
+    assert [(p.data.bits, p.weight.bits, p.bias.bits) for p in plans] == [(n, n, n) for n in range(9, 1, -1)]
 
 
 @pytest.mark.parametrize(

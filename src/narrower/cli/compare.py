@@ -81,7 +81,7 @@ def compare(
     loaded = read_settings(read_layers(config, override or (), set_values or ()), data_path)
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
-    from narrower.cli.progress import step_progress
+    from narrower.cli.progress import calibration_progress, step_progress
     from narrower.compare.record import PAGE, RECORD
     from narrower.store.run_directory import RunDirectory, claimed
     from narrower.study.compare import compare_samplers
@@ -93,13 +93,19 @@ def compare(
     def is_taken(run: RunDirectory) -> bool:
         return any((run.path / name).exists() for name in (RECORD, PROXIES_RECORD))
 
-    study = pose_study(loaded, load, say=note)
+    study = pose_study(loaded, load, say=note, calibrating=calibration_progress())
     warn(*study.problem.notes)
     name = f"{study.name}-comparison"
     with RunDirectory(output).locked() if output else claimed(name, is_taken) as target:
         if is_taken(target):
             raise SettingsError(f"--output: {target.path} holds a comparison already")
-        problem = with_weights(study, target, say=tell, show_progress=messages().is_terminal)
+        problem = with_weights(
+            study,
+            target,
+            say=tell,
+            show_progress=messages().is_terminal,
+            calibrating=calibration_progress(),
+        )
         if proxies:
             _compare_proxies(problem, trials or PROXY_TRIALS, target, as_json=as_json)
             return

@@ -1,7 +1,7 @@
 """How far a search is, on stderr."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -29,6 +29,11 @@ def step_progress() -> Iterator[Callable[..., None]]:
             bar.update(tasks[name], completed=done, note=note)
 
         yield report
+
+
+def calibration_progress() -> Callable[[], AbstractContextManager[Callable[..., None]]] | None:
+    """What opens a bar for calibration; None where nobody watches."""
+    return step_progress if messages().is_terminal else None
 
 
 @contextmanager

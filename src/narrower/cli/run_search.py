@@ -34,7 +34,7 @@ def run_search(
     cache_bytes: int,
 ) -> int:
     """Search, print the record, and return the exit code."""
-    from narrower.cli.progress import search_progress
+    from narrower.cli.progress import calibration_progress, search_progress
     from narrower.settings.convert_preparation import trains_after
     from narrower.store.trackers.catalogue import build_trackers
     from narrower.study.run_facts import begin_run, resumed_run
@@ -65,7 +65,13 @@ def run_search(
 
         if run is None and study.weights is not None:
             say(f"weights: {study.weights}")
-        problem = with_weights(study, target, say=say, show_progress=messages().is_terminal)
+        problem = with_weights(
+            study,
+            target,
+            say=say,
+            show_progress=messages().is_terminal,
+            calibrating=calibration_progress(),
+        )
         warn(*unseen_widths(problem))
         for warning in (*study.settings.notes, *problem.notes, *unseen_widths(problem)):
             log.write(f"warning: {warning}")
@@ -122,13 +128,17 @@ def _posed(
     loaded: LoadedSettings, run: RunDirectory | None, load: Path | None, backend: BackendWishes
 ) -> "Study":
     """What is searched, after what is wrong with it or passed over was said."""
+    from narrower.cli.progress import calibration_progress
     from narrower.study.limits import check_counted
     from narrower.study.possible import check_backend
     from narrower.study.study import pose_study, resumed_study, settled
 
     loaded = settled(loaded, is_new=run is None)
     say_ignored(loaded)
-    study = resumed_study(loaded, run) if run else pose_study(loaded, load, say=note)
+    shown = calibration_progress()
+    study = (
+        resumed_study(loaded, run, shown) if run else pose_study(loaded, load, say=note, calibrating=shown)
+    )
     problem = study.problem
     warn(*problem.notes)
     if run is None:  # a search does not begin where plans reach too little of the network

@@ -70,7 +70,8 @@ def layer_choices(where: str, config: LayerConfig, kind: Kind, *, is_strict: boo
         )
     if is_strict and kind != "resize":
         mistakes.found += [
-            f"{where}.{key}: means nothing for name = {list(names)}" for key in _unread(config)
+            f"{where}.{key}: means nothing for name = {list(names)}; read by {_readers(key)}"
+            for key in _unread(config)
         ]
     if config.channel_multiplier and config.out_features:
         mistakes.found.append(f"{where}.out_features: channel_multiplier says the widths as well; give one")
@@ -148,6 +149,17 @@ def _unread(config: LayerConfig) -> list[str]:
     named = [NAMED[family] for family in families if family != NOT_QUANTIZED]
     allowed = {f"{o}_{key}" for formats in named for o in _OPERANDS for key in formats.keys_of(o)}
     return [key for key in given_keys(config) if key in _FORMAT_KEYS and key not in allowed]
+
+
+def _readers(key: str) -> str:
+    """The names of formats that read a key."""
+    found = [
+        n
+        for n, formats in NAMED.items()
+        for o in _OPERANDS
+        if key in {f"{o}_{k}" for k in formats.keys_of(o)}
+    ]
+    return ", ".join(dict.fromkeys(found))
 
 
 def _operand_choices(config: LayerConfig, operand: str) -> OperandChoices:

@@ -11,14 +11,10 @@ from narrower.cost.network_cost import Convention, NetworkCost
 from narrower.data.datasets import DataSet, Part
 from narrower.errors import SettingsError
 from narrower.evaluate.backends.settings import BackendSettings
-from narrower.evaluate.calibration import Calibration
-from narrower.evaluate.edge_calibration import EdgeCalibration
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.graph.called_modules import trace_or_call
-from narrower.graph.edges import edges_of
 from narrower.graph.folding import fold_batch_norm
 from narrower.graph.groups import Channels
-from narrower.graph.lower import lower
 from narrower.graph.network import Network
 from narrower.graph.program import Program, with_weights
 from narrower.graph.resized_network import deployed_network
@@ -28,7 +24,6 @@ from narrower.models.ending import ending_of
 from narrower.plan.plan import Plan
 from narrower.preparation.preparation import Subject
 from narrower.preparation.settings import CrossValidatedSettings, PreparationSettings, SharedSettings
-from narrower.searching.build_space import build_space, unsigned_data
 from narrower.searching.costs import FormatCosts, ResizedCosts, SpaceCosts
 from narrower.searching.edge_costs import EdgeCosts
 from narrower.searching.objective import Constraint, Objectives
@@ -37,8 +32,9 @@ from narrower.searching.refitted import refitted
 from narrower.searching.space import Space, widest_of
 from narrower.searching.space_settings import SpaceSettings
 from narrower.settings.load import about
+from narrower.study.calibrated_space import Calibrating, calibrated_space
 from narrower.study.machine import WAYS_OUT, is_file
-from narrower.tasks.task import Loss, OfSamplesBy
+from narrower.tasks.task import Loss
 from narrower.training.record import unfinished_note
 from narrower.transform.resized import wanted_counts
 
@@ -188,17 +184,21 @@ def first_samples(data: DataSet, part_name: str, count: int | None) -> Part:
     return part.first(count)
 
 
-def given_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Problem:
+def given_weights(
+    problem: Problem, path: Path, *, say: Say | None = None, calibrating: Calibrating | None = None
+) -> Problem:
     """The problem with the weights of a file; without data it is only seen whether they fit.
 
     Raises:
         CheckpointError: they cannot be read, or do not fit.
     """
     model = load_weights(problem.model, path, say=say)
-    return problem if problem.data.stands_in else with_model(problem, model)
+    return problem if problem.data.stands_in else with_model(problem, model, calibrating)
 
 
-def named_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Problem:
+def named_weights(
+    problem: Problem, path: Path, *, say: Say | None = None, calibrating: Calibrating | None = None
+) -> Problem:
     """The problem with the weights that its settings name; see ``users_weights``.
 
     Raises:
@@ -207,10 +207,12 @@ def named_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
     with about("load_name"):
         if not is_file(path):
             raise SettingsError(f"{path} is not on this machine; allowed is {WAYS_OUT}")
-        return users_weights(problem, path, say=say)
+        return users_weights(problem, path, say=say, calibrating=calibrating)
 
 
-def users_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Problem:
+def users_weights(
+    problem: Problem, path: Path, *, say: Say | None = None, calibrating: Calibrating | None = None
+) -> Problem:
     """The problem with the weights of a file of the user's, whose classes may be in an order of their own.
 
     Raises:
@@ -225,10 +227,10 @@ def users_weights(problem: Problem, path: Path, *, say: Say | None = None) -> Pr
         check_class_order(loaded, problem.data, str(path))
     elif say is not None and (doubt := class_order_problem(loaded, problem.data)):
         say(f"{path}: {doubt}")
-    return with_model(problem, loaded)
+    return with_model(problem, loaded, calibrating)
 
 
-def with_model(problem: Problem, model: nn.Module) -> Problem:
+def with_model(problem: Problem, model: nn.Module, calibrating: Calibrating | None = None) -> Problem:
     """The problem for a model that has its weights; automatic fractions are chosen for them."""
     model = with_wanted_norms(model, problem.data, problem.space_settings)
     program = with_weights(problem.program, model) or trace_or_call(
@@ -236,18 +238,7 @@ def with_model(problem: Problem, model: nn.Module) -> Problem:
     )
     settings, task = problem.space_settings, problem.data.task
     taught = task.loss(ending_of(model, problem.data.train.arguments, program.network)).taught
-    calibration = Calibration(
-        lower(program),
-        *problem.data.train.arguments,
-        rounding=settings.rounding,
-        unsigned=unsigned_data(program.network, settings),
-        settings=settings.calibration,
-        taught=taught,
-    )
-    known_edges = _known_edges(program, problem.data, settings, taught) if settings.on_edges else None
-    space = build_space(
-        program.network, settings, calibration.fraction, problem.channels, calibration, known_edges
-    )
+    space = calibrated_space(program, problem.data, settings, problem.channels, taught, calibrating)
     return replace(problem, model=model, program=program, space=space)
 
 
@@ -259,21 +250,3 @@ def with_wanted_norms(model: nn.Module, data: DataSet, settings: SpaceSettings) 
 def any_fraction(_layer: str, _operand: str, width: int) -> int:
     """Stands in for calibration where only the shape of a space matters."""
     return width // 2
-
-
-def _known_edges(
-    program: Program, data: DataSet, settings: SpaceSettings, taught: OfSamplesBy | None
-) -> EdgeCalibration:
-    """What edges hold; those that must agree together, by the name of the first."""
-    found = edges_of(program.network)
-    groups = {group[0]: group for group in found.groups} if settings.agree else {}
-    is_auto = settings.sign == "auto"
-    return EdgeCalibration(
-        lower(program),
-        *data.train.arguments,
-        unsigned=frozenset(edge.name for edge in found.edges if edge.has_no_sign and is_auto),
-        groups=groups,
-        rounding=settings.rounding,
-        settings=settings.calibration,
-        taught=taught,
-    )

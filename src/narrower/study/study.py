@@ -27,6 +27,7 @@ from narrower.store.files import write_json
 from narrower.store.run_directory import RunDirectory
 from narrower.store.run_files import MEMBERS_FACT, member_facts
 from narrower.store.trials import TrialStore
+from narrower.study.calibrated_space import Calibrating
 from narrower.study.candidate_curves import record_curves
 from narrower.study.candidate_weights import keep_weights
 from narrower.study.evaluators import Evaluators, build_plan_evaluator, plans_together
@@ -69,11 +70,18 @@ def settled(loaded: LoadedSettings, *, is_new: bool = True) -> LoadedSettings:
     return on_this_machine(with_rounding(loaded) if is_new else loaded)
 
 
-def pose_study(loaded: LoadedSettings, load: Path | None, *, say: Say, absent: Say | None = None) -> Study:
+def pose_study(
+    loaded: LoadedSettings,
+    load: Path | None,
+    *,
+    say: Say,
+    absent: Say | None = None,
+    calibrating: Calibrating | None = None,
+) -> Study:
     """From settings to what is searched: task and data, model, network and space; then the weights of a file.
 
     ``load`` are weights in the place of those that the settings name. ``absent`` is told of data and weights
-    that are not here; without it that is wrong.
+    that are not here; without it that is wrong. ``calibrating`` shows how far calibration is.
 
     Raises:
         SettingsError: with file and line.
@@ -87,24 +95,39 @@ def pose_study(loaded: LoadedSettings, load: Path | None, *, say: Say, absent: S
                 absent(missing)
         problem = pose(loaded.settings, absent=absent)
         if weights is not None:
-            problem = (users_weights if load else named_weights)(problem, weights, say=say)
+            take = users_weights if load else named_weights
+            problem = take(problem, weights, say=say, calibrating=calibrating)
     return Study(loaded, problem, weights)
 
 
-def resumed_study(loaded: LoadedSettings, run: RunDirectory) -> Study:
+def resumed_study(loaded: LoadedSettings, run: RunDirectory, calibrating: Calibrating | None = None) -> Study:
     """What a run began to search, with the weights that it began with."""
     with located(loaded.layers):
         problem = pose(loaded.settings)
-    return Study(loaded, given_weights(problem, run.weights), run.weights)
+    return Study(loaded, given_weights(problem, run.weights, calibrating=calibrating), run.weights)
 
 
-def with_weights(study: Study, run: RunDirectory, *, say: Say, show_progress: bool) -> Problem:
+def with_weights(
+    study: Study,
+    run: RunDirectory,
+    *,
+    say: Say,
+    show_progress: bool,
+    calibrating: Calibrating | None = None,
+) -> Problem:
     """The problem with weights: those of a file, those that were trained in this run, or newly trained."""
     if study.weights is not None or not study.problem.preparation.needs_weights:
         return study.problem
     from narrower.study.weights import initial_weights  # Lightning takes seconds to import
 
-    return initial_weights(study.problem, study.settings.settings, run, say=say, show_progress=show_progress)
+    return initial_weights(
+        study.problem,
+        study.settings.settings,
+        run,
+        say=say,
+        show_progress=show_progress,
+        calibrating=calibrating,
+    )
 
 
 def search(
