@@ -5,7 +5,6 @@ layers are equal, and the outputs differ by float32's own rounding.
 """
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,7 @@ from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
 from narrower.plan.formats.fixed import FixedPoint
-from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.preparation.learning.freeze import fit_widths
-from narrower.preparation.learning.plan_form import as_model, plan_of
-from tests.preparation.learning.test_deployed import random_chain, samples
 
 SAMPLES = 1000
 
@@ -84,30 +79,3 @@ def test_hls4ml_computes_what_was_scored(tmp_path: Path) -> None:
     np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5)
     # where two outputs are equal to float32's last bit, either may be the largest
     assert (theirs.argmax(axis=1) == ours.argmax(axis=1)).mean() > 0.995
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # hls4ml's own
-@pytest.mark.parametrize("overflow", ["saturate", "symmetric"])
-def test_hls4ml_computes_learned_networks_bit_for_bit(tmp_path: Path, overflow: str) -> None:
-    """Widths, steps and signs of each entry; layers as wide as those before; data that saturate."""
-    needs_hls4ml()
-    sizes = (6, 7, 7, 3)
-    inputs = samples(0, SAMPLES, sizes[0])
-    inputs[:, 4:] = np.abs(inputs[:, 4:])  # without a sign
-    chain = fit_widths(random_chain(0, sizes, sparsity=0.4), inputs[:100])
-    model, names = as_model(chain)
-    plan = plan_of(chain, names)
-    layers, signs = {}, set()
-    for name in names:
-        layer = plan.layer(name)
-        assert isinstance(layer.data, FixedEach)
-        signs |= set(layer.data.signs[layer.data.widths > 0].tolist())
-        layers[name] = replace(layer, data=replace(layer.data, overflow=overflow))
-    assert signs == {0, 1}
-    plan, wide = Plan.of(layers), torch.from_numpy(2 * inputs)
-    program = lower(trace(model, wide[:3], "learned"))
-    theirs = of_hls4ml(to_onnx(program, plan, dialect="qonnx", batch_size=1), wide, tmp_path)
-    ours = own_outputs(program, plan, wide)
-    assert np.ptp(ours, axis=0).min() > 0
-    np.testing.assert_array_equal(theirs, ours)
