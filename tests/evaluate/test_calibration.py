@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import narrower.evaluate.calibration as calibration_module
 from narrower.data.datasets import DataSet
 from narrower.evaluate.calibration import Calibration, best_fraction, fraction_over, range_of
 from narrower.evaluate.definition import defined_outputs
@@ -153,3 +154,38 @@ def test_edges_are_calibrated_by_the_outputs_as_well() -> None:
         losses[method] = divergence(defined_outputs(program, plan, samples), wanted)
     assert losses["cross_entropy"] <= losses["max"]
     assert losses["cross_entropy"] < 1.2 * losses["mse"]
+
+
+def test_a_regular_part_of_very_many_values_is_held_and_says_the_same(
+    monkeypatch: pytest.MonkeyPatch, jsc_toy: nn.Module, jsc_toy_lowered: Program, jets: DataSet
+) -> None:
+    most, samples = 500, 400
+    entering: list[torch.Tensor] = []
+    hook = jsc_toy.get_submodule("seq_blocks.5").register_forward_pre_hook(
+        lambda _module, inputs: entering.append(inputs[0].detach())
+    )
+    jsc_toy(jets.train.inputs[:samples])
+    hook.remove()
+    monkeypatch.setattr(calibration_module, "LARGEST_SAMPLE", most)
+    calibration = Calibration(
+        jsc_toy_lowered, jets.train.inputs, settings=CalibrationSettings(samples=samples)
+    )
+    flat = entering[0].flatten()
+    some = flat[:: -(-len(flat) // most)]
+    assert len(flat) > most
+    assert calibration.fraction("seq_blocks.5", "data", 6) == best_fraction([some], 6)
+    held = [value for (_, operand), own in calibration._values.items() for value in own if operand == "data"]
+    assert max(value.untyped_storage().nbytes() for value in held) <= 4 * most
+
+
+def test_the_model_runs_when_a_fraction_is_first_asked_for(
+    monkeypatch: pytest.MonkeyPatch, jsc_toy_lowered: Program, jets: DataSet
+) -> None:
+    runs: list[int] = []
+    operands = calibration_module._operands
+    monkeypatch.setattr(calibration_module, "_operands", lambda *given: runs.append(1) or operands(*given))
+    calibration = Calibration(jsc_toy_lowered, jets.train.inputs)
+    assert runs == []
+    for width in (4, 8):
+        calibration.fraction("seq_blocks.5", "weight", width)
+    assert runs == [1]

@@ -74,3 +74,25 @@ def test_a_format_that_comes_later_finds_unrounded_data() -> None:
         engine._visit(plans, keep)
         for position, plan in enumerate(plans):
             assert torch.equal(found[position], defined_outputs(program, plan, inputs))
+
+
+def test_two_formats_of_every_weight_have_room_where_half_of_the_memory_is_enough() -> None:
+    model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 64)).eval()
+    inputs = torch.randn(4, 64)
+    steps = compile_steps(lower(trace(model, inputs)))
+    weights = sum(tensor.nbytes for tensor in model.state_dict().values())
+    part = Part(inputs, torch.arange(4))
+    formats = {"0": (FixedPoint(8, 7), FixedPoint(4, 3)), "2": (FixedPoint(8, 7), FixedPoint(4, 3))}
+    for cache_bytes, is_enough in ((8 * weights, True), (2 * weights, False)):
+        engine = GraphEngine(steps, part, 4, cache_bytes)
+        for number in (0, 1):
+            plan = Plan.of({name: LayerPlan(weight=own[number]) for name, own in formats.items()})
+            engine.score([plan], loss=False, own={})
+        held = [
+            engine._weights.get((index, number_format)) is not None
+            for index, step in enumerate(steps.steps)
+            if step.slot is not None and steps.slots[step.slot][1] == "weight"
+            for number_format in formats[steps.slots[step.slot][0]]
+        ]
+        assert len(held) == 4
+        assert all(held) == is_enough

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from narrower.errors import CheckpointError
@@ -61,6 +62,17 @@ def test_safetensors_round_trip_leaves_the_model_alone(tmp_path: Path) -> None:
     save_weights(model, tmp_path / "weights.safetensors")
     assert same(model, load_weights(other, tmp_path / "weights.safetensors"))
     assert not same(model, other)
+
+
+def test_parameters_that_share_memory_are_each_written(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    model[2].weight = nn.Parameter(torch.randn(8, 4)[2:6])  # a part of something larger
+    model.register_buffer("turned", torch.randn(3, 2).t())
+    save_weights(model, tmp_path / "weights.safetensors")
+    found = load_file(tmp_path / "weights.safetensors")
+    assert found.keys() == model.state_dict().keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in model.state_dict().items())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The fraction width that loses least for each operand of a layer, at each width, on data."""
 
+from collections import Counter
 from collections.abc import Sequence, Set
+from functools import cached_property
 from math import frexp
 from typing import Any
 
@@ -48,10 +50,15 @@ class Calibration:
         """
         self._settings = settings
         self._by_outputs = by_outputs(program, inputs, settings, taught)
-        self._values = _operands(program, [argument[: settings.samples] for argument in inputs])
+        self._program, self._inputs = program, [argument[: settings.samples] for argument in inputs]
         self._rounding, self._unsigned = rounding, unsigned
         self._data: dict[str, KnownData] = {}
         self._fractions: dict[tuple[str, str, int], int] = {}
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str], list[Tensor]]:
+        """Looked at when they are first asked for: that is a run of the model on many samples."""
+        return _operands(self._program, self._inputs)
 
     def fraction(self, layer: str, operand: str, width: int) -> int:
         """The fraction width for one operand; of equally good ones the smallest."""
@@ -161,7 +168,7 @@ def _flat(values: Sequence[Tensor]) -> Tensor:
     """All values in double precision; a regular part of very many."""
     flat = torch.cat([value.detach().flatten() for value in values]) if values else torch.zeros(1)
     flat = flat if len(flat) else torch.zeros(1)
-    return flat[:: max(1, -(-len(flat) // LARGEST_SAMPLE))].double()
+    return _regular_part(flat).double()
 
 
 def best_fraction(
@@ -169,7 +176,7 @@ def best_fraction(
 ) -> int:
     """The fraction width at which fixed point loses least (sum of squared errors)."""
     flat = torch.cat([value.flatten() for value in values]) if values else torch.zeros(1)
-    flat = flat[:: max(1, -(-len(flat) // LARGEST_SAMPLE))].double()
+    flat = _regular_part(flat).double()
     largest = float(flat.abs().max())
     if largest == 0 or (width == 1 and signed):
         return width // 2
@@ -189,6 +196,8 @@ def _operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple[str, str
     values: dict[int, Any] = {**steps.constants, **dict(zip(steps.batch_inputs, inputs, strict=True))}
     found: dict[tuple[str, str], list[Tensor]] = {}
     formats = [FLOAT32] * len(steps.slots)
+    readers = Counter(source for step in steps.steps for source in set(step.inputs))
+    read_once = {slot for slot, count in Counter(step.slot for step in steps.steps).items() if count == 1}
     with torch.inference_mode():
         for index, step in enumerate(steps.steps):
             if index not in steps.constants and index not in steps.batch_inputs:
@@ -199,5 +208,17 @@ def _operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple[str, str
             if step.slot is not None:
                 operand = values[index]
                 assert isinstance(operand, Tensor)
-                found.setdefault(steps.slots[step.slot], []).append(operand)
+                is_held = index in steps.constants or step.inputs[0] in steps.constants
+                few = operand if is_held or step.slot not in read_once else _regular_part(operand.flatten())
+                found.setdefault(steps.slots[step.slot], []).append(few)
+            for source in set(step.inputs):
+                readers[source] -= 1
+                if not readers[source] and source not in steps.constants:
+                    del values[source]
     return found
+
+
+def _regular_part(flat: Tensor) -> Tensor:
+    """A regular part of very many values, so that the others need not be held."""
+    stride = max(1, -(-len(flat) // LARGEST_SAMPLE))
+    return flat if stride == 1 else flat[::stride].clone()

@@ -28,7 +28,9 @@ LIVE_VALUES = 12  # of the largest value: what one plan needs at a time, with it
 HOLES_MATTER = 2**29  # bytes of memory below which the holes in the heap are a large part of it
 FREE_BYTES = 2**28  # that stay with the process where holes do not matter
 NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
-WEIGHTS_SHARE = 8  # one part in so many of the memory is for rounded weights
+WEIGHTS_SHARE = 8  # one part in so many of the memory at least is for rounded weights
+MOST_WEIGHTS = 2  # and one in so many at most
+OF_WEIGHTS = 3  # times what the weights take, for two formats of each, also as integers
 
 
 class GraphEngine(SampleEngine):
@@ -51,10 +53,11 @@ class GraphEngine(SampleEngine):
         self.steps = steps = steps if device == "cpu" else steps.on(device)
         self._provenance = Provenance(steps)
         capacity = cache_bytes - min(cache_bytes // 2, LIVE_VALUES * value_bytes * batch_size)
-        self._weights = ValueCache(capacity // WEIGHTS_SHARE)
+        of_weights = _weights_share(steps, capacity)
+        self._weights = ValueCache(of_weights)
         self._products = IntegerProducts(steps, self._weights, device=device)
         batches = -(-len(part) // batch_size)
-        share = (capacity - capacity // WEIGHTS_SHARE) // batches
+        share = (capacity - of_weights) // batches
         self._held = [ValueCache(share) for _ in range(batches)]
         self._rounding = _RoundedOnly(steps)
         self._evicted = 0  # bytes, since free memory was given back
@@ -162,6 +165,13 @@ class GraphEngine(SampleEngine):
         if self._evicted > self._trim_after:
             trim_heap()
             self._evicted = 0
+
+
+def _weights_share(steps: Steps, capacity: int) -> int:
+    """Bytes for rounded weights: large networks take longer to round than their values take to form again."""
+    rounded = {step.inputs[0] for step in steps.steps if step.slot is not None}
+    weights = sum(steps.constants[index].nbytes for index in rounded if index in steps.constants)
+    return min(max(capacity // WEIGHTS_SHARE, OF_WEIGHTS * weights), capacity // MOST_WEIGHTS)
 
 
 class _RoundedOnly:

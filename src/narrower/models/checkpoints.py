@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -125,10 +124,14 @@ def save_weights(
     Raises:
         OutputError: they cannot be written.
     """
-    # Tied parameters share memory, which safetensors refuses: every name gets a copy of its own.
-    tensors = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in model.state_dict().items()
-    }
+    tensors, held = {}, set[int]()
+    for name, tensor in model.state_dict().items():
+        own = tensor.detach().cpu().contiguous()
+        storage = own.untyped_storage()
+        # Tied parameters share memory, which safetensors refuses: such a name gets a copy of its own.
+        if storage.data_ptr() in held or storage.nbytes() != own.nbytes:
+            own = own.clone()
+        held.add(own.untyped_storage().data_ptr())
+        tensors[name] = own
     with replacing(path) as partial:
         save_file(tensors | dict(beside), partial, {**structure_note(model), **(metadata or {})} or None)

@@ -8,7 +8,8 @@ from functools import partial
 import torch
 
 from narrower.data.parts import Part
-from narrower.evaluate.backends.backend import Workers, build_backend, build_workers
+from narrower.evaluate.backends.backend import Backend, Workers, build_backend, build_workers
+from narrower.evaluate.backends.by_part import ByPart
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.early import EarlyEvaluator, pieces
 from narrower.evaluate.evaluator import Evaluator
@@ -44,8 +45,23 @@ class Evaluators(ExitStack):
         if problem.options.drop_dominated:
             cache_bytes //= 2  # for the whole, and for its pieces
             parts = pieces(problem.part, batch_size)
-            self._pieces = [_evaluator(problem, p, batch_size, cache_bytes // len(parts), say) for p in parts]
-        self.whole = _evaluator(problem, problem.part, batch_size, cache_bytes, say)
+            shared = _shared(problem, say)
+            self._pieces = [
+                _evaluator(
+                    problem,
+                    part,
+                    batch_size,
+                    cache_bytes // len(parts),
+                    say,
+                    None if shared is None else shared.of(place),
+                )
+                for place, part in enumerate(parts, start=1)
+            ]
+            self.whole = _evaluator(
+                problem, problem.part, batch_size, cache_bytes, say, None if shared is None else shared.of(0)
+            )
+        else:
+            self.whole = _evaluator(problem, problem.part, batch_size, cache_bytes, say)
         self._problem, self._workers = problem, None if problem.shares_weights else _workers(problem, say)
 
     def __enter__(self) -> "Evaluators":
@@ -118,7 +134,16 @@ def _workers(problem: Problem, say: Say) -> Workers | None:
     return build_workers(replace(problem.backend, jobs=problem.backend.processes), say)
 
 
-def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int, say: Say) -> Evaluator:
+def _shared(problem: Problem, say: Say) -> ByPart | None:
+    """Workers for all parts of the samples, where there is but one for each core of a cluster."""
+    is_ray = problem.backend.chosen_name == "ray"
+    workers = build_workers(problem.backend, say) if is_ray and problem.shares_weights else None
+    return None if workers is None else ByPart(workers)
+
+
+def _evaluator(
+    problem: Problem, part: Part, batch_size: int, cache_bytes: int, say: Say, shared: Backend | None = None
+) -> Evaluator:
     settings = problem.backend if problem.shares_weights else BackendSettings()
     return Evaluator(
         problem.subject.lowered,
@@ -126,5 +151,5 @@ def _evaluator(problem: Problem, part: Part, batch_size: int, cache_bytes: int, 
         batch_size=batch_size,
         own_metrics=problem.own_metrics,
         cache_bytes=cache_bytes // settings.processes,
-        backend=build_backend(replace(settings, jobs=settings.processes), say),
+        backend=shared or build_backend(replace(settings, jobs=settings.processes), say),
     )

@@ -79,14 +79,15 @@ def check_backend(problem: Problem) -> None:
     name = problem.backend.chosen_name
     if name not in ("ray", "device"):
         return
-    if name == "ray" and find_spec("ray") is None:
-        raise MissingExtraError("ray", "ray", "the backend 'ray'")
-    if name == "device":
-        resolved_device(problem.backend.device)
+    if name == "ray":
+        if find_spec("ray") is None:
+            raise MissingExtraError("ray", "ray", "the backend 'ray'")
+        return
+    resolved_device(problem.backend.device)
     if problem.options.drop_dominated:
         raise SettingsError(
-            f"{STRATEGY}.setup.drop_dominated: plans are dropped early in processes of this machine only; "
-            f"take another backend than {name!r}, or drop_dominated = false"
+            f"{STRATEGY}.setup.drop_dominated: an accelerator scores all samples at once; take another "
+            f"backend than {name!r}, or drop_dominated = false"
         )
 
 

@@ -18,6 +18,8 @@ from narrower.data.datasets import DataSet
 from narrower.evaluate.backends import ray_worker
 from narrower.evaluate.backends.backend import build_backend
 from narrower.evaluate.backends.settings import BackendSettings
+from narrower.models.build import build_model
+from narrower.models.checkpoints import load_weights
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.preparation.settings import RetrainedSettings
@@ -151,8 +153,9 @@ def trials_of(
     samples: int = 500,
 ) -> list[Any]:
     """What a search stored: number, plan, metrics, state."""
+    objectives = ["accuracy", "bitops"] if sampler == "sensitivity" else ["accuracy", "loss", "bitops"]
     result = search(
-        model, data, space, ["accuracy", "loss", "bitops"], sampler=sampler, samples=samples,
+        model, data, space, objectives, sampler=sampler, samples=samples,
         n_trials=None if sampler in ENDING else trials, backend=backend, directory=directory,
     )  # fmt: skip
     assert len(result.front) > 1
@@ -166,6 +169,22 @@ def test_trials_are_those_of_one_process(
 ) -> None:
     there = trials_of(jsc_toy, jets, sampler, BackendSettings("ray"), "there")
     assert there == trials_of(jsc_toy, jets, sampler, BackendSettings(), "here")
+
+
+def test_plans_are_dropped_early_as_in_one_process(
+    cluster: Any, trained: Path, jets: DataSet, tmp_path: Path
+) -> None:
+    model, kept = load_weights(build_model("jsc-toy"), trained), []
+    for name in ("ray", "this_process"):
+        directory = tmp_path / name / "run"
+        search(
+            model, jets, SPACE, ["accuracy", "bitops"], sampler="brute_force", samples=8800,
+            drop_dominated=True, batch=18, backend=BackendSettings(name), directory=directory,
+        )  # fmt: skip
+        with TrialStore.open(directory / "trials.db") as store:
+            kept.append([(t.number, t.plan_index, t.metrics, t.state, t.reason) for t in store.trials()])
+    assert kept[0] == kept[1]
+    assert {state for _, _, _, state, _ in kept[0]} == {"complete", "dominated"}
 
 
 def test_trained_candidates_are_those_of_one_process_though_a_node_goes(
