@@ -19,7 +19,7 @@ from narrower.tasks.catalogue import TASKS
 from narrower.tasks.task import leading
 
 # By the metric that leads, too.
-DROPS = ("--drop", *(f"--{leading(task).name}-drop" for task in TASKS.values()))
+DROPS = tuple(dict.fromkeys(("--drop", *(f"--{leading(task).name}-drop" for task in TASKS.values()))))
 
 Most = Annotated[
     list[str] | None, typer.Option("--max", help="A limit such as bitops=5000; several may hold.")
