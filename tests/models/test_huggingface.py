@@ -174,3 +174,34 @@ metrics = {{ perplexity = {{}}, bitops = {{}} }}
     )
     assert code == 0, err
     assert json.loads(out)["passed"]
+
+
+def test_a_picture_transformer_is_searched_and_exported(
+    tmp_path: Path, run_narrower: RunNarrower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    KINDS["vit"]().save_pretrained("model")
+    chance = np.random.default_rng(0)
+    classes = chance.integers(0, 3, 120)
+    pictures = chance.normal(size=(120, 1, 8, 8)) + classes[:, None, None, None]
+    np.savez("pictures.npz", pictures=pictures.astype(np.float32), kind=classes)
+    Path("run.toml").write_text("""
+model = "hf:model"
+dataset = "pictures.npz"
+target = "kind"
+project = "p"
+max_epochs = 1
+batch_size = 32
+[search.search_space]
+name = "quantize"
+setup = { by = "type" }
+seed.linear.config = { name = ["integer"], data_in_width = [8], weight_width = [8, 4], bias_width = [8] }
+[search.strategy]
+setup = { sampler = "tpe", n_trials = 2 }
+metrics = { accuracy = {}, bitops = {} }
+""")
+    code, _, err = run_narrower("search", "--config", "run.toml")
+    assert code == 0, err
+    code, out, err = run_narrower("export", "runs/p", "--trial", "0", "--to", "onnx", "--json")
+    assert code == 0, err
+    assert json.loads(out)["passed"]
