@@ -149,8 +149,12 @@ class Builder:
         return True
 
     def _sum_behind(self, node: fx.Node, rows: Rows) -> means.PositionSum | None:
-        """The sum that alone reads a node, where a row is all that it adds up."""
-        if self._forms.stored(node) is not None or not means.holds_a_channel(rows.loops):
+        """The sum that alone reads a node, where a row is all that it adds up, as it is."""
+        if (
+            self._forms.edge(node) is not None
+            or self._forms.stored(node) is not None
+            or not means.holds_a_channel(rows.loops)
+        ):
             return None
         for found in self._sums.values():
             users = {user for user in node.users if base_name(user) != "sym_size"}
