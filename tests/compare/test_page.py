@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def test_tables_say_what_was_needed_and_which_differences_are_seen(comparison: C
     first, others, tests, origin = page.sections
     (needed,) = first.tables
     assert needed.columns[:5] == ("sampler", "trials to 95%", "seeds", "trials to 99%", "seeds")
+    assert needed.numeric == (False, *(True,) * (len(needed.columns) - 1))
     quick, slow = needed.rows
     assert quick[:5] == ("quick", "3", "8 of 8", "not reached", "0 of 8")
     assert slow[:5] == ("slow", "not reached", "0 of 8", "not reached", "0 of 8")
@@ -69,8 +71,11 @@ def test_tables_say_what_was_needed_and_which_differences_are_seen(comparison: C
     facts = dict(origin.tables[0].rows)
     assert facts["scored on"] == "100 samples of the validation part"
     assert facts["yardstick"] == "the front of 50 plans (exact), 4 points"
-    assert len(first.figures) == 2
-    assert len(others.figures) == len(measures(comparison.setup)) - 1
+    titles = [each.title for each in measures(comparison.setup)]
+    assert [figure.label for figure in first.figures] == [
+        f"{titles[0]}, over {clock}" for clock in ("trials", "time")
+    ]
+    assert [figure.label for figure in others.figures] == [f"{title}, over trials" for title in titles[1:]]
 
 
 def test_an_interval_of_one_value_is_that_value() -> None:
@@ -93,6 +98,22 @@ def test_pictures_have_a_line_and_a_band_for_each_sampler(comparison: Comparison
         assert axes.get_yscale() == ("log" if name == "distance" else "linear")
         if name == "hypervolume":
             assert axes.get_ylim() == (0, 1.02)
+
+
+def test_each_measure_has_a_picture_over_trials_and_the_first_one_over_time(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, tuple[str, str]] = {}
+
+    def keep(figures: dict[str, Any], _directory: Path) -> tuple[Path, ...]:
+        drawn.update({n: (f.axes[0].get_ylabel(), f.axes[0].get_xlabel()) for n, f in figures.items()})
+        return ()
+
+    monkeypatch.setattr(plots, "save_figures", keep)
+    plots.write_comparison_plots(comparison, tmp_path)
+    found = measures(comparison.setup)
+    expected = {each.name: (each.title, "trials") for each in found}
+    assert drawn == expected | {"hypervolume-over-time": (found[0].title, "seconds")}
 
 
 def test_a_record_is_read_back_as_it_was(comparison: Comparison, tmp_path: Path) -> None:

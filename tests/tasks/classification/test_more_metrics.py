@@ -35,6 +35,17 @@ def test_a_metric_is_that_of_others(name: str) -> None:
     assert value == pytest.approx(EXPECTED[name], rel=1e-5)
 
 
+def test_sure_answers_have_a_bin_of_their_own() -> None:
+    """As those of a trained network: most confidences lie in the last two of 15 bins."""
+    scores = SCORES * 4
+    value = named_metrics(TASK, ["calibration_error"])["calibration_error"](scores, TARGETS)
+    expected = multiclass_calibration_error(scores.softmax(1), TARGETS, 8, n_bins=15)
+    assert value == pytest.approx(float(expected), rel=1e-5)
+    top = more_metric(TASK, "top_5")
+    assert top is not None
+    assert top.best == (1.0,)
+
+
 @pytest.mark.parametrize("single", [False, True])
 def test_of_two_classes_the_second_is_looked_for(single: bool) -> None:
     targets = (TARGETS > 4).long()
