@@ -12,7 +12,8 @@ its channels differ far more than those of ``resnet20``.
 
 - ``w4_auto_minus_na``, ``w8_...``: calibrated fractions against half of the width, at equal bits
 - ``w8_minus_float32``: 8 bits everywhere, calibrated
-- ``w4_per_channel_minus_per_tensor``: affine weights, data in 8 bits
+- ``w4_per_channel_minus_per_tensor``: affine weights, data in 8 bits; scales lose least by the squared error,
+  or with ``max`` in the name hold every weight
 - ``w3_adaround_minus_nearest``: learned rounding, data in 8 bits
 - ``mxfp4`` and so on: the accuracy with data and weights in the format
 - ``mixed_minus_uniform_at_...``: the best plan of a search of the validation part against the best uniform
@@ -136,8 +137,8 @@ def fixed(weight: int, data: int, fraction: str) -> LayerChoices:
     )
 
 
-def affine(weight: int, per: str) -> LayerChoices:
-    weights = OperandChoices((weight,), others=(("per", (per,)), ("range", ("mse",))))
+def affine(weight: int, per: str, ranges: str = "mse") -> LayerChoices:
+    weights = OperandChoices((weight,), others=(("per", (per,)), ("range", (ranges,))))
     return LayerChoices(("affine",), OperandChoices((8,)), weights, OperandChoices(("NA",)))
 
 
@@ -150,6 +151,7 @@ def rows_of(one: Trained, *, is_quick: bool) -> Iterator[tuple[str, np.ndarray]]
     for width in (3, 4):
         for per in ("channel", "tensor"):
             yield f"w{width}_per_{per}", one.hits(one.plan(affine(width, per)))
+            yield f"w{width}_max_per_{per}", one.hits(one.plan(affine(width, per, "max")))
     for name in WHOLE:
         yield name, one.hits(one.plan(LayerChoices((name,))))
     if is_quick:
@@ -162,7 +164,11 @@ def rows_of(one: Trained, *, is_quick: bool) -> Iterator[tuple[str, np.ndarray]]
 DIFFERENCES = (
     *((f"w{width}_auto", f"w{width}_na", f"w{width}_auto_minus_na") for width in (4, 6, 8)),
     ("w8_auto", "float32", "w8_minus_float32"),
-    *((f"w{w}_per_channel", f"w{w}_per_tensor", f"w{w}_per_channel_minus_per_tensor") for w in (3, 4)),
+    *(
+        (f"w{w}_{of}per_channel", f"w{w}_{of}per_tensor", f"w{w}_{of}per_channel_minus_per_tensor")
+        for w in (3, 4)
+        for of in ("", "max_")
+    ),
     ("w3_adaround", "w3_per_channel", "w3_adaround_minus_nearest"),
 )
 
