@@ -75,9 +75,9 @@ def array_data_set(request: DataRequest, arrays: Columns, seed: int) -> DataSet:
     notes += repeated_note(together, rows)
     if wanted:
         check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
-    standard = [standardised([values[part] for part in rows]) for values in inputs]
+    standard = [standardised([values[part] for part in rows], request.standardise) for values in inputs]
     values, task = targets.values, targets.task
-    if task.words.name == "regression":
+    if task.words.name == "regression" and request.standardise != "no":
         values, task = scaled_targets(values, values[rows[0]])
     parts = []
     for number, part in enumerate(rows):

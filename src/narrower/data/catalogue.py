@@ -28,7 +28,7 @@ DATA_SETS: dict[str, str] = {
 
 OF_ANY = ("task", "loss", "normal", "pad", "mask")  # wishes that mean something for every data set
 
-OF_GIVEN = ("target",)  # of those that functions of the user's give, as dictionaries
+OF_GIVEN = ("target", "standardise")  # of those that functions of the user's give
 
 # Names that files written for other tools hold, and what there is instead.
 ELSEWHERE: dict[str, str] = {

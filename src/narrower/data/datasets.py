@@ -77,19 +77,23 @@ def _loaded(request: DataRequest, seed: int, path: Path | None) -> DataSet:
         )
     if file_kind(known) == "hf-disk":
         found = hf_disk_data_set(request, seed)
-        return split_table(request.text, found, seed) if isinstance(found, Table) else found
+        return (
+            split_table(request.text, found, seed, request.standardise) if isinstance(found, Table) else found
+        )
     if file_kind(known) is not None:
         return file_data_set(request, seed)
     made = own_data_set(known, request) if ":" in known else SOURCES[known](path)
     if isinstance(made, Table):
-        return split_table(known, made, seed)
+        return split_table(known, made, seed, request.standardise)
     if isinstance(made, Images):
         return split_images(known, made, seed)
     return made if isinstance(made, DataSet) else _as_it_is(known, made)
 
 
-def as_data_set(data: Given, *, seed: int = 0) -> DataSet:
+def as_data_set(data: Given, *, seed: int = 0, standardise: bool = True) -> DataSet:
     """What is given in Python: a data set or its name, a Dataset, inputs with targets, or three such parts.
+
+    Without ``standardise``, numbers stay what they are, but for those of a name.
 
     Raises:
         NarrowerError: as ``load_data_set``.
@@ -99,12 +103,15 @@ def as_data_set(data: Given, *, seed: int = 0) -> DataSet:
     if isinstance(data, str):
         return load_data_set(data, seed=seed)
     name = type(data).__name__
-    made = given_data_set(f"data ({name})", name, data, DataRequest(name))
-    return split_table(name, made, seed) if isinstance(made, Table) else made
+    request = DataRequest(name, standardise=None if standardise else "no")
+    made = given_data_set(f"data ({name})", name, data, request)
+    return split_table(name, made, seed, request.standardise) if isinstance(made, Table) else made
 
 
-def split_table(name: str, table: Table, seed: int) -> DataSet:
-    """Split at random into 64 % training, 16 % validation and 20 % test; real numbers are standardised.
+def split_table(name: str, table: Table, seed: int, standardise: str | None = None) -> DataSet:
+    """Split at random into 64 % training, 16 % validation and 20 % test.
+
+    Real numbers are standardised by the training part unless ``standardise`` is "no".
 
     Raises:
         DataError: too few samples for three parts.
@@ -112,7 +119,9 @@ def split_table(name: str, table: Table, seed: int) -> DataSet:
     indices = split_indices(len(table.targets), seed)
     if min(len(part) for part in indices) == 0:
         raise DataError(f"data set {name!r} has {len(table.targets)} samples: too few for three parts")
-    arguments = [standardised([each[i] for i in indices]) for each in (table.inputs, *table.more)]
+    arguments = [
+        standardised([each[i] for i in indices], standardise) for each in (table.inputs, *table.more)
+    ]
     parts = []
     for number, i in enumerate(indices):
         first, *more = (torch.from_numpy(of_parts[number]) for of_parts in arguments)

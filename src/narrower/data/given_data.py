@@ -31,8 +31,8 @@ ACCEPTED = (
 def given_data_set(where: str, name: str, made: Any, request: DataRequest) -> DataSet | Table:
     """What was given: a table that is still to be split, or a data set.
 
-    A ``DataSet`` is taken as it is; three pairs are standardised by the first. The task of the request says
-    what targets mean; where it makes them of the inputs, those that are given may be anything.
+    A ``DataSet`` is taken as it is; three pairs are standardised by the first unless the request says no.
+    Its task says what targets mean; where it makes them of the inputs, those that are given may be anything.
 
     Raises:
         DataError: it is no data for that task.
@@ -114,10 +114,11 @@ class _Reading:
             raise DataError(f"{where}: the samples of the three parts differ in shape or type: {kinds}")
         task = self.task(checked[0][1])
         self.names(f"{where}, part 'train'", checked[0][1], teaches=True)
-        arguments = [standardised(of_parts) for of_parts in zip(*(i.arrays for i, _ in checked), strict=True)]
+        of_parts = zip(*(inputs.arrays for inputs, _ in checked), strict=True)
+        arguments = [standardised(each, self.request.standardise) for each in of_parts]
         parts = []
         for number, (_, targets) in enumerate(checked):
-            first, *more = (torch.from_numpy(of_parts[number]) for of_parts in arguments)
+            first, *more = (torch.from_numpy(each[number]) for each in arguments)
             parts.append(Part(first, torch.from_numpy(targets), tuple(more), task))
         names = self.names(where, np.concatenate([targets for _, targets in checked]))
         given = checked[0][0]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from narrower.data.duplicates import repeated_note, without_repeated
 from narrower.data.parting import Parted, parted
 from narrower.data.parts import DataSet, Part
-from narrower.data.pixels import looked_up, standardised_levels
+from narrower.data.pixels import looked_up, plain_levels, standardised_levels
 from narrower.data.request import DataRequest
 from narrower.errors import AbsentDataError, DataError, MissingExtraError
 from narrower.tasks.catalogue import TASKS
@@ -48,7 +48,7 @@ def picture_data_set(request: DataRequest, seed: int) -> DataSet:
         rows, said = without_repeated(pixels, rows)
         notes += said
     notes += repeated_note(pixels, rows)
-    table = standardised_levels(pixels, rows[0])
+    table = plain_levels(pixels) if request.standardise == "no" else standardised_levels(pixels, rows[0])
     task = TASKS["classification"]
     parts = [
         Part(looked_up(pixels[part], table), torch.from_numpy(targets[part]), task=task) for part in rows

@@ -26,6 +26,11 @@ def split_images(name: str, images: Images, seed: int) -> DataSet:
     )
 
 
+def plain_levels(pixels: Pixels) -> NDArray[np.float32]:
+    """The levels [C, 256] as they are, 0 to 255."""
+    return np.tile(np.arange(256, dtype=np.float32), (pixels.shape[1], 1))
+
+
 def standardised_levels(pixels: Pixels, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
     """For each channel and level, what it becomes: [C, 256]. The sums are of whole numbers, and exact."""
     channels = pixels.shape[1]

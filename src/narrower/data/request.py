@@ -27,6 +27,7 @@ CHOICES = {
     "missing": ("fill", "drop", "refuse"),
     "categories": ("one-hot", "codes"),
     "duplicates": ("keep", "drop"),
+    "standardise": ("yes", "no"),
 }
 LISTS = ("target", "features")
 NUMBERS = ("split", "size")
@@ -49,6 +50,7 @@ class DataRequest:
     missing: str | None = None
     categories: str | None = None
     duplicates: str | None = None
+    standardise: str | None = None  # real inputs, and the targets of a regression, by the training part
     size: tuple[float, ...] = ()  # height and width of pictures
     normal: str | None = None  # the usual class, where odd samples are ranked
     pad: float | None = None  # the token that fills short sequences

@@ -49,10 +49,15 @@ def standardise(inputs: NDArray[np.generic], mean: Floats, deviation: Floats) ->
     return ((np.asarray(inputs, dtype=np.float64) - mean) / deviation).astype(np.float32)
 
 
-def standardised(parts: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """The parts of a data set, standardised by the first; whole numbers, as of tokens, stay what they are."""
+def standardised(parts: Sequence[NDArray[Any]], wished: str | None = None) -> list[NDArray[Any]]:
+    """The parts of a data set, standardised by the first unless ``wished`` is "no".
+
+    Whole numbers, as of tokens, stay what they are.
+    """
     if np.issubdtype(parts[0].dtype, np.integer):
         return list(parts)
+    if wished == "no":
+        return [part.astype(np.float32) for part in parts]
     mean, deviation = moments(parts[0])
     return [standardise(part, mean, deviation) for part in parts]
 

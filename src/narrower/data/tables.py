@@ -82,9 +82,9 @@ def _data_set(
     rows: Parted,
     notes: tuple[str, ...],
 ) -> DataSet:
-    inputs = standardised([values[part] for part in rows])
+    inputs = standardised([values[part] for part in rows], request.standardise)
     wanted, task = targets.values, targets.task
-    if task.words.name == "regression":
+    if task.words.name == "regression" and request.standardise != "no":
         wanted, task = scaled_targets(wanted, wanted[rows[0]])
     parts = [
         Part(torch.from_numpy(own), torch.from_numpy(wanted[part]), task=task)

@@ -62,6 +62,7 @@ class DataKeys(Table):
     missing: Annotated[str, _choice("missing")] | None = None
     categories: Annotated[str, _choice("categories")] | None = None
     duplicates: Annotated[str, _choice("duplicates")] | None = None
+    standardise: Annotated[str, _choice("standardise")] | None = None
     size: Annotated[tuple[float, ...], PlainValidator(_numbers("[32, 32]"))] | None = None
     loss: Text | None = None
     normal: Text | None = None

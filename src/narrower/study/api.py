@@ -98,7 +98,8 @@ def search(  # noqa: PLR0913 - one argument for each table of a settings file
 
     ``objectives`` are metrics, each improved in its own direction, or a mapping of metrics to "maximize" or
     "minimize"; ``package.module:function`` is a metric of your own. ``constraints`` map metrics to
-    (minimum, maximum). The model is searched with the weights that it has. ``n_jobs`` is the number of
+    (minimum, maximum). The model is searched with the weights that it has, on arrays as they are given (those
+    of a data set's name are standardised, as by ``narrower train``). ``n_jobs`` is the number of
     processes, unless ``backend`` says where plans are scored; ``batch`` is how many plans a sampler is asked
     for at a time; with ``drop_dominated``, enumerations drop plans that can no longer reach the front.
     With ``uniform_first``, plans with the same formats in every layer are tried before the sampler begins;

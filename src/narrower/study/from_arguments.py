@@ -33,10 +33,12 @@ def fitting(
 ) -> tuple[nn.Module | str, DataSet]:
     """The model as it is called with the data, and the data in the model's order of classes.
 
+    Numbers that are given stay what they are: the model was trained on such.
+
     Raises:
         NarrowerError: they do not fit each other, or the model has the classes in another order.
     """
-    data = as_data_set(data)
+    data = as_data_set(data, standardise=False)
     model = as_called(model, data.sizes) if isinstance(model, nn.Module) else model
     if class_order is not None:
         return model, in_class_order(data, class_order)

@@ -87,6 +87,7 @@ def learn(  # noqa: PLR0913 - what a settings file says
     ``shapes`` are multipliers of each layer's channels, such as [0.25, 0.5, 1]: ``sampler`` proposes
     ``trials`` choices of them (all, where there are no more), each has a training of its own, and all
     networks share one front.
+    Arrays are taken as they are: standardise features of other sizes than about 1 before.
     ``constraints`` map costs to (minimum, maximum); ``measure_front``, ``directory``, ``class_order``,
     ``callbacks`` and ``trackers`` are those of ``narrower.search``.
 
