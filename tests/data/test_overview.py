@@ -39,7 +39,8 @@ def test_parts_classes_and_ranges(path: str) -> None:
 def test_the_command_shows_them_and_says_what_leaks(path: str, run_narrower: RunNarrower) -> None:
     code, out, err = run_narrower("data", path, "--json")
     assert code == 0, err
-    assert json.loads(out)["parts"]["test"] == 80
+    assert (found := json.loads(out))["parts"]["test"] == 80
+    assert [each["name"] for each in found["inputs"][0]["features"]] == ["size", "kind=b"]
     code, out, err = run_narrower("data", path)
     assert code == 0, err
     assert "25.0%" in out

@@ -26,11 +26,12 @@ def data(name: Name, target: Target = None, data_path: DataPath = None, as_json:
     """
     from narrower.data.datasets import load_data_set
     from narrower.data.overview import overview
+    from narrower.data.prepared import prepared_dict
 
     loaded = load_data_set(wished(name, target), path=data_path)
     found = overview(loaded)
     if as_json:
-        print_json(found.to_dict())
+        print_json({**found.to_dict(), **prepared_dict(loaded.prepared)})
         return
     for line in found.notes:
         note(line)

@@ -10,6 +10,7 @@ from narrower.data.column_kinds import column_of
 from narrower.data.duplicates import repeated_note, without_repeated
 from narrower.data.parting import parted
 from narrower.data.parts import DataSet, Part
+from narrower.data.prepared import Prepared, PreparedInput
 from narrower.data.raw_columns import Columns
 from narrower.data.request import DataRequest
 from narrower.data.samples import check_targets, checked_inputs
@@ -76,14 +77,23 @@ def array_data_set(request: DataRequest, arrays: Columns, seed: int) -> DataSet:
     if wanted:
         check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
     standard = [standardised([values[part] for part in rows], request.standardise) for values in inputs]
-    values, task = targets.values, targets.task
+    values, task, outputs = targets.values, targets.task, None
     if task.words.name == "regression" and request.standardise != "no":
-        values, task = scaled_targets(values, values[rows[0]])
+        values, task, outputs = scaled_targets(values, values[rows[0]])
     parts = []
     for number, part in enumerate(rows):
-        first, *more = (torch.from_numpy(np.ascontiguousarray(of_parts[number])) for of_parts in standard)
+        first, *more = (torch.from_numpy(np.ascontiguousarray(each[number])) for each, _ in standard)
         parts.append(Part(first, torch.from_numpy(values[part]), tuple(more), task))
-    return DataSet(request.text, parts[0], parts[1], parts[2], targets.names, notes=tuple(notes))
+    made = tuple(PreparedInput(name, scaling) for name, (_, scaling) in zip(chosen, standard, strict=True))
+    return DataSet(
+        request.text,
+        parts[0],
+        parts[1],
+        parts[2],
+        targets.names,
+        notes=tuple(notes),
+        prepared=Prepared(made, outputs),
+    )
 
 
 def _measured(array: NDArray[Any]) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from narrower.data.jsc_table import jsc
 from narrower.data.own_data import own_data_set
 from narrower.data.parts import DataSet, Part
 from narrower.data.pixels import split_images
+from narrower.data.prepared import of_arguments
 from narrower.data.request import DataRequest, file_kind
 from narrower.data.samples import check_data_set
 from narrower.data.sound_sets import toy_keywords, toy_machines
@@ -119,12 +120,10 @@ def split_table(name: str, table: Table, seed: int, standardise: str | None = No
     indices = split_indices(len(table.targets), seed)
     if min(len(part) for part in indices) == 0:
         raise DataError(f"data set {name!r} has {len(table.targets)} samples: too few for three parts")
-    arguments = [
-        standardised([each[i] for i in indices], standardise) for each in (table.inputs, *table.more)
-    ]
+    held = [standardised([each[i] for i in indices], standardise) for each in (table.inputs, *table.more)]
     parts = []
     for number, i in enumerate(indices):
-        first, *more = (torch.from_numpy(of_parts[number]) for of_parts in arguments)
+        first, *more = (torch.from_numpy(of_parts[number]) for of_parts, _ in held)
         targets = torch.from_numpy(table.targets[i])
         parts.append(Part(first, targets, tuple(more), table.task))  # type: ignore[arg-type]
     return DataSet(
@@ -136,9 +135,12 @@ def split_table(name: str, table: Table, seed: int, standardise: str | None = No
         table.feature_names,
         notes=table.notes,
         argument_names=table.argument_names,
+        prepared=of_arguments([scaling for _, scaling in held], table.feature_names, table.argument_names),
     )
 
 
 def _as_it_is(name: str, tables: tuple[Table, Table, Table]) -> DataSet:
     parts = [Part(torch.from_numpy(table.inputs), torch.from_numpy(table.targets)) for table in tables]
-    return DataSet(name, parts[0], parts[1], parts[2], tables[0].output_names, tables[0].feature_names)
+    names = tables[0].feature_names
+    prepared = of_arguments([None], names)
+    return DataSet(name, parts[0], parts[1], parts[2], tables[0].output_names, names, prepared=prepared)

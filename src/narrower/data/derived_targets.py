@@ -8,6 +8,7 @@ from torch import Tensor
 
 from narrower.data.given_inputs import IGNORED, MASK
 from narrower.data.parts import DataSet, Part
+from narrower.data.prepared import giving_back
 from narrower.data.request import DataRequest
 from narrower.errors import DataError
 from narrower.tasks.catalogue import TASKS, output_names
@@ -37,7 +38,7 @@ def _reconstruction(data: DataSet, _request: DataRequest, _seed: int) -> DataSet
     _check_real(data)
     task = TASKS["reconstruction"]
     parts = {name: replace(part, targets=part.inputs, task=task) for name, part in data.parts.items()}
-    return _data_set(data, parts, _value_names(data))
+    return _giving_back(data, parts)
 
 
 def _anomalies(data: DataSet, request: DataRequest, _seed: int) -> DataSet:
@@ -66,7 +67,7 @@ def _anomalies(data: DataSet, request: DataRequest, _seed: int) -> DataSet:
         raise DataError(
             f"data set {data.name!r}: no training sample is usual ({data.output_names[number]!r})"
         )
-    return _data_set(data, parts, _value_names(data), tuple(notes))
+    return _giving_back(data, parts, tuple(notes))
 
 
 def _usual_class(data: DataSet, request: DataRequest) -> tuple[int, list[str]]:
@@ -138,6 +139,12 @@ def with_task(data: DataSet, task: Task) -> DataSet:
     return replace(data, **parts, output_names=names, content_hash="")  # type: ignore[arg-type]
 
 
+def _giving_back(data: DataSet, parts: Mapping[str, Part], notes: tuple[str, ...] = ()) -> DataSet:
+    """What foretells its inputs, so that outputs are scaled as they are."""
+    made = _data_set(data, parts, _value_names(data), notes)
+    return replace(made, prepared=giving_back(data.prepared))
+
+
 def _data_set(
     data: DataSet, parts: Mapping[str, Part], names: tuple[str, ...], notes: tuple[str, ...] = ()
 ) -> DataSet:
@@ -150,6 +157,7 @@ def _data_set(
         data.feature_names,
         notes=(*data.notes, *notes),
         argument_names=data.argument_names,
+        prepared=data.prepared,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.data.column_kinds import Column
+from narrower.data.prepared import PreparedFeature
 from narrower.errors import DataError
 
 MOST_CATEGORIES = 64  # of a column, each of which becomes a feature
@@ -16,11 +17,16 @@ NOT_GIVEN = "missing"  # what a category is called that is not there
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Numbers [N, F] in double precision, what each feature is called, and what was done to make them."""
+    """Numbers [N, F] in double precision, what each feature is made of, and what was done to make them."""
 
     values: NDArray[np.float64]
-    names: tuple[str, ...]
+    features: tuple[PreparedFeature, ...]
     notes: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each feature is called."""
+        return tuple(feature.name for feature in self.features)
 
 
 def features_of(where: str, columns: Sequence[Column], train: NDArray[Any], *, as_codes: bool) -> Features:
@@ -30,7 +36,7 @@ def features_of(where: str, columns: Sequence[Column], train: NDArray[Any], *, a
         DataError: a column has no values, an infinite one, or too many different categories.
     """
     values: list[NDArray[np.float64]] = []
-    names: list[str] = []
+    made: list[PreparedFeature] = []
     filled: list[str] = []
     spelled: list[str] = []
     for column in columns:
@@ -42,12 +48,12 @@ def features_of(where: str, columns: Sequence[Column], train: NDArray[Any], *, a
             spelled.append(f"{column.name} ({len(np.unique(column.present))})")
             how = f"category {NOT_GIVEN!r}"
         else:
-            found = {column.name: _numbers(where, column, train)}
+            found = {_number(column, train): _numbers(where, column, train)}
             how = "the median of the training part"
         if count:
             filled.append(f"{column.name} {count:,} ({how})")
         values += found.values()
-        names += found
+        made += found
     notes = []
     if spelled:
         form = (
@@ -58,7 +64,7 @@ def features_of(where: str, columns: Sequence[Column], train: NDArray[Any], *, a
         notes.append(f"text becomes numbers, {form}: {', '.join(spelled)}")
     if filled:
         notes.append(f"missing values were filled: {', '.join(filled)}")
-    return Features(np.stack(values, axis=1), tuple(names), tuple(notes))
+    return Features(np.stack(values, axis=1), tuple(made), tuple(notes))
 
 
 def _numbers(where: str, column: Column, train: NDArray[Any]) -> NDArray[np.float64]:
@@ -67,14 +73,21 @@ def _numbers(where: str, column: Column, train: NDArray[Any]) -> NDArray[np.floa
     if infinite.any():
         row = int(np.flatnonzero(infinite)[0])
         raise DataError(f"{where}: column {column.name!r} is infinite in row {row + 1:,}")
-    if not column.missing.any():
-        return values
-    known = values[train][~column.missing[train]]
-    middle = float(np.median(known if len(known) else column.present))
-    return np.where(column.missing, middle, values)
+    return np.where(column.missing, _middle(column, train), values) if column.missing.any() else values
 
 
-def _one_hot(where: str, column: Column) -> dict[str, NDArray[np.float64]]:
+def _number(column: Column, train: NDArray[Any]) -> PreparedFeature:
+    missing = _middle(column, train) if column.missing.any() else None
+    return PreparedFeature(column.name, column.name, "time" if column.kind == "time" else "number", missing)
+
+
+def _middle(column: Column, train: NDArray[Any]) -> float:
+    """The median of the rows ``train``, or of all where none of those has a value."""
+    known = column.values[train][~column.missing[train]]
+    return float(np.median(np.asarray(known if len(known) else column.present, dtype=np.float64)))
+
+
+def _one_hot(where: str, column: Column) -> dict[PreparedFeature, NDArray[np.float64]]:
     texts, options = _options(column)
     if len(options) > MOST_CATEGORIES:
         raise DataError(
@@ -83,12 +96,17 @@ def _one_hot(where: str, column: Column) -> dict[str, NDArray[np.float64]]:
             f"at most {MOST_CATEGORIES} become features of their own; leave it out of features, or say "
             "categories = 'codes'"
         )
-    if len(options) == 2:  # noqa: PLR2004 - one feature says which of two it is
-        return {f"{column.name}={options[1]}": (texts == options[1]).astype(np.float64)}
-    return {f"{column.name}={option}": (texts == option).astype(np.float64) for option in options}
+    told = options[1:] if len(options) == 2 else options  # noqa: PLR2004 - one feature says which of two it is
+    missing = NOT_GIVEN if column.missing.any() else None
+    return {
+        PreparedFeature(f"{column.name}={option}", column.name, "one-hot", missing, option): (
+            texts == option
+        ).astype(np.float64)
+        for option in told
+    }
 
 
-def _codes(where: str, column: Column) -> dict[str, NDArray[np.float64]]:
+def _codes(where: str, column: Column) -> dict[PreparedFeature, NDArray[np.float64]]:
     texts, options = _options(column)
     if len(options) == len(texts) > MOST_CATEGORIES:
         raise DataError(
@@ -96,7 +114,9 @@ def _codes(where: str, column: Column) -> dict[str, NDArray[np.float64]]:
             "nothing "
             "can be learned from it; leave it out of features"
         )
-    return {column.name: np.searchsorted(np.array(options, dtype=object), texts).astype(np.float64)}
+    missing = NOT_GIVEN if column.missing.any() else None
+    feature = PreparedFeature(column.name, column.name, "code", missing, categories=tuple(options))
+    return {feature: np.searchsorted(np.array(options, dtype=object), texts).astype(np.float64)}
 
 
 def _options(column: Column) -> tuple[NDArray[Any], list[str]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from narrower.data.derived_targets import WITHOUT_TARGET, has_derived_targets
 from narrower.data.given_inputs import GivenInputs, given_inputs, given_targets
 from narrower.data.parts import DataSet, Part
+from narrower.data.prepared import of_arguments
 from narrower.data.request import DataRequest
 from narrower.data.samples import check_data_set, check_targets, checked_inputs, checked_pair
 from narrower.data.sources import Table
@@ -115,22 +116,24 @@ class _Reading:
         task = self.task(checked[0][1])
         self.names(f"{where}, part 'train'", checked[0][1], teaches=True)
         of_parts = zip(*(inputs.arrays for inputs, _ in checked), strict=True)
-        arguments = [standardised(each, self.request.standardise) for each in of_parts]
+        held = [standardised(each, self.request.standardise) for each in of_parts]
         parts = []
         for number, (_, targets) in enumerate(checked):
-            first, *more = (torch.from_numpy(each[number]) for each in arguments)
+            first, *more = (torch.from_numpy(each[number]) for each, _ in held)
             parts.append(Part(first, torch.from_numpy(targets), tuple(more), task))
         names = self.names(where, np.concatenate([targets for _, targets in checked]))
         given = checked[0][0]
+        features = _feature_names(given.arrays[0]) if len(given.arrays) == 1 else ()
         return DataSet(
             name,
             parts[0],
             parts[1],
             parts[2],
             names,
-            _feature_names(given.arrays[0]) if len(given.arrays) == 1 else (),
+            features,
             notes=tuple(dict.fromkeys(note for inputs, _ in checked for note in inputs.notes)),
             argument_names=given.names,
+            prepared=of_arguments([scaling for _, scaling in held], features, given.names),
         )
 
     def pair(self, where: str, pair: Any) -> tuple[GivenInputs, NDArray[Any]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from narrower.data.prepared import Prepared
 from narrower.data.sizes import Sizes
 from narrower.tasks.catalogue import task_of
 from narrower.tasks.task import Task
@@ -69,7 +70,8 @@ class DataSet:
     ``output_names`` say what the outputs of a model stand for: of a classification, the classes. With
     ``stands_in`` the samples are zeros, in the place of data that are not here. ``notes`` say what was done
     with samples that nobody asked for, a sentence each. ``argument_names`` are those by which a model takes
-    its arguments, where they were given by name.
+    its arguments, where they were given by name. ``prepared`` says how inputs and targets were made of raw
+    numbers; None: whoever gave them knows. It is no part of the content.
     """
 
     name: str
@@ -82,6 +84,7 @@ class DataSet:
     stands_in: bool = False
     notes: tuple[str, ...] = ()
     argument_names: tuple[str, ...] = ()
+    prepared: Prepared | None = None
 
     def __post_init__(self) -> None:
         if not self.content_hash:

@@ -12,6 +12,7 @@ from narrower.data.duplicates import repeated_note, without_repeated
 from narrower.data.parting import Parted, parted
 from narrower.data.parts import DataSet, Part
 from narrower.data.pixels import looked_up, plain_levels, standardised_levels
+from narrower.data.prepared import of_arguments
 from narrower.data.request import DataRequest
 from narrower.errors import AbsentDataError, DataError, MissingExtraError
 from narrower.tasks.catalogue import TASKS
@@ -48,12 +49,22 @@ def picture_data_set(request: DataRequest, seed: int) -> DataSet:
         rows, said = without_repeated(pixels, rows)
         notes += said
     notes += repeated_note(pixels, rows)
-    table = plain_levels(pixels) if request.standardise == "no" else standardised_levels(pixels, rows[0])
+    table, scaling = (
+        (plain_levels(pixels), None) if request.standardise == "no" else standardised_levels(pixels, rows[0])
+    )
     task = TASKS["classification"]
     parts = [
         Part(looked_up(pixels[part], table), torch.from_numpy(targets[part]), task=task) for part in rows
     ]
-    return DataSet(request.text, parts[0], parts[1], parts[2], tuple(classes), notes=tuple(notes))
+    return DataSet(
+        request.text,
+        parts[0],
+        parts[1],
+        parts[2],
+        tuple(classes),
+        notes=tuple(notes),
+        prepared=of_arguments([scaling]),
+    )
 
 
 def _given_parts(root: Path) -> dict[str, Path] | None:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrower.data.prepared import Scaling
+
 TEST_SHARE = 0.20
 VALIDATION_SHARE = 0.16
 
@@ -49,17 +51,19 @@ def standardise(inputs: NDArray[np.generic], mean: Floats, deviation: Floats) ->
     return ((np.asarray(inputs, dtype=np.float64) - mean) / deviation).astype(np.float32)
 
 
-def standardised(parts: Sequence[NDArray[Any]], wished: str | None = None) -> list[NDArray[Any]]:
-    """The parts of a data set, standardised by the first unless ``wished`` is "no".
+def standardised(
+    parts: Sequence[NDArray[Any]], wished: str | None = None
+) -> tuple[list[NDArray[Any]], Scaling | None]:
+    """The parts of a data set, standardised by the first unless ``wished`` is "no", and by what.
 
     Whole numbers, as of tokens, stay what they are.
     """
     if np.issubdtype(parts[0].dtype, np.integer):
-        return list(parts)
+        return list(parts), None
     if wished == "no":
-        return [part.astype(np.float32) for part in parts]
+        return [part.astype(np.float32) for part in parts], None
     mean, deviation = moments(parts[0])
-    return [standardise(part, mean, deviation) for part in parts]
+    return [standardise(part, mean, deviation) for part in parts], Scaling.of(mean, deviation)
 
 
 def _rounded(values: Floats) -> Floats:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from narrower.data.column_kinds import Column, column_of
 from narrower.data.duplicates import repeated_note, without_repeated
-from narrower.data.features import MOST_CATEGORIES, features_of
+from narrower.data.features import MOST_CATEGORIES, Features, features_of
 from narrower.data.parting import Parted, parted
 from narrower.data.parts import DataSet, Part
+from narrower.data.prepared import Prepared, PreparedInput, Scaling
 from narrower.data.raw_columns import Columns
 from narrower.data.request import DataRequest
 from narrower.data.samples import check_targets
@@ -71,26 +72,34 @@ def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet
     notes += [*made.notes, *_constant(made.values[rows[0]], made.names), *repeated_note(made.values, rows)]
     if wanted:
         check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
-    return _data_set(request, made.values, made.names, targets, rows, (*targets.notes, *notes))
+    return _data_set(request, made, targets, rows, (*targets.notes, *notes))
 
 
 def _data_set(
     request: DataRequest,
-    values: NDArray[Any],
-    names: tuple[str, ...],
+    made: Features,
     targets: Targets,
     rows: Parted,
     notes: tuple[str, ...],
 ) -> DataSet:
-    inputs = standardised([values[part] for part in rows], request.standardise)
-    wanted, task = targets.values, targets.task
+    inputs, scaling = standardised([made.values[part] for part in rows], request.standardise)
+    wanted, task, outputs = targets.values, targets.task, None
     if task.words.name == "regression" and request.standardise != "no":
-        wanted, task = scaled_targets(wanted, wanted[rows[0]])
+        wanted, task, outputs = scaled_targets(wanted, wanted[rows[0]])
     parts = [
         Part(torch.from_numpy(own), torch.from_numpy(wanted[part]), task=task)
         for own, part in zip(inputs, rows, strict=True)
     ]
-    return DataSet(request.text, parts[0], parts[1], parts[2], targets.names, names, notes=notes)
+    return DataSet(
+        request.text,
+        parts[0],
+        parts[1],
+        parts[2],
+        targets.names,
+        made.names,
+        notes=notes,
+        prepared=Prepared((PreparedInput("", scaling, made.features),), outputs),
+    )
 
 
 def _useful(columns: Sequence[Column]) -> tuple[list[Column], list[str]]:
@@ -169,9 +178,10 @@ def _constant(values: NDArray[Any], names: Sequence[str]) -> list[str]:
     )
 
 
-def scaled_targets(values: NDArray[Any], train: NDArray[Any]) -> tuple[NDArray[Any], Any]:
-    """Targets standardised by the training part, and a regression whose metrics undo that."""
+def scaled_targets(values: NDArray[Any], train: NDArray[Any]) -> tuple[NDArray[Any], Any, Scaling]:
+    """Targets standardised by the training part, a regression whose metrics undo that, and by what."""
     mean, deviation = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
     deviation = np.where(deviation == 0, 1.0, deviation)
     task = replace(TASKS["regression"], scales=tuple(np.atleast_1d(deviation).tolist()))  # type: ignore[type-var]
-    return ((values - mean) / deviation).astype(np.float32), task
+    scaling = Scaling.of(np.asarray(mean), np.asarray(deviation))
+    return ((values - mean) / deviation).astype(np.float32), task, scaling

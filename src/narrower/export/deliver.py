@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from narrower.cost.network_cost import NetworkCost
+from narrower.data.datasets import DataSet
 from narrower.errors import ExportError, unknown_name
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.export.compressed import load_compressed, save_packed
@@ -61,14 +62,19 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
         samples_of_data_set=min(case.own_samples, delivery.checks[0].samples),
         bytes_on_disk=_bytes_on_disk(delivery.path),
         computed_bytes=NetworkCost(case.program.network).of(written.formats)["model_size"],
-        notes=delivery.notes,
+        notes=(*_said_of_outputs(subject.data), *delivery.notes),
         output_names=subject.data.output_names,
         words=subject.data.task.words,
+        prepared=subject.data.prepared,
     )
     write_json(directory / f"{delivery.path.name}.manifest.json", manifest.to_dict())
     if not wishes.allow_mismatch:
         manifest.require_passed()
     return manifest
+
+
+def _said_of_outputs(data: DataSet) -> tuple[str, ...]:
+    return () if data.prepared is None else data.prepared.said_of_outputs(data.output_names)
 
 
 def _prepare(subject: Subject, wishes: Wishes) -> Case:
@@ -97,6 +103,7 @@ def _safetensors(case: Case, directory: Path) -> Delivery:
 
 def _c(case: Case, directory: Path) -> Delivery:
     from narrower.export.device.deliver import deliver_c
+    from narrower.export.device.prepared_lines import Described
 
     target, samples = directory / "c", case.only_input("C")
     check_output_directory(target)
@@ -107,7 +114,7 @@ def _c(case: Case, directory: Path) -> Delivery:
             subject.plan.formats,
             subject.model_name,
             case.wishes.packing or "size",
-            subject.data.output_names,
+            Described(subject.data.output_names, subject.data.prepared),
             samples,
             case.outputs,
             target,

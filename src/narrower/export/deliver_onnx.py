@@ -7,6 +7,7 @@ from narrower.export.execute import run_onnx, run_qonnx
 from narrower.export.guard import slowdown
 from narrower.export.hls4ml_form import hls4ml_form
 from narrower.export.manifest import compare
+from narrower.export.onnx_metadata import add_metadata
 from narrower.export.onnx_model import build_onnx, to_onnx
 from narrower.export.own_outputs import own_outputs
 from narrower.export.pair_sums import note
@@ -27,6 +28,7 @@ def deliver_onnx(case: Case, directory: Path) -> Delivery:
         times = slowdown(case.program, plan, case.arguments, size)
         if times is not None:
             return _float32_onnx(case, directory, times)
+    add_metadata(built.model, case.subject.data)
     write_bytes(path, built.model.SerializeToString())
     checks = tuple(
         compare(run_onnx(path, case.arguments, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
@@ -51,7 +53,9 @@ def deliver_onnx(case: Case, directory: Path) -> Delivery:
 def _float32_onnx(case: Case, directory: Path, times: float) -> Delivery:
     """The network without roundings, where integer kernels take so many times as long."""
     path, size = directory / "model.onnx", case.wishes.batch_size
-    write_bytes(path, to_onnx(case.program, Plan(), batch_size=size).SerializeToString())
+    model = to_onnx(case.program, Plan(), batch_size=size)
+    add_metadata(model, case.subject.data)
+    write_bytes(path, model.SerializeToString())
     outputs = own_outputs(case.program, Plan(), case.arguments)
     check = compare(run_onnx(path, case.arguments), outputs, "ONNX Runtime", "float32, one thread")
     said = (
@@ -73,10 +77,13 @@ def deliver_qonnx(case: Case, directory: Path) -> Delivery:
     model = to_onnx(case.program, plan, dialect="qonnx", batch_size=size)
     notes: tuple[str, ...] = ()
     if reader == "hls4ml":
-        write_bytes(directory / HLS4ML_FILE, hls4ml_form(model).SerializeToString())
+        formed = hls4ml_form(model)
+        add_metadata(formed, case.subject.data)
+        write_bytes(directory / HLS4ML_FILE, formed.SerializeToString())
         notes = (f"{HLS4ML_FILE} is what hls4ml.converters.convert_from_onnx_model takes",)
     elif reader == "finn":
         notes = ("FINN rounds ties upwards: where data are ties, it differs from what was scored",)
+    add_metadata(model, case.subject.data)
     write_bytes(path, model.SerializeToString())
     check = compare(run_qonnx(path, inputs), case.outputs, "QONNX executor", "node by node")
     return Delivery(path, (check,), size, notes)

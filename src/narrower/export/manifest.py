@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from narrower.data.prepared import Prepared, prepared_dict
 from narrower.errors import ExportError
 from narrower.tasks.classification.decided import decided
 from narrower.tasks.classification.task import CLASSIFICATION
@@ -49,7 +50,8 @@ class Manifest:
     round differently (``inexact``), the predicted class ("class"), or of other tasks the outputs up to
     rounding ("close"). The first of ``checks`` is the gate: the artefact as it runs unless told otherwise.
     ``samples_of_data_set`` of the samples are the data set's own; the others are these with noise.
-    ``computed_bytes`` is the metric model_size, ``bytes_on_disk`` what lies there.
+    ``computed_bytes`` is the metric model_size, ``bytes_on_disk`` what lies there. ``prepared`` says how
+    inputs were made of raw numbers, and what outputs are to be multiplied by; None: it is not known.
     """
 
     artefact: str
@@ -67,6 +69,7 @@ class Manifest:
     notes: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()  # what the outputs stand for, in their order
     words: Words = CLASSIFICATION.words  # of the task
+    prepared: Prepared | None = None
 
     @property
     def passed(self) -> bool:
@@ -76,7 +79,7 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, with the gate's numbers at the top."""
         gate, held = self.checks[0], asdict(self)
-        del held["words"]
+        del held["words"], held["prepared"]
         held[self.words.names_key] = held.pop("output_names")
         return {
             "passed": self.passed,
@@ -86,6 +89,7 @@ class Manifest:
             "differing_classes": gate.differing_classes,
             "largest_difference": gate.largest_difference,
             **held,
+            **prepared_dict(self.prepared),
             "versions": versions(),
         }
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from narrower.data.parts import DataSet, Part
+from narrower.data.prepared import Scaling, of_arguments
 from narrower.data.splitting import moments
 from narrower.errors import RunError
 from narrower.study.api import search
@@ -115,7 +117,13 @@ class _Narrow(BaseEstimator):  # type: ignore[misc] # scikit-learn is not typed 
         tensor = self._standardised(inputs)
         task = TASKS[self._task]
         parts = [Part(tensor[r], torch.from_numpy(targets[r]), (), task) for r in (train, validation, test)]
-        return DataSet("X", parts[0], parts[1], parts[2], names)
+        scaled = of_arguments([Scaling.of(self._mean, self._deviation)])
+        prepared = replace(scaled, outputs=self._scaling_of_targets())
+        return DataSet("X", parts[0], parts[1], parts[2], names, prepared=prepared)
+
+    def _scaling_of_targets(self) -> Scaling | None:
+        """What targets were standardised by, where they were."""
+        return None
 
     def _standardised(self, inputs: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(((inputs - self._mean) / self._deviation).astype(np.float32))
@@ -181,6 +189,9 @@ class NarrowRegressor(RegressorMixin, _Narrow):  # type: ignore[misc]
         targets = ((values - self._centre) / self._spread).astype(np.float32)
         self._fit_network(inputs, targets, ("y",))
         return self
+
+    def _scaling_of_targets(self) -> Scaling:
+        return Scaling((self._centre,), (self._spread,), ())
 
     def predict(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """The value of each sample."""

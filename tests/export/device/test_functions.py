@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from narrower.evaluate.definition import Definition
 from narrower.export.device import deliver
+from narrower.export.device.prepared_lines import NOTHING_SAID
 from narrower.export.device.softmax import last_softmax, softmax_outputs, table_softmax
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan
@@ -52,7 +53,7 @@ def test_a_bounded_function_at_the_end_reaches_its_ends(function: nn.Module, tmp
     program = lowered(model, inputs)
     plan = for_all(program)
     outputs = Definition(program).outputs(plan, inputs).numpy()
-    checks, _ = deliver.deliver_c(program, plan, "net", "size", (), inputs, outputs, tmp_path)
+    checks, _ = deliver.deliver_c(program, plan, "net", "size", NOTHING_SAID, inputs, outputs, tmp_path)
     assert outputs.max() > 1 - 2**-10  # the last step is one
     assert [check.differing_elements for check in checks] == [0]
 
@@ -84,7 +85,7 @@ def test_c_gives_the_softmax_of_its_tables(model: nn.Module, shape: tuple[int, .
     program = lowered(model, inputs)
     plan = for_all(program)
     own = Definition(program).outputs(plan, inputs).numpy()
-    checks, notes = deliver.deliver_c(program, plan, "net", "size", (), inputs, own, tmp_path)
+    checks, notes = deliver.deliver_c(program, plan, "net", "size", NOTHING_SAID, inputs, own, tmp_path)
     assert [check.differing_elements for check in checks] == [0]
     assert any("softmax is computed by tables: at most 7." in note for note in notes)  # half of 2**-16
     softmax = last_softmax(program)

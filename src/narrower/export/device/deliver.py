@@ -11,6 +11,7 @@ from narrower.errors import ExportError
 from narrower.export.device.compiled import Build, builds, run_compiled, write_files
 from narrower.export.device.network import CNetwork, c_name, c_network
 from narrower.export.device.packing import Pack
+from narrower.export.device.prepared_lines import Described
 from narrower.export.device.softmax import last_softmax, softmax_outputs
 from narrower.export.exactness import inexact_operators
 from narrower.export.integer_network import rounded_outputs
@@ -27,7 +28,7 @@ def deliver_c(
     plan: Plan,
     name: str,
     pack: Pack,
-    output_names: tuple[str, ...],
+    described: Described,
     inputs: Tensor,
     outputs: NDArray[np.float32],
     directory: Path,
@@ -40,7 +41,7 @@ def deliver_c(
     Raises:
         ExportError: C cannot hold the plan, no compiler is here, or one of them refuses the files.
     """
-    network = c_network(program, plan, c_name(name), pack, output_names)
+    network = c_network(program, plan, c_name(name), pack, described)
     plain = builds(sanitized=False)
     if not plain:
         raise ExportError(

@@ -14,6 +14,7 @@ from narrower.export.device.linkage import ATTRIBUTES, linked
 from narrower.export.device.numbers import Real, Whole
 from narrower.export.device.packing import Pack
 from narrower.export.device.planner import Layout, plan_memory
+from narrower.export.device.prepared_lines import NOTHING_SAID, Described, prepared_lines
 from narrower.export.device.runtime_typed import LIBRARY
 from narrower.export.device.source import Array, Buffer, Source, Step, Work
 from narrower.graph.program import Program
@@ -62,7 +63,11 @@ class CNetwork:
 
 
 def c_network(
-    program: Program, plan: Plan, name: str, pack: Pack = "size", classes: tuple[str, ...] = ()
+    program: Program,
+    plan: Plan,
+    name: str,
+    pack: Pack = "size",
+    described: Described = NOTHING_SAID,
 ) -> CNetwork:
     """Write a lowered program under a plan as C.
 
@@ -95,7 +100,7 @@ def c_network(
         functions=tuple(source.used),
         work=source.work,
     )
-    header = _header(made, number, classes, source)
+    header = _header(made, number, described, source)
     return CNetwork(**{**vars(made), "header": header, "source": _text(made, source, layout)})
 
 
@@ -113,7 +118,7 @@ def _with_entry(source: Source) -> Source:
     return source
 
 
-def _header(made: CNetwork, number: Real | Whole, classes: tuple[str, ...], source: Source) -> str:
+def _header(made: CNetwork, number: Real | Whole, described: Described, source: Source) -> str:
     upper = made.name.upper()
     lines = [
         f"/* {made.name}: a network in whole numbers, written by narrower. C99, no heap, not reentrant. */",
@@ -128,11 +133,12 @@ def _header(made: CNetwork, number: Real | Whole, classes: tuple[str, ...], sour
         f"#define {upper}_CONSTANT_BYTES {made.constant_bytes} /* in flash; the code comes on top */",
         f"#define {upper}_WEIGHT_BYTES {made.weight_bytes} /* of these, the weights of products */",
     ]
-    if classes:
+    if classes := described.output_names:
         names = ", ".join('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in classes)
         lines.append(f"#define {upper}_CLASS_NAMES {{{names}}}")
     if isinstance(number, Whole):
         lines.append(f"#define {upper}_OUTPUT_FRACTION {number.frac} /* an output y is y / 2**this */")
+    lines += prepared_lines(upper, described.prepared)
     kind = "int32_t" if isinstance(number, Whole) else "float"
     entry = "const float *input"
     if made.is_rounded_apart:
