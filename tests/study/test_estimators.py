@@ -1,8 +1,11 @@
 """The estimators of scikit-learn: they learn, keep to the drop, and pass scikit-learn's own checks."""
 
+import json
 import pickle
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
@@ -12,6 +15,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import narrower
+from narrower.export.subject import Wishes
 
 SMALL = {"hidden": (8,), "n_trials": 12, "max_epochs": 40, "random_state": 0}
 
@@ -46,6 +50,19 @@ def test_a_regressor_learns_in_the_units_of_its_targets() -> None:
     found = narrower.NarrowRegressor(**SMALL).fit(X, y)
     assert found.score(X_test, y_test) > 0.25
     assert y.min() - 100 < found.predict(X_test).mean() < y.max() + 100
+
+
+def test_what_a_regressor_exports_says_how_to_feed_and_read_it(tmp_path: Path) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    found = narrower.NarrowRegressor(**SMALL).fit(X, y)
+    found.result_.export(found.member_, "onnx", tmp_path, Wishes(keeps_integers=True))
+    told = json.loads((tmp_path / "model.onnx.manifest.json").read_text())
+    inputs, targets = told["inputs"][0]["standardised"], told["targets"]["standardised"]
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    given = ((X - inputs["mean"]) / inputs["deviation"]).astype(np.float32)
+    (outputs,) = session.run(None, {session.get_inputs()[0].name: given})
+    undone = outputs.ravel() * targets["deviation"] + targets["mean"]
+    np.testing.assert_allclose(undone, found.predict(X), rtol=1e-4)
 
 
 def test_it_stands_in_a_pipeline() -> None:
