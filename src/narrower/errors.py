@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import PurePath
+
+PYTHON = ".py"  # ending of a module's file, which its name lacks
 
 
 class NarrowerError(Exception):
@@ -135,6 +138,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
+def module_of_file(file: str) -> str:
+    """How Python calls a file of its own that is written with folders and ``.py``."""
+    path = PurePath(file)
+    parts = path.with_suffix("").parts
+    return path.stem if path.is_absolute() or ".." in parts else ".".join(parts)
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """Build the error for a name that is not in ``known``, with all allowed names."""
     names = list(known)
@@ -164,6 +174,8 @@ def canonical_name(
     Raises:
         UnknownNameError: the name is not listed.
     """
+    if name.endswith(PYTHON):
+        raise UnknownNameError(f"unknown {what} {name!r}; {module_of_file(name)}:NAME is NAME of that file")
     names, plain = list(known), spelled(name, other_names)
     if plain in names:
         return plain

@@ -140,7 +140,7 @@ REFUSED: list[tuple[str | bytes, str]] = [
     (HEADING + "\n" + ",".join(["x"] * 16 + ["g"]), "not a table of these columns"),
     (HEADING + "\n" + ",".join(["1"] * 5), "not a table of these columns"),
     (HEADING + "\n" + "\n".join(lines(*table())).replace(",t\n", ",top\n"), "class 'top'; expected g, q, t"),
-    (HEADING + "\n" + "\n".join(lines(table()[0], table()[1] * 0)), "all 60 samples are of class 0"),
+    (HEADING + "\n" + "\n".join(lines(table()[0], table()[1] * 0)), "all 60 samples are of class 'g'"),
     (HEADING + "\n" + ",".join(["nan"] * 16 + ["g"]), "NaN or infinity"),
     ("@relation jets\n@attribute zlogz numeric\n", "an ARFF header without @DATA"),
     ("@relation jets\n@attribute a numeric\n@data\n1\n", "none of the columns"),

@@ -55,7 +55,7 @@ REFUSED = [
     ("whole(validation=part(y=y + 1))", "class 3 has no name; output_names has 3"),
     ("(x, y * 0 + 2)", "all 90 samples are of class 2"),
     ("((x, y * 0), (x, y), (x, y))", "part 'train': all 90 samples are of class 0"),
-    ("whole(train=part(y=y * 0))", "part 'train': all 90 samples are of class 0"),
+    ("whole(train=part(y=y * 0))", "part 'train': all 90 samples are of class 'a'"),
     ("(np.where(x == x[17, 1], np.nan, x), y)", "NaN or infinity, first in sample 17"),
     ("(np.where(x == x[3, 0], 1e300, x), y)", "NaN or infinity, first in sample 3"),
     ("whole(test=part(x=np.where(x == x[3, 0], np.inf, x)))", "part 'test': the inputs hold NaN or infinity"),

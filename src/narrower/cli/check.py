@@ -7,14 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from narrower.cli.console import answer, note, print_json, print_table, warn
+from narrower.cli.own_modules import say_imports
 from narrower.cli.passed_over import say_ignored
 from narrower.cli.settings_options import Override, Set
 from narrower.cli.train import DataPath
-from narrower.data.catalogue import is_own
-from narrower.models.catalogue import FILES, NOT_OWN
 from narrower.settings.from_options import with_options
 from narrower.settings.layers import read_layers
-from narrower.settings.schema import RunSettings
 from narrower.study.read import read_settings
 
 Config = Annotated[Path, typer.Argument(metavar="FILE", help="Settings of a search (TOML).")]
@@ -38,8 +36,8 @@ def check(
     loaded = read_settings(read_layers(config, override or (), set_values or ()), data_path, absent=warn)
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
-    for module in own_modules(loaded.settings):
-        note(f"imports your module {module!r}, whose code runs")
+    settings, strategy = loaded.settings, loaded.settings.search.strategy
+    say_imports(settings.dataset, (settings.model, settings.task, *strategy.metrics, *strategy.constraints))
     from narrower.study.preview import learned_preview, preview
     from narrower.study.study import pose_study, settled
 
@@ -71,18 +69,3 @@ def check(
     answer(f"estimated time: {seconds} ({found.estimated_from})")
     rows: list[list[Any]] = [[name, low, high] for name, (low, high) in found.ranges.items()]
     print_table(("cost", "smallest", "largest"), rows)
-
-
-def own_modules(settings: RunSettings) -> list[str]:
-    """The modules of the user's own that a settings file names, for its model, data or metrics."""
-    strategy = settings.search.strategy
-    names = [settings.model, settings.task, *strategy.metrics, *strategy.constraints]
-    if is_own(settings.dataset):
-        names.append(settings.dataset)
-    return sorted(
-        {
-            name.partition(":")[0]
-            for name in names
-            if ":" in name and not name.startswith(NOT_OWN) and not name.endswith(FILES)
-        }
-    )

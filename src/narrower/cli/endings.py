@@ -13,6 +13,7 @@ from narrower.own_code.failures import described, is_own_file, own_place
 from narrower.store.files import FREE_SOME, is_no_space
 
 DONE, OUR_FAULT, USER_CAN_MEND, INTERRUPTED = 0, 1, 2, 130
+EXTRA = "unexpected extra argument"
 OWN = str(Path(__file__).resolve().parents[1])
 # What the system refuses because of where or how the program is run.
 SURROUNDINGS = frozenset(
@@ -30,7 +31,7 @@ def explanation(error: BaseException) -> tuple[int, str] | None:
     if isinstance(error, NarrowerError):
         return USER_CAN_MEND, str(error)
     if isinstance(error, TyperException):
-        return USER_CAN_MEND, error.format_message()
+        return USER_CAN_MEND, f"{error.format_message()}{_usage(error)}"
     if isinstance(error, AllTrialsFailedError):
         return OUR_FAULT, str(error)
     if (broken := _broken_package(error)) is not None:
@@ -45,6 +46,16 @@ def explanation(error: BaseException) -> tuple[int, str] | None:
         where = f"{error.filename}: " if error.filename else ""
         return USER_CAN_MEND, f"{where}{error.strerror}"
     return None
+
+
+def _usage(error: TyperException) -> str:
+    """What a command takes, and does, where it was given more arguments than that."""
+    context = getattr(error, "ctx", None)
+    if context is None or EXTRA not in error.format_message():
+        return ""
+    usage = " ".join(context.get_usage().removeprefix("Usage:").split())
+    does = " ".join((context.command.help or "").partition(".")[0].split())
+    return f"; usage: {usage}: {does}"
 
 
 def _broken_package(error: BaseException) -> str | None:

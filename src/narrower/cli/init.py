@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from narrower.cli.check import check
-from narrower.cli.console import note, tell
+from narrower.cli.console import tell
+from narrower.cli.own_modules import say_imports
 from narrower.cli.train import Dataset, Model, Target
 from narrower.data.catalogue import wished
 from narrower.errors import OutputError
@@ -27,8 +28,7 @@ def init(model: Model, dataset: Dataset, target: Target = None, output: Output =
     from narrower.study.first_settings import first_settings
 
     name = wished(dataset, target)
-    if ":" in model:
-        note(f"imports your module {model.partition(':')[0]!r}, whose code runs")
+    say_imports(name, (model,))
     text = first_settings(model, name, loaded_data(name))
     output.write_text(text, encoding="utf-8")
     tell(f"{output}: settings with comments; search with 'narrower search --config {output}'")

@@ -11,7 +11,8 @@ from narrower.cli.complete import like_run
 from narrower.cli.console import messages, print_json, print_table, tell
 from narrower.cli.passed_over import refuse_given
 from narrower.cli.project import Project
-from narrower.data.catalogue import short_name
+from narrower.cli.train import Target
+from narrower.data.catalogue import short_name, wished
 from narrower.errors import RunError, SettingsError
 from narrower.store.run_directory import RunDirectory, claimed, first_free
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 Dataset = Annotated[
     str | None,
-    typer.Argument(metavar="DATASET", help="A name of 'narrower datasets', or package.module:function."),
+    typer.Argument(
+        metavar="DATASET", help="A name of 'narrower datasets', a file, or package.module:function."
+    ),
 ]
 Hidden = Annotated[
     str, typer.Option("--hidden", help="Sizes of the hidden layers, separated by commas; '' for none.")
@@ -34,7 +37,7 @@ MaxWidth = Annotated[
     typer.Option("--max-width", min=2, max=16, help="Bits of a weight, its sign included, and of data."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the first weights and the order of samples.")]
-Target = Annotated[
+TargetEbops = Annotated[
     float | None,
     typer.Option("--target-ebops", min=1, help="Steer the training to this cost, not through all of them."),
 ]
@@ -59,6 +62,7 @@ OF_A_NEW_RUN = (
     "max_width",
     "seed",
     "target_ebops",
+    "target",
     "project",
     "data_path",
 )
@@ -72,18 +76,20 @@ def learn(
     granularity: Granularity = "weight",
     max_width: MaxWidth = 16,
     seed: Seed = 0,
-    target_ebops: Target = None,
+    target_ebops: TargetEbops = None,
     budgets: Budgets = None,
+    target: Target = None,
     project: Project = None,
     data_path: DataPath = None,
     resume: Resume = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network of linear layers on DATASET while the widths of its weights and data are learned.
+    """Take DATASET alone, and train linear layers on it while the widths of weights and data are learned.
 
     The cost in the loss grows as the training goes on, so that one training passes through networks of every
     size; those that no other beats are kept. Writes learned.json and models/ below runs/. A training that was
-    killed goes on with --resume.
+    killed goes on with --resume. A MODEL of your own learns widths in 'narrower search' with the sampler
+    learned.
     """
     sizes, wanted = _numbers("--hidden", hidden), _numbers("--budgets", budgets or "")
     if resume is not None:
@@ -94,6 +100,7 @@ def learn(
         raise SettingsError("give DATASET ('narrower datasets' lists what there is), or --resume RUN")
     if granularity not in GRANULARITIES:
         raise SettingsError(f"--granularity: found {granularity!r}; allowed: {', '.join(GRANULARITIES)}")
+    dataset = wished(dataset, target)
     name = project or f"learned-{short_name(dataset)}"
     first_free(name, _is_used)  # a name that is none shows before the work
     from narrower.cli.loaded_data import loaded_data

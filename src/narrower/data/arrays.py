@@ -13,7 +13,8 @@ from narrower.data.parts import DataSet, Part
 from narrower.data.prepared import Prepared, PreparedInput
 from narrower.data.raw_columns import Columns
 from narrower.data.request import DataRequest
-from narrower.data.samples import check_targets, checked_inputs
+from narrower.data.row_counts import refuse_row_counts
+from narrower.data.samples import check_targets, check_taught, checked_inputs
 from narrower.data.splitting import standardised
 from narrower.data.tables import group_numbers, scaled_targets, time_numbers
 from narrower.data.target_columns import (
@@ -75,7 +76,7 @@ def array_data_set(request: DataRequest, arrays: Columns, seed: int) -> DataSet:
         notes += said
     notes += repeated_note(together, rows)
     if wanted:
-        check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
+        check_taught(f"{where}, training part", targets.values[rows[0]], targets.task, targets.names)
     standard = [standardised([values[part] for part in rows], request.standardise) for values in inputs]
     values, task, outputs = targets.values, targets.task, None
     if task.words.name == "regression" and request.standardise != "no":
@@ -117,4 +118,5 @@ def _targets(where: str, arrays: list[tuple[str, NDArray[Any]]], task: str | Non
         found = task_named(task)
         return Targets(values, check_targets(where, values, found), found)
     columns = [column_of(where, n, a.reshape(len(a)) if a.shape[1:] == (1,) else a) for n, a in arrays]
+    refuse_row_counts(where, columns, task)
     return targets_of(where, columns, task)

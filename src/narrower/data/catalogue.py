@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from narrower.data.request import DataRequest, data_request, file_kind
-from narrower.errors import DataError, canonical_name, unknown_name
+from narrower.data.request import ENDINGS, DataRequest, data_request, file_kind
+from narrower.errors import PYTHON, DataError, UnknownNameError, canonical_name, spelled, unknown_name
 from narrower.tasks.catalogue import TASKS, is_own_task
 
 # Those whose samples are read from a file, or a folder of files, of the user's.
@@ -74,6 +74,7 @@ def named_request(text: str) -> DataRequest:
     if file_kind(source) is not None:
         return request
     if ":" not in source:
+        refuse_unread_path(source)
         known = canonical_name("data set", source, DATA_SETS, elsewhere=ELSEWHERE)
         request = replace(request, source=known)
     known_wishes = (*OF_ANY, *OF_GIVEN) if ":" in source else OF_ANY
@@ -81,6 +82,28 @@ def named_request(text: str) -> DataRequest:
     if meaningless:
         raise DataError(f"{meaningless[0]}: goes with a file ({SHAPES}), not with the data set {source!r}")
     return request
+
+
+def refuse_unread_path(source: str) -> None:
+    """Say how a folder or file is written whose name is taken for that of a data set.
+
+    Raises:
+        UnknownNameError: it is a folder without a slash behind it, or a file with another ending.
+    """
+    path = Path(source).expanduser()
+    if spelled(source) in DATA_SETS or spelled(source) in ELSEWHERE or source.endswith(PYTHON):
+        return
+    if path.is_dir():
+        raise UnknownNameError(
+            f"unknown data set {source!r}: a folder of pictures is written with a slash behind it, "
+            f"{source + '/'!r}"
+        )
+    if path.is_file() or path.suffix or "/" in source:
+        there = "" if path.exists() else "; there is no such file or folder either"
+        raise UnknownNameError(
+            f"unknown data set {source!r}: files are read whose names end in {', '.join(ENDINGS)}, and "
+            f"folders of pictures, written with a slash behind them{there}"
+        )
 
 
 def wished(name: str, target: str | None) -> str:

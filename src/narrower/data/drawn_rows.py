@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.data.raw_columns import Columns, arrow_columns, columns_of_array, read_raw, readable
+from narrower.data.decimal_commas import plain_numbers
+from narrower.data.raw_columns import (
+    Columns,
+    arrow_columns,
+    columns_of_array,
+    parts_by_commas,
+    read_raw,
+    readable,
+)
 from narrower.errors import DataError, MissingExtraError
 
 LARGE = 2**30  # bytes of content: a file with more is drawn from where nobody says how many rows
@@ -30,12 +38,12 @@ def read_columns(kind: str, path: Path, most: int | None, seed: int) -> tuple[Co
         NarrowerError: as ``read_raw``.
     """
     if kind not in NAMES or not path.is_file():
-        columns = read_raw(kind, path)
+        columns, notes = _all_columns(kind, path)
         count = len(next(iter(columns.values())))
         if most is None or count <= most:
-            return columns, []
+            return columns, notes
         rows = drawn_rows(count, most, seed)
-        return {name: values[rows] for name, values in columns.items()}, [_said(count, most)]
+        return {name: values[rows] for name, values in columns.items()}, [*notes, _said(count, most)]
     count, width = _size(kind, path)
     wanted = most
     if most is None and count * width > LARGE:
@@ -47,6 +55,11 @@ def read_columns(kind: str, path: Path, most: int | None, seed: int) -> tuple[Co
     with readable(path, NAMES[kind]):
         columns = read(path, rows)
     return columns, [_said(count, wanted, None if most is not None else count * width)]
+
+
+def _all_columns(kind: str, path: Path) -> tuple[Columns, list[str]]:
+    columns = read_raw(kind, path)
+    return (columns, []) if kind != "csv" or parts_by_commas(path) else plain_numbers(columns)
 
 
 def _said(count: int, drawn: int, size: int | None = None) -> str:

@@ -13,7 +13,7 @@ from narrower.data.given_inputs import GivenInputs, given_inputs, given_targets
 from narrower.data.parts import DataSet, Part
 from narrower.data.prepared import of_arguments
 from narrower.data.request import DataRequest
-from narrower.data.samples import check_data_set, check_targets, checked_inputs, checked_pair
+from narrower.data.samples import check_data_set, check_targets, check_taught, checked_inputs, checked_pair
 from narrower.data.sources import Table
 from narrower.data.splitting import standardised
 from narrower.data.torch_sets import inputs_and_targets, is_torch_set, target_among
@@ -168,7 +168,7 @@ class _Reading:
 
 def _checked_data_set(where: str, data: DataSet) -> DataSet:
     check_data_set(where, data)
-    check_targets(f"{where}, part 'train'", data.train.targets.numpy(), data.task, teaches=True)
+    check_taught(f"{where}, part 'train'", data.train.targets.numpy(), data.task, data.output_names)
     for name, part in data.parts.items():
         for values in part.arguments:
             if values.is_floating_point() and not torch.isfinite(values).all():

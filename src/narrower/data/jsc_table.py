@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from narrower.data.jsc_files import Columns, read_columns
 from narrower.data.openml import PUBLIC_FILE, openml_columns
-from narrower.data.samples import check_targets
+from narrower.data.samples import check_taught
 from narrower.data.sources import Table
 from narrower.errors import DataError
 from narrower.tasks.classification.task import CLASSIFICATION
@@ -98,7 +98,7 @@ def _from_columns(columns: Columns, where: str) -> Table:
     targets = _classes(columns, where)
     if len(targets) != len(inputs):
         raise DataError(f"{where}: {len(inputs)} rows of features, but {len(targets)} classes")
-    check_targets(where, targets, CLASSIFICATION, teaches=True)
+    check_taught(where, targets, CLASSIFICATION, CLASSES)
     return Table(inputs, targets, CLASSES, FEATURES)
 
 

@@ -8,7 +8,7 @@ from narrower.data.request import DataRequest
 from narrower.data.sources import Table
 from narrower.data.torch_sets import is_torch_set
 from narrower.errors import DataError
-from narrower.own_code.failures import own_code
+from narrower.own_code.called import called
 from narrower.own_code.imported import import_object
 
 
@@ -24,6 +24,5 @@ def own_data_set(reference: str, request: DataRequest) -> DataSet | Table:
         return given_data_set(where, reference, found, request)
     if not callable(found):
         raise DataError(f"{where} is not callable, but {type(found).__name__}")
-    with own_code(f"{where}: calling it", DataError):
-        made = found()
+    made = called(where, reference, found, DataError)
     return given_data_set(where, reference, made, request)

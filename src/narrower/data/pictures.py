@@ -141,7 +141,8 @@ def _read(files: list[Path], size: tuple[float, ...]) -> NDArray[np.uint8]:
         odd = next(file for file, picture in zip(files, pictures, strict=True) if picture.size != usual)
         raise DataError(
             f"{odd}: its size differs from most others' {usual[1]}x{usual[0]} (height x width); size = "
-            f"[{usual[1]}, {usual[0]}] brings all to one"
+            f"[{usual[1]}, {usual[0]}] in settings, or ?size={usual[1]},{usual[0]} behind the folder's name, "
+            "brings all to one"
         )
     arrays = [np.asarray(picture.convert(mode), dtype=np.uint8) for picture in pictures]
     stacked = np.stack(arrays)

@@ -1,10 +1,11 @@
 """The columns of a file as they stand in it: numbers, text, or arrays, by name."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from narrower.errors import AbsentDataError, DataError, MissingExtraError
 DELIMITERS = ",;\t|"
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none", "-"))
 Columns = dict[str, NDArray[Any]]
+_QUOTED = re.compile(r'"[^"]*"')
 ROWS = 2  # dimensions of a table
 
 
@@ -47,20 +49,38 @@ def read_raw(kind: str, path: Path) -> Columns:
 
 def _csv(path: Path) -> Columns:
     with readable(path, "CSV"), path.open(newline="", encoding="utf-8-sig") as file:
-        first = file.readline()
-        delimiter = max(DELIMITERS, key=first.count) if first.strip() else ","
+        delimiter = _delimiter(file)
         file.seek(0)
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
         head = [name.strip() for name in next(reader, [])]
         if not head or not any(head):
             raise DataError(f"{path}: empty, expected a heading and rows")
-        if all(_is_number(name) for name in head):
+        if all(_is_number(name if delimiter == "," else name.replace(",", ".")) for name in head):
             raise DataError(
                 f"{path}: the first line holds numbers alone, {', '.join(head)[:60]}: a heading that names "
                 "the "
                 "columns is needed"
             )
         return _of_rows(path, head, reader, lambda: reader.line_num)
+
+
+def _delimiter(file: TextIO) -> str:
+    """What parts columns: another sign than a comma where heading and first row have as many of it."""
+    heading, row = file.readline(), file.readline()
+    often = {sign: _count(heading, sign) for sign in DELIMITERS}
+    agreed = {sign: count for sign, count in often.items() if sign != "," and count == _count(row, sign) > 0}
+    return max(agreed or often, key=often.__getitem__)
+
+
+def _count(line: str, sign: str) -> int:
+    """How often a sign stands in a line outside of quotes."""
+    return _QUOTED.sub("", line).count(sign)
+
+
+def parts_by_commas(path: Path) -> bool:
+    """Whether commas part the columns of a CSV file, so that numbers have none."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return _delimiter(file) == ","
 
 
 def _arff(path: Path) -> Columns:

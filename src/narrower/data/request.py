@@ -69,11 +69,12 @@ class DataRequest:
         ):
             raise DataError(
                 f"split: found {list(self.split)}; allowed: three shares above 0 that add up to 1, those of "
-                "training, validation and test, as in [0.8, 0.1, 0.1]"
+                f"training, validation and test, {_as_in('split', '0.8, 0.1, 0.1')}"
             )
         if self.size and (len(self.size) != 2 or any(not 1 <= s <= 4096 or s % 1 for s in self.size)):  # noqa: PLR2004
             raise DataError(
-                f"size: found {list(self.size)}; allowed: height and width in pixels, as in [32, 32]"
+                f"size: found [{', '.join(map(_said, self.size))}]; allowed: height and width in pixels, "
+                f"{_as_in('size', '32, 32')}"
             )
         for name in TOKENS:
             token = getattr(self, name)
@@ -120,7 +121,7 @@ def data_request(text: str, more: Mapping[str, object] | None = None) -> DataReq
         if name in (*TOKENS, MAX_SAMPLES):
             given[name] = _number(name, value)
         elif name in NUMBERS:
-            given[name] = tuple(_number(name, part) for part in parts)
+            given[name] = tuple(_number(name, part) for part in _inner(unquote(value)).split(","))
         else:
             given[name] = parts if name in LISTS else unquote(value)
     for name, said in (more or {}).items():
@@ -142,6 +143,16 @@ def file_kind(source: str) -> str | None:
     return kind
 
 
+def _as_in(name: str, numbers: str) -> str:
+    """Both forms of a list of numbers: that of settings, and that of a data set's text."""
+    return f"as in {name} = [{numbers}], or ?{name}={numbers.replace(' ', '')} behind a data set's name"
+
+
+def _inner(text: str) -> str:
+    """A list without its brackets, where it has them."""
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
 def _said(value: object) -> str:
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
@@ -150,4 +161,4 @@ def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise DataError(f"{name}: found {text!r}, expected numbers between commas") from None
+        raise DataError(f"{name}: found {text!r}, expected a number") from None

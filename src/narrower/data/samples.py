@@ -1,5 +1,6 @@
 """Check arrays of samples and targets: their shapes, types and numbers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,16 @@ def check_targets(where: str, targets: NDArray[Any], task: Task, *, teaches: boo
     """
     with starting(where):
         return task.check(targets, teaches=teaches)
+
+
+def check_taught(where: str, targets: NDArray[Any], task: Task, names: Sequence[str]) -> None:
+    """Check targets of the training part, whose outputs have these names.
+
+    Raises:
+        DataError: beginning with ``where``; nothing can be learned from them, for one.
+    """
+    with starting(where):
+        task.check(targets, names, teaches=True)
 
 
 def check_data_set(where: str, data: DataSet) -> None:

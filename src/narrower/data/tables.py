@@ -16,7 +16,8 @@ from narrower.data.parts import DataSet, Part
 from narrower.data.prepared import Prepared, PreparedInput, Scaling
 from narrower.data.raw_columns import Columns
 from narrower.data.request import DataRequest
-from narrower.data.samples import check_targets
+from narrower.data.row_counts import refuse_row_counts
+from narrower.data.samples import check_taught
 from narrower.data.splitting import standardised
 from narrower.data.target_columns import (
     Targets,
@@ -56,6 +57,7 @@ def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet
     )
     if not features:
         raise DataError(f"{where}: no column is left that could be a feature")
+    refuse_row_counts(where, [read[name] for name in wanted], task_of_targets(request))
     kept, dropped = _kept_rows(request, [*features, *(read[name] for name in wanted)])
     notes = [*unsaid, *notes, *dropped]
     features = [column.of(kept) for column in features]
@@ -71,7 +73,7 @@ def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet
         notes += said
     notes += [*made.notes, *_constant(made.values[rows[0]], made.names), *repeated_note(made.values, rows)]
     if wanted:
-        check_targets(f"{where}, training part", targets.values[rows[0]], targets.task, teaches=True)
+        check_taught(f"{where}, training part", targets.values[rows[0]], targets.task, targets.names)
     return _data_set(request, made, targets, rows, (*targets.notes, *notes))
 
 

@@ -16,7 +16,7 @@ from narrower.models.huggingface import PREFIX, SCORES, huggingface_model, is_of
 from narrower.models.model_zoos import TIMM, TORCHVISION, zoo_model
 from narrower.models.one_output import OneOutput, by_name
 from narrower.models.onnx_file import onnx_model
-from narrower.own_code.failures import own_code
+from narrower.own_code.called import called
 from narrower.own_code.imported import import_object
 
 Build = Callable[[], nn.Module]
@@ -131,8 +131,7 @@ def _own_model(reference: str) -> nn.Module:
         raise ModelError(
             f"model {reference!r} is neither an nn.Module nor callable, but {type(target).__name__}"
         )
-    with own_code(f"model {reference!r}: calling it", ModelError):
-        model = target()
+    model = called(f"model {reference!r}", reference, target, ModelError)
     if not isinstance(model, nn.Module):
         raise ModelError(f"model {reference!r} returned {type(model).__name__}, expected an nn.Module")
     return model

@@ -147,6 +147,11 @@ def chances(metrics: Sequence[SampleMetric], outputs: int) -> dict[str, float]:
     return {metric.name: metric.chance(outputs) for metric in metrics if metric.chance is not None}
 
 
+def class_name(number: int, names: Sequence[str] | None) -> str:
+    """The name of a class as messages show it, or its number where it has none."""
+    return str(number) if names is None or number >= len(names) else repr(names[number])
+
+
 def test_name(metric: SampleMetric) -> str:
     """By which test two plans are compared on the same samples."""
     return "McNemar's test" if metric.is_share else "a paired bootstrap"

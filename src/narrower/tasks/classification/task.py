@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from narrower.errors import DataError
 from narrower.tasks.classification.cross_entropy import cross_entropies
 from narrower.tasks.probabilities import refuse_probabilities
-from narrower.tasks.task import LOSS, Ending, Loss, SampleMetric, Words
+from narrower.tasks.task import LOSS, Ending, Loss, SampleMetric, Words, class_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,8 +132,8 @@ class Classification:
         largest = int(targets.max())
         if teaches and int(targets.min()) == largest:
             raise DataError(
-                f"all {len(targets):,} samples are of class {largest}; a classification needs two classes or "
-                "more"
+                f"all {len(targets):,} samples are of class {class_name(largest, names)}; a classification "
+                "needs two classes or more"
             )
         if names is None:
             names = tuple(str(number) for number in range(largest + 1))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from narrower.errors import DataError, SettingsError
+from narrower.own_code.called import called
 from narrower.own_code.failures import own_code
 from narrower.own_code.imported import import_object
 from narrower.tasks.own.all_samples import metric_of_all
@@ -98,8 +99,7 @@ def own_task(reference: str) -> OwnTask:
     made: Any = import_object(reference, SettingsError)
     where = f"task {reference!r}"
     if (callable(made) and not _has_form(made)) or isinstance(made, type):
-        with own_code(f"{where}: calling it", SettingsError):
-            made = made()
+        made = called(where, reference, made, SettingsError)
     if not _has_form(made):
         raise SettingsError(f"{where} is {type(made).__name__} without loss and metrics; {FORM}")
     loss, metrics, names = (_part(made, key) for key in KEYS)

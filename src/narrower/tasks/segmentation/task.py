@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from narrower.errors import DataError
 from narrower.tasks.class_counts import class_counts, f1, intersection_over_union, over_classes
 from narrower.tasks.side_by_side import side_by_side
-from narrower.tasks.task import LOSS, Ending, Loss, SampleMetric, Words
+from narrower.tasks.task import LOSS, Ending, Loss, SampleMetric, Words, class_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -130,7 +130,7 @@ def check_places(
         raise DataError(f"found class {int(targets.min())}; {place}s that do not count have class {IGNORED}")
     largest = int(known.max())
     if teaches and int(known.min()) == largest:
-        raise DataError(f"all {place}s are of class {largest}; there is nothing to learn")
+        raise DataError(f"all {place}s are of class {class_name(largest, names)}; there is nothing to learn")
     if names is None:
         return tuple(str(number) for number in range(largest + 1))
     if largest >= len(names):
