@@ -11,7 +11,10 @@ from tests.conftest import RunNarrower
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("learn", "toy", "t.csv", "--target", "kind"), "learn [OPTIONS] [DATASET]: Take DATASET alone"),
+        (
+            ("learn", "toy", "t.csv", "--target", "kind"),
+            "learn [OPTIONS] [DATASET]: Train linear layers on DATASET (no MODEL",
+        ),
         (("data", "jets", "more"), "data [OPTIONS]"),
         (("check", "a.toml", "b.toml"), "check [OPTIONS]"),
     ],

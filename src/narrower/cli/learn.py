@@ -84,7 +84,7 @@ def learn(
     resume: Resume = None,
     as_json: Json = False,
 ) -> None:
-    """Take DATASET alone, and train linear layers on it while the widths of weights and data are learned.
+    """Train linear layers on DATASET (no MODEL is given) while the widths of weights and data are learned.
 
     The cost in the loss grows as the training goes on, so that one training passes through networks of every
     size; those that no other beats are kept. Writes learned.json and models/ below runs/. A training that was

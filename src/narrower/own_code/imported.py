@@ -19,9 +19,9 @@ def import_object(reference: str, error: type[NarrowerError]) -> object:
     if not module_name or not attribute:
         raise error(f"{reference!r} is no reference; expected package.module:name")
     if module_name.endswith(PYTHON) or "/" in module_name:
-        module = module_of_file(module_name)
+        right = module_of_file(module_name)
         raise error(
-            f"{reference!r}: write {module}:{attribute}, the module as Python imports it, not its file"
+            f"{reference!r}: write {right}:{attribute}, the module as Python imports it, not its file"
         )
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
