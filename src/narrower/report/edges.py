@@ -1,8 +1,12 @@
 """Which edge has which format under a plan, as rows of a table."""
 
-from narrower.report.page import Table
+from typing import TYPE_CHECKING
+
 from narrower.report.plan_text import count
 from narrower.report.record import Member
+
+if TYPE_CHECKING:
+    from narrower.report.page import Table
 
 COLUMNS = ("edge", "what writes it", "read by", "format", "bits of a sample", "saves bit operations")
 MOST_READERS = 3  # that are named
@@ -24,8 +28,10 @@ def edge_rows(member: Member) -> list[tuple[str, ...]]:
     ]
 
 
-def edge_table(member: Member) -> Table | None:
+def edge_table(member: Member) -> "Table | None":
     """The same as a table of the report."""
+    from narrower.report.page import Table  # and Jinja, which rows alone do without
+
     rows = edge_rows(member)
     if not rows:
         return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from narrower.tasks.intervals import CONFIDENCE, interval, resampled, wilson_interval
 from narrower.tasks.paired import is_better
@@ -60,7 +60,7 @@ def leads(metric: SampleMetric, own: Contributions, rival: Contributions) -> boo
     gain = metric.sign * (float(np.mean(each)) - float(np.mean(other)))
     squares = [float(np.var(some, ddof=1)) / len(some) for some in (each, other)]
     total = sum(squares)
-    chance = stats.norm.ppf((1 + CONFIDENCE) / 2) * _deviation_of_gain(metric, own, rival)
+    chance = float(ndtri((1 + CONFIDENCE) / 2)) * _deviation_of_gain(metric, own, rival)
     if total > 0:
         freedom = total**2 / sum(
             square**2 / (len(some) - 1) for square, some in zip(squares, (each, other), strict=True)
@@ -85,4 +85,4 @@ def _resampled_mean(metric: SampleMetric, contributions: Contributions) -> NDArr
 
 def _t(freedom: float) -> float:
     """How many standard errors either side of a mean its 95 % interval reaches."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
