@@ -31,3 +31,14 @@ def test_what_names_no_directory_is_refused(
 def test_the_name_is_that_of_the_directory(run_narrower: RunNarrower) -> None:
     assert run_narrower(*TRAIN, "--project", "a_b")[0] == 0
     assert Path("runs/a_b/checkpoints/best.ckpt").is_file()
+
+
+def test_a_second_search_says_where_it_is(run_narrower: RunNarrower) -> None:
+    search = (
+        "search", "--model", "toy-tiny", "--dataset", "toy-tiny", "--weight-widths", "4,8",
+        "--project", "mine",
+    )  # fmt: skip
+    assert "holds a search" not in run_narrower(*search)[2]
+    code, _, err = run_narrower(*search)
+    assert code == 0
+    assert "runs/mine holds a search: this one is runs/mine-2" in " ".join(err.split())

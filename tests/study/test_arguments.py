@@ -17,6 +17,7 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("space['nothing']", {"space": {"nothing": {"data": [4]}}}),
     ("constraints['bitops'][1]", {"constraints": {"bitops": (None, 0.0)}}),
     ("constraints['bitops'][0]", {"constraints": {"bitops": (1e12, None)}}),
+    ("unknown metric 'acuracy' (did you mean 'accuracy'?)", {"objectives": ["acuracy", "bitops"]}),
     ("samples", {"samples": 1000}),
     (
         "drop_dominated",

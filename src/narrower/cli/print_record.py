@@ -45,7 +45,7 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
         ),
     )
     _print_edges(run)
-    for line in (*summary_lines(record), *mixing_lines(run), *artefact_lines(record)):
+    for line in (*summary_lines(record, run), *mixing_lines(run), *artefact_lines(record)):
         tell(line)
     if (finetuned := read_finetuned(run)) is not None:
         print_finetuned(finetuned)
@@ -87,7 +87,7 @@ def mixing_lines(run: RunDirectory) -> list[str]:
     return [] if sentence is None else [sentence]
 
 
-def summary_lines(record: RunRecord) -> list[str]:
+def summary_lines(record: RunRecord, run: RunDirectory) -> list[str]:
     """How the search went, in sentences."""
     summary = record.summary
     floats, metric = record.float32, record.metric.name
@@ -106,7 +106,7 @@ def summary_lines(record: RunRecord) -> list[str]:
         if not has_own_weights(record):
             lines.append("the front's members have no weights: the search was stopped before")
     if summary.stopped in ("timeout", "interrupted"):
-        lines.append(f"stopped early: {summary.stopped}; go on with narrower search --resume")
+        lines.append(f"stopped early: {summary.stopped}; go on with narrower search --resume {run.path}")
     if summary.loss_rank_correlation is not None:
         lines.append(
             f"rank correlation of loss and {metric}: {summary.loss_rank_correlation:.3f} "

@@ -63,6 +63,8 @@ def run_search(
             tell(text)
             log.write(text)
 
+        if run is None and target.path != (wanted := first_free(study.name, lambda _run: False)).path:
+            say(f"{wanted.path} holds a search: this one is {target.path}")
         if run is None and study.weights is not None:
             say(f"weights: {study.weights}")
         problem = with_weights(

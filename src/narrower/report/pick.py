@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from narrower.errors import RunError, SettingsError
+from narrower.errors import RunError, unknown_name
 from narrower.report.record import Member, RunRecord
 from narrower.searching.objective import is_quality
 
@@ -22,13 +22,13 @@ def pick_within(record: RunRecord, limits: Mapping[str, float]) -> Pick:
     """The best member, in the leading metric, whose metrics are at most ``limits``.
 
     Raises:
-        SettingsError: a metric that the run did not record.
+        UnknownNameError: a metric that the run did not record.
         RunError: no member is within the limits.
     """
     members = _members(record)
     for metric in limits:
         if metric not in members[0].metrics:
-            raise SettingsError(f"--max {metric}: the run recorded {', '.join(sorted(members[0].metrics))}")
+            raise unknown_name("metric", metric, sorted(members[0].metrics))
     within = [m for m in members if all(m.metrics[name] <= limit for name, limit in limits.items())]
     said = " and ".join(f"{name} <= {limit:g}" for name, limit in limits.items())
     if not within:

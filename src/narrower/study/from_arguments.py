@@ -1,12 +1,12 @@
 """From the arguments of a search from Python to a problem: model and data, layers, objectives, metrics."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from narrower.data.datasets import DataSet, Given, as_data_set
-from narrower.errors import SettingsError
+from narrower.errors import SettingsError, unknown_name
 from narrower.evaluate.own_metric import OwnMetric, own_metric
 from narrower.models.build import as_called
 from narrower.models.class_order import check_class_order, in_class_order
@@ -52,15 +52,19 @@ def own_metrics_of(metrics: Sequence[str], task: Task) -> dict[str, OwnMetric]:
     """The metrics of the user's own, by name.
 
     Raises:
-        SettingsError: a name is neither that nor a metric of the program or of the task.
+        UnknownNameError: a name is neither that nor a metric of the program or of the task.
     """
     own = [metric.name for metric in task.metrics]
     for metric in metrics:
-        if listed_metric(metric) is None and ":" not in metric and metric not in own:
-            raise SettingsError(
-                f"unknown metric {metric!r}; allowed: {', '.join(listed_metrics())}, package.module:function"
-            )
+        _check_metric(metric, own)
     return {metric: own_metric(metric) for metric in metrics if ":" in metric}
+
+
+def _check_metric(metric: str, own: Iterable[str]) -> None:
+    if listed_metric(metric) is None and ":" not in metric and metric not in own:
+        raise unknown_name(
+            "metric", metric, dict.fromkeys((*listed_metrics(), *own, "package.module:function"))
+        )
 
 
 def objectives_of(wanted: Sequence[str] | Mapping[str, str], task: Task) -> Objectives:
@@ -68,12 +72,15 @@ def objectives_of(wanted: Sequence[str] | Mapping[str, str], task: Task) -> Obje
 
     Raises:
         SettingsError: there is none, or nobody says which way one is better.
+        UnknownNameError: there is no such metric.
     """
     own = {metric.name: metric.direction for metric in task.metrics}
     directions: dict[str, Any] = dict(wanted) if isinstance(wanted, Mapping) else dict.fromkeys(wanted)
     each = []
     for metric, given in directions.items():
         listed = listed_metric(metric)
+        if listed is None and ":" not in metric and metric not in own:
+            raise unknown_name("metric", metric, (*listed_metrics(), *own, "package.module:function"))
         direction: Direction | None = given or own.get(metric) or (listed.direction if listed else None)
         if direction not in ("maximize", "minimize"):
             raise SettingsError(f"objective {metric!r}: say 'maximize' or 'minimize', not {direction!r}")

@@ -1,5 +1,6 @@
 """What a settings file asks for and this machine does not have: an accelerator, a file of weights."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +19,19 @@ def on_this_machine(loaded: LoadedSettings) -> LoadedSettings:
     return replace(loaded, settings=settings, notes=(*loaded.notes, note))
 
 
-def present_weights(loaded: LoadedSettings, given: Path | None) -> tuple[Path | None, str | None]:
-    """The file of weights, and why the one that the settings name is left out: it is not on this machine.
+def weights_of(
+    loaded: LoadedSettings, given: Path | None, absent: Callable[[str], None] | None
+) -> Path | None:
+    """The file of weights. Where ``absent`` is told that the one of the settings is not here, there is none.
 
     Raises:
         SettingsError: the settings name a pickled graph.
     """
     path = weights_file(loaded.settings, given)
-    if path is None or given is not None or is_file(path):
-        return path, None
-    return None, f"load_name: {path} is not on this machine; 'narrower search' needs {WAYS_OUT}"
+    if absent is None or path is None or given is not None or is_file(path):
+        return path
+    absent(f"load_name: {path} is not on this machine; 'narrower search' needs {WAYS_OUT}")
+    return None
 
 
 WAYS_OUT = (

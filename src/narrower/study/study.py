@@ -14,13 +14,8 @@ from narrower.evaluate.evaluator import CACHE_BYTES
 from narrower.evaluate.sample_engine import all_failed
 from narrower.models.catalogue import short_model_name
 from narrower.report.record import RunRecord
-from narrower.searching.known import Known
 from narrower.searching.loop import Budget, Loop
-from narrower.searching.samplers.build import build_sampler
 from narrower.searching.samplers.sampler import Sampler
-from narrower.searching.samplers.share import Share, share_size
-from narrower.searching.samplers.uniform_first import UniformFirst
-from narrower.settings.convert import weights_file
 from narrower.settings.load import LoadedSettings, located
 from narrower.settings.logic_rounding import with_rounding
 from narrower.store.files import write_json
@@ -30,10 +25,11 @@ from narrower.store.trials import TrialStore
 from narrower.study.calibrated_space import Calibrating
 from narrower.study.candidate_curves import record_curves
 from narrower.study.candidate_weights import keep_weights
+from narrower.study.chosen_sampler import chosen_sampler
 from narrower.study.evaluators import Evaluators, build_plan_evaluator, plans_together
 from narrower.study.front_members import Outcome
 from narrower.study.learned_search import learned_search
-from narrower.study.machine import on_this_machine, present_weights
+from narrower.study.machine import on_this_machine, weights_of
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, Say, given_weights, named_weights, users_weights
@@ -46,7 +42,6 @@ from narrower.study.run_facts import (
     results_beside,
     whole_number,
 )
-from narrower.study.sensitivity_start import first_plans
 from narrower.study.tracked import NOBODY, Followers, ShowProgress, Telling
 
 
@@ -87,12 +82,7 @@ def pose_study(
         SettingsError: with file and line.
     """
     with located(loaded.layers):
-        if absent is None:
-            weights = weights_file(loaded.settings, load)
-        else:
-            weights, missing = present_weights(loaded, load)
-            if missing is not None:
-                absent(missing)
+        weights = weights_of(loaded, load, absent)
         problem = pose(loaded.settings, absent=absent)
         if weights is not None:
             take = users_weights if load else named_weights
@@ -108,12 +98,7 @@ def resumed_study(loaded: LoadedSettings, run: RunDirectory, calibrating: Calibr
 
 
 def with_weights(
-    study: Study,
-    run: RunDirectory,
-    *,
-    say: Say,
-    show_progress: bool,
-    calibrating: Calibrating | None = None,
+    study: Study, run: RunDirectory, *, say: Say, show_progress: bool, calibrating: Calibrating | None = None
 ) -> Problem:
     """The problem with weights: those of a file, those that were trained in this run, or newly trained."""
     if study.weights is not None or not study.problem.preparation.needs_weights:
@@ -185,24 +170,13 @@ def _proposed(
     sampler: Sampler | None,
 ) -> Loop:
     """Plans that a sampler proposes, scored and recorded one round after the other."""
-    options, costs, wanted = problem.options, problem.costs, problem.wanted_trials
-    if sampler is None:
-        built = build_sampler(
-            options.sampler,
-            problem.space,
-            seed=options.seed,
-            wanted=wanted,
-            known=Known(costs, problem.objectives, problem.constraints),
-            first=first_plans(problem, whole_number(store.facts(), BATCH_SIZE_FACT)),
-        )
-        sampler = UniformFirst(built, problem.space) if options.uniform_first else built
-    if options.part is not None:
-        sampler, wanted = Share(sampler, *options.part), share_size(wanted, *options.part)
+    options = problem.options
+    sampler, wanted = chosen_sampler(problem, store, sampler)
     asked = options.batch or plans_together(problem, plan_evaluator.preparation) or sampler.default_batch
     batch = proposals_at_a_time(store, asked)
     loop = Loop(
         problem.space,
-        costs,
+        problem.costs,
         sampler,
         plan_evaluator.evaluate,
         problem.objectives,
