@@ -13,18 +13,19 @@ from torch import Tensor, fx
 
 from narrower.errors import ExportError
 from narrower.export.device import elementwise, joins, means, softmax, windows
+from narrower.export.device.chains import chain_behind
 from narrower.export.device.forms import Form, Forms
-from narrower.export.device.kernels import Product
 from narrower.export.device.lookups import lookup
 from narrower.export.device.numbers import Real, Whole, type_of_number
 from narrower.export.device.packing import Pack
+from narrower.export.device.products import product_rows
+from narrower.export.device.results import gives_result, result_of
 from narrower.export.device.round_rows import round_row
-from narrower.export.device.roundings import OnEach, holds, refused_data
+from narrower.export.device.roundings import OnEach, holds
 from narrower.export.device.rows import Rows
 from narrower.export.device.shapes import sample_shape
 from narrower.export.device.source import Source, Step, View
 from narrower.export.device.stored_values import StoredValues, identifier, source_of, walk
-from narrower.export.device.weights import whole_weights
 from narrower.export.shapes import with_shapes
 from narrower.graph.network import PRODUCT_KINDS
 from narrower.graph.nodes import base_name, kind_of
@@ -34,8 +35,6 @@ from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize
 
 Floats = NDArray[np.float64]
-CONVOLUTIONS = frozenset({"conv1d", "conv2d"})
-DENSE = frozenset({"linear", "matmul"})
 OUTPUT = FixedPoint(24, 8, rounding="half_up")  # of a function that only a table can give
 
 
@@ -59,20 +58,13 @@ class Builder:
         self._forms = Forms(self._program, plan, self._constants)
         self._values = StoredValues(self.source, self._forms)
         self._sums = means.position_sums(self._program.graph)
-        self._result = self._result_node()
+        self._result = result_of(self._program.graph)
         self.is_output_rounded = False
         for node in self._program.graph.nodes:
             self._compute_constant(node)
         for node in self._program.graph.nodes:
             self._visit(node)
         self.output = self._finish()
-
-    def _result_node(self) -> fx.Node:
-        output = next(node for node in self._program.graph.nodes if node.op == "output")
-        found = output.args[0]
-        found = found[0] if isinstance(found, tuple | list) else found
-        assert isinstance(found, fx.Node)
-        return found
 
     # walking through the program
 
@@ -111,7 +103,9 @@ class Builder:
         if node in self._sums and self._sum(self._sums[node], step):
             return
         if kind in PRODUCT_KINDS:
-            rows = self._product(node, kind, step)
+            rows = product_rows(
+                self.source, step, node, self._plan, self._pack, self._forms, self._values, self._constants
+            )
         elif windows.is_window(node):
             form = self._forms.stored(node) if windows.keeps_order(node) else None
             rows = windows.begin(self.source, step, node, self._values.contiguous(source_of(node), form))
@@ -137,7 +131,7 @@ class Builder:
             return
         else:
             raise ExportError(f"C has no rule for the operator {node.target} ({node.name})")
-        self._follow(rows, [node], self._chain(node))
+        self._follow(rows, [node], self._behind(node))
 
     def _sum(self, found: means.PositionSum, step: Step) -> bool:
         """The sum of all positions of a channel."""
@@ -145,7 +139,7 @@ class Builder:
             return False
         view = self._values.contiguous(found.source, None)
         self._absorbed |= found.inside
-        self._follow(means.begin(self.source, step, view), [found.total], self._chain(found.total))
+        self._follow(means.begin(self.source, step, view), [found.total], self._behind(found.total))
         return True
 
     def _sum_behind(self, node: fx.Node, rows: Rows) -> means.PositionSum | None:
@@ -163,7 +157,7 @@ class Builder:
         return None
 
     def _softmax(self, node: fx.Node, step: Step) -> None:
-        if not self._is_result(node):
+        if not gives_result(node, self._result, self._forms):
             raise ExportError(f"{node.name}: a softmax that others read; C has it as the last operator")
         if self._forms.edge(node) is not None:
             raise ExportError(f"{node.name}: its result is an edge that is rounded; C gives it in 2**-16")
@@ -183,62 +177,8 @@ class Builder:
         self._end(rows, node, form, rounded=True)
         return True
 
-    def _product(self, node: fx.Node, kind: str, step: Step) -> Rows:
-        layer = node.meta["layer"]
-        if kind not in CONVOLUTIONS | DENSE:
-            raise ExportError(f"{layer}: C has no rule for the operator {kind}")
-        source, held = node.args[0], node.args[1]
-        if not isinstance(held, fx.Node) or held not in self._constants:
-            raise ExportError(
-                f"{layer}: a product of two computed values; C has products with constant weights"
-            )
-        assert isinstance(source, fx.Node)
-        if source in self._constants:
-            raise ExportError(
-                f"{layer}: its weight comes first; C has products with weights that come second"
-            )
-        chosen, form = self._plan.layer(layer), self._forms.data(layer)
-        rounding = None if form is None else self._forms.rounding(form, layer)
-        data = self._values.contiguous(source, form)
-        if isinstance(data.number, Real):
-            raise ExportError(f"{layer}: its data is {chosen.data.text}: {refused_data(chosen.data)}")
-        weight = self._constants[held]
-        if kind == "matmul":
-            if weight.dim() != 2:  # noqa: PLR2004 - a matrix
-                raise ExportError(f"{layer}: its weight has {weight.dim()} dimensions; C has matrices")
-            weight = weight.T
-        fracs = rounding.fracs if isinstance(rounding, OnEach) else None
-        if fracs is not None and kind in CONVOLUTIONS:
-            raise ExportError(f"{layer}: its data have steps of their own; C has that in linear layers")
-        whole = whole_weights(weight, chosen.weight, layer, fracs)
-        product = Product(self.source, step, whole, data, self._pack, identifier(layer))
-        shape = sample_shape(node)
-        return product.convolve(node, shape) if kind in CONVOLUTIONS else product.dot(shape)
-
-    def _chain(self, node: fx.Node) -> list[fx.Node]:
-        """The operators behind a node that each need its result alone, and values that are there already."""
-        chain: list[fx.Node] = []
-        while True:
-            if self._forms.edge(node) is not None:
-                return chain
-            users = [user for user in node.users if user.op != "output" and base_name(user) != "sym_size"]
-            if len(users) != 1 or len(node.users) != len(users):
-                return chain
-            (user,) = users
-            is_known = elementwise.is_known(user) or base_name(user) in elementwise.TABLES
-            if not is_known or sample_shape(user) != sample_shape(node) or not self._has_others(user, node):
-                return chain
-            chain.append(user)
-            node = user
-
-    def _has_others(self, user: fx.Node, node: fx.Node) -> bool:
-        return (
-            all(
-                other is node or other in self._constants or self._values.is_there(other)
-                for other in user.all_input_nodes
-            )
-            and sum(argument is node for argument in user.args) == 1
-        )
+    def _behind(self, node: fx.Node) -> list[fx.Node]:
+        return chain_behind(node, self._forms, self._values, self._constants)
 
     def _elementwise(self, node: fx.Node, step: Step) -> None:
         """A step that begins with stored values."""
@@ -248,7 +188,7 @@ class Builder:
         if first is None:
             raise ExportError(f"{node.name}: no operand has the shape of its result; C has no rule for that")
         view = self._values.get(first, None)
-        chain = [node, *self._chain(node)]
+        chain = [node, *self._behind(node)]
         strides = [view.strides]
         before = first
         for each in chain:
@@ -304,13 +244,13 @@ class Builder:
             return
         self._absorbed |= summed.inside
         means.shorten(rows)
-        self._follow(rows, [summed.total], self._chain(summed.total))
+        self._follow(rows, [summed.total], self._behind(summed.total))
 
     def _look_up(self, rows: Rows, first: fx.Node, chain: list[fx.Node]) -> None:
         """A function of one number, with what follows it, as a table."""
         last = chain[-1]
         form = self._forms.edge(last) or self._forms.stored(last)
-        if form is None and self._is_result(last):
+        if form is None and gives_result(last, self._result, self._forms):
             self.is_output_rounded = True
             form = OUTPUT
         if form is None:
@@ -333,7 +273,7 @@ class Builder:
                 rounding = rounding.reshaped(shape)
             round_row(rows, rounding)
         form = None if edge is not None else form
-        is_result = self._is_result(node)
+        is_result = gives_result(node, self._result, self._forms)
         if is_result:
             if isinstance(rows.number, Whole) and rows.number.scale != 1.0:
                 rows.to_real()
@@ -347,25 +287,6 @@ class Builder:
         self._values.put(node, form, view)
         if is_result and form is not None:
             self._values.put(node, None, view)
-
-    def _is_result(self, node: fx.Node) -> bool:
-        result = self._result
-        while (
-            self._forms.edge(result) is None
-            and self._forms.is_moving(result)
-            and base_name(result)
-            in (
-                "reshape",
-                "view",
-                "flatten",
-                "squeeze",
-                "alias",
-            )
-        ):
-            if len(result.all_input_nodes) > 1 or len(source_of(result).users) > 1:
-                break
-            result = source_of(result)
-        return node is result and sum(u.op != "output" for u in node.users) <= (node is not self._result)
 
     def _finish(self) -> View:
         view = self._values.get(self._result, None)
