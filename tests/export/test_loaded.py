@@ -21,6 +21,7 @@ from narrower.models.build import build_model
 from narrower.models.catalogue import MODELS
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
+from narrower.quantizers.quantize import quantize
 from narrower.transform.resized import resize
 from tests import computed_zoo, zoo
 from tests.conftest import with_statistics
@@ -100,7 +101,7 @@ def test_computed_weights(form: str) -> None:
 
 
 class Tied(nn.Module):
-    """Ids are looked up in the matrix that scores them: the lookup is not rounded, the product is."""
+    """Ids are looked up in the matrix that scores them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,14 +112,14 @@ class Tied(nn.Module):
         return self.head(self.embedding(ids).mean(dim=1))
 
 
-def test_a_tied_weight_is_rounded_where_it_is_multiplied_alone() -> None:
+def test_a_tied_weight_is_rounded_wherever_it_is_read_and_kept_once() -> None:
     torch.manual_seed(0)
     model, ids = Tied().eval(), torch.randint(0, 9, (30, 5))
     (layer,) = trace_or_call(model, ids[:3]).network.product_layers
     loaded = check(model, "mine:model", ids, plan=Plan.of({layer: LayerPlan(weight=FOUR)}))
-    held = list(loaded.state_dict().values())
-    assert sum(torch.equal(tensor, model.head.weight) for tensor in held) == 1
-    assert len(held) == 2
+    (held,) = loaded.state_dict().values()
+    assert torch.equal(held, quantize(model.head.weight, FOUR))
+    assert not torch.equal(held, model.head.weight)
 
 
 def test_a_model_that_cannot_be_traced_is_called_as_it_is_scored() -> None:

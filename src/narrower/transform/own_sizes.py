@@ -43,7 +43,7 @@ def with_own_sizes(found: Channels, failing: Sequence[Sequence[Group]], tried: T
         for chosen in _choices(by_key, known):
             sizes = tuple(size for key in chosen for size in by_key[key])
             changed = replace(found, own_sizes=(*found.own_sizes, *sizes))
-            if _is_right(changed, groups, tried, probe):
+            if _stays_whole(changed, groups, tried) and _is_right(changed, groups, tried, probe):
                 known.append(chosen)
                 found = changed
                 break
@@ -57,6 +57,16 @@ def _choices(
     yield from (chosen for chosen in dict.fromkeys(known) if by_key.keys() >= set(chosen))
     every = (chosen for count in range(1, len(by_key) + 1) for chosen in combinations(by_key, count))
     yield from islice(every, MOST_TRIES)
+
+
+def _stays_whole(found: Channels, groups: Sequence[Group], tried: Tries) -> bool:
+    """Whether every number is whole at the sizes that are tried."""
+    try:
+        for times in (2, None):
+            wider(found, (tried.by_shape or tried).model, groups, times)
+    except ModelError:
+        return False
+    return True
 
 
 def _is_right(found: Channels, groups: Sequence[Group], tried: Tries, probe: Tries) -> bool:
