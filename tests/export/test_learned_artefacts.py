@@ -43,7 +43,9 @@ def subject(seed: int, *, wrap: bool = False) -> Subject:
     return Subject(model, "learned", plan_of(chain, names), data, 0)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed > 0)) for seed in range(3)]
+)
 @pytest.mark.parametrize("kind", ["onnx", "qonnx", "safetensors", "verilog", "c"])
 def test_every_element_is_what_was_scored(kind: str, seed: int, tmp_path: Path) -> None:
     if kind in ("qonnx", "verilog"):

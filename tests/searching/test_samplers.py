@@ -47,7 +47,9 @@ def searched(posed: Problem, path: Path) -> tuple[RunRecord, list[Trial]]:
         return record, list(store.trials())
 
 
-@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+@pytest.mark.parametrize(
+    "sampler", [pytest.param(name, marks=[pytest.mark.slow] * (name == "gp")) for name in sorted(SAMPLERS)]
+)
 def test_every_trial_is_admitted_none_is_repeated_and_the_seed_decides(
     sampler: str, trained: Path, tmp_path: Path
 ) -> None:

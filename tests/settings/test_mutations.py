@@ -181,8 +181,10 @@ def test_many_mutations_of_files_as_people_write_them(
     check_wild_mutations(600, seed, monkeypatch, capfd)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_two_thousand_mutations(seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed > 0)) for seed in range(4)]
+)
+def test_five_hundred_mutations(seed: int, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     check_mutations(500, seed, monkeypatch, capfd)
 
 
