@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
 
 from narrower.tasks.intervals import CONFIDENCE, interval, resampled, wilson_interval
 from narrower.tasks.paired import is_better
@@ -60,6 +59,8 @@ def leads(metric: SampleMetric, own: Contributions, rival: Contributions) -> boo
     gain = metric.sign * (float(np.mean(each)) - float(np.mean(other)))
     squares = [float(np.var(some, ddof=1)) / len(some) for some in (each, other)]
     total = sum(squares)
+    from scipy.special import ndtri  # takes long to import
+
     chance = float(ndtri((1 + CONFIDENCE) / 2)) * _deviation_of_gain(metric, own, rival)
     if total > 0:
         freedom = total**2 / sum(
@@ -85,4 +86,6 @@ def _resampled_mean(metric: SampleMetric, contributions: Contributions) -> NDArr
 
 def _t(freedom: float) -> float:
     """How many standard errors either side of a mean its 95 % interval reaches."""
+    from scipy.special import stdtrit  # takes long to import
+
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
