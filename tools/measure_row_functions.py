@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from narrower.export.device.costs import group_of
-from narrower.export.device.emulated import DONE, EXIT, WRITE
+from narrower.export.device.emulated import DONE, EXIT, SAY, WRITE
 from narrower.export.device.linkage import ATTRIBUTES, linked
 from narrower.export.device.processors import Processor
 from narrower.export.device.runtime_typed import LIBRARY
@@ -50,21 +50,14 @@ CALLS = {
     "store_s32": "store_s32(others, v, n, 1)",
     "store_real": "store_real((uint32_t *)others, v, n, 1)",
 }
-MAIN = """
+MAIN = (
+    """
 @START@
 static int32_t v[64], others[64];
 static int8_t made[64];
-static void say(uint32_t x)
-{
-    char text[10];
-    int i;
-    for (i = 0; i < 8; i++)
-        text[i] = "0123456789abcdef"[x >> (28 - 4 * i) & 15];
-    text[8] = '\\n';
-    text[9] = 0;
-    ask(@WRITE@, text);
-}
-static void APART again(const int32_t *from, int32_t n)
+"""
+    + SAY
+    + """static void APART again(const int32_t *from, int32_t n)
 {
     int32_t i;
     for (i = 0; i < n; i++)
@@ -79,6 +72,7 @@ int main(void)
     return 0;
 }
 """
+)
 TEST = """\
     for (n = @SHORT@; n <= @LONG@; n += @LONG@ - @SHORT@) {
         count();

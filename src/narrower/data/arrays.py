@@ -16,7 +16,7 @@ from narrower.data.request import DataRequest
 from narrower.data.row_counts import refuse_row_counts
 from narrower.data.samples import check_targets, check_taught, checked_inputs
 from narrower.data.splitting import standardised
-from narrower.data.tables import group_numbers, scaled_targets, time_numbers
+from narrower.data.tables import group_numbers, prepared_targets, time_numbers
 from narrower.data.target_columns import (
     Targets,
     check_columns,
@@ -78,9 +78,7 @@ def array_data_set(request: DataRequest, arrays: Columns, seed: int) -> DataSet:
     if wanted:
         check_taught(f"{where}, training part", targets.values[rows[0]], targets.task, targets.names)
     standard = [standardised([values[part] for part in rows], request.standardise) for values in inputs]
-    values, task, outputs = targets.values, targets.task, None
-    if task.words.name == "regression" and request.standardise != "no":
-        values, task, outputs = scaled_targets(values, values[rows[0]])
+    values, task, outputs = prepared_targets(request, targets, rows)
     parts = []
     for number, part in enumerate(rows):
         first, *more = (torch.from_numpy(np.ascontiguousarray(each[number])) for each, _ in standard)

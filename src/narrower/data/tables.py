@@ -85,9 +85,7 @@ def _data_set(
     notes: tuple[str, ...],
 ) -> DataSet:
     inputs, scaling = standardised([made.values[part] for part in rows], request.standardise)
-    wanted, task, outputs = targets.values, targets.task, None
-    if task.words.name == "regression" and request.standardise != "no":
-        wanted, task, outputs = scaled_targets(wanted, wanted[rows[0]])
+    wanted, task, outputs = prepared_targets(request, targets, rows)
     parts = [
         Part(torch.from_numpy(own), torch.from_numpy(wanted[part]), task=task)
         for own, part in zip(inputs, rows, strict=True)
@@ -180,8 +178,17 @@ def _constant(values: NDArray[Any], names: Sequence[str]) -> list[str]:
     )
 
 
-def scaled_targets(values: NDArray[Any], train: NDArray[Any]) -> tuple[NDArray[Any], Any, Scaling]:
-    """Targets standardised by the training part, a regression whose metrics undo that, and by what."""
+def prepared_targets(
+    request: DataRequest, targets: Targets, rows: Parted
+) -> tuple[NDArray[Any], Any, Scaling | None]:
+    """Targets, their task, and what scaled them: a regression's training part, unless that is not wished.
+
+    The metrics of the task undo that.
+    """
+    values = targets.values
+    if targets.task.words.name != "regression" or request.standardise == "no":
+        return values, targets.task, None
+    train = values[rows[0]]
     mean, deviation = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64)
     deviation = np.where(deviation == 0, 1.0, deviation)
     task = replace(TASKS["regression"], scales=tuple(np.atleast_1d(deviation).tolist()))  # type: ignore[type-var]

@@ -18,11 +18,7 @@ from narrower.export.device.processors import Processor
 SECONDS = 600
 SECTION = re.compile(r"^ \.(\w+)[^\s]*\s+0x[0-9a-f]+\s+0x([0-9a-f]+) \S*network\.o$", re.MULTILINE)
 WRITE, EXIT, DONE = 4, 24, 0x20026
-MAIN = """\
-#include "@NAME@.h"
-@START@
-static const union { uint32_t bits[@COUNT@]; float numbers[@COUNT@]; } samples = {{@SAMPLES@}};
-
+SAY = """\
 static void say(uint32_t x)
 {
     char text[10];
@@ -33,7 +29,16 @@ static void say(uint32_t x)
     text[9] = 0;
     ask(@WRITE@, text);
 }
+"""
+MAIN = (
+    """\
+#include "@NAME@.h"
+@START@
+static const union { uint32_t bits[@COUNT@]; float numbers[@COUNT@]; } samples = {{@SAMPLES@}};
 
+"""
+    + SAY
+    + """
 int main(void)
 {
     static union { @OUT@ numbers[@OUTPUTS@]; uint32_t bits[@OUTPUTS@]; } output;
@@ -48,6 +53,7 @@ int main(void)
     return 0;
 }
 """
+)
 
 
 @dataclass(frozen=True)
