@@ -82,3 +82,19 @@ def test_of_few_samples_there_are_more_epochs_and_smaller_batches(run_narrower: 
     assert run_narrower("init", "jsc-toy", "jets", "--output", "jets.toml")[0] == 0
     settings = tomllib.loads(Path("jets.toml").read_text(encoding="utf-8"))
     assert (settings["max_epochs"], settings["batch_size"]) == (10, 256)
+
+
+def test_a_network_of_named_widths_takes_a_table_as_it_is_and_its_notes_are_said_once(
+    run_narrower: RunNarrower,
+) -> None:
+    code, out, err = run_narrower("init", "mlp:6-4", "sales.csv?features=a,d", "--target", "price")
+    assert code == 0, err
+    assert err.count("task = 'regression'") == 1
+    assert "macs" in out
+    assert "40" in out  # multiply-accumulates: 2 x 6 + 6 x 4 + 4 x 1
+    code, _, err = run_narrower("search", "--config", "search.toml", "--trials", 2, "--set", "max_epochs=1")
+    assert code == 0, err
+    (front,) = Path("runs").glob("*/front.json")
+    assert front.parent.name == "mlp-6-4-sales"
+    code, _, err = run_narrower("export", front.parent)  # its weights are read back by the name
+    assert code == 0, err

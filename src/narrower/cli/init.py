@@ -24,12 +24,12 @@ def init(model: Model, dataset: Dataset, target: Target = None, output: Output =
     check_output(output)
     if output.exists():
         raise OutputError(f"{output}: exists already; give another name with --output")
-    from narrower.cli.loaded_data import loaded_data
+    from narrower.data.datasets import load_data_set
     from narrower.study.first_settings import first_settings
 
     name = wished(dataset, target)
     say_imports(name, (model,))
-    text = first_settings(model, name, loaded_data(name))
+    text = first_settings(model, name, load_data_set(name))  # what is said of the data, the check says
     output.write_text(text, encoding="utf-8")
     tell(f"{output}: settings with comments; search with 'narrower search --config {output}'")
     check(output)

@@ -16,6 +16,7 @@ from narrower.models.huggingface import PREFIX, SCORES, huggingface_model, is_of
 from narrower.models.model_zoos import TIMM, TORCHVISION, zoo_model
 from narrower.models.one_output import OneOutput, by_name
 from narrower.models.onnx_file import onnx_model
+from narrower.models.perceptrons import perceptron
 from narrower.own_code.called import called
 from narrower.own_code.imported import import_object
 
@@ -50,9 +51,9 @@ OF_IMAGES = ("resnet20", "vgg7", "toy-segmenter", "ds-cnn")
 def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.Module:
     """Build a model of ``narrower models`` or of a folder, or call ``package.module:callable``.
 
-    ``hf:folder`` is a model of transformers, ``timm:name`` and ``torchvision:name`` those of these packages,
-    ``file.pt2`` is an exported program, ``file.onnx`` a model of ONNX; ``?output=key``
-    behind a name takes one of several outputs.
+    ``mlp:64-32-32`` has hidden layers of these widths; ``hf:folder`` is a model of transformers,
+    ``timm:name`` and ``torchvision:name`` those of these packages, ``file.pt2`` is an exported program,
+    ``file.onnx`` a model of ONNX; ``?output=key`` behind a name takes one of several outputs.
 
     The initial weights follow from the seed; torch's global random state is left as it was. ``sizes`` are
     those of the data, for models that come in any size; the others have the one that they have.
@@ -63,6 +64,8 @@ def build_model(name: str, *, seed: int = 0, sizes: Sizes | None = None) -> nn.M
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
+        if name.startswith(catalogue.MLP):
+            return perceptron(name, sizes)
         if ":" in name or name.partition("?")[0].endswith(catalogue.FILES):
             return _build_own(name, sizes)
         known = catalogue.model_name(name)

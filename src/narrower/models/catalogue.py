@@ -14,6 +14,8 @@ class ModelNote:
     data_set: str  # a data set whose samples it takes
 
 
+MLP = "mlp:"  # behind it stand the widths of the hidden layers
+MLP_EXAMPLE = "mlp:64-32-32"
 MODELS: dict[str, ModelNote] = {
     "jsc-tiny": ModelNote("jet tagger 16-5: batch norm, ReLU, linear, ReLU", "jets"),
     "jsc-toy": ModelNote("jet tagger 16-8-8-5 with batch norm and ReLU", "jets"),
@@ -31,8 +33,9 @@ MODELS: dict[str, ModelNote] = {
     "dense-autoencoder": ModelNote("MLPerf Tiny's anomaly detection: 640 values by way of 8", "toy-machines"),
     "toy-words": ModelNote("an embedding and two layers: the next token of sequences", "toy-sequences"),
     "toy-tiny": ModelNote("one hidden layer of 2 for samples of any shape", "digits32"),
+    MLP_EXAMPLE: ModelNote("hidden layers of any widths, with batch norm and ReLU, for any samples", "jets"),
 }
-NOT_OWN = ("hf:", "timm:", "torchvision:")  # beginnings of names that are no modules of the user's
+NOT_OWN = (MLP, "hf:", "timm:", "torchvision:")  # beginnings of names that are no modules of the user's
 ONNX = ".onnx"
 FILES = (".pt2", ONNX)  # endings of files that are models
 OUTPUT = "?output="  # behind the name of a model that gives several outputs
@@ -55,9 +58,11 @@ def short_model_name(name: str) -> str:
     plain = name.partition("?")[0]
     if plain.endswith(FILES):
         return Path(plain).stem
-    return Path(plain.removeprefix("hf:")).name if plain.startswith("hf:") else plain
+    if plain.startswith("hf:"):
+        return Path(plain.removeprefix("hf:")).name
+    return plain.replace(":", "-") if plain.startswith(MLP) else plain
 
 
 def model_note(name: str) -> ModelNote | None:
     """What is listed of a model; None where it is the user's own, or unknown."""
-    return MODELS.get(spelled(name, OTHER_NAMES))
+    return MODELS.get(MLP_EXAMPLE if name.startswith(MLP) else spelled(name, OTHER_NAMES))

@@ -135,7 +135,7 @@ def _header(made: CNetwork, number: Real | Whole, described: Described, source: 
     ]
     if classes := described.output_names:
         names = ", ".join('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in classes)
-        lines.append(f"#define {upper}_CLASS_NAMES {{{names}}}")
+        lines.append(f"#define {upper}_OUTPUT_NAMES {{{names}}}")
     if isinstance(number, Whole):
         lines.append(f"#define {upper}_OUTPUT_FRACTION {number.frac} /* an output y is y / 2**this */")
     lines += prepared_lines(upper, described.prepared)
