@@ -257,6 +257,11 @@ def test_pick_and_transform_give_a_model_that_loads_with_one_call(
     assert correct == round(best["metrics"]["accuracy"] * 256)
     for arguments in (("--knee",), ("--accuracy-drop", "0.5")):
         assert run_narrower("pick", "runs/toy", *arguments)[0] == 0
+    for member in record["members"]:
+        code, out, _ = run_narrower("pick", "runs/toy", "--trial", member["number"])
+        assert code == 0
+        assert tomllib.loads(out)["plan"] == member["plan"]
+    absent = ("--trial", max(m["number"] for m in record["members"]) + 1000)
     two = ("--max", "average_bitwidth=6", "--max", "average_bitwidth=7")
     for arguments in (
         ("--max", "average_bitwidth=1"),
@@ -264,6 +269,7 @@ def test_pick_and_transform_give_a_model_that_loads_with_one_call(
         ("--max", "bitops=nan"),
         ("--max", "bitop=3"),
         two,
+        absent,
         (),
     ):
         assert run_narrower("pick", "runs/toy", *arguments)[0] == 2

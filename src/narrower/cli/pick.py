@@ -10,7 +10,7 @@ from narrower.cli.complete import Run
 from narrower.cli.console import note, print_json, print_lines, tell
 from narrower.cli.numbers import number_within
 from narrower.errors import SettingsError
-from narrower.report.pick import Pick, pick_drop, pick_knee, pick_within
+from narrower.report.pick import Pick, pick_drop, pick_knee, pick_trial, pick_within
 from narrower.report.record import RunRecord
 from narrower.report.whole_run import read_whole_run
 from narrower.store.run_directory import RunDirectory
@@ -34,19 +34,31 @@ Drop = Annotated[
     ),
 ]
 Knee = Annotated[bool, typer.Option("--knee", help="Where the front bends most.")]
+Trial = Annotated[
+    int | None, typer.Option("--trial", min=0, help="The one of this number, as 'narrower show' has.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def pick(run: Run, most: Most = None, drop: Drop = None, knee: Knee = False, as_json: Json = False) -> None:
+def pick(
+    run: Run,
+    most: Most = None,
+    drop: Drop = None,
+    knee: Knee = False,
+    trial: Trial = None,
+    as_json: Json = False,
+) -> None:
     """Pick one plan of a run's front and print it as TOML for 'narrower transform'."""
-    if sum((bool(most), drop is not None, knee)) != 1:
-        raise SettingsError("give one of --max METRIC=LIMIT, --drop DROP and --knee")
+    if sum((bool(most), drop is not None, knee, trial is not None)) != 1:
+        raise SettingsError("give one of --max METRIC=LIMIT, --drop DROP, --knee and --trial NUMBER")
     directory = RunDirectory(run)
     record = read_whole_run(directory, note)
     if most:
         chosen = pick_within(record, _limits(most))
     elif drop is not None:
         chosen = pick_drop(record, drop)
+    elif trial is not None:
+        chosen = pick_trial(record, trial)
     else:
         chosen = pick_knee(record)
     if as_json:

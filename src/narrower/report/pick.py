@@ -90,6 +90,20 @@ def pick_knee(record: RunRecord) -> Pick:
     )
 
 
+def pick_trial(record: RunRecord, number: int) -> Pick:
+    """The member of this number.
+
+    Raises:
+        RunError: the front has none of this number.
+    """
+    members = _members(record)
+    for member in members:
+        if member.number == number:
+            return Pick(member, f"one of {len(members)} members of the front")
+    allowed = ", ".join(str(number) for number in sorted(member.number for member in members))
+    raise RunError(f"trial {number} is not on the front; allowed: {allowed}")
+
+
 def _members(record: RunRecord) -> tuple[Member, ...]:
     if not record.members:
         raise RunError("the front is empty: no trial was admitted")
