@@ -40,6 +40,8 @@ def test_a_table_and_a_model_become_settings_that_are_searched(run_narrower: Run
     assert "Linear, 18 parameters, 50% of the multiply-accumulates" in text  # 2 x 6 + 6, and 12 of 24
     settings = load_settings(Path("search.toml")).settings
     assert settings.model == "first_models:small"
+    setup = settings.search.search_space.setup
+    assert (setup.sign, setup.batch_norm) == ("auto", "fold")
     code, _, err = run_narrower("search", "--config", "search.toml", "--trials", 4, "--samples", 50)
     assert code == 0, err
 
@@ -61,6 +63,7 @@ def test_many_layers_are_listed_under_one_pattern(run_narrower: RunNarrower) -> 
     code, _, err = run_narrower("init", "jsc-s", "jets", "--output", "jets.toml")
     assert code == 0, err
     assert 'sampler = "guided"' in Path("jets.toml").read_text(encoding="utf-8")
+    assert "uniform_first = true" in Path("jets.toml").read_text(encoding="utf-8")
 
 
 def test_a_file_is_never_written_over(run_narrower: RunNarrower) -> None:

@@ -32,6 +32,7 @@ def settings_from_options(  # noqa: PLR0913 - one argument for each group of opt
     overflow: str | None = None,
     sign: str | None = None,
     calibration: str | None = None,
+    batch_norm: str | None = None,
 ) -> RunSettings:
     """The settings of a search over one set of choices for all layers whose name matches ``layers``.
 
@@ -60,6 +61,7 @@ def settings_from_options(  # noqa: PLR0913 - one argument for each group of opt
                     "overflow": overflow,
                     "sign": sign,
                     "calibration": calibration,
+                    "batch_norm": batch_norm,
                 }
             ),
             "seed": {layers: {"config": config}},

@@ -11,7 +11,7 @@ from narrower.study.problem import Problem
 from narrower.tasks.task import leading
 
 WIDTHS: dict[str, Sequence[str]] = {"data_in": ("4", "6", "8"), "weight": ("2", "4", "8"), "bias": ("8",)}
-FRACTION = "auto"
+FRACTION, SIGN, BATCH_NORM = "auto", "auto", "fold"  # what a file that is new had better say
 MOST_TABLES = 12  # layers that have a table of their own; of more, one pattern speaks for all
 MOST_PLANS = 10_000  # that are all tried
 TRIALS = 300
@@ -41,6 +41,8 @@ def first_settings(model: str, data_set: str, data: DataSet) -> str:
             setup={"sampler": "guided", "n_trials": TRIALS},
             samples=None,
             top={"model": model, "dataset": data_set},
+            sign=SIGN,
+            batch_norm=BATCH_NORM,
         )
     )
     parts = [_head(model, data_set, data, problem), _space(problem), _strategy(problem, metric.name)]
@@ -99,6 +101,8 @@ name = "quantize"
 
 [search.search_space.setup]
 by = "{by}"
+sign = "{SIGN}"        # data that are never below zero have no sign bit; "signed" gives all one
+batch_norm = "{BATCH_NORM}"  # into the layers before, as deployed networks have it; "separate" leaves it
 
 # Layers that nothing below names keep 32 bits.
 [search.search_space.seed.default.config]
@@ -132,6 +136,7 @@ def _strategy(problem: Problem, metric: str) -> str:
     else:
         setup = f'sampler = "guided"  # finds the best among many; brute_force tries all\nn_trials = {TRIALS}'
         setup += f"  # of {size:,} plans" if size < 10**12 else f"  # of about {size:.0e} plans"
+        setup += "\nuniform_first = true  # the same formats in all layers are tried before: does mixing pay?"
     directions = {o.metric: o.direction for o in problem.objectives.each}
     return f"""\
 [search.strategy.setup]
