@@ -5,13 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
+from narrower.cli.backend_options import Address, BackendName, Jobs
 from narrower.cli.complete import Run
-from narrower.cli.console import note, print_json, tell
+from narrower.cli.console import note, print_json, tell, warn
 from narrower.cli.numbers import LARGEST_SEED, MOST, number_within
 from narrower.cli.print_record import print_finetuned
 from narrower.errors import SettingsError
 from narrower.report.whole_run import read_whole_run
 from narrower.searching.objective import PROXIES
+from narrower.settings.backend import BackendWishes
 from narrower.store.run_directory import RunDirectory
 from narrower.training.recipe import OPTIMIZERS, SCHEDULES
 
@@ -89,6 +91,9 @@ def finetune(
     temperature: Temperature = None,
     average: Average = None,
     seed: Seed = None,
+    jobs: Jobs = None,
+    backend: BackendName = None,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Train plans of RUN in their number formats, from the float model's weights, and take the front again.
@@ -112,16 +117,20 @@ def finetune(
     }
     from narrower.cli.progress import step_progress
     from narrower.study.finetuned_run import finetuned, posed_again
+    from narrower.study.possible import check_backend
 
     directory = RunDirectory(run)
     members = [member.number for member in read_whole_run(directory, note).members]
     problem, how = posed_again(directory)
+    problem = replace(problem, backend=BackendWishes(jobs, backend, address).over(problem.backend))
+    check_backend(problem)
     recipe: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     ways: dict[str, Any] = {"rounds": rounds, "order": order, "seeds": seeds, "folds": folds}
     ways = {name: value for name, value in ways.items() if value is not None}
     how = replace(how, recipe=replace(how.recipe, **recipe), **ways)
+    numbers = list(trial or [])
     with directory.locked(), step_progress() as seen:
-        record = finetuned(problem, directory, how, list(trial or []), members, every=all_trials, seen=seen)
+        record = finetuned(problem, directory, how, numbers, members, every=all_trials, seen=seen, say=warn)
     if as_json:
         print_json(record.to_dict())
     else:

@@ -112,7 +112,7 @@ def _finetune(problem: "Problem", run: RunDirectory, settings: "RunSettings", re
     how = finetuning(settings)
     members = [member.number for member in record.members]
     with step_progress() as seen:
-        finetuned(problem, run, how, [], members, every=how.rounds > 1, seen=seen)
+        finetuned(problem, run, how, [], members, every=how.rounds > 1, seen=seen, say=warn)
 
 
 def _check_weights(target: RunDirectory) -> None:

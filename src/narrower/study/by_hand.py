@@ -31,7 +31,8 @@ from narrower.study.problem import Problem
 from narrower.study.record import examine_front
 from narrower.study.result import SearchResult, passing_directory
 from narrower.study.run_facts import BATCH_SIZE_FACT as BATCH_SIZE
-from narrower.study.run_facts import THREADS, begin_run, whole_number
+from narrower.study.run_facts import begin_run, whole_number
+from narrower.study.threads import THREADS
 from narrower.tasks.task import leading
 
 NOTE = "# A study by hand; no settings file.\n"

@@ -1,12 +1,9 @@
 """Candidates that are trained and scored by the workers of a backend, whole groups at a time."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
-
-import torch
 
 from narrower.evaluate.backends.backend import Workers
 from narrower.plan.plan import Plan
@@ -17,6 +14,7 @@ from narrower.preparation.preparation import KeepsTraining, Subject
 from narrower.preparation.settings import PreparationSettings
 from narrower.study.scoring import Scoring
 from narrower.tasks.quality import Quality, failed
+from narrower.training.bits import bits_of
 from narrower.training.recipe import Recipe
 
 PROBE_BATCHES = 2  # that each worker trains on first, to compare its bits with those of this process
@@ -129,14 +127,5 @@ def _in_groups(settings: PreparationSettings, subject: Subject, curves: Curves |
 
 def _digest(preparation: InGroups, group: Group) -> str:
     """The bits of what a group comes to."""
-    weights = preparation.make(group).weights
-    digest = hashlib.sha256()
-    for states in weights.states:
-        if isinstance(states, str):
-            digest.update(states.encode())
-            continue
-        for state in states:
-            for name, tensor in state.items():
-                digest.update(name.encode())
-                digest.update(tensor.detach().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    states = preparation.make(group).weights.states
+    return bits_of(one for each in states for one in ([each] if isinstance(each, str) else each))

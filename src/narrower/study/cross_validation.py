@@ -6,19 +6,15 @@ from typing import Any
 
 from torch import Tensor
 
-from narrower.data.folds import folds_of, together
 from narrower.evaluate.held_out import HeldOut, of_outputs, outputs_of
+from narrower.study.lessons import Lesson
 from narrower.study.problem import Problem
-from narrower.study.staged_training import InTraining, StagedTraining
+from narrower.study.staged_training import InTraining, Stage, StagedTraining
 from narrower.study.trained_program import program_of
-from narrower.training.finetuning import Finetuning
-from narrower.training.in_rounds import InRounds
-from narrower.training.one_model import train_weights
-from narrower.training.untrained import untrained
 
 
 def cross_validated(
-    problem: Problem, how: Finetuning, plans: Mapping[int, Any], staged: StagedTraining, batch_size: int
+    problem: Problem, plans: Mapping[int, Any], staged: StagedTraining, batch_size: int
 ) -> dict[int, HeldOut]:
     """Train and score plans, by the numbers of their trials, in each fold of the samples.
 
@@ -31,17 +27,23 @@ def cross_validated(
         SettingsError: there are fewer samples than folds.
     """
     outputs: dict[int, list[Tensor | str]] = {number: [] for number in plans}
-    folds = folds_of(together(problem.data.train, problem.part), how.folds, how.recipe.seed)
-    for number, (teaches, scores) in enumerate(folds, start=1):
-        begun = train_weights(untrained(problem.model, how.float_recipe.seed), teaches, how.float_recipe)
-        plan_of = problem.refit(begun, replace(problem.data, train=teaches, validation=scores))
-        training = InRounds(begun, teaches, how.recipe, scores)
+    lessons = staged.lessons
+    folds, stages = lessons.folds, list[Stage]()
+    for fold, begun in enumerate(staged.float_weights(len(folds))):
+        lesson = Lesson(lessons.how.recipe, fold, begun)
+        training, (teaches, scores) = lessons.in_rounds(lesson), folds[fold]
+        plan_of = problem.refit(training.model, replace(problem.data, train=teaches, validation=scores))
         going = [InTraining(trial, plan_of(plan)) for trial, plan in plans.items()]
-        staged.train(training, f"fold {number}", going, training.steps)
-        for each in going:
+        stages.append(Stage(f"fold {fold + 1}", lesson, going, training.steps))
+    staged.ahead(stages)
+    for stage, (_, scores) in zip(stages, folds, strict=True):
+        staged.train(stage)
+        for each in stage.going:
             outputs[each.number] += [] if each.failure is None else [each.failure]
-        for each, model in staged.models(training, going):
+        for each, model in staged.models(lessons.in_rounds(stage.lesson), stage.going):
             program = program_of(problem, model)
             outputs[each.number].append(outputs_of(program, scores, each.plan.formats, batch_size))
+        for each in stage.going:
+            each.state = None  # states of all folds would take much memory
     parts = [scores for _, scores in folds]
     return {number: of_outputs(own, parts, problem.own_metrics) for number, own in outputs.items()}

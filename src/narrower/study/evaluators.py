@@ -5,8 +5,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
-import torch
-
 from narrower.data.parts import Part
 from narrower.evaluate.backends.backend import Backend, Workers, build_backend, build_workers
 from narrower.evaluate.backends.by_part import ByPart
@@ -25,6 +23,7 @@ from narrower.study.candidate_work import CandidatesElsewhere, CandidateWork
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem, Say
 from narrower.study.scoring import Scoring
+from narrower.study.threads import with_threads
 from narrower.study.untrained_plans import UntrainedPlans
 from narrower.tasks.task import LOSS
 
@@ -66,8 +65,7 @@ class Evaluators(ExitStack):
 
     def __enter__(self) -> "Evaluators":
         super().__enter__()
-        self.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(self._threads)
+        self.enter_context(with_threads(self._threads))
         for evaluator in (self.whole, *self._pieces):
             self.enter_context(evaluator)
         return self

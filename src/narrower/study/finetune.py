@@ -1,7 +1,8 @@
 """Train plans of a finished search in their number formats, score them anew, and take the front again."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from narrower.errors import RunError, SettingsError
+from narrower.evaluate.backends.backend import build_workers
 from narrower.evaluate.evaluator import Evaluator
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
@@ -23,14 +25,16 @@ from narrower.study.chosen_untrained import by_loss, check_order, chosen_untrain
 from narrower.study.cross_validation import cross_validated
 from narrower.study.finetuned_front import FinetunedFront, Tuned, epochs_of
 from narrower.study.halving import best_by_rank
-from narrower.study.problem import Problem
+from narrower.study.lessons import Lesson, Lessons
+from narrower.study.problem import Problem, Say
 from narrower.study.rivals import rivals_of
-from narrower.study.staged_training import InTraining, StagedTraining, StepsSeen, plans_at_once
+from narrower.study.staged_training import InTraining, Stage, StagedTraining, StepsSeen, plans_at_once
+from narrower.study.threads import THREADS, with_threads
 from narrower.study.trained_program import program_of
+from narrower.study.training_work import TrainingsElsewhere, TrainingWork
 from narrower.study.tuned_states import TunedStates
 from narrower.tasks.task import leading
 from narrower.training.finetuning import UNTRAINED, Finetuning
-from narrower.training.in_rounds import InRounds
 from narrower.training.many import is_together
 from narrower.training.recipe import seeds_from
 
@@ -39,7 +43,13 @@ class Finetuner:
     """Trains plans of one run; what was trained before a kill is not trained again."""
 
     def __init__(
-        self, problem: Problem, run: RunDirectory, store: TrialStore, how: Finetuning, seen: StepsSeen
+        self,
+        problem: Problem,
+        run: RunDirectory,
+        store: TrialStore,
+        how: Finetuning,
+        seen: StepsSeen,
+        say: Say = lambda _text: None,
     ) -> None:
         if not problem.shares_weights:
             raise SettingsError(
@@ -58,7 +68,9 @@ class Finetuner:
             )
         check_order(how.order)
         self._problem, self._run, self._store, self._how, self._seen = problem, run, store, how, seen
-        self._training = InRounds(problem.model, problem.data.train, how.recipe, problem.part)
+        self._say, self._lesson = say, Lesson(how.recipe)
+        self._lessons = Lessons(problem.model, problem.data.train, problem.part, how)
+        self._training = self._lessons.in_rounds(self._lesson)
         self._metric = leading(problem.data.task)
         self._further_steps = 0
         batch_size = store.facts().get("batch size")
@@ -70,11 +82,19 @@ class Finetuner:
     def finetune(self, numbers: Sequence[int], front: Sequence[int]) -> FinetunedRecord:
         """Train the plans of these trials; ``front`` are the members before.
 
-        The record is written, and the weights of what is on the front after.
+        The record is written, and the weights of what is on the front after. Where the problem's backend has
+        workers, these train.
 
         Raises:
             RunError: there is no such trial, or none could be trained.
         """
+        with ExitStack() as until_ended:
+            until_ended.enter_context(with_threads(THREADS))
+            return self._finetune(numbers, front, until_ended)
+
+    def _finetune(
+        self, numbers: Sequence[int], front: Sequence[int], until_ended: ExitStack
+    ) -> FinetunedRecord:
         started = time.monotonic()
         wanted = list(dict.fromkeys([*numbers, *front]))
         total = self._store.count()
@@ -82,8 +102,8 @@ class Finetuner:
             raise RunError(f"{self._run.path}: no trial {missing[0]}; there are {total:,}, from 0 on")
         every = [self._begun(trial) for trial in self._store.trials(wanted)]
         pool = [tuned for tuned in every if tuned.number in set(numbers)]
-        staged = self._staged(pool)
         entered = self._entering(pool)
+        staged = self._staged(pool, until_ended)
         rounds = list(self._rounds(entered, staged))
         if self._how.folds > 1:
             self._cross_validate(entered, staged)
@@ -111,19 +131,33 @@ class Finetuner:
             raise RunError(f"{self._run.path}: trial {trial.number} is {trial.state}: {trial.reason}")
         return Tuned(trial, dict(trial.metrics), InTraining(trial.number, plan))
 
-    def _staged(self, pool: Sequence[Tuned]) -> StagedTraining:
+    def _staged(self, pool: Sequence[Tuned], until_ended: ExitStack) -> StagedTraining:
         facts, how = self._store.facts(), replace(self._how, seeds=1)
         numbers = [tuned.number for tuned in pool]
         identity = repr((how, numbers, facts.get("model weights"), facts.get("data set"), facts.get("space")))
         at_once = plans_at_once(self._problem.program.network, self._how.recipe.batch_size)
-        return StagedTraining(TunedStates(self._run.path, identity), at_once, self._metric, self._seen)
+        states = TunedStates(self._run.path, identity)
+        elsewhere = self._elsewhere([tuned.plan for tuned in pool][:at_once])
+        if elsewhere is not None:
+            until_ended.callback(elsewhere.close)
+        return StagedTraining(self._lessons, states, at_once, self._metric, self._seen, elsewhere)
+
+    def _elsewhere(self, plans: Sequence[Plan]) -> TrainingsElsewhere | None:
+        """Workers that train; None where there are none. Some plans show whether they compute as here."""
+        backend = self._problem.backend
+        workers = build_workers(replace(backend, jobs=backend.processes), self._say)
+        if workers is None:
+            return None
+        able = tuple(plan for plan in plans if self._training.why_not(plan) is None)
+        return TrainingsElsewhere(TrainingWork(self._lessons, self._metric, able), workers)
 
     def _rounds(self, pool: Sequence[Tuned], staged: StagedTraining) -> Iterator[tuple[int, int]]:
         """Train in rounds; how many plans each had, and the step it stopped at."""
         going = list(pool)
         stops = self._how.stops(self._training.steps)
         for number, stop in enumerate(stops):
-            staged.train(self._training, f"round {number + 1}", [tuned.training for tuned in going], stop)
+            round_ = [tuned.training for tuned in going]
+            staged.train(Stage(f"round {number + 1}", self._lesson, round_, stop))
             for tuned in going:
                 tuned.failure = tuned.training.failure
                 tuned.epochs = epochs_of(tuned.training)
@@ -160,7 +194,7 @@ class Finetuner:
         """Score plans by cross-validation in the place of what they came to on the part that scores."""
         going = {tuned.number: tuned for tuned in pool if tuned.after is not None}
         plans = {number: tuned.plan for number, tuned in going.items()}
-        found = cross_validated(self._problem, self._how, plans, staged, self._batch_size)
+        found = cross_validated(self._problem, plans, staged, self._batch_size)
         for number, score in found.items():
             tuned = going[number]
             assert tuned.after is not None
@@ -181,16 +215,26 @@ class Finetuner:
         for tuned in members:
             if not tuned.contributions:
                 tuned.contributions = (self._contributions(self._problem.subject.lowered, tuned.plan),)
-        for seed in seeds_from(self._how.recipe.seed, self._how.seeds)[1:]:
-            training = replace(self._training, recipe=replace(self._how.recipe, seed=seed))
-            again = [InTraining(tuned.number, tuned.plan) for tuned in trained.values()]
-            for stop in sorted({tuned.training.step for tuned in trained.values()}):
-                some = [each for each in again if trained[each.number].training.step == stop]
-                staged.train(training, f"seed {seed} to step {stop}", some, stop)
-                self._further_steps += len(some) * stop
+        seeds = seeds_from(self._how.recipe.seed, self._how.seeds)[1:]
+        further = {seed: list(self._stages_of_seed(seed, trained)) for seed in seeds}
+        staged.ahead([stage for stages in further.values() for stage in stages])
+        for stages in further.values():
+            for stage in stages:
+                staged.train(stage)
+                self._further_steps += len(stage.going) * stage.stop
+            again = [each for stage in stages for each in stage.going]
+            training = self._lessons.in_rounds(stages[0].lesson) if stages else self._training
             for each, model in staged.models(training, again):
                 own = self._contributions(program_of(self._problem, model), each.plan)
                 trained[each.number].contributions += (own,)
+
+    def _stages_of_seed(self, seed: int, trained: Mapping[int, Tuned]) -> Iterator[Stage]:
+        """Members from the start once more with a seed, each for as many steps as before."""
+        lesson = Lesson(replace(self._how.recipe, seed=seed))
+        for stop in sorted({tuned.training.step for tuned in trained.values()}):
+            some = [tuned for tuned in trained.values() if tuned.training.step == stop]
+            again = [InTraining(tuned.number, tuned.plan) for tuned in some]
+            yield Stage(f"seed {seed} to step {stop}", lesson, again, stop)
 
     def _contributions(self, program: Program, plan: Plan) -> NDArray[Any]:
         found: NDArray[Any] = self._evaluator(program).contributions([plan.formats])[0].numpy()

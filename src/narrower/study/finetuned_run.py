@@ -14,7 +14,7 @@ from narrower.store.trials import TrialStore
 from narrower.study.arguments import spoken_of_arguments
 from narrower.study.finetune import Finetuner
 from narrower.study.pose import pose
-from narrower.study.problem import Problem, given_weights
+from narrower.study.problem import Problem, Say, given_weights
 from narrower.study.result import SearchResult
 from narrower.study.run_facts import check_made_of
 from narrower.study.staged_training import StepsSeen
@@ -81,10 +81,14 @@ def finetuned(
     *,
     every: bool,
     seen: StepsSeen,
+    say: Say = lambda _text: None,
 ) -> FinetunedRecord:
-    """Train plans of a run: without ``numbers`` its front and the plans that reach it, or ``every`` one."""
+    """Train plans of a run: without ``numbers`` its front and the plans that reach it, or ``every`` one.
+
+    ``say`` is told what happens to workers.
+    """
     with TrialStore.open(run.trials, read_only=True) as store:
-        tuner = Finetuner(problem, run, store, how, seen)
+        tuner = Finetuner(problem, run, store, how, seen, say)
         if every:
             numbers = [trial.number for trial in store.trials() if trial.state == "complete"]
         return tuner.finetune(numbers or tuner.front_and_rivals(members), members)

@@ -23,12 +23,12 @@ from narrower.store.run_directory import RunDirectory, list_runs
 from narrower.store.run_files import WEIGHTS_FACT, file_facts
 from narrower.store.trials import TrialStore
 from narrower.study.problem import Problem, Say
+from narrower.study.threads import THREADS
 from narrower.tasks.own.content import content_of
 from narrower.tasks.quality import Quality
 from narrower.tasks.task import leading, spread_name
 
 MERGED_FACT = "merged from"
-THREADS = 1  # of each process: results do not depend on the machine, and n_jobs uses the cores
 THREADS_FACT, BATCH_SIZE_FACT, PROPOSALS_FACT = "threads", "batch size", "proposals at a time"
 DEVICE_FACT = "device"  # where it is not the CPU
 

@@ -1,4 +1,4 @@
-"""The states of plans in training below a run: a file for each plan and stage, and one unfinished."""
+"""The states of plans in training below a run: a file for each plan and stage, and of what is unfinished."""
 
 import hashlib
 import shutil
@@ -17,7 +17,7 @@ from narrower.training.continued import CandidateState
 from narrower.training.core import Core
 from narrower.training.saved import own_copies, write_checkpoint
 
-DIRECTORY, IDENTITY, UNFINISHED = "finetuned", "identity.txt", "unfinished.pt"
+DIRECTORY, IDENTITY, UNFINISHED = "finetuned", "identity.txt", "unfinished-{}.pt"
 SECONDS = 3.0  # between two times that a training that has not ended is written
 
 
@@ -47,6 +47,10 @@ class TunedStates:
             return load_file(path) if path.is_file() else None
         return None
 
+    def has(self, number: int, stage: str) -> bool:
+        """Whether there is a file of what a plan was trained to in a stage."""
+        return any(self._path(number, stage, ending).is_file() for ending in ("safetensors", "txt"))
+
     def save(self, number: int, stage: str, state: CandidateState | str) -> None:
         """Keep what a plan was trained to."""
         if isinstance(state, str):
@@ -59,12 +63,20 @@ class TunedStates:
         """After an epoch: what is needed to go on with plans that are in training, if it is time."""
         if time.monotonic() - self._written < SECONDS:
             return
-        write_checkpoint(self._directory / UNFINISHED, {"key": key, "state": own_copies(core.state())})
+        self.pause(key, own_copies(core.state()))
         self._written = time.monotonic()
+
+    def pause(self, key: str, state: dict[str, Any]) -> None:
+        """Keep the state of the plans ``key`` that are in training."""
+        write_checkpoint(self._unfinished(key), {"key": key, "state": state})
+
+    def end(self, key: str) -> None:
+        """These are not in training any more."""
+        self._unfinished(key).unlink(missing_ok=True)
 
     def unfinished(self, key: str) -> dict[str, Any] | None:
         """The state of the plans ``key`` that were in training when it ended."""
-        path = self._directory / UNFINISHED
+        path = self._unfinished(key)
         if not path.is_file():
             return None
         with suppress(CheckpointError):
@@ -73,6 +85,9 @@ class TunedStates:
                 state: dict[str, Any] = content["state"]
                 return state
         return None
+
+    def _unfinished(self, key: str) -> Path:
+        return self._directory / UNFINISHED.format(hashlib.sha256(key.encode()).hexdigest()[:12])
 
     def _path(self, number: int, stage: str, ending: str) -> Path:
         return self._directory / stage.replace(" ", "-") / f"trial-{number}.{ending}"
