@@ -27,7 +27,7 @@ from narrower.graph.trace import trace
 from narrower.plan.formats.block import BLOCK_FLOAT
 from narrower.plan.formats.catalogue import FAMILIES
 from narrower.plan.formats.family import Family
-from narrower.plan.formats.fields import FieldKind, Positive, Switch, Whole, Word
+from narrower.plan.formats.fields import FieldKind, Positive, Switch, Whole, Wholes, Word
 from narrower.plan.formats.float32 import FLOAT32, Float32
 from narrower.plan.formats.grid import LARGEST_WHOLE
 from narrower.plan.formats.number_format import NumberFormat
@@ -55,6 +55,8 @@ def _values(kind: FieldKind) -> st.SearchStrategy[Any]:
     if isinstance(kind, Positive):
         powers = st.integers(-20, 20).map(lambda exponent: 2.0**exponent)
         return st.one_of(st.just(kind.meaning), powers, st.floats(2.0**-20, 2.0**20, width=32))
+    if isinstance(kind, Wholes):  # one for all: the tensors here have no channels
+        return st.integers(max(kind.low, -20), min(kind.high, 20)).map(lambda one: (one,))
     if isinstance(kind, Word):
         return st.sampled_from(kind.words)
     assert isinstance(kind, Switch), f"how are values of {kind} drawn?"

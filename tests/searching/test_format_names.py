@@ -75,8 +75,16 @@ def test_the_fields_of_the_peer_are_those_of_the_format() -> None:
             "weight_exponent_width: means nothing",
         ),
         (
-            {"name": ["fixed"], **WIDTHS, "weight_per": ["channel"]},
-            r"weight_per: means nothing for name = \['fixed'\]; read by affine, binary, ternary",
+            {"name": ["e4m3fn"], "weight_per": ["channel"]},
+            r"weight_per: means nothing for name = \['e4m3fn'\]; read by fixed_channels, affine, binary",
+        ),
+        (
+            {"name": ["fixed"], **WIDTHS, "weight_per": ["group32"]},
+            "weight_per = 'group32': fixed point has fractions for each tensor or channel",
+        ),
+        (
+            {"name": ["fixed"], **WIDTHS, "weight_per": ["channel"], "weight_frac_width": [3]},
+            "weight_frac_width = 3.*allowed: 'auto'",
         ),
         ({"name": ["e4m3fn"], **WIDTHS}, r"data_in_width: means nothing for name = \['e4m3fn'\]"),
         (
@@ -120,6 +128,18 @@ def test_affine_weights_have_scales_of_their_own_and_data_one_that_holds_their_r
     assert sorted(weight for _, weight, _ in found) == sorted(weights)
     assert {data for data, _, _ in found} == {data}
     assert {bias for _, _, bias in found} == {"affine(8)"}
+
+
+def test_fixed_point_has_fractions_for_each_channel_where_weights_are_said_to_have_scales_for_each() -> None:
+    fixed = {"name": ["fixed"], **WIDTHS, "weight_per": ["tensor", "channel"]}
+    assert plans(space_of(fixed))[:2] == [
+        ("fixed(8,frac=4)", "fixed(4,frac=2)", "fixed(8,frac=4)"),
+        ("fixed(8,frac=4)", "fixed_channels(4,fracs=2)", "fixed(8,frac=4)"),  # what stands in for calibration
+    ]
+    beside = {"name": ["fixed", "binary"], **WIDTHS, "weight_per": ["channel"]}
+    assert plans(space_of(beside))[0][1] == "fixed(4,frac=2)"  # as before: binary weights read it
+    with pytest.raises(SettingsError, match=r"name: found 'fixed_channels'.*values of their own"):
+        space_of(fixed, "quantize_and_resize")
 
 
 def test_each_name_of_the_peer_gives_its_formats_over_the_axis_that_is_summed() -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence, Set
-from functools import cached_property
+from functools import cached_property, partial
 from math import frexp
 from typing import Any
 
@@ -14,12 +14,20 @@ from narrower.evaluate.compile_steps import compile_steps
 from narrower.evaluate.module_engine import unrounded_operands
 from narrower.evaluate.output_divergence import OutputDivergence
 from narrower.evaluate.recurrent import values_read
+from narrower.evaluate.weight_calibration import (
+    Numbered,
+    affine_by_outputs,
+    affine_holding,
+    fixed_in_channels,
+    moved_by_outputs,
+)
 from narrower.graph.program import Program
 from narrower.plan.formats.affine import Affine, affine_over
 from narrower.plan.formats.calibration import USUAL, CalibrationSettings
 from narrower.plan.formats.fixed import FRACTIONS, FixedPoint
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.float32 import FLOAT32
-from narrower.plan.formats.known_data import KnownData
+from narrower.plan.formats.known_data import InChannels, KnownData
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sign_only import TERNARY_SHARE
 from narrower.plan.plan import LayerPlan, Plan
@@ -49,11 +57,17 @@ class Calibration:
         asks for it (``OutputDivergence``).
         """
         self._settings = settings
-        self._by_outputs = by_outputs(program, inputs, settings, taught)
+        self._taught = taught
         self._program, self._inputs = program, [argument[: settings.samples] for argument in inputs]
         self._rounding, self._unsigned = rounding, unsigned
         self._data: dict[str, KnownData] = {}
         self._fractions: dict[tuple[str, str, int], int] = {}
+        self._weights: dict[tuple[str, InChannels, str], InChannels] = {}
+
+    @cached_property
+    def _outputs(self) -> OutputDivergence:
+        """Built when outputs are first compared."""
+        return OutputDivergence(self._program, self._inputs, self._taught)
 
     @cached_property
     def _values(self) -> dict[tuple[str, str], list[Tensor]]:
@@ -83,12 +97,39 @@ class Calibration:
         formats = affines_for(flat, known, width, self._settings, symmetric=symmetric, scales=scales)
         return formats[self._best(layer, "data", formats)]
 
+    def weight(self, layer: str, wanted: InChannels, method: str) -> InChannels:
+        """A format of a layer's weight with the ranges, or the fractions, of its channels."""
+        key = layer, wanted, method
+        if key not in self._weights:
+            self._weights[key] = self._found_weight(layer, wanted, method)
+        return self._weights[key]
+
+    def _found_weight(self, layer: str, wanted: InChannels, method: str) -> InChannels:
+        weights = self._values.get((layer, "weight"), ())
+        if isinstance(wanted, FixedChannels):
+            fraction = partial(_fraction_of, wanted.width, self._rounding)
+            moved_fixed = partial(self._moved, layer, weights)
+            return fixed_in_channels(wanted, weights, self._settings, fraction, moved_fixed)
+        if method == "percentile":
+            return affine_holding(wanted, weights, self._settings.percentile)
+        return affine_by_outputs(wanted, weights, partial(self._moved, layer, weights))
+
+    def _moved(
+        self, layer: str, weights: Sequence[Tensor], start: Numbered, options: Sequence[Sequence[int]]
+    ) -> Numbered:
+        return moved_by_outputs(start, options, layer=layer, weights=weights, outputs=self._outputs)
+
     def _best(self, layer: str, operand: str, formats: Sequence[NumberFormat]) -> int:
         """The place of the format of an operand with which the outputs are nearest to those of float32."""
-        if len(formats) == 1 or self._by_outputs is None:
+        if len(formats) == 1 or self._settings.method != "cross_entropy":
             return 0
         plans = [Plan.of({layer: _with_operand(operand, number_format)}) for number_format in formats]
-        return self._by_outputs.nearest(plans)
+        return self._outputs.nearest(plans)
+
+
+def _fraction_of(width: int, rounding: str, values: Sequence[Tensor], settings: CalibrationSettings) -> int:
+    (found,) = fractions_for(values, width, rounding, settings, signed=True)
+    return found
 
 
 def _with_operand(operand: str, number_format: NumberFormat) -> LayerPlan:

@@ -11,7 +11,7 @@ from narrower.graph.program import Program
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.calibration import USUAL, CalibrationSettings
 from narrower.plan.formats.fixed import FixedPoint
-from narrower.plan.formats.known_data import KnownData
+from narrower.plan.formats.known_data import InChannels, KnownData
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.tasks.task import OfSamplesBy
@@ -67,6 +67,9 @@ class EdgeCalibration:
         values, known = self._of(edge).double(), self.known_data(edge)
         formats = affines_for(values, known, width, self._settings, symmetric=symmetric, scales=scales)
         return formats[self._best(edge, formats)]
+
+    def weight(self, layer: str, _wanted: InChannels, _method: str) -> InChannels:
+        raise AssertionError(f"{layer}: edges have no weights")
 
     def _best(self, edge: str, formats: Sequence[NumberFormat]) -> int:
         """The place of the format with which the outputs are nearest to those of float32."""

@@ -18,11 +18,14 @@ from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
 from narrower.quantizers.affine import each_in_steps
+from narrower.quantizers.fixed_channels import factors_of
 from narrower.quantizers.quantize import quantize
 
+Learnt = FixedPoint | FixedChannels | Affine
 PRODUCTS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
 STRETCH_LOW, STRETCH_HIGH = -0.1, 1.1  # of the rectified sigmoid (Nagel et al. 2020, equation 23)
 STEPS, RATE = 300, 0.05
@@ -103,7 +106,7 @@ class _Learning(RoundingInterpreter):
         self.found[self._program.parameter_names[parameter.name]] = rounded
         return self.call_function(n.target, (x, rounded, *others), keywords)
 
-    def _learnt_format(self, n: fx.Node) -> FixedPoint | Affine | None:
+    def _learnt_format(self, n: fx.Node) -> Learnt | None:
         """The format of the weight of a product, where its rounding is to be learned."""
         if "layer" not in n.meta or base_name(n) not in PRODUCTS or "bias_of" in n.meta:
             return None
@@ -113,15 +116,13 @@ class _Learning(RoundingInterpreter):
             not isinstance(weight, fx.Node)
             or weight.name not in self._program.parameter_names
             or self._readers[weight.name] != 1
-            or not isinstance(own, FixedPoint | Affine)
+            or not isinstance(own, Learnt)
         ):
             return None
         return own
 
 
-def learned_weight(
-    weight: Tensor, number_format: FixedPoint | Affine, seen: Correlations, steps: int = STEPS
-) -> Tensor:
+def learned_weight(weight: Tensor, number_format: Learnt, seen: Correlations, steps: int = STEPS) -> Tensor:
     """The weight on the values of its format; no output's squared error is larger than rounded to nearest."""
     grid = _grid(weight, number_format)
     nearest = quantize(weight, number_format)
@@ -148,6 +149,11 @@ class _Grid:
 def _grid(weight: Tensor, number_format: NumberFormat) -> _Grid:
     if isinstance(number_format, Affine):
         scaled, step, low, high = each_in_steps(weight, number_format)
+    elif isinstance(number_format, FixedChannels):
+        factors = factors_of(number_format, tuple(weight.shape)).to(weight)
+        scaled = weight * factors
+        step = factors.reciprocal().expand_as(weight)
+        low, high = (torch.full_like(weight, float(end)) for end in number_format.steps.integer_range)
     else:
         assert isinstance(number_format, FixedPoint)
         ends = number_format.integer_range

@@ -30,6 +30,7 @@ from narrower.models.checkpoints import (
     structured_like,
 )
 from narrower.models.stored_formats import format_tensors, formats_in, without_formats
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.sparse import Sparse
 from narrower.plan.formats.text import parse_format
@@ -95,6 +96,8 @@ def save_packed(
                 grid = number_format.grid
                 if isinstance(number_format, FixedEach):
                     integers, width = _steps(tensors[name], number_format), number_format.bits + 1
+                elif isinstance(number_format, FixedChannels):
+                    integers, width = _steps(tensors[name], number_format), number_format.width
                 elif grid is not None:
                     integers, width = whole_numbers(tensors[name], number_format), grid.width
                 else:
@@ -122,8 +125,8 @@ def _held(program: Program, layer: str, operand: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([f"{layer}.{operand}", *held]))
 
 
-def _steps(values: Tensor, number_format: FixedEach) -> NDArray[np.int64]:
-    """Values of a format in the steps of each entry; one bit more than it has holds them with a sign."""
+def _steps(values: Tensor, number_format: FixedEach | FixedChannels) -> NDArray[np.int64]:
+    """Values of a format in the steps of each entry; of those with a sign each, one bit more holds them."""
     steps = torch.empty(values.shape, dtype=torch.float64)
     quantize_to_steps(values, number_format, steps)
     return steps.numpy().astype(np.int64)
@@ -223,6 +226,11 @@ def _unpacked(stored: Tensor, described: dict[str, object], plan: Plan) -> Tenso
         steps = unpack(stored.numpy(), each.bits + 1, int(np.prod(shape)), signed=True).reshape(shape)
         return torch.from_numpy(np.ldexp(steps.astype(np.float64), -each.fracs.astype(np.int64))).float()
     number_format = parse_format(text)
+    if isinstance(number_format, FixedChannels) and isinstance(shape, list):
+        steps = unpack(stored.numpy(), number_format.width, int(np.prod(shape)), signed=True).reshape(shape)
+        fracs, axis = number_format.fracs_along(tuple(shape))
+        own = np.array(fracs).reshape(-1, *(1,) * (len(shape) - 1))
+        return torch.from_numpy(np.ldexp(steps.astype(np.float64), -np.moveaxis(own, 0, axis))).float()
     grid = number_format.grid
     if grid is None or not isinstance(shape, list):
         raise CheckpointError(f"no packed weight is described by {described}")

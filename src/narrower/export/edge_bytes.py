@@ -3,14 +3,17 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from narrower.export.formats.catalogue import linear_grid
 from narrower.export.integers import BYTE, BYTE_LIMITS, whole_numbers
 from narrower.plan.formats.affine import Affine
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.quantizers.affine import integers_and_scales
+from narrower.quantizers.quantize import quantize_to_steps
 
 SIGNED_ZERO = 128  # the byte that stands for zero where values have a sign
 
@@ -82,6 +85,11 @@ def weight_bytes(values: Tensor, number_format: NumberFormat) -> WeightBytes | N
         if grid.width > BYTE or not grid.signed:
             return None
         return WeightBytes(whole_numbers(values, number_format), np.array(grid.step, np.float32))
+    if isinstance(number_format, FixedChannels) and number_format.width <= BYTE and number_format.axis == 0:
+        fracs, _ = number_format.fracs_along(tuple(values.shape))
+        steps = torch.empty(values.shape)
+        quantize_to_steps(values.detach().float(), number_format, steps)
+        return WeightBytes(np.asarray(steps.long().numpy()), np.ldexp(np.float32(1), -np.array(fracs)))
     if not isinstance(number_format, Affine) or number_format.width > BYTE or not number_format.symmetric:
         return None
     if number_format.per not in ("tensor", "channel") or number_format.axis != 0:

@@ -11,9 +11,11 @@ from narrower.errors import ExportError
 from narrower.export.affine_fit import AffineSteps, fit_affine
 from narrower.export.exactness import ELEMENTWISE
 from narrower.export.formats.catalogue import refusal
+from narrower.export.formats.fixed_each import on_one_grid
 from narrower.export.integers import whole_numbers
 from narrower.graph.nodes import base_name
 from narrower.graph.program import Program
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.grid import Grid
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
@@ -100,7 +102,7 @@ class Chain:
         chosen = self._plan.layer(layer)
         if reason := refusal(chosen.data, "verilog"):
             raise ExportError(f"{layer}: its data is {reason}")
-        if chosen.weight.grid is None:
+        if chosen.weight.grid is None and not isinstance(chosen.weight, FixedChannels):
             raise ExportError(f"{layer}: its weight is {chosen.weight.text}; logic needs whole steps")
 
     def data_format(self, index: int) -> NumberFormat:
@@ -117,10 +119,12 @@ class Chain:
         """A product's weights [K, N] in steps, and the fraction bits of its accumulators."""
         node = self.products[index]
         number_format = self._plan.layer(node.meta["layer"]).weight
-        assert number_format.grid is not None
         source = node.args[1]
         assert isinstance(source, fx.Node)
-        integers = whole_numbers(self._tensors[source.name], number_format).T
+        values, number_format = on_one_grid(self._tensors[source.name], number_format)
+        if number_format.grid is None:
+            raise ExportError(f"{node.meta['layer']}: its weight spans more bits than logic has")
+        integers = whole_numbers(values, number_format).T
         return integers, number_format.grid.frac + self.data_grid(index).frac
 
     def after(self, index: int, values: Tensor) -> Tensor:

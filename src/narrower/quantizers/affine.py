@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from narrower.plan.formats.affine import SIGNIFICANT, Affine
+from narrower.errors import SettingsError
+from narrower.plan.formats.affine import HOLDS_ALL, SIGNIFICANT, Affine
 from narrower.quantizers.parts import from_rows, rows_of
 
 NUDGES = 4
@@ -61,6 +62,8 @@ def _scaled(x: Tensor, number_format: Affine) -> tuple[Tensor, Tensor, Tensor, T
 def _own(rows: Tensor, number_format: Affine) -> tuple[Tensor, Tensor]:
     """The scale [parts, 1] and the zero point that follow from the parts."""
     known = torch.where(rows.isfinite(), rows, 0)
+    if number_format.saturating != HOLDS_ALL:
+        return _over(_inner(known, number_format), number_format, 1.0)
     scale, zero = _over(known, number_format, 1.0)
     if number_format.range == "max":
         return scale, zero
@@ -72,6 +75,29 @@ def _own(rows: Tensor, number_format: Affine) -> tuple[Tensor, Tensor]:
         scale, zero = torch.where(is_better, other, scale), torch.where(is_better, other_zero, zero)
         least = torch.where(is_better, error, least)
     return scale, zero
+
+
+def _inner(known: Tensor, number_format: Affine) -> Tensor:
+    """The parts with the numbers that may saturate drawn in to the largest of the others; of zeros none are.
+
+    Rounding leaves that one the largest, so that the scale stays when rounded numbers are rounded again.
+    """
+    counts = number_format.saturating
+    parts, size = known.shape
+    if len(counts) not in (1, parts):
+        raise SettingsError(
+            f"a tensor of {parts} parts cannot be rounded to affine integers with {len(counts)} numbers of "
+            "how many saturate; a plan's numbers are those of one weight"
+        )
+    if not known.numel():
+        return known
+    beyond = torch.tensor(counts).clamp_(max=size - 1).expand(parts).unsqueeze(1)
+    if number_format.symmetric:
+        reach = known.abs().sort(1, descending=True).values.gather(1, beyond)
+        return known.clamp(-reach, reach).where(reach > 0, known)
+    rising = known.sort(1).values
+    low, high = rising.gather(1, beyond), rising.gather(1, size - 1 - beyond)
+    return known.clamp(low, high).where((low < high) & ((low < 0) | (high > 0)), known)
 
 
 def _error(known: Tensor, number_format: Affine, scale: Tensor, zero: Tensor) -> Tensor:

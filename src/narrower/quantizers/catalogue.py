@@ -3,6 +3,7 @@
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.block import BlockFloat, Mx
 from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.minifloat import Minifloat
 from narrower.plan.formats.power_of_two import PowerOfTwo
@@ -11,6 +12,7 @@ from narrower.plan.formats.sparse import Sparse
 from narrower.quantizers.affine import AffineQuantizer
 from narrower.quantizers.block import BlockFloatQuantizer, MxQuantizer
 from narrower.quantizers.fixed import FixedQuantizer
+from narrower.quantizers.fixed_channels import FixedChannelsQuantizer
 from narrower.quantizers.fixed_each import FixedEachQuantizer
 from narrower.quantizers.minifloat import MinifloatQuantizer
 from narrower.quantizers.power_of_two import PowerOfTwoQuantizer
@@ -20,6 +22,7 @@ from narrower.quantizers.sparse import SparseQuantizer
 
 QUANTIZERS: dict[type, Quantizer] = {
     FixedPoint: FixedQuantizer(),
+    FixedChannels: FixedChannelsQuantizer(),
     FixedEach: FixedEachQuantizer(),
     Sparse: SparseQuantizer(),
     Affine: AffineQuantizer(),

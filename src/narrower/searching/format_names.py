@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from narrower.errors import SettingsError
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.block import MX, BlockFloat, Mx
 from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.known_data import KnownValues
 from narrower.plan.formats.minifloat import MINIFLOAT, Minifloat, usual_bias
 from narrower.plan.formats.number_format import NumberFormat
@@ -89,9 +91,31 @@ def _sparse(options: Options, operand: Operand) -> NumberFormat:
     return Sparse(values.width, values.frac, zeros, group, axis, values.rounding, values.overflow)
 
 
-def with_sparsity(families: Sequence[str], *, is_given: bool) -> tuple[str, ...]:
-    """The names of formats, with fixed point sparse where a share of zeros is given."""
-    return tuple(dict.fromkeys("sparse" if is_given and family == "fixed" else family for family in families))
+def _fixed_channels(options: Options, operand: Operand) -> NumberFormat:
+    """Fixed point, with a fraction for each channel of a weight, which calibration finds."""
+    per = _per(options, "channel")
+    if operand.name != "weight" or per == "tensor":
+        return _fixed(options, operand)
+    if per != "channel":
+        raise SettingsError(f"fixed point has fractions for each tensor or channel, not for each {per}")
+    if isinstance(options["frac_width"], int):
+        raise SettingsError("calibration finds the fraction of each channel; allowed: 'auto'")
+    width = _whole(options, "width")
+    wanted = FixedChannels(width, (width // 2,), operand.channel_axis, operand.rounding, operand.overflow)
+    return operand.values.weight(operand.layer, wanted, "calibration")
+
+
+def as_read(families: Sequence[str], *, zeros: bool, parts: bool) -> tuple[str, ...]:
+    """The names of formats, with fixed point sparse where a share of zeros is given.
+
+    Where it is given what shares a scale, and no other of these formats has one, fixed point has fractions
+    for each channel.
+    """
+    alone = parts and not any(
+        "per" in NAMED[family].weight_keys for family in families if family != NOT_QUANTIZED
+    )
+    fixed = "sparse" if zeros else "fixed_channels" if alone else "fixed"
+    return tuple(dict.fromkeys(fixed if family == "fixed" else family for family in families))
 
 
 def _minifloat(options: Options, *, hidden_bit: bool) -> NumberFormat:
@@ -106,7 +130,17 @@ def _affine(options: Options, operand: Operand) -> NumberFormat:
         return operand.values.affine(operand.layer, width, symmetric=symmetric, scales=scales)
     per, axis = _per(options, "channel"), operand.channel_axis
     ranges = str(options.get("range", "max"))
-    return Affine(width, symmetric, per, scales, axis=0 if per == "tensor" else axis, range=ranges)
+    by_values = ranges in ("percentile", "cross_entropy")
+    found = Affine(
+        width,
+        symmetric,
+        per,
+        scales,
+        axis=0 if per == "tensor" else axis,
+        range="max" if by_values else ranges,
+    )
+    is_found = by_values and operand.name == "weight"
+    return operand.values.weight(operand.layer, found, ranges) if is_found else found
 
 
 def _per(options: Options, usual: str) -> str:
@@ -172,6 +206,7 @@ FLOAT_KEYS = ("width", "exponent_width", "exponent_bias")
 NAMED: dict[str, NamedFormats] = {
     "fixed": NamedFormats(("width", "frac_width"), _fixed),
     "sparse": NamedFormats(("width", "frac_width"), _sparse, ("sparsity",)),
+    "fixed_channels": NamedFormats(("width", "frac_width"), _fixed_channels, ("per",), sees_data=True),
     "affine": NamedFormats(("width", "symmetric", "scales"), _affine, ("per", "range"), sees_data=True),
     "minifloat": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=True)),
     "minifloat_denorm": NamedFormats(FLOAT_KEYS, lambda options, _: _minifloat(options, hidden_bit=False)),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from narrower.errors import Mistakes
-from narrower.searching.format_names import NAMED, NOT_QUANTIZED, with_sparsity
+from narrower.searching.format_names import NAMED, NOT_QUANTIZED, as_read
 from narrower.searching.space_settings import (
     FLOAT_OPERAND,
     Kind,
@@ -62,11 +62,12 @@ def layer_choices(where: str, config: LayerConfig, kind: Kind, *, is_strict: boo
                 f"{where}.{key}: found 'auto'; resized candidates have weights of their own, and fractions "
                 "that suit one do not suit the next; allowed: whole numbers and 'NA' (half the width)"
             )
-    seeing = [name for name in names if name in FAMILIES and _sees_data(FAMILIES[name])]
+    families = _families(config, names)
+    seeing = [name for name in families if _sees_data(name)]
     if kind == "quantize_and_resize" and seeing:
         mistakes.found.append(
-            f"{where}.name: found {seeing[0]!r}, whose scales of data follow from the values of one network; "
-            "resized candidates have values of their own"
+            f"{where}.name: found {seeing[0]!r}, whose scales or fractions follow from the values of one "
+            "network; resized candidates have values of their own"
         )
     if is_strict and kind != "resize":
         mistakes.found += [
@@ -76,7 +77,6 @@ def layer_choices(where: str, config: LayerConfig, kind: Kind, *, is_strict: boo
     if config.channel_multiplier and config.out_features:
         mistakes.found.append(f"{where}.out_features: channel_multiplier says the widths as well; give one")
     mistakes.check()
-    families = _families(config, names)
     return LayerChoices(
         families,
         _operand_choices(config, "data_in"),
@@ -132,9 +132,9 @@ def is_foreign(key: str, kind: Kind) -> bool:
 
 
 def _families(config: LayerConfig, names: Sequence[str]) -> tuple[str, ...]:
-    """The names of formats that are read; fixed point is sparse where its zeros are given."""
+    """The names of formats that are read; what fixed point is depends on what is given for its weights."""
     families = [FAMILIES.get(name, NOT_QUANTIZED) for name in names]
-    return with_sparsity(families, is_given=config.weight_sparsity is not None)
+    return as_read(families, zeros=config.weight_sparsity is not None, parts=config.weight_per is not None)
 
 
 def _sees_data(family: str) -> bool:

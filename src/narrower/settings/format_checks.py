@@ -132,7 +132,7 @@ FORMAT_OPTIONS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "scaling_factor": (yes_or_no, "[true]"),
     "symmetric": (yes_or_no, "[true]"),
     "scales": (one_of(SCALES.words), "['free']"),
-    "range": (one_of(("max", "mse")), "['max']"),
+    "range": (one_of(("max", "mse", "percentile", "cross_entropy")), "['max']"),
     "per": (one_of(PARTS.words), "['channel']"),
     "exponent_bias": (exponent_bias, "['NA'] or [7]"),
     "sparsity": (sparsity, "[0, 0.5, '2:4']"),

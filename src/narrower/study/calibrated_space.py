@@ -12,7 +12,7 @@ from narrower.graph.groups import Channels
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
 from narrower.plan.formats.affine import Affine
-from narrower.plan.formats.known_data import AnyEdges, KnownData
+from narrower.plan.formats.known_data import AnyEdges, InChannels, KnownData
 from narrower.searching.build_space import build_space, unsigned_data
 from narrower.searching.space import Space
 from narrower.searching.space_settings import SpaceSettings
@@ -77,6 +77,10 @@ class _Counted(AnyEdges):
         self.asked.add((layer, width, symmetric, scales))
         return super().affine(layer, width, symmetric=symmetric, scales=scales)
 
+    def weight(self, layer: str, wanted: InChannels, method: str) -> InChannels:
+        self.asked.add((layer, wanted, method))
+        return wanted
+
 
 class _Teller:
     """Counts answers, each once."""
@@ -108,6 +112,11 @@ class _Told:
     def affine(self, layer: str, width: int, *, symmetric: bool, scales: str) -> Affine:
         found = self._known.affine(layer, width, symmetric=symmetric, scales=scales)
         self._tell((layer, width, symmetric, scales))
+        return found
+
+    def weight(self, layer: str, wanted: InChannels, method: str) -> InChannels:
+        found = self._known.weight(layer, wanted, method)
+        self._tell((layer, wanted, method))
         return found
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from narrower.errors import ExportError, Mistakes
 from narrower.graph.lower import lower
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import OPERANDS, ROUNDED, LayerPlan, Plan
@@ -92,7 +93,11 @@ def _logical_layers(space: Space) -> Mapping[str, LayerPlan]:
     """For each layer the first of its choices that logic can hold, if there is one."""
     from narrower.export.formats.catalogue import refusal
 
-    return _chosen(space, lambda plan: plan.weight.grid is not None and refusal(plan.data, "verilog") is None)
+    def fits(plan: LayerPlan) -> bool:
+        is_whole = plan.weight.grid is not None or isinstance(plan.weight, FixedChannels)
+        return is_whole and refusal(plan.data, "verilog") is None
+
+    return _chosen(space, fits)
 
 
 def _chosen(space: Space, fits: Callable[[LayerPlan], bool]) -> Mapping[str, LayerPlan]:

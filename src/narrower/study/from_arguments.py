@@ -12,7 +12,7 @@ from narrower.models.build import as_called
 from narrower.models.class_order import check_class_order, in_class_order
 from narrower.models.fit import check_fit
 from narrower.plan.plan import OPERANDS
-from narrower.searching.format_names import ABSENT, NOT_QUANTIZED, with_sparsity
+from narrower.searching.format_names import ABSENT, NOT_QUANTIZED, as_read
 from narrower.searching.objective import (
     Objective,
     Objectives,
@@ -127,7 +127,9 @@ def layer_choices(key: str, table: Mapping[str, Sequence[Any]]) -> LayerChoices:
     names = read("name", listed, ("fixed",) if is_quantized else (NOT_QUANTIZED,))
     multipliers = checks.list_of(format_checks.multiplier, "[0.5, 1, 2]")
     width = WidthChoices(read("width", multipliers, ()) if "width" in table else ())
-    families = with_sparsity(
-        [format_checks.FAMILIES[name] for name in names], is_given="weight_sparsity" in table
+    families = as_read(
+        [format_checks.FAMILIES[name] for name in names],
+        zeros="weight_sparsity" in table,
+        parts="weight_per" in table,
     )
     return LayerChoices(families, data, weight, bias, width)

@@ -13,6 +13,8 @@ from narrower.errors import SettingsError
 from narrower.graph.groups import Channels, Copies, Group
 from narrower.graph.own_copy import own_copy
 from narrower.graph.trace import trace
+from narrower.plan.formats.affine import Affine
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sparse import PERCENT, Sparse
 from narrower.plan.plan import LayerPlan, Plan
@@ -60,7 +62,7 @@ def without_pruned(model: nn.Module, plan: Plan, example: Tensor | Sequence[Tens
     if not copies:
         return Pruned(rounded, _fitting(plan, rounded, rounded), {})
     smaller = changed_copy(rounded, found, copies, "slice", 0)
-    pruned = Pruned(smaller, _fitting(plan, rounded, smaller), taken)
+    pruned = Pruned(smaller, _in_channels(_fitting(plan, rounded, smaller), found, copies), taken)
     _check_same(deployed, quantized(smaller, pruned.plan), examples)
     return pruned
 
@@ -146,6 +148,26 @@ def _fitting(plan: Plan, model: nn.Module, smaller: nn.Module) -> Plan:
             own = replace(own, weight=_still_sparse(own.weight, weight.detach()))  # noqa: PLW2901
         layers.append((name, own))
     return Plan.of(layers)
+
+
+def _in_channels(plan: Plan, found: Channels, copies: Mapping[int, Copies]) -> Plan:
+    """The plan with the numbers of the channels that are left, in formats that have one for each."""
+
+    def fitting(layer: str, number_format: NumberFormat) -> NumberFormat:
+        if not isinstance(number_format, FixedChannels | Affine):
+            return number_format
+        left = found.indices(f"{layer}.weight", number_format.axis, copies)
+        if left is None:
+            return number_format
+        if isinstance(number_format, FixedChannels):
+            return replace(number_format, fracs=_of(number_format.fracs, left))
+        return replace(number_format, saturating=_of(number_format.saturating, left))
+
+    return Plan.of((name, replace(own, weight=fitting(name, own.weight))) for name, own in plan.layers)
+
+
+def _of(numbers: tuple[int, ...], left: Sequence[int]) -> tuple[int, ...]:
+    return numbers if len(numbers) == 1 else tuple(numbers[place] for place in left)
 
 
 def _still_sparse(number_format: Sparse, weight: Tensor) -> NumberFormat:

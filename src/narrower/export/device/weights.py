@@ -9,6 +9,7 @@ from torch import Tensor
 
 from narrower.errors import ExportError
 from narrower.plan.formats.affine import Affine
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sign_only import Binary, Ternary
@@ -43,7 +44,11 @@ def whole_weights(
     """
     rounded = quantize(weight.detach().float(), number_format).double().numpy()
     has_own_scales = isinstance(number_format, Affine | Binary | Ternary) and number_format.grid is None
-    if number_format.grid is None and not has_own_scales and not isinstance(number_format, FixedEach):
+    if (
+        number_format.grid is None
+        and not has_own_scales
+        and not isinstance(number_format, FixedEach | FixedChannels)
+    ):
         raise ExportError(f"{layer}: its weight is {number_format.text}; C computes with whole numbers")
     if not np.isfinite(rounded).all():
         raise ExportError(f"{layer}: its weights are not finite")

@@ -5,6 +5,7 @@ from narrower.export.formats.affine import AffineExpression
 from narrower.export.formats.block import BlockExpression
 from narrower.export.formats.expression import Artefact, Expression
 from narrower.export.formats.fixed import FixedExpression
+from narrower.export.formats.fixed_channels import FixedChannelsExpression
 from narrower.export.formats.fixed_each import FixedEachExpression
 from narrower.export.formats.float32 import Float32Expression
 from narrower.export.formats.minifloat import MinifloatExpression
@@ -14,6 +15,7 @@ from narrower.export.formats.sparse import SparseExpression
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.block import BlockFloat, Mx
 from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.float32 import Float32
 from narrower.plan.formats.grid import Grid
@@ -33,6 +35,7 @@ EXPRESSIONS: dict[type, Expression] = {
     PowerOfTwo: PowerOfTwoExpression(),
     Binary: SignExpression(),
     Ternary: SignExpression(),
+    FixedChannels: FixedChannelsExpression(),
     FixedEach: FixedEachExpression(),
     Sparse: SparseExpression(),
 }

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from narrower.export.formats.expression import Artefact
 from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
@@ -118,17 +119,25 @@ def on_one_grid(values: Tensor, number_format: NumberFormat) -> tuple[Tensor, Nu
     """
     if isinstance(number_format, Sparse):
         return quantize(values.detach().float(), number_format), number_format.values
-    if not isinstance(number_format, FixedEach):
+    if not isinstance(number_format, FixedEach | FixedChannels) or number_format.grid is not None:
         return values, number_format
     rounded = quantize(values.detach().float(), number_format)
     exact = rounded.double().numpy()
-    fracs = np.where(exact != 0, number_format.fracs.astype(np.int64), -WIDEST)
+    fracs = np.where(exact != 0, _fractions(number_format, exact.shape), -WIDEST)
     finest = int(fracs.max(initial=-WIDEST))
     steps = np.ldexp(exact, finest)
     width = int(bit_lengths(steps.astype(np.int64)).max(initial=0)) + 1
     if not exact.any():
         return rounded, FixedPoint(2, 0)
     return rounded, FixedPoint(max(width, 2), finest) if width <= WIDEST else FLOAT32
+
+
+def _fractions(number_format: FixedEach | FixedChannels, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """The fraction width of each entry, in a shape that goes with the tensor's."""
+    if isinstance(number_format, FixedEach):
+        return number_format.fracs.astype(np.int64)
+    fracs, axis = number_format.fracs_along(shape)
+    return np.moveaxis(np.array(fracs, np.int64).reshape(-1, *(1,) * (len(shape) - 1)), 0, axis)
 
 
 def with_weight_on_one_grid(weight: Tensor, layer: LayerPlan) -> tuple[Tensor, LayerPlan]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from narrower.errors import SettingsError
 from narrower.plan.formats.family import Family
-from narrower.plan.formats.fields import Positive, Switch, Whole, Word
+from narrower.plan.formats.fields import Positive, Switch, Whole, Wholes, Word
 from narrower.plan.formats.grid import Grid
 from narrower.plan.formats.parts import AXES, GROUPS, PARTS, SCALE_BITS, SCALES, parts_of
 
@@ -14,6 +14,7 @@ OWN = 0.0  # stands for scales that follow from the tensor
 WIDEST_OWN = 8
 SIGNIFICANT = 16  # bits of scales, so that their multiples of 8 bits are float32 numbers
 LARGEST_SCALE = 2.0**100
+HOLDS_ALL = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,9 @@ class Affine:
     0. A ``scale`` that is given holds for the whole tensor. Without one ("own") each part of the tensor has
     the scale with which it just does not saturate, or with ``range`` "mse" the one that loses least (by the
     squared error): the whole tensor, each channel (``axis``), or each group of 32, 64 or 128 numbers of a
-    channel. Scales are any numbers, or powers of two.
+    channel. Scales are any numbers, or powers of two. ``saturating`` lets so many of the largest magnitudes
+    of a part (without symmetry: at either end) lie beyond the range; one number for all parts, or one for
+    each.
     """
 
     width: Annotated[int, Whole("a width of affine integers", 2, 16)]
@@ -35,6 +38,7 @@ class Affine:
     zero: Annotated[int, Whole("a zero point", 0, 2**16 - 1, unit="")] = 0
     axis: Annotated[int, AXES] = 0
     range: Annotated[str, Word("range", ("max", "mse"))] = "max"
+    saturating: Annotated[tuple[int, ...], Wholes("how many saturate", 0, 2**20)] = HOLDS_ALL
 
     def __post_init__(self) -> None:
         AFFINE.check(self)
@@ -44,6 +48,8 @@ class Affine:
             raise SettingsError(
                 f"a scale that is given is for per=tensor and no range, not per={self.per},range={self.range}"
             )
+        if self.saturating != HOLDS_ALL and (not self.is_own or self.range != "max"):
+            raise SettingsError("saturating is for scale=own and range=max, which holds the others")
         if self.zero > (0 if self.symmetric or self.is_own else 2**self.width - 1):
             raise SettingsError(
                 f"zero={self.zero}: a zero point is for symmetric=false with a scale that is given, and fits "
@@ -119,6 +125,7 @@ AFFINE = Family(
         "affine(4,symmetric=false,per=group32)": "a scale and a zero point for each 32 numbers of a channel",
         "affine(4,per=channel,scales=power_of_two)": "scales are powers of two",
         "affine(4,per=channel,range=mse)": "the scale that loses least, not the one that saturates nothing",
+        "affine(4,per=channel,saturating=0_2_1)": "of each of three channels so many weights saturate",
         "affine(8,symmetric=false,scale=0.0125,zero=17)": "from -17 to 238 times 0.0125: what data have",
         "affine(8,scale=0.0625)": "a power of two as scale: from -127 to 127 sixteenths",
     },

@@ -58,6 +58,32 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class Wholes:
+    """Whole numbers of a range, at least one; as text one after the other: 5_6_-1."""
+
+    name: str
+    low: int
+    high: int
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.low} to {self.high}, several joined by _"
+
+    def check(self, value: Any, /) -> None:
+        if not value or not all(self.low <= one <= self.high for one in value):
+            raise SettingsError(f"{self.name} is {self.low} to {self.high}, not {self.write(value)}")
+
+    def read(self, text: str, _given: Given) -> tuple[int, ...] | None:
+        try:
+            return tuple(int(one) for one in text.split("_"))
+        except ValueError:
+            return None
+
+    def write(self, value: Any, /) -> str:
+        return "_".join(map(str, value))
+
+
+@dataclass(frozen=True, slots=True)
 class Positive:
     """A number above 0 up to a limit, or a word that stands for ``meaning``."""
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from narrower.plan.formats.affine import Affine, affine_over
+from narrower.plan.formats.fixed_channels import FixedChannels
+
+InChannels = Affine | FixedChannels
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,12 @@ class KnownValues(Protocol):
     def affine(self, layer: str, width: int, *, symmetric: bool, scales: str) -> Affine:
         """The affine integers that hold the data of a layer."""
 
+    def weight(self, layer: str, wanted: InChannels, method: str) -> InChannels:
+        """A format of a layer's weight whose ranges are found, or numbers of its channels, by a method.
+
+        The method "calibration" is the one that the settings of calibration name.
+        """
+
 
 class AnyValues:
     """Stands in for calibration where only the shape of a space matters."""
@@ -36,6 +45,9 @@ class AnyValues:
     def affine(self, layer: str, width: int, *, symmetric: bool, scales: str) -> Affine:
         known = self.known_data(layer)
         return affine_over(known.low, known.high, width, symmetric=symmetric, scales=scales)
+
+    def weight(self, _layer: str, wanted: InChannels, _method: str) -> InChannels:
+        return wanted
 
 
 @runtime_checkable
