@@ -16,6 +16,7 @@ from torch.export.graph_signature import OutputKind
 from narrower.errors import ModelError
 from narrower.graph.computed_weights import fold_weights
 from narrower.graph.describe import describe
+from narrower.graph.first_gradient import take_first_gradient
 from narrower.graph.own_copy import own_copy
 from narrower.graph.products import decompositions, split_fused_products
 from narrower.graph.program import Program
@@ -37,6 +38,7 @@ def trace(model: nn.Module, example: Tensor | Sequence[Tensor], name: str | None
         raise ModelError("tracing needs an example batch of at least 2 samples: 1 would become a constant")
     frozen = own_copy(model).eval()
     batch = torch.export.Dim("batch")
+    take_first_gradient()
     try:
         with _whole_attention(), _quietly():
             exported = torch.export.export(

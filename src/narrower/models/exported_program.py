@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from narrower.errors import ModelError
+from narrower.graph.first_gradient import take_first_gradient
 from narrower.models.safe_archive import check_archive
 
 ENDING = ".pt2"
@@ -38,6 +39,7 @@ def exported_model(file: str) -> nn.Module:
     if not path.is_file():
         raise ModelError(f"{file}: there is no such file")
     check_archive(path)
+    take_first_gradient()
     try:
         exported = torch.export.load(path)
         program = exported.module()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from narrower.evaluate.backends import processes as backends_processes
 from narrower.evaluate.backends.processes import MOST_REPLACED, Evaluate, Processes
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.plan.formats.fixed import FixedPoint
@@ -35,6 +36,15 @@ class Scoring:
 
     def warm_up(self) -> None:
         pass
+
+
+class Training(Scoring):
+    """Work that is one function."""
+
+    layers = ()
+
+    def probe(self, tasks: Sequence[int]) -> list[int]:
+        return []
 
 
 def started(score: Evaluate, jobs: int) -> Processes:
@@ -112,3 +122,37 @@ def test_answers_that_an_interruption_left_behind_are_not_taken_for_those_of_the
     others = PLANS[::-1]
     assert workers.score(others, True) == [quality(plan, True) for plan in others]
     workers.close()
+
+
+def pids(tasks: Sequence[int], loss: bool) -> list[int]:
+    return [os.getpid() for _ in tasks]
+
+
+def test_copies_train_where_pytorch_lets_them() -> None:
+    workers = Processes(BackendSettings(jobs=2), print)
+    workers.start(Training(pids))
+    found = workers.score([1, 2, 3, 4], False)
+    workers.close()
+    assert len(set(found)) == 2
+    assert PARENT in found
+
+
+def test_one_process_trains_where_copies_cannot_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gradient() -> None:
+        if os.getpid() != PARENT:
+            raise RuntimeError("Unable to handle autograd's threading in combination with fork")
+
+    monkeypatch.setattr(backends_processes, "_take_gradient", gradient)
+    said: list[str] = []
+    workers = Processes(BackendSettings(jobs=2), said.append)
+    workers.start(Training(pids))
+    assert workers.score([1, 2, 3, 4], False) == [PARENT] * 4
+    assert workers.workers() == 1
+    (line,) = said
+    assert "cannot train" in line
+    assert "ray" in line
+    scoring = Processes(BackendSettings(jobs=2), said.append)  # to score takes no gradient
+    scoring.start(Scoring(pids))
+    assert len(set(scoring.score(PLANS, False))) == 2
+    scoring.close()
+    assert len(said) == 1

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from narrower.evaluate.backends.backend import Engine, Say
+from narrower.evaluate.backends.backend import Engine, Say, Work
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.backends.shares import shared_order, shares
 from narrower.plan.plan import LayerPlan, Plan
@@ -32,8 +32,8 @@ class Processes:
     plans.
     """
 
-    def __init__(self, settings: BackendSettings, _say: Say) -> None:
-        self.lost = 0
+    def __init__(self, settings: BackendSettings, say: Say) -> None:
+        self.lost, self._say = 0, say
         self._jobs = jobs = settings.jobs or settings.processes
         self._to_replace = 0
         self._may_replace = MOST_REPLACED * (jobs - 1)
@@ -44,6 +44,12 @@ class Processes:
         """Make the copies."""
         engine.warm_up()
         self._engine = engine
+        if isinstance(engine, Work) and self._jobs > 1 and not _copies_train():
+            self._say(
+                "copies of this process cannot train: PyTorch has threads for the gradients of a device. "
+                'One process trains; backend = "ray" has processes that are no copies'
+            )
+            self._jobs = 1
         self._add_workers(engine, self._jobs - 1)
 
     def workers(self) -> int:
@@ -123,6 +129,29 @@ class Processes:
             self._lose(worker)
             return None
         return [Quality(*each) if isinstance(each, tuple) else each for each in answer]
+
+
+def _copies_train() -> bool:
+    """Whether a copy of a process that has taken gradients can take them, too."""
+    _take_gradient()
+    process = multiprocessing.get_context("fork").Process(target=_end_by_gradient, daemon=True)
+    process.start()
+    process.join()
+    return process.exitcode == 0
+
+
+def _take_gradient() -> None:
+    import torch
+
+    start = torch.zeros(1, requires_grad=True)
+    torch.autograd.grad(start.sum(), start)
+
+
+def _end_by_gradient() -> None:
+    try:
+        _take_gradient()
+    except RuntimeError:
+        os._exit(1)
 
 
 def _packed(plans: Sequence[Any], loss: bool) -> Message:
