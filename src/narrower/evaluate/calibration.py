@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from narrower.evaluate.batch_size import largest_value
 from narrower.evaluate.compile_steps import compile_steps
 from narrower.evaluate.module_engine import unrounded_operands
 from narrower.evaluate.output_divergence import OutputDivergence
 from narrower.evaluate.recurrent import values_read
+from narrower.evaluate.steps import Steps
 from narrower.evaluate.weight_calibration import (
     Numbered,
     affine_by_outputs,
@@ -37,6 +39,7 @@ from narrower.tasks.task import OfSamplesBy
 SHARES = tuple(share / 40 for share in range(40, 11, -1))  # of the range of data, of which the rest saturates
 COARSE_SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # where each is tried in the network
 LARGEST_SAMPLE = 2**20  # values of one operand that are looked at
+LARGEST_VALUE = 2**25  # elements of the largest value that is computed at a time
 
 
 class Calibration:
@@ -233,12 +236,29 @@ def _operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple[str, str
     """What every operand that a plan can round holds when nothing is rounded."""
     if program.untraced is not None:
         return unrounded_operands(program, inputs)
+    samples = len(inputs[0])
+    at_once = max(1, LARGEST_VALUE // max(1, largest_value(program)))
     steps = compile_steps(program)
+    if samples <= at_once:
+        return _operands_of(steps, inputs, samples)
+    found: dict[tuple[str, str], list[Tensor]] = {}
+    for start in range(0, samples, at_once):
+        batch = [argument[start : start + at_once] for argument in inputs]
+        for slot, values in _operands_of(steps, batch, samples, start).items():
+            found.setdefault(slot, []).extend(values)
+    return found
+
+
+def _operands_of(
+    steps: Steps, inputs: Sequence[Tensor], samples: int, start: int = 0
+) -> dict[tuple[str, str], list[Tensor]]:
+    """What operands hold for some of the samples, from number ``start``; weights come with the first."""
     values: dict[int, Any] = {**steps.constants, **dict(zip(steps.batch_inputs, inputs, strict=True))}
     found: dict[tuple[str, str], list[Tensor]] = {}
     formats = [FLOAT32] * len(steps.slots)
     readers = Counter(source for step in steps.steps for source in set(step.inputs))
     read_once = {slot for slot, count in Counter(step.slot for step in steps.steps).items() if count == 1}
+    is_all = len(inputs[0]) == samples
     with torch.inference_mode():
         for index, step in enumerate(steps.steps):
             if index not in steps.constants and index not in steps.batch_inputs:
@@ -250,8 +270,12 @@ def _operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple[str, str
                 operand = values[index]
                 assert isinstance(operand, Tensor)
                 is_held = index in steps.constants or step.inputs[0] in steps.constants
-                few = operand if is_held or step.slot not in read_once else _regular_part(operand.flatten())
-                found.setdefault(steps.slots[step.slot], []).append(few)
+                if is_held or (is_all and step.slot not in read_once):
+                    few = operand
+                else:
+                    few = _regular_part(operand.flatten(), len(inputs[0]), samples, start)
+                if start == 0 or not is_held:
+                    found.setdefault(steps.slots[step.slot], []).append(few)
             for source in set(step.inputs):
                 readers[source] -= 1
                 if not readers[source] and source not in steps.constants:
@@ -259,7 +283,12 @@ def _operands(program: Program, inputs: Sequence[Tensor]) -> dict[tuple[str, str
     return found
 
 
-def _regular_part(flat: Tensor) -> Tensor:
-    """A regular part of very many values, so that the others need not be held."""
-    stride = max(1, -(-len(flat) // LARGEST_SAMPLE))
-    return flat if stride == 1 else flat[::stride].clone()
+def _regular_part(flat: Tensor, own: int = 1, samples: int = 1, start: int = 0) -> Tensor:
+    """A regular part of very many values, so that the others need not be held.
+
+    They are those of ``own`` of so many samples, from number ``start``; the part is the same however many
+    samples come at a time.
+    """
+    each = len(flat) // max(1, own)
+    stride = max(1, -(-each * samples // LARGEST_SAMPLE))
+    return flat if stride == 1 else flat[-each * start % stride :: stride].clone()

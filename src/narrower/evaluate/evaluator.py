@@ -42,6 +42,7 @@ class Evaluator:
         self.program = program
         self.part = part
         self.batch_size = batch_size
+        self.cache_bytes = cache_bytes
         self.adopted = 0  # plans whose result came from an earlier search
         self._engine = ProgramEngine(program, part, batch_size, dict(own_metrics or {}), cache_bytes)
         self._backend = backend
@@ -98,6 +99,18 @@ class Evaluator:
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """The outputs of one plan for any samples: the model's argument, or its arguments."""
         return self._engine.outputs(plan, inputs)
+
+    def own_outputs(self, plan: Plan) -> Tensor:
+        """The outputs of one plan for the samples of ``part``.
+
+        Raises:
+            ModelError: there are none.
+        """
+        return self._engine.own_outputs(plan)
+
+    def release(self) -> None:
+        """Let go the values that this process holds for other plans: another evaluator needs the memory."""
+        self._engine.release()
 
     def _known(self, plan: Plan, loss: bool) -> Quality | None:
         known = self._results.get((plan, loss))

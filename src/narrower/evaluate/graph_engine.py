@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +12,7 @@ from narrower.data.parts import Part
 from narrower.evaluate.heap import keep_heap, trim_heap
 from narrower.evaluate.integer_products import IntegerProducts
 from narrower.evaluate.provenance import Provenance
+from narrower.evaluate.rounded_only import Formats, RoundedOnly
 from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
@@ -23,7 +23,6 @@ from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
 from narrower.quantizers.quantize import quantize_owned
 
-Formats = tuple[NumberFormat, ...]
 LIVE_VALUES = 12  # of the largest value: what one plan needs at a time, with its operators' working memory
 HOLES_MATTER = 2**29  # bytes of memory below which the holes in the heap are a large part of it
 FREE_BYTES = 2**28  # that stay with the process where holes do not matter
@@ -59,10 +58,11 @@ class GraphEngine(SampleEngine):
         batches = -(-len(part) // batch_size)
         share = (capacity - of_weights) // batches
         self._held = [ValueCache(share) for _ in range(batches)]
-        self._rounding = _RoundedOnly(steps)
+        self._rounding = RoundedOnly(steps)
         self._evicted = 0  # bytes, since free memory was given back
-        self._trim_after = cache_bytes // 8 if cache_bytes < HOLES_MATTER else inf
-        if cache_bytes >= HOLES_MATTER:
+        self._is_roomy = cache_bytes >= HOLES_MATTER
+        self._trim_after = cache_bytes if self._is_roomy else cache_bytes // 8
+        if self._is_roomy:
             keep_heap(FREE_BYTES)
 
     @property
@@ -108,6 +108,12 @@ class GraphEngine(SampleEngine):
             getattr(layers[layer], operand) if layer in layers else FLOAT32
             for layer, operand in self.steps.slots
         )
+
+    def release(self) -> None:
+        """Let go what is held for other plans."""
+        for held in (self._weights, *self._held):
+            held.clear()
+        trim_heap()
 
     def _forget_when_full(self) -> None:
         if self._provenance.is_full:
@@ -161,7 +167,8 @@ class GraphEngine(SampleEngine):
 
     def _give_back(self, held: ValueCache) -> None:
         """Return freed memory now and then; its pages come back at a price."""
-        self._evicted += held.take_evicted()
+        evicted = self._weights.take_evicted()
+        self._evicted += evicted if self._is_roomy else evicted + held.take_evicted()
         if self._evicted > self._trim_after:
             trim_heap()
             self._evicted = 0
@@ -172,39 +179,6 @@ def _weights_share(steps: Steps, capacity: int) -> int:
     rounded = {step.inputs[0] for step in steps.steps if step.slot is not None}
     weights = sum(steps.constants[index].nbytes for index in rounded if index in steps.constants)
     return min(max(capacity // WEIGHTS_SHARE, OF_WEIGHTS * weights), capacity // MOST_WEIGHTS)
-
-
-class _RoundedOnly:
-    """Values that are read once, to be rounded, and in one format by all plans seen so far.
-
-    What they are rounded to is held in their place.
-    """
-
-    def __init__(self, steps: Steps) -> None:
-        readers = Counter(source for step in steps.steps for source in set(step.inputs))
-        self._slots = {
-            step.inputs[0]: step.slot
-            for step in steps.steps
-            if step.slot is not None and readers[step.inputs[0]] == 1
-        }
-        # Where a ReLU in place is read by a rounding alone, whose format may cut off as much by itself.
-        self.cut_off = {
-            source: slot
-            for source, slot in self._slots.items()
-            if steps.steps[source].overwrite is Tensor.relu_
-        }
-        self._formats: list[set[NumberFormat]] = [set() for _ in steps.slots]
-        self.all_once = frozenset(self._slots)  # what a plan on its own reads once
-
-    def passed(self, formats: Sequence[Formats]) -> frozenset[int]:
-        """The steps whose values need not be held for these plans, as far as is known."""
-        for seen, given in zip(self._formats, zip(*formats, strict=True), strict=False):
-            seen.update(given)
-        return frozenset(
-            source
-            for source, slot in self._slots.items()
-            if len(self._formats[slot]) == 1 and FLOAT32 not in self._formats[slot]
-        )
 
 
 class _Batch:
@@ -230,11 +204,13 @@ class _Batch:
     def value(self, wanted: int, names: Sequence[int], formats: Formats) -> Tensor:
         """The value of a step; only what is not held from other plans is computed."""
         steps, values = self._steps, self._given.copy()
-        missing = self._missing(wanted, values, names, formats)
+        missing, weights = self._missing(wanted, values, names)
         pinned = frozenset(names)
         readers = Counter(source for index in missing for source in set(steps.steps[index].inputs))
         for index in sorted(missing):
             step = steps.steps[index]
+            for source in weights.intersection(step.inputs).difference(values):
+                values[source] = self._weight(source, formats)
             value = self._products.run(index, values, formats, names, self._held)
             if value is None and index in steps.owned and step.inputs[0] in self._passed:
                 assert step.slot is not None  # nobody holds what is written over
@@ -250,13 +226,22 @@ class _Batch:
                 pass  # what it is rounded to comes next
             elif index in steps.kept:
                 self._held.put(names[index], value, pinned)
-            elif step.slot is not None:
-                self._weights.put((index, formats[step.slot]), value)
             for source in set(step.inputs):
                 readers[source] -= 1
                 if not readers[source]:
                     del values[source]
         found: Tensor = values[wanted]
+        return found
+
+    def _weight(self, index: int, formats: Formats) -> Tensor:
+        """A rounded constant; only here, so that what is held of others can go while one is read."""
+        slot = self._steps.steps[index].slot
+        assert slot is not None
+        found: Tensor | None = self._weights.get((index, formats[slot]))
+        if found is None:
+            found = self._steps.run(index, self._given, formats)
+            if formats[slot] != FLOAT32:  # that is the constant itself
+                self._weights.put((index, formats[slot]), found)
         return found
 
     def _is_cut_off(self, index: int, formats: Formats) -> bool:
@@ -271,10 +256,13 @@ class _Batch:
         )
 
     def _missing(
-        self, wanted: int, values: dict[int, Any], names: Sequence[int], formats: Formats
-    ) -> list[int]:
-        """Steps that must run; the held values that they read are added to ``values``."""
-        steps, missing, seen = self._steps, [], set[int]()
+        self, wanted: int, values: dict[int, Any], names: Sequence[int]
+    ) -> tuple[list[int], set[int]]:
+        """Steps that must run, and rounded constants that they read.
+
+        The held values that they read are added to ``values``.
+        """
+        steps, missing, weights, seen = self._steps, list[int](), set[int](), set[int]()
         waiting = [wanted]
         while waiting:
             index = waiting.pop()
@@ -282,14 +270,13 @@ class _Batch:
                 continue
             seen.add(index)
             step = steps.steps[index]
-            held = None
-            if index in steps.kept:
-                held = self._held.get(names[index])
-            elif step.slot is not None:
-                held = self._weights.get((index, formats[step.slot]))
+            if step.slot is not None and step.inputs[0] in steps.constants and index != wanted:
+                weights.add(index)
+                continue
+            held = self._held.get(names[index]) if index in steps.kept else None
             if held is not None:
                 values[index] = held
             else:
                 missing.append(index)
                 waiting.extend(step.inputs)
-        return missing
+        return missing, weights

@@ -49,6 +49,10 @@ class ModuleEngine(SampleEngine):
         batches = zip(*(torch.split(argument, self._batch_size) for argument in arguments), strict=True)
         return torch.cat([self._run(plan, batch) for batch in batches])
 
+    def release(self) -> None:
+        """Let go what is held for other plans."""
+        self._weights.clear()
+
     def _visit(self, plans: Sequence[Plan], sink: Sink) -> list[str | None]:
         return [self._visit_one(position, plan, sink) for position, plan in enumerate(plans)]
 

@@ -124,6 +124,20 @@ class ProgramEngine:
         """The outputs of one plan for any samples: the model's argument, or its arguments."""
         return self._engine_for(plan).outputs(plan, inputs)
 
+    def own_outputs(self, plan: Plan) -> Tensor:
+        """The outputs of one plan for the samples that it is scored on.
+
+        Raises:
+            ModelError: there are none.
+        """
+        return self._engine_for(plan).own_outputs(plan)
+
+    def release(self) -> None:
+        """Let go what is held for other plans."""
+        self._engine.release()
+        if "_edge_engine" in vars(self):
+            self._edge_engine.release()
+
     def score(self, plans: Sequence[Plan], loss: bool) -> list[Quality]:
         """The quality of each plan; one that goes wrong has a ``failure``."""
         qualities: dict[int, Quality] = {}

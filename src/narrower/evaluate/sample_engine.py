@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from narrower.data.parts import Part
-from narrower.errors import AllTrialsFailedError
+from narrower.errors import AllTrialsFailedError, ModelError
 from narrower.evaluate.own_metric import OwnMetric
 from narrower.own_code.failures import OwnCodeError, described, is_of_own_code
 from narrower.plan.plan import Plan
@@ -40,6 +40,22 @@ class SampleEngine(ABC):
     @abstractmethod
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """The outputs of one plan for any samples: the model's argument, or its arguments."""
+
+    def own_outputs(self, plan: Plan) -> Tensor:
+        """The outputs of one plan for the samples of the part, with what is held of other plans.
+
+        Raises:
+            ModelError: there are none.
+        """
+        found: list[Tensor] = []
+        (failure,) = self._visit([plan], lambda _position, _first, outputs, _: found.append(outputs.clone()))
+        if failure is not None:
+            raise ModelError(f"no outputs: {failure}")
+        return torch.cat(found)
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let go what is held for other plans."""
 
     @abstractmethod
     def _visit(self, plans: Sequence[Plan], sink: Sink) -> list[str | None]:

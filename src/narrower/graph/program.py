@@ -1,7 +1,7 @@
 """A model as an ATen program that can be run, rewritten and exported."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -71,18 +71,20 @@ class Program:
         return replace(self, graph=graph, tensors=dict(self.tensors))
 
 
-def with_weights(program: Program, model: nn.Module) -> Program | None:
+def with_weights(program: Program, model: nn.Module, *, shared: bool = False) -> Program | None:
     """The program of ``model``: the traced one with other weights. None where it must be traced anew.
 
-    That is where the model has no graph, where constants are computed from weights, and where it does not
-    hold the same modules and tensors.
+    With ``shared`` weights, nobody changes those of the model any more; otherwise the program has copies. It
+    must be traced anew where the model has no graph, where constants are computed from weights, and where it
+    does not hold the same modules and tensors.
     """
     held = dict(
         chain(*(named(remove_duplicate=False) for named in (model.named_parameters, model.named_buffers)))
     )
     shapes = {parameter.name: parameter.shape for parameter in program.network.parameters}
+    own: Callable[[Tensor], Tensor] = Tensor.detach if shared else Tensor.clone
     tensors = {
-        node: held[name].detach().clone() if name in held else program.tensors[node]
+        node: own(held[name].detach()) if name in held else program.tensors[node]
         for node, name in program.parameter_names.items()
     }
     if (

@@ -41,6 +41,8 @@ THIS_FILE = Path(__file__).name
 
 def watched_chain(model: nn.Module, example: Tensor, name: str) -> Program | None:
     """The program of ``model`` for a batch of at least 2 samples; None where it is no such chain."""
+    if not all(_is_known(module) for module in _holders(model)):
+        return None
     watched = own_copy(model).eval()
     if len(example) < 2 or not _is_plain(watched):  # noqa: PLR2004 - as for trace
         return None
@@ -50,8 +52,7 @@ def watched_chain(model: nn.Module, example: Tensor, name: str) -> Program | Non
         return None
     held = dict(chain(watched.named_parameters(), watched.named_buffers()))
     called = {id(module) for module in (call.module for call in calls)}
-    holders = [module for module in watched.modules() if module._parameters or module._buffers]
-    if any(id(module) not in called for module in holders):
+    if any(id(module) not in called for module in _holders(watched)):
         return None  # torch.export has names of its own for what is never read
     return _program(watched, calls, held, inputs[0], example, name)
 
@@ -126,6 +127,11 @@ def _watch(model: nn.Module, example: Tensor) -> list[_Call]:
         module._forward_pre_hooks.clear()
         module._forward_pre_hooks_with_kwargs.clear()
     return watch.calls if watch.is_chain and output is watch.last else []
+
+
+def _holders(model: nn.Module) -> list[nn.Module]:
+    """The modules that hold parameters or buffers themselves."""
+    return [module for module in model.modules() if module._parameters or module._buffers]
 
 
 def _is_known(module: nn.Module) -> bool:

@@ -71,7 +71,8 @@ def _read_torch(path: Path) -> Any:
         with warnings.catch_warnings():
             # Said of pickles that are refused in any case.
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
+            mapped = zipfile.is_zipfile(path)  # what PyTorch wrote before 1.6 is read as a whole
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: refused: {_reason(path)}") from error
     except Exception as error:  # bytes that are no pickle make the unpickler raise anything

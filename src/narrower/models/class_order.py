@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from narrower.data.parts import DataSet, Part
 from narrower.errors import CheckpointError, SettingsError, nearest
 from narrower.models.evaluation_mode import evaluation_mode
+from narrower.models.rows_at_once import rows_at_once
 from narrower.tasks.classification.better_order import BetterOrder, better_order, fits_as_it_is
 from narrower.tasks.classification.task import CLASSIFICATION
 
@@ -100,10 +101,10 @@ def _spread(part: Part, count: int) -> Part:
 
 def _outputs(model: nn.Module, part: Part) -> Tensor | None:
     """The model's outputs in double precision; None where they are not all numbers."""
-    found = []
+    found, rows = [], rows_at_once(model, part, BATCH)
     with evaluation_mode(model), torch.inference_mode():
-        for start in range(0, len(part), BATCH):
-            some = part.between(start, start + BATCH)
+        for start in range(0, len(part), rows):
+            some = part.between(start, start + rows)
             found.append(model(*(argument.clone() for argument in some.arguments)).double())
     outputs = torch.cat(found)
     return outputs.clone() if torch.isfinite(outputs).all() else None

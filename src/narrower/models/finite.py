@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from narrower.data.parts import Part
 from narrower.errors import ModelError
 from narrower.models.evaluation_mode import evaluation_mode
+from narrower.models.rows_at_once import rows_at_once
 
 BATCH = 1024
 
@@ -16,10 +17,10 @@ def check_finite(model: nn.Module, part: Part, what: str) -> None:
     Raises:
         ModelError: with the first layer whose output is not finite.
     """
-    bad, first = 0, None
+    bad, first, rows_together = 0, None, rows_at_once(model, part, BATCH)
     with evaluation_mode(model), torch.inference_mode():
-        for start in range(0, len(part), BATCH):
-            some = part.between(start, start + BATCH)
+        for start in range(0, len(part), rows_together):
+            some = part.between(start, start + rows_together)
             outputs = model(*(argument.clone() for argument in some.arguments))
             rows = ~torch.isfinite(outputs).reshape(len(some), -1).all(dim=1)
             bad += int(rows.sum())

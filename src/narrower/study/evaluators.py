@@ -11,6 +11,7 @@ from narrower.evaluate.backends.by_part import ByPart
 from narrower.evaluate.backends.settings import BackendSettings
 from narrower.evaluate.early import EarlyEvaluator, pieces
 from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.heap import drop_copies
 from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.groups import InGroups
 from narrower.preparation.preparation import KeepsTraining, Preparation
@@ -66,6 +67,7 @@ class Evaluators(ExitStack):
     def __enter__(self) -> "Evaluators":
         super().__enter__()
         self.enter_context(with_threads(self._threads))
+        drop_copies(self._problem.program.tensors.values())
         for evaluator in (self.whole, *self._pieces):
             self.enter_context(evaluator)
         return self

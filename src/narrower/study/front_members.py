@@ -78,7 +78,10 @@ def front_members(
     trials = list(store.trials([int(number) for number in loop.front.numbers]))
     plans = [loop.plan(trial) for trial in trials]
     if alone is None:
-        scored, on_test = with_intervals(evaluator, plans, loss=True), with_intervals(test, plans)
+        scored = with_intervals(evaluator, plans, loss=True)
+        evaluator.release()
+        on_test = with_intervals(test, plans)
+        test.release()
         certain = are_certain(problem, store, trials, evaluator)
         looked = [_Looked(*each) for each in zip(scored, on_test, certain, strict=True)]
     elif loop.tally.stopped == "interrupted" and not problem.preparation.proposes:

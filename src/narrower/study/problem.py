@@ -193,7 +193,7 @@ def given_weights(
         CheckpointError: they cannot be read, or do not fit.
     """
     model = load_weights(problem.model, path, say=say)
-    return problem if problem.data.stands_in else with_model(problem, model, calibrating)
+    return problem if problem.data.stands_in else with_model(problem, model, calibrating, is_own=True)
 
 
 def named_weights(
@@ -227,13 +227,18 @@ def users_weights(
         check_class_order(loaded, problem.data, str(path))
     elif say is not None and (doubt := class_order_problem(loaded, problem.data)):
         say(f"{path}: {doubt}")
-    return with_model(problem, loaded, calibrating)
+    return with_model(problem, loaded, calibrating, is_own=True)
 
 
-def with_model(problem: Problem, model: nn.Module, calibrating: Calibrating | None = None) -> Problem:
-    """The problem for a model that has its weights; automatic fractions are chosen for them."""
+def with_model(
+    problem: Problem, model: nn.Module, calibrating: Calibrating | None = None, *, is_own: bool = False
+) -> Problem:
+    """The problem for a model that has its weights; automatic fractions are chosen for them.
+
+    Weights that are the problem's own are held once; others may be changed by whoever gave them.
+    """
     model = with_wanted_norms(model, problem.data, problem.space_settings)
-    program = with_weights(problem.program, model) or trace_or_call(
+    program = with_weights(problem.program, model, shared=is_own) or trace_or_call(
         model, problem.data.examples, problem.model_name
     )
     settings, task = problem.space_settings, problem.data.task

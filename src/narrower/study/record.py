@@ -47,7 +47,12 @@ def examine_front(
     ``started`` is when the search began, by the monotonic clock. Candidates with weights of their own are
     trained again, alone, and kept below ``models/`` of the run.
     """
-    test = Evaluator(evaluator.program, problem.data.test, batch_size=evaluator.batch_size)
+    test = Evaluator(
+        evaluator.program,
+        problem.data.test,
+        batch_size=evaluator.batch_size,
+        cache_bytes=evaluator.cache_bytes,
+    )
     alone = members_alone(problem, plan_evaluator, evaluator)
     members = front_members(problem, loop, store, evaluator, test, alone, run)
     return RunRecord(
@@ -143,7 +148,9 @@ def _float32(
             quality = held_out(floats, evaluator.batch_size, problem.own_metrics).quality
         else:
             (quality,) = evaluator.evaluate([Plan()], loss=True)
+            evaluator.release()
         (on_test,) = test.evaluate([Plan()])
+        test.release()
     name = leading(problem.data.task).name
     values = {
         name: quality.metrics[name],

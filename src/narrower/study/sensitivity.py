@@ -7,9 +7,12 @@ from torch import Tensor, nn
 
 from narrower.cost.network_cost import NetworkCost
 from narrower.data.parts import DataSet, Part
+from narrower.data.sizes import SAMPLES_AT_ONCE
 from narrower.errors import SettingsError, nearest
+from narrower.evaluate.batch_size import largest_value
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.evaluator import Evaluator
+from narrower.evaluate.heap import drop_copies
 from narrower.graph.called_modules import trace_or_call
 from narrower.graph.lower import lower
 from narrower.graph.program import Program
@@ -23,6 +26,8 @@ from narrower.searching.space_settings import LayerChoices, OperandChoices, Spac
 from narrower.tasks.task import LOSS
 
 ROUNDED = ("weight", "data", "both")
+LARGEST_VALUES = 2**25  # elements of the largest value of a batch
+LEAST_AT_ONCE = 16  # samples
 WITHOUT_KEYS = tuple(name for name, named in NAMED.items() if not named.keys)
 
 
@@ -44,10 +49,13 @@ def layer_sensitivity(
     """
     program = trace_or_call(model, data.examples, model_name)
     chosen = _plans(program, data, widths, formats, signed=signed)
-    evaluator = Evaluator(lower(program), part)
+    lowered = lower(program)
+    batch_size = min(SAMPLES_AT_ONCE, max(LEAST_AT_ONCE, LARGEST_VALUES // largest_value(lowered)))
+    drop_copies(lowered.tensors.values())
+    evaluator = Evaluator(lowered, part, batch_size=batch_size)
     cost = NetworkCost(program.network)
     (base,) = evaluator.evaluate([Plan()], loss=True)
-    reference = evaluator.outputs(Plan(), part.arguments)
+    reference = evaluator.own_outputs(Plan())
     wanted = list(_wanted(chosen))
     measured: list[Measured] = []
     for layer, rounded, name, plan in wanted:
@@ -63,7 +71,7 @@ def layer_sensitivity(
                 plan.weight.bits if rounded == "weight" else plan.data.bits,
                 dict(quality.metrics),
                 quality.metrics[LOSS] - base.metrics[LOSS],
-                _sqnr_db(reference, evaluator.outputs(whole, part.arguments)),
+                _sqnr_db(reference, evaluator.own_outputs(whole)),
                 cost.layer_bitops(layer, cost.formats(whole)),
             )
         )
