@@ -46,10 +46,20 @@ class LearnedShapes:
         return self._settings.words
 
     def begin(self, widths: Mapping[str, float], first: int) -> Shape:
-        """The shape of some widths, not yet trained; ``first`` networks were found before it.
+        """The shape of some widths, to be trained; ``first`` networks were found before it.
 
         Raises:
             NarrowerError: the model cannot have these widths, or not be learned with them.
+        """
+        shape = self.shape(widths, first)
+        self._shapes.append(shape)
+        return shape
+
+    def shape(self, widths: Mapping[str, float], first: int = 0) -> Shape:
+        """The same, of which nothing is found here.
+
+        Raises:
+            NarrowerError: as ``begin``.
         """
         subject, channels = self._subject, self._subject.channels
         assert channels is not None
@@ -59,9 +69,7 @@ class LearnedShapes:
             model = with_counts(model, subject.examples, channels, counts, seed=subject.seed).eval()
         folded = fold_batch_norm(model, subject.examples)
         own = replace(subject, model=folded, program=subject.traced(folded), channels=None, multipliers=None)
-        shape = Shape(dict(widths), own, Learned(own, self._settings), first)
-        self._shapes.append(shape)
-        return shape
+        return Shape(dict(widths), own, Learned(own, self._settings), first)
 
     @property
     def members(self) -> dict[int, Plan]:

@@ -73,6 +73,13 @@ class Evaluators(ExitStack):
         return self
 
     @property
+    def workers(self) -> Workers | None:
+        """Those that train, where other processes do; they are ended with this."""
+        if self._workers is not None:
+            self.callback(self._workers.close)
+        return self._workers
+
+    @property
     def evaluate_early(self) -> EvaluateEarly | None:
         """Scores plans and drops those that can no longer matter, where that is asked for."""
         if not self._pieces:

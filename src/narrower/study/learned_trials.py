@@ -20,6 +20,10 @@ from narrower.store.trials import TrialRow, TrialStore
 from narrower.study.problem import Problem
 from narrower.tasks.task import leading
 
+Row = tuple[
+    int, Mapping[str, float], Any
+]  # the number within its training, metrics, and the plan in TOML form
+
 
 @dataclass
 class LearnedOutcome:
@@ -49,16 +53,24 @@ class LearnedTrials:
 
     def add(self, member: Proposal, shape: Shape | None = None) -> None:
         """Take in a network that was found, or found again after a kill; of a model of other widths."""
-        cost, plan, number = self._problem.cost, member.plan, member.number
+        self.take(self.row(member, shape), 0 if shape is None else shape.first)
+
+    def row(self, member: Proposal, shape: Shape | None = None) -> Row:
+        """What is recorded of a network."""
+        cost, plan = self._problem.cost, member.plan
         if shape is not None:
             cost = replace(cost, network=shape.subject.program.network)
-            plan, number = shape.plan_of(member), shape.first + number
+            plan = shape.plan_of(member)
         metrics = {
             **cost.of(member.plan),
             leading(self._problem.data.task).name: member.value,
             "ebops": member.ebops,
         }
-        table = plan_to_dict(plan)
+        return member.number, metrics, plan_to_dict(plan)
+
+    def take(self, row: Row, first: int) -> None:
+        """Take in what is recorded of a network; ``first`` were found before those of its training."""
+        number, metrics, table = first + row[0], row[1], row[2]
         if number < len(self._recorded):
             self._compare(self._recorded[number], metrics, table)
             return

@@ -148,7 +148,7 @@ def search(
         watched = telling.watched(show_progress)
         outcome: Outcome
         if problem.preparation.proposes:
-            outcome = learned_search(problem, run, store, preparation, watched)
+            outcome = learned_search(problem, run, store, preparation, watched, evaluators.workers)
         else:
             outcome = _proposed(problem, store, plan_evaluator, evaluators, watched, sampler)
         record = examine_front(problem, outcome, store, evaluators.whole, plan_evaluator, run, started)
