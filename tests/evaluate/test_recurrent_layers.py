@@ -10,22 +10,27 @@ from torch import Tensor, nn
 
 from narrower.cost.network_cost import NetworkCost
 from narrower.data.parts import Part
-from narrower.errors import ExportError, ModelError, SettingsError, UnknownNameError
+from narrower.errors import ExportError, ModelError, UnknownNameError
 from narrower.evaluate.calibration import Calibration
 from narrower.evaluate.definition import defined_outputs
 from narrower.evaluate.deployed import deployed
 from narrower.evaluate.evaluator import Evaluator
 from narrower.export.onnx_model import to_onnx
 from narrower.graph.lower import lower
+from narrower.graph.own_copy import own_copy
 from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.plan.formats.text import parse_format
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.quantizers.quantize import quantize, quantize_straight_through
 from narrower.searching.build_space import build_space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
-from narrower.study.limits import check_trainable
+from narrower.training.in_rounds import InRounds
+from narrower.training.many import train_all, train_in_formats
+from narrower.training.recipe import Recipe
+from narrower.training.rounding import rounded
 from narrower.transform.quantized import quantized
+from narrower.transform.recurrent import RoundedStates
 
 WORDS, STEPS, INPUTS, UNITS = 20, 5, 6, 4
 KINDS = {
@@ -230,16 +235,89 @@ def test_a_head_that_shares_the_table_has_its_plan() -> None:
     assert NetworkCost(program.network).of(chosen)["model_size"] == WORDS * INPUTS / 2
 
 
-def test_training_rounds_tables_and_refuses_recurrent_layers_by_name() -> None:
+def test_modules_round_tables_and_refuse_what_they_cannot_round_by_name() -> None:
     model, program, x = reader("lstm")
     table = Plan.of({"table": LayerPlan(weight=parse_format("fixed(4,frac=2)"))})
     assert torch.allclose(quantized(model, table)(x), defined_outputs(program, table, x), atol=1e-6)
-    check_trainable(model, program, ["table", "head"])
-    with pytest.raises(SettingsError, match="eval_mode: memory: training cannot round"):
-        check_trainable(model, program, ["table", "memory"])
-    with pytest.raises(ModelError, match="memory: a LSTM computes its products inside"):
-        quantized(model, Plan.of({"memory": LayerPlan(weight=parse_format("fixed(4,frac=2)"))}))
     with pytest.raises(ModelError, match="an embedding reads whole numbers"):
         quantized(model, Plan.of({"table": LayerPlan(data=parse_format("fixed(4,frac=2)"))}))
     with pytest.raises(UnknownNameError):
         deployed(program, Plan.of({"nothing": LayerPlan(weight=parse_format("fixed(4,frac=2)"))}))
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("data", ["float32", "fixed(4,frac=2)"])
+def test_modules_with_recurrent_layers_compute_what_is_scored_and_train(kind: str, data: str) -> None:
+    model, program, x = reader(kind)
+    chosen = plan(data, "fixed(4,frac=3)")
+    expected = defined_outputs(program, chosen, x)
+    for copied in (quantized(model, chosen), rounded(model, chosen)):
+        assert torch.allclose(copied(x), expected, atol=1e-6)
+        assert torch.allclose(own_copy(copied)(x), expected, atol=1e-6)
+    y = torch.randint(0, 3, (len(x),))
+    trained = train_in_formats(
+        model, chosen, Part(x, y), Recipe(max_epochs=30, batch_size=3, learning_rate=0.02)
+    )
+    after = lower(trace(trained, x))
+    cross_entropy = nn.functional.cross_entropy
+    assert cross_entropy(defined_outputs(after, chosen, x), y) < cross_entropy(expected, y) - 0.1
+    moved = [
+        a
+        for (name, a), b in zip(trained.named_parameters(), model.parameters(), strict=True)
+        if (a != b).any()
+    ]
+    # Backwards, the last step is the first: its state is 0, and what multiplies it learns nothing.
+    assert len(moved) >= len(list(model.parameters())) - model.memory.bidirectional
+    assert torch.allclose(rounded(trained, chosen)(x), defined_outputs(after, chosen, x), atol=1e-6)
+    assert "forward" not in vars(trained.memory)  # what rounded the states is gone
+
+
+def test_the_gradient_of_a_rounded_layer_is_that_of_the_steps_written_down() -> None:
+    model, _, x = reader("gru")
+    chosen = plan("fixed(4,frac=2)", "float32", "float32", "float32")
+    copied, given = quantized(model, chosen), model.table(x).detach()
+    copied.memory(given)[0].sum().backward()
+    layer, states = model.memory, [torch.zeros(len(x), UNITS)] * 2
+    total = torch.zeros(())
+    for step in range(STEPS):
+        value = given[:, step]
+        for number in range(2):
+            passed = quantize_straight_through(value, chosen.layer("memory").data)
+            read = quantize_straight_through(states[number], chosen.layer("memory").data)
+            left = passed @ getattr(layer, f"weight_ih_l{number}").T + getattr(layer, f"bias_ih_l{number}")
+            right = read @ getattr(layer, f"weight_hh_l{number}").T + getattr(layer, f"bias_hh_l{number}")
+            (xr, xz, xn), (hr, hz, hn) = left.chunk(3, -1), right.chunk(3, -1)
+            update = (xz + hz).sigmoid()
+            new = (xn + (xr + hr).sigmoid() * hn).tanh()
+            states[number] = value = (1 - update) * new + update * states[number]
+        total = total + value.sum()
+    total.backward()
+    for name, parameter in layer.named_parameters():
+        assert torch.allclose(copied.memory.get_parameter(name).grad, parameter.grad, atol=1e-5), name
+
+
+def test_many_plans_with_recurrent_layers_are_trained_one_at_a_time_as_each_alone() -> None:
+    model, _, x = reader("lstm")
+    part, recipe = Part(x, torch.randint(0, 3, (len(x),))), Recipe(max_epochs=2, batch_size=3)
+    plans = [plan(f"fixed({width},frac=2)", "fixed(4,frac=3)") for width in (4, 5)]
+    plans.append(Plan.of({"head": LayerPlan(weight=parse_format("fixed(4,frac=3)"))}))
+    for copied, chosen in zip(train_all([model] * 3, plans, part, recipe), plans, strict=True):
+        assert isinstance(copied, nn.Module)
+        alone = train_in_formats(model, chosen, part, recipe)
+        for one, other in zip(copied.parameters(), alone.parameters(), strict=True):
+            assert torch.equal(one, other)
+    assert "one at a time" in str(InRounds(model, part, recipe).why_not(plans[0]))
+
+
+def test_dropout_between_layers_is_that_of_the_operator_and_packed_sequences_are_refused() -> None:
+    layer, x = nn.LSTM(INPUTS, UNITS, 2, dropout=1.0), torch.randn(STEPS, 3, INPUTS)
+    fine = RoundedStates(layer, parse_format("fixed(24,frac=18)"))
+    outputs = layer(x)[0]
+    fine.remove()
+    assert torch.allclose(outputs, layer(x)[0], atol=1e-4)  # all of it is dropped: nothing is drawn
+    assert not torch.allclose(outputs, layer.eval()(x)[0], atol=1e-2)
+    RoundedStates(layer, parse_format("fixed(8,frac=4)"))
+    assert torch.allclose(layer(x)[0][:, 0], layer(x[:, 0])[0])  # one sequence without a batch
+    with pytest.raises(ModelError, match="packed sequences"):
+        layer(nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 4, 2])))

@@ -20,6 +20,7 @@ from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import STARTED_FROM, RetrainedSettings
 from narrower.training.many import CurveSeen, is_together, train_all, train_in_formats
 from narrower.training.recipe import Recipe
+from narrower.training.stack import has_steps
 
 MOST_TOGETHER = 32  # candidates that are trained at once
 GROUP = 16  # of these start from plans before all of them, where plans start from the nearest one
@@ -213,7 +214,7 @@ class Retrained:
     @cached_property
     def at_once(self) -> int:
         """Candidates that are trained at once, so that memory suffices."""
-        if not is_together(self._recipe):
+        if not is_together(self._recipe) or has_steps(self._subject.model):
             return 1
         operators = self._subject.program.network.operators
         values = sum(numel(operator.output_shape, self._recipe.batch_size) for operator in operators)

@@ -33,14 +33,9 @@ def check_trainable(model: nn.Module, program: Program, layers: Iterable[str]) -
     """Check that plans for these layers can be trained in their formats.
 
     Raises:
-        SettingsError: the weight of one is computed where training cannot round it, or one is recurrent.
+        SettingsError: the weight of one is computed where training cannot round it.
     """
     searched = set(layers)
-    if inside := [layer for layer in program.network.recurrent_layers if layer in searched]:
-        raise SettingsError(
-            f"search.strategy.eval_mode: {', '.join(inside)}: training cannot round what recurrent layers "
-            "compute inside: score plans with the model's weights, or leave these layers in float32"
-        )
     for weight in program.folding.weights if program.folding else ():
         layer = layer_of(weight.name)
         if weight.operand == "weight" and layer in searched and not _is_parametrized(model, layer):

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from narrower.data.parts import Part
 from narrower.errors import NarrowerError, SettingsError
@@ -21,7 +20,7 @@ from narrower.training.on_samples import Figures, OnSamples
 from narrower.training.optimizers import build_optimizers, set_rate
 from narrower.training.rates import Plateau, rate_share
 from narrower.training.recipe import Recipe
-from narrower.training.rounding import Formats, round_data, round_parameters
+from narrower.training.rounding import Formats, Removable, round_data, round_parameters
 from narrower.training.stack import Stack
 
 NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -58,7 +57,7 @@ class Core:
         self.weights = flat_weights(model, recipe, is_stacked=isinstance(model, Stack))
         if not self.weights:
             raise NarrowerError(f"{type(model).__name__} cannot be trained: it has no parameters that learn")
-        self._hooks: list[RemovableHandle] = []
+        self._hooks: list[Removable] = []
         if isinstance(model, Stack):
             model.round_parameters(self.weights)
         if formats is not None:

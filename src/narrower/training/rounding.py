@@ -6,11 +6,10 @@ definition; a stack of candidates (``stack.py``) uses the same two pieces with f
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from narrower.errors import SettingsError
 from narrower.graph.own_copy import own_copy
@@ -24,6 +23,7 @@ from narrower.quantizers.sparse import mask
 from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_fixed
 from narrower.training.flat import FlatWeights, Leaf
 from narrower.transform.quantized import product_module
+from narrower.transform.recurrent import RoundedStates, operands_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,15 @@ def formats_of(model: nn.Module, plan: Plan) -> Formats | None:
         module = product_module(modules, name, layer)
         if layer.data != FLOAT32:
             data[name] = layer.data
-        for operand, number_format in (("weight", layer.weight), ("bias", layer.bias)):
-            parameter = getattr(module, operand, None)
-            if parameter is None or number_format == FLOAT32:
-                continue
-            if id(parameter) not in names:
-                return None
-            if parameters.setdefault(names[id(parameter)], number_format) != number_format:
-                return None
+        for operand, of_operand in operands_of(module).items():
+            number_format: NumberFormat = getattr(layer, operand)
+            for parameter in (getattr(module, own, None) for own in of_operand):
+                if parameter is None or number_format == FLOAT32:
+                    continue
+                if id(parameter) not in names:
+                    return None
+                if parameters.setdefault(names[id(parameter)], number_format) != number_format:
+                    return None
     if _are_shared_otherwise(model, parameters, plan):
         return None
     return Formats(data, parameters)
@@ -94,12 +95,22 @@ def _are_shared_otherwise(model: nn.Module, parameters: Mapping[str, NumberForma
     )
 
 
-def round_data(model: nn.Module, formats: Mapping[str, NumberFormat]) -> list[RemovableHandle]:
-    """Let layers, given by name, round what they read; the hooks that do it are returned."""
-    return [
-        model.get_submodule(name).register_forward_pre_hook(_rounds(number_format))
-        for name, number_format in formats.items()
-    ]
+class Removable(Protocol):
+    """What lets a layer round its data, until it is removed."""
+
+    def remove(self) -> None:
+        """Let it read its data as they are."""
+
+
+def round_data(model: nn.Module, formats: Mapping[str, NumberFormat]) -> list[Removable]:
+    """Let layers, given by name, round what they read; what does it is returned."""
+    return [_round_one(model.get_submodule(name), number_format) for name, number_format in formats.items()]
+
+
+def _round_one(module: nn.Module, number_format: NumberFormat) -> Removable:
+    if isinstance(module, nn.RNNBase):
+        return RoundedStates(module, number_format)
+    return module.register_forward_pre_hook(_rounds(number_format))
 
 
 def _rounds(number_format: NumberFormat) -> Callable[[nn.Module, Any], Any]:

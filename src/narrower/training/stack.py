@@ -135,7 +135,12 @@ class Stack(nn.Module):
 
 
 def can_stack(models: Sequence[nn.Module], formats: Sequence[Formats]) -> bool:
-    """Whether the formats can be told apart by tensors alone; otherwise train one candidate at a time."""
+    """Whether the formats can be told apart by tensors alone; otherwise train one candidate at a time.
+
+    So are models with recurrent layers, which no batched product computes for all candidates.
+    """
+    if has_steps(models[0]):
+        return False
     data = {name for each in formats for name in each.data}
     parameters = {name for each in formats for name in each.parameters}
     found = [fixed_tensors([each.data.get(name, FLOAT32) for each in formats]) for name in data]
@@ -147,6 +152,11 @@ def can_stack(models: Sequence[nn.Module], formats: Sequence[Formats]) -> bool:
         and len(of_weights) <= 1
         and all(s == shapes[0] for s in shapes)
     )
+
+
+def has_steps(model: nn.Module) -> bool:
+    """Whether a model has a recurrent layer, which computes one step after the other."""
+    return any(isinstance(module, nn.RNNBase) for module in model.modules())
 
 
 def _tensors(formats: Sequence[Formats], layer: str) -> FixedTensors:

@@ -21,6 +21,7 @@ from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize
 from narrower.transform.new_sizes import changed_copy
 from narrower.transform.quantized import PRODUCTS, product_module, quantized
+from narrower.transform.recurrent import operands_of
 from narrower.transform.tried_channels import tried_channels
 from narrower.transform.tries import outputs_of
 
@@ -74,9 +75,10 @@ def _rounded(model: nn.Module, plan: Plan) -> tuple[nn.Module, Plan]:
     for name, own in plan.layers:
         module = product_module(modules, name, own)
         with torch.no_grad():
-            for parameter, number_format in ((module.weight, own.weight), (module.bias, own.bias)):
-                if isinstance(parameter, Tensor):
-                    parameter.copy_(quantize(parameter, number_format))
+            for operand, names in operands_of(module).items():
+                for parameter in (getattr(module, each, None) for each in names):
+                    if isinstance(parameter, Tensor):
+                        parameter.copy_(quantize(parameter, getattr(own, operand)))
         layers.append((name, replace(own, weight=_values(own.weight))))
     return copied, Plan.of(layers)
 
@@ -142,8 +144,10 @@ def _fitting(plan: Plan, model: nn.Module, smaller: nn.Module) -> Plan:
     """The plan with shares of zeros that keep every number that is left."""
     layers: list[tuple[str, LayerPlan]] = []
     for name, own in plan.layers:
-        before, weight = (each.get_submodule(name).weight for each in (model, smaller))
-        assert isinstance(weight, Tensor)
+        before, weight = (getattr(each.get_submodule(name), "weight", None) for each in (model, smaller))
+        if not isinstance(before, Tensor) or not isinstance(weight, Tensor):  # those of recurrent layers stay
+            layers.append((name, own))
+            continue
         if isinstance(own.weight, Sparse) and weight.shape != before.shape:
             own = replace(own, weight=_still_sparse(own.weight, weight.detach()))  # noqa: PLW2901
         layers.append((name, own))

@@ -12,9 +12,10 @@ from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.quantizers.quantize import quantize_straight_through
+from narrower.transform.recurrent import RoundedStates, operands_of
 
 PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-ROUNDED = (*PRODUCTS, nn.Embedding)
+ROUNDED = (*PRODUCTS, nn.Embedding, nn.RNNBase)
 
 
 class Rounded(nn.Module):
@@ -50,7 +51,7 @@ def quantized(model: nn.Module, plan: Plan) -> nn.Module:
 
 
 def product_module(modules: Mapping[str, nn.Module], name: str, layer: LayerPlan) -> nn.Module:
-    """The linear, convolution or embedding module that a plan rounds, among ``modules`` by name.
+    """The linear, convolution, embedding or recurrent module that a plan rounds, among ``modules`` by name.
 
     Raises:
         UnknownNameError: the model does not have the layer.
@@ -61,8 +62,8 @@ def product_module(modules: Mapping[str, nn.Module], name: str, layer: LayerPlan
     module = modules[name]
     if not isinstance(module, ROUNDED):
         raise ModelError(
-            f"{name}: a {type(module).__name__} computes its products inside; only linear, convolution and "
-            "embedding layers can be rounded in a module"
+            f"{name}: a {type(module).__name__} computes its products inside; only linear, convolution, "
+            "recurrent and embedding layers can be rounded in a module"
         )
     if isinstance(module, nn.Embedding) and layer.data != FLOAT32:
         raise ModelError(f"{name}: an embedding reads whole numbers, which have no format; allowed: weight")
@@ -96,11 +97,15 @@ def _original_name(name: str) -> str:
 
 
 def _round_operands(module: nn.Module, layer: LayerPlan) -> None:
-    if layer.data != FLOAT32:
+    for operand, names in operands_of(module).items():
+        number_format: NumberFormat = getattr(layer, operand)
+        for name in names if number_format != FLOAT32 else ():
+            if getattr(module, name, None) is not None:
+                parametrize.register_parametrization(module, name, Rounded(number_format))
+    if isinstance(module, nn.RNNBase):
+        RoundedStates(module, layer.data)
+    elif layer.data != FLOAT32:
         module.register_forward_pre_hook(_round_data(layer.data))
-    for parameter, number_format in (("weight", layer.weight), ("bias", layer.bias)):
-        if number_format != FLOAT32 and getattr(module, parameter, None) is not None:
-            parametrize.register_parametrization(module, parameter, Rounded(number_format))
 
 
 def _round_data(number_format: NumberFormat) -> Callable[[nn.Module, Any], Any]:
