@@ -1,14 +1,16 @@
 """``narrower sensitivity``: what rounding one layer alone does to a network."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from narrower.cli.console import note, print_json, print_table, tell
+from narrower.cli.console import messages, note, print_json, print_table, tell
 from narrower.cli.numbers import MOST
 from narrower.cli.train import ClassOrder, DataPath, Dataset, Json, Model, Target
 from narrower.data.catalogue import wished
@@ -61,6 +63,7 @@ def sensitivity(
             f"--plot: found {str(plot)!r}; allowed: a file that ends in {', '.join(PICTURES)}"
         )
     from narrower.cli.loaded_data import loaded_data
+    from narrower.cli.progress import step_progress, unseen
     from narrower.models.build import build_model
     from narrower.models.checkpoints import load_weights
     from narrower.models.class_order import check_class_order, in_class_order
@@ -76,15 +79,17 @@ def sensitivity(
     if class_order is None:
         check_class_order(network, data, str(load))
     part = first_samples(data, "validation", samples)
-    found = layer_sensitivity(
-        network.eval(),
-        model,
-        data,
-        part,
-        widths=wanted,
-        formats=tuple(dict.fromkeys(formats or ())),
-        signed=signed,
-    )
+    with step_progress() if messages().is_terminal else nullcontext(unseen) as report:
+        found = layer_sensitivity(
+            network.eval(),
+            model,
+            data,
+            part,
+            widths=wanted,
+            formats=tuple(dict.fromkeys(formats or ())),
+            signed=signed,
+            progress=partial(report, "plans"),
+        )
     if plot is not None:
         from narrower.report.sensitivity_plot import write_sensitivity_plot
 

@@ -57,25 +57,26 @@ def layer_sensitivity(
     (base,) = evaluator.evaluate([Plan()], loss=True)
     reference = evaluator.own_outputs(Plan())
     wanted = list(_wanted(chosen))
-    measured: list[Measured] = []
-    for layer, rounded, name, plan in wanted:
+    found: dict[int, Measured] = {}
+    progress(0, len(wanted))
+    for number in _spread(wanted):
+        layer, rounded, name, plan = wanted[number]
         whole = Plan.of({layer: plan})
         (quality,) = evaluator.evaluate([whole], loss=True)
         if quality.failure is not None:
             raise SettingsError(f"{layer} in {name}: {quality.failure}")
-        measured.append(
-            Measured(
-                layer,
-                rounded,
-                name,
-                plan.weight.bits if rounded == "weight" else plan.data.bits,
-                dict(quality.metrics),
-                quality.metrics[LOSS] - base.metrics[LOSS],
-                _sqnr_db(reference, evaluator.own_outputs(whole)),
-                cost.layer_bitops(layer, cost.formats(whole)),
-            )
+        found[number] = Measured(
+            layer,
+            rounded,
+            name,
+            plan.weight.bits if rounded == "weight" else plan.data.bits,
+            dict(quality.metrics),
+            quality.metrics[LOSS] - base.metrics[LOSS],
+            _sqnr_db(reference, evaluator.own_outputs(whole)),
+            cost.layer_bitops(layer, cost.formats(whole)),
         )
-        progress(len(measured), len(wanted))
+        progress(len(found), len(wanted))
+    measured = [found[number] for number in range(len(wanted))]
     names = tuple(chosen)
     return LayerSensitivity(dict(base.metrics), len(part), names, tuple(measured), losing_order(measured))
 
@@ -123,6 +124,18 @@ def _wanted(chosen: Mapping[str, Mapping[str, LayerPlan]]) -> Iterator[tuple[str
                 elif rounded == "data":
                     plan = LayerPlan(data=plan.data)
                 yield layer, rounded, name, plan
+
+
+def _spread(wanted: Sequence[tuple[str, str, str, LayerPlan]]) -> list[int]:
+    """The numbers of what is wanted, layer by layer from all over the network.
+
+    A layer near the output leaves less to compute than one near the input: in this order what is done takes
+    as long for each as what is left will.
+    """
+    layers = list(dict.fromkeys(layer for layer, *_ in wanted))
+    digits = len(layers).bit_length()
+    places = {layer: f"{place:0{digits}b}"[::-1] for place, layer in enumerate(layers)}
+    return sorted(range(len(wanted)), key=lambda number: places[wanted[number][0]])
 
 
 def _without_data(plan: LayerPlan) -> LayerPlan:

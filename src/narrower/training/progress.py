@@ -3,9 +3,10 @@
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from narrower.training.on_samples import Figures
+from narrower.training.time_left import TimeLeft, TimeLeftColumn
 
 SECONDS = 0.1  # between two updates
 
@@ -21,11 +22,12 @@ class TrainingProgress:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("batches, {task.description}"),
-            TimeRemainingColumn(),
+            TimeLeftColumn(),
             console=console,
             disable=not self._shown,
         )
-        self._task = self._bar.add_task("first epoch", total=None)
+        self._left = TimeLeft(0, 0.0)
+        self._task = self._bar.add_task("first epoch", total=None, left=self._left)
 
     def __enter__(self) -> "TrainingProgress":
         return self
@@ -35,15 +37,17 @@ class TrainingProgress:
 
     def start(self, step: int, steps: int) -> None:
         """Show the bar at a step."""
-        self._bar.update(self._task, completed=step, total=steps)
+        self._left = TimeLeft(steps, time.monotonic(), step)
+        self._bar.update(self._task, completed=step, total=steps, left=self._left)
         if self._shown:
             self._bar.start()
 
     def step(self, step: int) -> None:
         """A step was done."""
         if self._shown and time.monotonic() - self._updated > SECONDS:
-            self._bar.update(self._task, completed=step)
             self._updated = time.monotonic()
+            self._left.report(step, self._updated)
+            self._bar.update(self._task, completed=step)
 
     def epoch(self, figures: Figures) -> None:
         """Say how well the model does on the validation part."""
