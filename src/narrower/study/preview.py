@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -12,11 +13,15 @@ from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
 from narrower.preparation.settings import LearnedSettings
 from narrower.searching.costs import SpaceCosts, broken
+from narrower.searching.known import Known
+from narrower.searching.samplers.build import build_sampler
+from narrower.searching.samplers.catalogue import ENUMERATIONS
+from narrower.searching.samplers.sampler import Sampler
+from narrower.searching.space import Options
 from narrower.study.problem import Problem
 
 COUNTED_EXACTLY = 2**18
 SAMPLED = 2**15
-TIMED_PLANS = 24
 TIMED_SECONDS = 0.2
 
 
@@ -96,11 +101,17 @@ def _seconds(problem: Problem, trials: int) -> tuple[float | None, str]:
     batch_size = fitting_batch_size(lowered, len(problem.part))
     evaluator = Evaluator(lowered, problem.part, batch_size=batch_size, own_metrics=problem.own_metrics)
     loss = "loss" in problem.seen_metrics
-    plans = map(problem.space.plan, problem.space.enumerate())
+    # As they will come: an enumeration goes from plan to plan that is nearly the same, the others do not.
+    blind = problem.options.sampler if problem.options.sampler in ENUMERATIONS else "random"
+    known = Known(problem.costs, problem.objectives, problem.constraints)
+    sampler = build_sampler(
+        blind, problem.space, seed=problem.options.seed, wanted=max(1, trials), known=known
+    )
+    plans = (problem.space.plan(options) for options in _asked(sampler))
     (first,) = evaluator.evaluate(list(islice(plans, 1)), loss=loss)  # what is compiled once is not counted
     if first.failure is not None:
         return None, f"the first plan fails: {first.failure}"
-    count, timed, each = TIMED_PLANS, 1, 0.0
+    count, timed, each = 1, 1, 0.0
     while some := list(islice(plans, count)):
         start = time.perf_counter()
         evaluator.evaluate(some, loss=loss)
@@ -109,4 +120,10 @@ def _seconds(problem: Problem, trials: int) -> tuple[float | None, str]:
         if seconds > TIMED_SECONDS or timed >= trials:
             break
         count *= 4  # many plans together take less time for each
-    return each * trials, f"from {timed:,} plans; the sampler's own time comes on top"
+    plans_words = f"{timed:,} plan{'s' * (timed > 1)}"
+    return each * trials, f"from {plans_words}; the sampler's own time comes on top"
+
+
+def _asked(sampler: Sampler) -> Iterator[Options]:
+    while some := sampler.ask(sampler.default_batch):
+        yield from some
