@@ -32,6 +32,7 @@ def print_record(record: RunRecord, run: RunDirectory) -> None:
             "scaled_metrics",
             f"{metric}, 95 %",
             f"test {metric}, 95 %",
+            *(f"{part}{name}, 95 %" for name in record.with_intervals for part in ("", "test ")),
             *(("trained alone",) if _was_made_again(record) else ()),
             *((f"{metric} of seeds",) if _has_seeds(record) else ()),
             "member",
@@ -185,6 +186,7 @@ def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
         None
         if member.test_value is None or member.test_interval is None
         else f"{member.test_value:.4f} ({_interval(member.test_interval)})",
+        *(cell for name in record.with_intervals for cell in _others(member, name)),
         *((_alone(member),) if _was_made_again(record) else ()),
         *((_of_seeds(member),) if _has_seeds(record) else ()),
         CERTAINTY[member.certain],
@@ -200,6 +202,9 @@ def _stacked_row(record: RunRecord, member: Member) -> tuple[str, ...]:
     ]
     if member.test_value is not None and member.test_interval is not None:
         software += [f"test {member.test_value:.4f}", f" {_interval(member.test_interval)}"]
+    for name in record.with_intervals:
+        on_search, on_test = _others(member, name)
+        software += [f"{name} {on_search}", f"test {name}", f" {on_test}"]
     if (alone := _alone(member)) is not None:
         software.append(f"alone {alone}")
     if (seeds := _of_seeds(member)) is not None:
@@ -217,14 +222,22 @@ def _stacked_row(record: RunRecord, member: Member) -> tuple[str, ...]:
     )
 
 
+def _others(member: Member, name: str) -> tuple[str, str]:
+    """A searched metric of the samples with its interval, and the same on the test part."""
+    value = member.on_test.get(name)
+    on_test = "–" if value is None else f"{value:.4f} ({_interval(member.on_test_intervals.get(name))})"
+    return _interval(member.intervals.get(name)), on_test
+
+
 def _software(record: RunRecord) -> list[str]:
-    """The metrics of the task, the loss first."""
+    """The metrics of the samples, the loss first."""
     names = [metric.name for metric in record.described_task.metrics]
-    return sorted(names, key=lambda name: name != LOSS)
+    measured = [name for member in record.members for name in (*member.intervals, *member.on_test_intervals)]
+    return sorted(dict.fromkeys([*names, *measured]), key=lambda name: name != LOSS)
 
 
 def _hardware(record: RunRecord) -> list[str]:
-    """The objectives that are not measured on data, and what is told of every run."""
+    """The objectives that are not measured on the samples, and what is told of every run."""
     named = [objective["metric"] for objective in record.objectives]
     every = dict.fromkeys([*named, "average_bitwidth", "memory_density", *ARTEFACT_METRICS])
     return [name for name in every if name not in _software(record)]

@@ -13,7 +13,7 @@ from narrower.evaluate.program_engine import ProgramEngine
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 from narrower.tasks.quality import Quality
-from narrower.tasks.task import LOSS
+from narrower.tasks.task import LOSS, SampleMetric
 
 CACHE_BYTES = 2**30
 MOST_RESULTS = 2**14  # that are remembered
@@ -95,6 +95,10 @@ class Evaluator:
         different = list(dict.fromkeys(plans))
         positions = {plan: position for position, plan in enumerate(different)}
         return self._engine.contributions(different)[[positions[plan] for plan in plans]]
+
+    def contributions_to(self, metrics: Sequence[SampleMetric], plan: Plan) -> list[Tensor]:
+        """What each sample contributes to each of some metrics under one plan: [N], or [N, K]."""
+        return self._engine.contributions_to(metrics, plan)
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """The outputs of one plan for any samples: the model's argument, or its arguments."""

@@ -23,7 +23,7 @@ from narrower.graph.program import Program, Untraced
 from narrower.plan.plan import Plan
 from narrower.tasks.columns import columns_of
 from narrower.tasks.quality import Quality, quality_of
-from narrower.tasks.task import wanted_metrics
+from narrower.tasks.task import SampleMetric, wanted_metrics
 
 PLANS_IN_A_TREE = 8192
 
@@ -119,6 +119,10 @@ class ProgramEngine:
         for positions, own in parts:
             found[positions] = own
         return found
+
+    def contributions_to(self, metrics: Sequence[SampleMetric], plan: Plan) -> list[Tensor]:
+        """What each sample contributes to each of some metrics under one plan: [N], or [N, K]."""
+        return [own[0] for own in self._engine_for(plan).contributions_to(metrics, [plan])]
 
     def outputs(self, plan: Plan, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """The outputs of one plan for any samples: the model's argument, or its arguments."""

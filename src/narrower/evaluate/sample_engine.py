@@ -12,7 +12,7 @@ from narrower.evaluate.own_metric import OwnMetric
 from narrower.own_code.failures import OwnCodeError, described, is_of_own_code
 from narrower.plan.plan import Plan
 from narrower.tasks.quality import Quality, added, failed, quality_of
-from narrower.tasks.task import Sums, leading, wanted_metrics
+from narrower.tasks.task import SampleMetric, Sums, leading, wanted_metrics
 
 PLANS_TOGETHER = 2048
 HELD_OUTPUT_BYTES = 2**27  # outputs that are held at a time for metrics of all samples together
@@ -77,17 +77,24 @@ class SampleEngine(ABC):
 
         Of a plan that fails they are zeros.
         """
-        metric = leading(self._part.task)
-        found: list[Tensor] = []
+        (found,) = self.contributions_to([leading(self._part.task)], plans)
+        return found
+
+    def contributions_to(self, metrics: Sequence[SampleMetric], plans: Sequence[Plan]) -> list[Tensor]:
+        """The same for each of some metrics."""
+        found: list[Tensor | None] = [None] * len(metrics)
 
         def keep(position: int, first: int, outputs: Tensor, targets: Tensor) -> None:
-            own = metric.contributions(outputs, targets)
-            if not found:
-                found.append(own.new_zeros(len(plans), len(self._part), *own.shape[1:]))
-            found[0][position, first : first + len(targets)] = own
+            for number, metric in enumerate(metrics):
+                own = metric.contributions(outputs, targets)
+                kept = found[number]
+                if kept is None:
+                    kept = found[number] = own.new_zeros(len(plans), len(self._part), *own.shape[1:])
+                kept[position, first : first + len(targets)] = own
 
         self._visit(plans, keep)
-        return found[0] if found else torch.zeros(len(plans), len(self._part), dtype=torch.bool)
+        nothing = torch.zeros(len(plans), len(self._part), dtype=torch.bool)
+        return [nothing if kept is None else kept for kept in found]
 
     def _output_bytes(self) -> int:
         outputs = self.outputs(Plan(), self._part.first(1).arguments)

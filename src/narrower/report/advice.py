@@ -211,7 +211,7 @@ def _trust(record: RunRecord, chosen: Member) -> str:
     if chosen.certain is False:
         text += (
             f" Chance alone may have put trial {chosen.number:,} on the front: it is not better, at 95 % "
-            f"by {test_name(record.metric)}, than every cheaper plan."
+            f"by {test_name(is_share=record.told_by_shares)}, than every cheaper plan."
         )
     if chosen.equals:
         others = "one other plan has" if chosen.equals == 1 else f"{chosen.equals:,} other plans have"

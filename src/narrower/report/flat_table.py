@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 from narrower.plan.formats.float32 import FLOAT32
-from narrower.report.record import RunRecord
+from narrower.report.record import Member, RunRecord
 from narrower.searching.recorded_space import ASPECTS, RecordedSpace, recorded_space
 from narrower.searching.space_record import PlanTables
 from narrower.store.run_directory import RunDirectory
@@ -26,6 +26,7 @@ def front_rows(record: RunRecord) -> Iterator[list[Cell]]:
     """Rows of the front, the header first; None where something is not known."""
     leading = record.metric.name
     metrics = list(dict.fromkeys(name for member in record.members for name in member.metrics))
+    others = list(dict.fromkeys(n for m in record.members for n in (*m.intervals, *m.on_test_intervals)))
     columns = list(
         dict.fromkeys(
             (layer, aspect)
@@ -45,6 +46,17 @@ def front_rows(record: RunRecord) -> Iterator[list[Cell]]:
             f"test_{leading}",
             f"test_{leading}_low",
             f"test_{leading}_high",
+            *(
+                f"{part}{name}{end}"
+                for name in others
+                for part, end in (
+                    ("", "_low"),
+                    ("", "_high"),
+                    ("test_", ""),
+                    ("test_", "_low"),
+                    ("test_", "_high"),
+                )
+            ),
             "equals",
             "certain",
             *(f"{layer}.{aspect}" for layer, aspect in columns),
@@ -59,11 +71,22 @@ def front_rows(record: RunRecord) -> Iterator[list[Cell]]:
                 *(member.interval or (None, None)),
                 member.test_value,
                 *(member.test_interval or (None, None)),
+                *(cell for name in others for cell in _measured(member, name)),
                 member.equals,
                 member.certain,
                 *_formats(member.plan, columns),
             ]
         )
+
+
+def _measured(member: Member, name: str) -> tuple[Cell, ...]:
+    """The interval of a metric, and the same metric with its interval on the test part."""
+    nothing = (None, None)
+    return (
+        *member.intervals.get(name, nothing),
+        member.on_test.get(name),
+        *member.on_test_intervals.get(name, nothing),
+    )
 
 
 def trials_rows(run: RunDirectory) -> Iterator[list[Cell]]:

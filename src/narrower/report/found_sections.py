@@ -9,7 +9,7 @@ from narrower.report.figures import width_figures
 from narrower.report.findings import Findings
 from narrower.report.front_figure import front_figure
 from narrower.report.page import Fold, Section, Table
-from narrower.report.plan_text import metric_name, metric_value, short_plan, with_interval
+from narrower.report.plan_text import metric_name, objective_text, short_plan, with_interval
 from narrower.report.record import Member
 from narrower.searching.objective import Constraint
 from narrower.tasks.task import test_name
@@ -138,14 +138,15 @@ def _front_table(findings: Findings) -> Table:
     record = findings.record
     leading = record.metric.name
     names = [o["metric"] for o in record.objectives if o["metric"] != leading]
-    members = findings.members[::-1]
+    members, known = findings.members[::-1], record.with_intervals
     chosen, with_plans = findings.advice.chosen, _plans_fit(findings)
     return Table(
         (
             "trial",
             f"{metric_name(leading)} (95 %)",
             "on the test part (95 %)",
-            *(metric_name(name) for name in names),
+            *(metric_name(name) + (" (95 %)" if name in known else "") for name in names),
+            *(f"{metric_name(name)} on the test part (95 %)" for name in known),
             "member",
             *(["data/weight/bias bits"] if with_plans else []),
         ),
@@ -154,18 +155,22 @@ def _front_table(findings: Findings) -> Table:
                 f"{member.number:,}",
                 with_interval(leading, record.value(member), member.interval),
                 with_interval(leading, member.test_value, member.test_interval),
-                *(metric_value(name, member.metrics[name]) for name in names),
+                *(objective_text(name, member.metrics[name], member.intervals.get(name)) for name in names),
+                *(
+                    with_interval(name, member.on_test.get(name), member.on_test_intervals.get(name))
+                    for name in known
+                ),
                 CERTAINTY[member.certain],
                 *([short_plan(findings.plan(member))] if with_plans else []),
             )
             for member in members
         ),
-        (True, True, True, *(True for _ in names), False, *([False] if with_plans else [])),
+        (True, True, True, *(True for _ in (*names, *known)), False, *([False] if with_plans else [])),
         frozenset(
             row for row, member in enumerate(members) if chosen is not None and member.number == chosen.number
         ),
-        f"“certain”: better, at 95 % by {test_name(record.metric)}, than the plans that are better in all "
-        "else; “possible”: chance alone may have put it here.",
+        f"“certain”: better, at 95 % by {test_name(is_share=record.told_by_shares)}, than the plans that are "
+        "better in all else; “possible”: chance alone may have put it here.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from narrower.report.plan_text import metric_name, metric_value, short_plan, with_interval
+from narrower.report.plan_text import metric_name, objective_text, short_plan, with_interval
 from narrower.report.record import RunRecord
 
 
@@ -15,6 +15,7 @@ def front_markdown(record: RunRecord) -> Iterator[str]:
         f"{metric_name(leading)} (95 %)",
         f"test {metric_name(leading)} (95 %)",
         *(metric_name(name) for name in names),
+        *(f"test {metric_name(name)} (95 %)" for name in record.with_intervals),
         "data/weight/bias bits",
     ]
     yield _line(columns)
@@ -25,7 +26,11 @@ def front_markdown(record: RunRecord) -> Iterator[str]:
                 str(member.number),
                 with_interval(leading, record.value(member), member.interval),
                 with_interval(leading, member.test_value, member.test_interval),
-                *(metric_value(name, member.metrics[name]) for name in names),
+                *(objective_text(name, member.metrics[name], member.intervals.get(name)) for name in names),
+                *(
+                    with_interval(name, member.on_test.get(name), member.on_test_intervals.get(name))
+                    for name in record.with_intervals
+                ),
                 short_plan(member.plan),
             ]
         )

@@ -106,6 +106,11 @@ def with_interval(metric: str, value: float | None, interval: tuple[float, float
     return f"{metric_value(metric, value)} ({low:.3g}–{high:.3g})"
 
 
+def objective_text(metric: str, value: float, interval: tuple[float, float] | None) -> str:
+    """A value, and its interval where there is one."""
+    return metric_value(metric, value) if interval is None else with_interval(metric, value, interval)
+
+
 def interval_text(metric: str, interval: tuple[float, float] | None) -> str:
     """An interval: 64.3–66.3 %, 0.49–0.53."""
     if interval is None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from narrower.cost.plan_edges import PlanEdge
 from narrower.report.task_keys import with_task_keys
 from narrower.tasks.described import DescribedTask, MetricNote, described_task
+from narrower.tasks.intervals import WILSON
 from narrower.tasks.task import SampleMetric
 
 # For reading a record back: what it does not know is a mistake, and so is what is no number.
@@ -58,6 +59,8 @@ class Member:
     ``edges`` are all edges of the network, where the plan rounds some.
     ``latency`` holds the details where it was measured on the member's artefact; ``unmeasured`` says of other
     metrics that were to be measured there why they could not be.
+    ``intervals`` are those of other metrics of the samples; ``on_test`` and ``on_test_intervals`` are the
+    same on the test part.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -81,6 +84,9 @@ class Member:
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     seed_values: tuple[float, ...] = ()
     edges: tuple[PlanEdge, ...] = ()
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    on_test: dict[str, float] = field(default_factory=dict)
+    on_test_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,8 @@ class RunRecord:
     task: str = "classification"  # records of earlier versions are of nothing else
     network: tuple[DrawnOperator, ...] = ()
     task_metrics: tuple[MetricNote, ...] | None = None  # of a task of the user's own
+    float32_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    interval_notes: dict[str, str] = field(default_factory=dict)  # how intervals were found, by metric
 
     @property
     def described_task(self) -> DescribedTask:
@@ -164,6 +172,21 @@ class RunRecord:
     def metric(self) -> SampleMetric:
         """The metric that plans are told apart by."""
         return self.described_task.metrics[0]
+
+    @property
+    def with_intervals(self) -> tuple[str, ...]:
+        """The objectives but the leading metric whose intervals are known."""
+        names = dict.fromkeys(objective["metric"] for objective in self.objectives)
+        known = {name for member in self.members for name in (*member.intervals, *member.on_test_intervals)}
+        return tuple(name for name in names if name in known and name != self.metric.name)
+
+    @property
+    def told_by_shares(self) -> bool:
+        """Whether the metric by which plans are told apart is a share: members are then compared by it."""
+        searched = [objective["metric"] for objective in self.objectives]
+        if self.metric.name in searched:
+            return self.metric.is_share
+        return bool(self.with_intervals) and self.interval_notes.get(self.with_intervals[0]) == WILSON
 
     @property
     def float32_value(self) -> float:

@@ -1,16 +1,19 @@
 """Whether chance alone may have put a plan on the front."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narrower.evaluate.evaluator import Evaluator
+from narrower.plan.plan import Plan
 from narrower.store.trial import Trial
 from narrower.store.trials import TrialStore
+from narrower.study.measured_metrics import telling_metric
 from narrower.study.problem import Problem
 from narrower.tasks.paired import is_better
-from narrower.tasks.task import leading
+from narrower.tasks.task import SampleMetric, leading
 
 RIVALS = 5  # plans that a member of the front is compared with: the best of those that cost less
 MEMBERS_TOGETHER = 64
@@ -21,14 +24,15 @@ Table = NDArray[np.float64]
 def are_certain(
     problem: Problem, store: TrialStore, members: Sequence[Trial], evaluator: Evaluator
 ) -> list[bool | None]:
-    """Whether each member leads, at 95 %, every plan that is better in all else: in the leading metric.
+    """Whether each member leads, at 95 %, every plan that is better in all else.
 
-    None where that metric is not one of several objectives.
+    In the leading metric, or where that is not searched in the first metric of the samples that is. None
+    where there is none, or nothing else is searched.
     """
-    metric, each = leading(problem.data.task), problem.objectives.each
-    others = [o for o in each if o.metric != metric.name]
-    if len(others) in (0, len(each)) or problem.objectives.sum_direction is not None:
+    metric, each = telling_metric(problem), problem.objectives.each
+    if metric is None or len(each) == 1 or problem.objectives.sum_direction is not None:
         return [None] * len(members)
+    others = [o for o in each if o.metric != metric.name]
     signs = np.array([o.sign for o in others])
     table = store.table([metric.name, *(o.metric for o in others)])
     certain: list[bool | None] = []
@@ -39,12 +43,20 @@ def are_certain(
         plans = [
             problem.space.plan(problem.space.options_at(trial.plan_index)) for trial in store.trials(numbers)
         ]
-        found = dict(zip(numbers, evaluator.contributions(plans).numpy(), strict=True))
+        found = dict(zip(numbers, _contributions(problem, metric, plans, evaluator), strict=True))
         certain += [
             all(is_better(metric, found[member.number], found[rival]) for rival in own)
             for member, own in zip(some, rivals, strict=True)
         ]
     return certain
+
+
+def _contributions(
+    problem: Problem, metric: SampleMetric, plans: Sequence[Plan], evaluator: Evaluator
+) -> list[NDArray[Any]]:
+    if metric.name == leading(problem.data.task).name:
+        return list(evaluator.contributions(plans).numpy())
+    return [evaluator.contributions_to([metric], plan)[0].numpy() for plan in plans]
 
 
 def _rivals(

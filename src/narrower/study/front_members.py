@@ -1,7 +1,8 @@
 """The members of a front: looked at on the test part, told from their rivals, measured and described."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import isclose
 from typing import TYPE_CHECKING, Protocol
 
 from narrower.cost.network_cost import FLOAT_BITS
@@ -9,6 +10,8 @@ from narrower.cost.plan_edges import plan_edges
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import with_intervals
+from narrower.evaluate.measured import Measured as MeasuredMetric
+from narrower.evaluate.measured import measured
 from narrower.plan.plan import Plan, plan_to_dict
 from narrower.report.record import Member
 from narrower.searching.front import Front
@@ -20,6 +23,7 @@ from narrower.store.trials import TrialStore
 from narrower.study.artefacts import Artefacts, Measured
 from narrower.study.certainty import are_certain
 from narrower.study.front_seeds import leaders
+from narrower.study.measured_metrics import measured_metrics
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem
 from narrower.tasks.intervals import share_interval
@@ -54,6 +58,8 @@ class _Looked:
     is_certain: bool | None = None
     alone: "Kept | None" = None
     trainings: Contributions | None = None  # of the leading metric, with several seeds
+    others: Mapping[str, MeasuredMetric] = field(default_factory=dict)  # all but the leading metric
+    test_others: Mapping[str, MeasuredMetric] = field(default_factory=dict)
 
 
 def members_alone(problem: Problem, plan_evaluator: PlanEvaluator, evaluator: Evaluator) -> "Members | None":
@@ -89,10 +95,15 @@ def front_members(
     else:
         kept = [alone.keep(plan, run.member(t.number)) for t, plan in zip(trials, plans, strict=True)]
         looked = _with_seeds(problem, alone, trials, plans, kept)
-    measured = _artefacts(problem, plans, evaluator, [each.alone for each in looked], loop.tally.stopped)
+    if loop.tally.stopped != "interrupted":
+        looked = [
+            _with_others(problem, plan, each, evaluator, test)
+            for plan, each in zip(plans, looked, strict=True)
+        ]
+    artefacts_of = _artefacts(problem, plans, evaluator, [each.alone for each in looked], loop.tally.stopped)
     members = [
         _member(problem, trial, plan, seen, artefacts, loop.front.equals[trial.number], run)
-        for trial, plan, seen, artefacts in zip(trials, plans, looked, measured, strict=True)
+        for trial, plan, seen, artefacts in zip(trials, plans, looked, artefacts_of, strict=True)
     ]
     return tuple(sorted(members, key=lambda member: problem.objectives.losses(member.metrics)))
 
@@ -114,6 +125,36 @@ def _with_seeds(
         _Looked(None, each.test, leads, each, own)
         for each, leads, own in zip(kept, certain, trainings, strict=True)
     ]
+
+
+def _with_others(
+    problem: Problem, plan: Plan, looked: _Looked, evaluator: Evaluator, test: Evaluator
+) -> _Looked:
+    """With all metrics but the leading one, on the samples of the search and on the test part."""
+    if looked.test is None or looked.test.failure is not None:
+        return looked
+    wanted, formats = measured_metrics(problem), plan
+    if looked.alone is not None:
+        program, size, formats = looked.alone.program, evaluator.batch_size, plan.formats
+        evaluator = Evaluator(program, problem.part, batch_size=size)
+        test = Evaluator(program, problem.data.test, batch_size=size)
+    return replace(
+        looked,
+        others=measured(evaluator, formats, wanted),
+        test_others=measured(test, formats, wanted),
+    )
+
+
+def _intervals(
+    metrics: Mapping[str, float], others: Mapping[str, MeasuredMetric]
+) -> dict[str, tuple[float, float]]:
+    """Intervals of the values that are shown; what was measured of other weights is none of them."""
+    return {
+        name: other.interval
+        for name, other in others.items()
+        if other.interval is not None
+        and isclose(metrics.get(name, other.value), other.value, rel_tol=1e-6, abs_tol=1e-9)
+    }
 
 
 def _member(
@@ -157,6 +198,9 @@ def _member(
         if seen.trainings is not None
         else (),
         edges=plan_edges(problem.resized_cost(plan.widths), plan.formats),
+        intervals=_intervals(metrics, seen.others),
+        on_test={name: other.value for name, other in seen.test_others.items()},
+        on_test_intervals=_intervals({}, seen.test_others),
     )
 
 

@@ -11,6 +11,7 @@ from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.held_out import held_out
+from narrower.evaluate.measured import measured
 from narrower.plan.plan import Plan
 from narrower.preparation.groups import InGroups
 from narrower.preparation.in_folds import InFolds
@@ -19,12 +20,14 @@ from narrower.report.record import DrawnOperator, LayerCost, RunRecord, Summary
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trials import TrialStore
 from narrower.study.front_members import Outcome, front_members, members_alone
+from narrower.study.measured_metrics import measured_metrics
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem
 from narrower.study.rank_correlation import rank_correlation
 from narrower.study.scoring import held_out_of
 from narrower.study.unseen import unseen_widths
 from narrower.tasks.described import description_of
+from narrower.tasks.intervals import interval_words
 from narrower.tasks.task import LOSS, leading
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ def examine_front(
     )
     alone = members_alone(problem, plan_evaluator, evaluator)
     members = front_members(problem, loop, store, evaluator, test, alone, run)
+    float32, float32_intervals = _float32(problem, evaluator, test, plan_evaluator, alone)
     return RunRecord(
         model=problem.model_name,
         data_set=problem.data.name,
@@ -66,7 +70,12 @@ def examine_front(
         objectives=tuple(
             {"metric": o.metric, "direction": o.direction, "scale": o.scale} for o in problem.objectives.each
         ),
-        float32=_float32(problem, evaluator, test, plan_evaluator, alone),
+        float32=float32,
+        float32_intervals=float32_intervals,
+        interval_notes={
+            metric.name: interval_words(metric, problem.samples)
+            for metric in (leading(problem.data.task), *measured_metrics(problem))
+        },
         members=members,
         summary=_summary(problem, loop, store, evaluator, plan_evaluator, time.monotonic() - started),
         warnings=tuple(unseen_widths(problem)),
@@ -137,7 +146,7 @@ def _float32(
     test: Evaluator,
     plan_evaluator: PlanEvaluator,
     members: "Members | None",
-) -> dict[str, float]:
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """The model as it is; where candidates are trained, trained as they are."""
     if members is not None and problem.preparation.trains_float32:
         (quality,) = plan_evaluator.evaluate([Plan()])
@@ -157,7 +166,26 @@ def _float32(
         f"test_{name}": on_test.metrics[name],
         **problem.cost.of(Plan()),
     }
-    return values if LOSS not in quality.metrics else {**values, LOSS: quality.metrics[LOSS]}
+    if LOSS in quality.metrics:
+        values[LOSS] = quality.metrics[LOSS]
+    if members is not None and (problem.preparation.trains_float32 or problem.is_cross_validated):
+        return values, {}  # its weights are gone
+    return _with_others(problem, values, evaluator, test)
+
+
+def _with_others(
+    problem: Problem, values: dict[str, float], evaluator: Evaluator, test: Evaluator
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """With the other metrics of the samples, and the intervals of all of them."""
+    metric = leading(problem.data.task)
+    wanted = (metric, *measured_metrics(problem))
+    bounds: dict[str, tuple[float, float]] = {}
+    for prefix, one in (("", evaluator), ("test_", test)):
+        for name, found in measured(one, Plan(), wanted).items():
+            values.setdefault(f"{prefix}{name}", found.value)
+            if found.interval is not None:
+                bounds[f"{prefix}{name}"] = found.interval
+    return values, bounds
 
 
 def _summary(

@@ -1,5 +1,6 @@
 """How sure a measured metric is."""
 
+from collections.abc import Sequence
 from math import sqrt
 from statistics import NormalDist
 from typing import Any
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from narrower.tasks.task import SampleMetric
 
-DRAWS = 1000
+FEWEST_DRAWS = 200
 DRAWS_TOGETHER = 50  # so that memory stays small where there are many samples
+DRAWN_SAMPLES = 2**28  # in all draws together, where they need not be the fewest
+DRAWN_OF_WHOLE = 2**22  # the same of metrics that are no function of sums, which take longer
 CONFIDENCE = 0.95
+WILSON = "Wilson"
 
 
 def interval(metric: SampleMetric, contributions: NDArray[Any]) -> tuple[float, float]:
@@ -19,11 +23,39 @@ def interval(metric: SampleMetric, contributions: NDArray[Any]) -> tuple[float, 
 
     Wilson's for shares; else the percentiles of a bootstrap over samples.
     """
-    if metric.is_share:
-        return wilson_interval(int(contributions.sum()), len(contributions))
+    found = intervals([(metric, contributions)])[0]
+    return (np.nan, np.nan) if found is None else found
+
+
+def intervals(measured: Sequence[tuple[SampleMetric, NDArray[Any]]]) -> list[tuple[float, float] | None]:
+    """95 % intervals of metrics of the same samples, with the same draws; None where no draw has a value."""
+    others = [each for each in measured if not each[0].is_share]
+    draws = iter(resampled_each(others) if others else ())
+    return [
+        wilson_interval(int(own.sum()), len(own)) if metric.is_share else _middle(next(draws))
+        for metric, own in measured
+    ]
+
+
+def _middle(draws: NDArray[np.float64]) -> tuple[float, float] | None:
+    if not np.isfinite(draws).any():
+        return None
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(resampled(metric, contributions), (tail, 1 - tail)).tolist()
+    low, high = np.nanquantile(draws, (tail, 1 - tail)).tolist()
     return low, high
+
+
+def interval_words(metric: SampleMetric, samples: int) -> str:
+    """How the interval of a metric of so many samples is found."""
+    if metric.is_share:
+        return WILSON
+    return f"bootstrap: {draws_of(metric, samples):,} draws of {samples:,} samples, seed {samples}"
+
+
+def draws_of(metric: SampleMetric, samples: int) -> int:
+    """How often so many samples are drawn anew."""
+    most = DRAWN_SAMPLES if metric.of_all is None else DRAWN_OF_WHOLE
+    return min(metric.draws, max(FEWEST_DRAWS, most // samples))
 
 
 def share_interval(share: float, samples: int) -> tuple[float, float]:
@@ -32,22 +64,40 @@ def share_interval(share: float, samples: int) -> tuple[float, float]:
 
 
 def resampled(metric: SampleMetric, contributions: NDArray[Any]) -> NDArray[np.float64]:
-    """The metric of as many samples, drawn anew with repetition, a thousand times.
+    """The metric of as many samples, drawn anew with repetition, up to a thousand times."""
+    (values,) = resampled_each([(metric, contributions)])
+    return values
+
+
+def resampled_each(measured: Sequence[tuple[SampleMetric, NDArray[Any]]]) -> list[NDArray[np.float64]]:
+    """The same of several metrics, or of several plans, of the same samples.
 
     The same draws for everything that has as many samples, so that differences are those of pairs.
     """
-    columns = np.asarray(contributions, dtype=np.float64).reshape(len(contributions), -1)
-    count = len(columns)
+    count = len(measured[0][1])
+    columns = [np.asarray(own, dtype=np.float64).reshape(count, -1) for _, own in measured]
+    wanted = [draws_of(metric, count) for metric, _ in measured]
     chance = np.random.default_rng(count)
-    even = np.full(count, 1 / count)
-    values = []
-    for _ in range(DRAWS // DRAWS_TOGETHER):
-        times = chance.multinomial(count, even, size=DRAWS_TOGETHER)
-        if metric.of_all is not None:
-            values += metric.of_all(columns, times.astype(np.float64)).tolist()
-            continue
-        values += [metric.value(tuple(sums), count) for sums in (times @ columns).tolist()]
-    return np.array(values)
+    values: list[list[float]] = [[] for _ in measured]
+    for start in range(0, max(wanted), DRAWS_TOGETHER):
+        times = _times(chance, count, min(DRAWS_TOGETHER, max(wanted) - start))
+        for number, (metric, _) in enumerate(measured):
+            if start < wanted[number]:
+                values[number] += _values(metric, columns[number], times[: wanted[number] - start])
+    return [np.array(own) for own in values]
+
+
+def _times(chance: np.random.Generator, count: int, draws: int) -> NDArray[np.float64]:
+    """How often each of some samples is among as many that are drawn from them, [draws, count]."""
+    drawn = chance.integers(0, count, size=(draws, count)) + count * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * count).reshape(draws, count).astype(np.float64)
+
+
+def _values(metric: SampleMetric, columns: NDArray[np.float64], times: NDArray[np.float64]) -> list[float]:
+    if metric.of_all is not None:
+        found: list[float] = metric.of_all(columns, times).tolist()
+        return found
+    return [metric.value(tuple(sums), len(columns)) for sums in (times @ columns).tolist()]
 
 
 def wilson_interval(successes: float, total: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.tasks.intervals import resampled
+from narrower.tasks.intervals import resampled_each
 from narrower.tasks.task import SampleMetric
 
 SIGNIFICANCE = 0.05
@@ -18,7 +18,8 @@ def is_better(metric: SampleMetric, own: NDArray[Any], rival: NDArray[Any]) -> b
     """
     if metric.is_share:
         return _has_more_hits(own, rival)
-    gains = metric.sign * (resampled(metric, own) - resampled(metric, rival))
+    first, second = resampled_each([(metric, own), (metric, rival)])
+    gains = metric.sign * (first - second)
     return bool(np.nanquantile(gains, SIGNIFICANCE / 2) > 0)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.tasks.intervals import CONFIDENCE, interval, resampled, wilson_interval
+from narrower.tasks.intervals import CONFIDENCE, interval, resampled_each, wilson_interval
 from narrower.tasks.paired import is_better
 from narrower.tasks.task import SampleMetric
 
@@ -80,7 +80,7 @@ def _deviation_of_gain(metric: SampleMetric, own: Contributions, rival: Contribu
 
 def _resampled_mean(metric: SampleMetric, contributions: Contributions) -> NDArray[np.float64]:
     """The mean of the metric over trainings, for samples that are drawn anew with repetition."""
-    draws = np.array([resampled(metric, own) for own in contributions])
+    draws = np.array(resampled_each([(metric, own) for own in contributions]))
     return np.asarray(draws.mean(axis=0))
 
 

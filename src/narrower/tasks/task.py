@@ -37,6 +37,7 @@ class SampleMetric:
 
     Some metrics are no function of sums (``whole_metrics.py``). Their "sums" are the contributions
     themselves, one after the other, and ``of_all`` makes them of these, and of how often each sample counts.
+    Samples are drawn anew ``draws`` times at most.
     """
 
     name: str
@@ -49,6 +50,7 @@ class SampleMetric:
     best: Sums | None = None
     chance: Callable[[int], float] | None = None
     of_all: "Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]] | None" = None
+    draws: int = 1000
 
     @property
     def sign(self) -> int:
@@ -152,9 +154,9 @@ def class_name(number: int, names: Sequence[str] | None) -> str:
     return str(number) if names is None or number >= len(names) else repr(names[number])
 
 
-def test_name(metric: SampleMetric) -> str:
-    """By which test two plans are compared on the same samples."""
-    return "McNemar's test" if metric.is_share else "a paired bootstrap"
+def test_name(*, is_share: bool) -> str:
+    """By which test two plans are compared on the same samples, by a share or by another metric."""
+    return "McNemar's test" if is_share else "a paired bootstrap"
 
 
 def spread_name(task: Task) -> str:

@@ -22,10 +22,13 @@ def whole_metric(
     *,
     direction: Direction = "maximize",
     chance: Callable[[int], float] | None = None,
+    draws: int = 1000,
 ) -> SampleMetric:
     """A metric of all samples together; its "sums" are what they contribute, one after the other."""
     value = partial(_value, of_all)
-    return SampleMetric(name, description, direction, contributions, value, chance=chance, of_all=of_all)
+    return SampleMetric(
+        name, description, direction, contributions, value, chance=chance, of_all=of_all, draws=draws
+    )
 
 
 def _value(of_all: OfAll, sums: Sequence[float], samples: int) -> float:

@@ -19,12 +19,15 @@ from narrower.tasks.whole_metrics import Floats, whole_metric
 if TYPE_CHECKING:
     from torch import Tensor
 
+DRAWS = 200  # each calls the user's function
+
 
 def metric_of_all(
     where: str, name: str, description: str, direction: Direction, function: Function
 ) -> SampleMetric:
     """The metric that a function of the outputs and targets of all samples gives."""
-    return whole_metric(name, description, rows_of, partial(_values, where, function), direction=direction)
+    values = partial(_values, where, function)
+    return whole_metric(name, description, rows_of, values, direction=direction, draws=DRAWS)
 
 
 def rows_of(outputs: "Tensor", targets: "Tensor") -> "Tensor":
