@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from narrower.data.raw_columns import NESTED
 from narrower.errors import DataError
 
 Kind = Literal["number", "whole", "category", "time"]
@@ -47,6 +48,10 @@ def column_of(where: str, name: str, raw: NDArray[Any]) -> Column:
         return _of_texts(where, name, raw)
     if raw.dtype.kind in "Mm":
         return Column(name, "time", raw.astype("int64").astype(float), np.isnat(raw))
+    if raw.dtype == NESTED:
+        raise DataError(
+            f"{where}: column {name!r} holds lists or other nested values; expected numbers, text or times"
+        )
     if raw.dtype.kind not in "iufb":
         raise DataError(f"{where}: {name!r} is {raw.dtype}; expected numbers, text or times")
     values = raw.astype(np.float64)

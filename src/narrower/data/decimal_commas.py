@@ -66,6 +66,15 @@ def plain_numbers(columns: Texts) -> tuple[dict[str, NDArray[Any]], list[str]]:
     return found, [*(f"{what}: {', '.join(names)}" for what, names in said.items() if names), *notes]
 
 
+def numbers_of_quoted(columns: Texts) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The same where commas part columns: a comma within quotes can only stand between thousands."""
+    names = [name for name, texts in _with_commas(columns) if _all(_THOUSANDS, texts)]
+    found = {
+        name: _changed(texts, _WITHOUT_COMMAS) if name in names else texts for name, texts in columns.items()
+    }
+    return found, [f"numbers with commas between thousands: {', '.join(names)}"] if names else []
+
+
 def _with_commas(columns: Texts) -> Iterator[tuple[str, list[str]]]:
     for name, texts in columns.items():
         present = _present(texts)

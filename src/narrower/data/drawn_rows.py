@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.data.decimal_commas import plain_numbers
+from narrower.data.decimal_commas import numbers_of_quoted, plain_numbers
 from narrower.data.raw_columns import (
     Columns,
     arrow_columns,
@@ -16,6 +16,7 @@ from narrower.data.raw_columns import (
     read_raw,
     readable,
 )
+from narrower.data.unit_signs import without_signs
 from narrower.errors import DataError, MissingExtraError
 
 LARGE = 2**30  # bytes of content: a file with more is drawn from where nobody says how many rows
@@ -58,8 +59,11 @@ def read_columns(kind: str, path: Path, most: int | None, seed: int) -> tuple[Co
 
 
 def _all_columns(kind: str, path: Path) -> tuple[Columns, list[str]]:
-    columns = read_raw(kind, path)
-    return (columns, []) if kind != "csv" or parts_by_commas(path) else plain_numbers(columns)
+    columns, notes = without_signs(read_raw(kind, path))
+    if kind != "csv":
+        return columns, notes
+    found, said = numbers_of_quoted(columns) if parts_by_commas(path) else plain_numbers(columns)
+    return found, [*notes, *said]
 
 
 def _said(count: int, drawn: int, size: int | None = None) -> str:
@@ -125,7 +129,7 @@ def _parquet(path: Path, rows: Rows) -> Columns:
         start = stop
     if not tables:
         raise DataError(f"{path}: a heading without rows")
-    return arrow_columns(path, pyarrow.concat_tables(tables))
+    return arrow_columns(pyarrow.concat_tables(tables))
 
 
 def _parquet_file(path: Path) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from narrower.data.deep_pictures import in_eight_bits
 from narrower.data.duplicates import repeated_note, without_repeated
 from narrower.data.parting import Parted, parted
 from narrower.data.parts import DataSet, Part
@@ -39,12 +40,12 @@ def picture_data_set(request: DataRequest, seed: int) -> DataSet:
         raise AbsentDataError(f"{root}: no such folder")
     given = _given_parts(root)
     classes = _classes([root] if given is None else list(given.values()))
-    files = [
-        file for place in ([root] if given is None else given.values()) for file in _files(place, classes)
-    ]
-    targets = np.array([classes.index(file.parent.name) for file in files], dtype=np.int64)
-    pixels = _read(files, request.size)
+    places = [root] if given is None else list(given.values())
+    files, named = _files_and_classes(places, classes)
+    targets = np.array([classes.index(name) for name in named], dtype=np.int64)
+    pixels, deep = _read(files, request.size)
     rows, notes = _rows(request, targets, given, classes, seed)
+    notes = [*_empty(places, classes), *deep, *notes]
     if request.duplicates == "drop":
         rows, said = without_repeated(pixels, rows)
         notes += said
@@ -89,11 +90,31 @@ def _classes(places: list[Path]) -> list[str]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)
+    """All pictures below a folder, but for those in folders that a system hides or leaves behind."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in ENDINGS
+        and not any(part.startswith((".", "__")) for part in file.relative_to(folder).parts)
+    )
 
 
-def _files(place: Path, classes: list[str]) -> list[Path]:
-    return [file for name in classes if (place / name).is_dir() for file in _pictures(place / name)]
+def _files_and_classes(places: list[Path], classes: list[str]) -> tuple[list[Path], list[str]]:
+    found = [
+        (file, name)
+        for place in places
+        for name in classes
+        if (place / name).is_dir()
+        for file in _pictures(place / name)
+    ]
+    return [file for file, _ in found], [name for _, name in found]
+
+
+def _empty(places: list[Path], classes: list[str]) -> list[str]:
+    """What is said of folders that would be classes, had they pictures."""
+    others = {each.name for place in places for each in place.iterdir() if each.is_dir()} - set(classes)
+    shown = sorted(name for name in others if not name.startswith((".", "__")))
+    return [f"folders without pictures are no classes: {', '.join(shown)}"] if shown else []
 
 
 def _rows(
@@ -103,7 +124,7 @@ def _rows(
         return parted(len(targets), seed, request.split, classes=targets), []
     if request.split:
         raise DataError(f"{request.source}: split: the folder has parts of its own, {', '.join(given)}")
-    counts = [len(_files(place, classes)) for place in given.values()]
+    counts = [len(_files_and_classes([place], classes)[0]) for place in given.values()]
     ends = np.cumsum(counts)
     own = {part: np.arange(end - count, end) for part, count, end in zip(given, counts, ends, strict=True)}
     if len(own) == len(PARTS):
@@ -117,8 +138,8 @@ def _rows(
     return (own["train"], own["validation"], own["test"]), [note]
 
 
-def _read(files: list[Path], size: tuple[float, ...]) -> NDArray[np.uint8]:
-    """All pictures; in colour, unless all are grey."""
+def _read(files: list[Path], size: tuple[float, ...]) -> tuple[NDArray[np.uint8], list[str]]:
+    """All pictures, in colour unless all are grey, and what is said of them."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
@@ -132,6 +153,7 @@ def _read(files: list[Path], size: tuple[float, ...]) -> NDArray[np.uint8]:
         except (OSError, UnidentifiedImageError, ValueError) as error:
             raise DataError(f"{file}: not a whole picture: {error}") from error
     mode = "L" if all(picture.mode in GREY for picture in pictures) else "RGB"
+    pictures, notes = in_eight_bits(files, pictures)
     if size:
         shape = (int(size[1]), int(size[0]))  # Pillow says the width first
         pictures = [picture.convert(mode).resize(shape, Image.Resampling.BILINEAR) for picture in pictures]
@@ -146,4 +168,6 @@ def _read(files: list[Path], size: tuple[float, ...]) -> NDArray[np.uint8]:
         )
     arrays = [np.asarray(picture.convert(mode), dtype=np.uint8) for picture in pictures]
     stacked = np.stack(arrays)
-    return stacked[:, None] if mode == "L" else np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+    if mode == "L":
+        return stacked[:, None], notes
+    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)), notes

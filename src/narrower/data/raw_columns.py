@@ -15,6 +15,7 @@ from narrower.errors import AbsentDataError, DataError, MissingExtraError
 
 DELIMITERS = ",;\t|"
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none", "-"))
+NESTED = np.dtype("V1")  # of a column of lists or other values that are not read
 Columns = dict[str, NDArray[Any]]
 _QUOTED = re.compile(r'"[^"]*"')
 ROWS = 2  # dimensions of a table
@@ -126,15 +127,11 @@ def _parquet(path: Path) -> Columns:
         table = parquet.read_table(path)
     except (ArrowException, OSError) as error:
         raise DataError(f"{path}: not a whole Parquet file: {error}") from error
-    return arrow_columns(path, table)
+    return arrow_columns(table)
 
 
-def arrow_columns(path: Path, table: Any) -> Columns:
-    """The columns of a table of pyarrow's.
-
-    Raises:
-        DataError: one holds something else than numbers, text or times.
-    """
+def arrow_columns(table: Any) -> Columns:
+    """The columns of a table of pyarrow's; ``NESTED`` where one holds no numbers, text or times."""
     from pyarrow import types
 
     found = {}
@@ -146,8 +143,10 @@ def arrow_columns(path: Path, table: Any) -> Columns:
             found[name] = column.to_numpy().astype("datetime64[us]")
         elif types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
             found[name] = column.to_numpy()
+        elif types.is_decimal(kind):
+            found[name] = np.array([np.nan if v is None else float(v) for v in column.to_pylist()])
         else:
-            raise DataError(f"{path}: column {name!r} is {column.type}; read are numbers, text and times")
+            found[name] = np.zeros(len(column), dtype=NESTED)
         if found[name].dtype == object and types.is_boolean(kind):  # some are missing
             found[name] = np.array([np.nan if v is None else float(v) for v in found[name]])
     return found

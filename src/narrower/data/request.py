@@ -3,6 +3,7 @@
 ``wine.csv?target=quality&group=cellar`` is the file with two wishes. Settings files have a key for each wish.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -33,6 +34,7 @@ LISTS = ("target", "features")
 NUMBERS = ("split", "size")
 TOKENS = ("pad", "mask")
 MAX_SAMPLES = "max_samples"
+_SIGNS = re.compile(r"[%&=,?#+\[\]\x00-\x1f\x7f]")  # of the text itself, and none that a name may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class DataRequest:
         pairs = []
         for name, value in self.wishes.items():
             parts = value if isinstance(value, tuple) else (value,)
-            pairs.append(f"{name}={','.join(quote(_said(part), safe=' /:.') for part in parts)}")
+            pairs.append(f"{name}={','.join(_SIGNS.sub(_quoted, _said(part)) for part in parts)}")
         return self.source + ("?" + "&".join(pairs) if pairs else "")
 
 
@@ -151,6 +153,10 @@ def _as_in(name: str, numbers: str) -> str:
 def _inner(text: str) -> str:
     """A list without its brackets, where it has them."""
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
+def _quoted(sign: re.Match[str]) -> str:
+    return quote(sign[0], safe="")
 
 
 def _said(value: object) -> str:

@@ -16,7 +16,7 @@ def refuse_row_counts(where: str, columns: Sequence[Column], task: str | None) -
     """Check targets as the file has them; a regression that is asked for may foretell numbers of rows.
 
     Raises:
-        DataError: a target counts the rows, or each row is a class of its own.
+        DataError: a target counts the rows, or there are more classes than half the rows.
     """
     if task == "regression" or (task is not None and is_own_task(task)):
         return
@@ -28,10 +28,15 @@ def refuse_row_counts(where: str, columns: Sequence[Column], task: str | None) -
                 "classes can be learned from it; name another target, or say task = 'regression' if it is a "
                 "measured number"
             )
-        if (task in OF_CLASSES or (task is None and column.kind == "category")) and _are_different(column):
+        rows, different = len(column.present), len(set(column.present.tolist()))
+        are_classes = task in OF_CLASSES or (task is None and column.kind == "category")
+        if are_classes and rows >= FEWEST and different > rows / 2:
+            how = (
+                "another value in each row" if different == rows else f"{different:,} values in {rows:,} rows"
+            )
             raise DataError(
-                f"{where}: target {column.name!r} holds another value in each row, such as "
-                f"{_shown(column.present[0])}: no classes can be learned from it; name another target"
+                f"{where}: target {column.name!r} holds {how}, such as {_shown(column.present[0])}: no "
+                "classes can be learned from it; name another target"
             )
 
 

@@ -14,7 +14,7 @@ from narrower.data.features import MOST_CATEGORIES, Features, features_of
 from narrower.data.parting import Parted, parted
 from narrower.data.parts import DataSet, Part
 from narrower.data.prepared import Prepared, PreparedInput, Scaling
-from narrower.data.raw_columns import Columns
+from narrower.data.raw_columns import NESTED, Columns
 from narrower.data.request import DataRequest
 from narrower.data.row_counts import refuse_row_counts
 from narrower.data.samples import check_taught
@@ -30,6 +30,9 @@ from narrower.data.target_columns import (
 from narrower.errors import DataError
 from narrower.tasks.catalogue import TASKS
 
+LEAST_ROWS = 50  # that a column must number: fewer may be a feature that happens to have all values
+NEARLY = 0.9  # of the rows have a number of their own, the others are there twice
+
 
 def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet:
     """Parts of a table whose features are standardised by the training part.
@@ -42,7 +45,9 @@ def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet
     wanted, unsaid = checked_targets(request, names)
     for key in ("group", "time"):
         check_columns(where, key, tuple(filter(None, (getattr(request, key),))), names)
-    others = [n for n in names if n not in (*wanted, request.group, request.time)]
+    asked = (*wanted, request.group, request.time)
+    nested = [n for n in names if columns[n].dtype == NESTED]
+    others = [n for n in names if n not in (*asked, *nested)]
     if both := set(wanted) & set(request.features):
         raise DataError(f"{where}: {min(both)!r} is both target and feature")
     read = {
@@ -53,10 +58,10 @@ def table_data_set(request: DataRequest, columns: Columns, seed: int) -> DataSet
     features, notes = (
         ([read[name] for name in request.features], [])
         if request.features
-        else _useful([read[name] for name in others])
+        else _useful([read[name] for name in others], nested)
     )
     if not features:
-        raise DataError(f"{where}: no column is left that could be a feature")
+        raise DataError("; ".join([f"{where}: no column is left that could be a feature", *notes]))
     refuse_row_counts(where, [read[name] for name in wanted], task_of_targets(request))
     kept, dropped = _kept_rows(request, [*features, *(read[name] for name in wanted)])
     notes = [*unsaid, *notes, *dropped]
@@ -102,9 +107,9 @@ def _data_set(
     )
 
 
-def _useful(columns: Sequence[Column]) -> tuple[list[Column], list[str]]:
+def _useful(columns: Sequence[Column], nested: Sequence[str]) -> tuple[list[Column], list[str]]:
     """Columns that can be features, and why the others are left out where nobody says which are."""
-    kept, out = [], []
+    kept, out = [], [f"{name} (lists or other nested values)" for name in nested]
     for column in columns:
         if column.kind == "time":
             out.append(f"{column.name} (times)")
@@ -114,6 +119,8 @@ def _useful(columns: Sequence[Column]) -> tuple[list[Column], list[str]]:
             out.append(f"{column.name} ({len(set(column.present.tolist())):,} different texts)")
         elif column.kind == "whole" and _counts_rows(column):
             out.append(f"{column.name} (counts the rows)")
+        elif column.kind == "whole" and _numbers_rows(column):
+            out.append(f"{column.name} (numbers the rows, in another order)")
         else:
             kept.append(column)
     return kept, [f"columns that are no features unless features names them: {', '.join(out)}"] if out else []
@@ -122,6 +129,14 @@ def _useful(columns: Sequence[Column]) -> tuple[list[Column], list[str]]:
 def _counts_rows(column: Column) -> bool:
     values = column.values
     return len(values) > 2 and not column.missing.any() and bool((np.diff(values) == 1).all())  # noqa: PLR2004
+
+
+def _numbers_rows(column: Column) -> bool:
+    """Whether there is each number between the least and the largest, and hardly one of them twice."""
+    values = np.unique(column.present)
+    if len(values) < max(LEAST_ROWS, NEARLY * len(column.values)):
+        return False
+    return bool(values[-1] - values[0] + 1 == len(values))
 
 
 def _kept_rows(request: DataRequest, columns: Sequence[Column]) -> tuple[NDArray[np.bool_], list[str]]:
