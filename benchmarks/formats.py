@@ -1,31 +1,34 @@
 """What number formats, calibration and mixing are worth: accuracies with intervals, over several trainings.
 
-    python benchmarks/formats.py [--json] [--model NAME ...] [--seeds N] [--quick]
+    python benchmarks/formats.py [--json] [--model NAME ...] [--seeds N] [--quick] [--keep FOLDER]
 
 Every row is a mean over trainings with other seeds and its 95 % interval, of samples that neither trained nor
 chose anything; a row of a difference (``..._minus_...``, in percentage points) is paired by sample and
 training, and says in how many trainings McNemar's test finds the first better (less those of the second).
-Batch norms are folded. ``jsc-toy`` on jets is looked at on 11,000 test jets, ``resnet20`` on scikit-learn's
-digits on 647 of them at 8x8 (32x32 takes sixteen times as long; ``--data digits32`` asks for it). ``mobile``
-is a network of depthwise separable convolutions on the same digits: with folded batch norms, the ranges of
-its channels differ far more than those of ``resnet20``.
+Batch norms are folded. ``jsc-toy`` on jets is looked at on 11,000 test jets, ``resnet20`` and ``mobile`` on
+647 of scikit-learn's digits: ``resnet20`` at 32x32, ``mobile`` at 8x8, unless ``--data`` says otherwise for
+both. ``mobile`` is a network of depthwise separable convolutions: with folded batch norms, the ranges of its
+channels differ far more than those of ``resnet20``. ``--keep`` writes what a training gave into a folder and
+takes it from there.
 
 - ``w4_auto_minus_na``, ``w8_...``: calibrated fractions against half of the width, at equal bits
 - ``w8_minus_float32``: 8 bits everywhere, calibrated
 - ``w4_per_channel_minus_per_tensor``: affine weights, data in 8 bits; scales lose least by the squared error,
-  or with ``max`` in the name hold every weight
+  with ``max`` in the name hold every weight, and with ``outputs`` lose least in the outputs
 - ``w3_adaround_minus_nearest``: learned rounding, data in 8 bits
 - ``mxfp4`` and so on: the accuracy with data and weights in the format
 - ``mixed_minus_uniform_at_...``: the best plan of a search of the validation part against the best uniform
   plan of the space, both with at most so many bit operations (those of the named uniform plan); every plan of
-  ``jsc-toy``, and ``--trials`` of the guided sampler of the others (0 unless given: none)
+  ``jsc-toy``, and of ``mobile`` ``--trials`` of the guided sampler under that bound (0 unless given: none)
 """
 
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import hypot, sqrt
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -45,6 +48,7 @@ from narrower.graph.program import Program
 from narrower.graph.signs import unsigned_layers
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
+from narrower.models.ending import ending_of
 from narrower.plan.plan import Plan, plan_from_dict
 from narrower.searching.build_space import build_space
 from narrower.searching.space import Space
@@ -57,7 +61,7 @@ from narrower.training.one_model import train_weights
 from narrower.training.recipe import Recipe
 
 Hits = np.ndarray  # of each training and sample: [S, N]
-DATA_SETS = {"jsc-toy": "jets", "resnet20": "digits", "mobile": "digits"}
+DATA_SETS = {"jsc-toy": "jets", "mobile": "digits", "resnet20": "digits32"}
 RECIPES = {
     "jsc-toy": Recipe(max_epochs=10, batch_size=256, learning_rate=1e-2),
     "resnet20": Recipe(max_epochs=8, batch_size=64, learning_rate=1e-2),
@@ -68,6 +72,7 @@ WHOLE = ("mxfp4", "mxfp6", "mxfp8", "mxint8", "e4m3fn", "e5m2", "e2m1")
 WEIGHTS, DATA = (2, 3, 4, 6, 8), (3, 4, 6, 8)  # of the searched space
 BUDGETS = ((3, 4), (4, 4))  # weight and data bits of uniform plans
 SEARCHED_BUDGETS = ((2, 4), (3, 4), (4, 4))  # of networks too large for every plan
+FRACTIONS = ("data_frac", "weight_frac", "bias_frac")
 SAMPLES = 512  # on which rounding is learned
 IN_DOUBLE = 0.975
 
@@ -122,7 +127,8 @@ def trained(name: str, data: DataSet, seed: int) -> Trained:
     folded = fold_batch_norm(model, data.examples).eval()
     program = lower(trace(folded, data.examples, name))
     unsigned = unsigned_layers(program.network)
-    calibration = Calibration(program, *data.train.arguments, unsigned=unsigned)
+    taught = data.task.loss(ending_of(folded, data.train.arguments, program.network)).taught
+    calibration = Calibration(program, *data.train.arguments, unsigned=unsigned, taught=taught)
     held_out = data.test
     if name != "jsc-toy":
         parts = (data.validation, data.test)
@@ -137,23 +143,28 @@ def fixed(weight: int, data: int, fraction: str) -> LayerChoices:
     )
 
 
+RANGES = {"": "mse", "max_": "max", "outputs_": "cross_entropy"}
+
+
 def affine(weight: int, per: str, ranges: str = "mse") -> LayerChoices:
     weights = OperandChoices((weight,), others=(("per", (per,)), ("range", (ranges,))))
     return LayerChoices(("affine",), OperandChoices((8,)), weights, OperandChoices(("NA",)))
 
 
-def rows_of(one: Trained, *, is_quick: bool) -> Iterator[tuple[str, np.ndarray]]:
+def rows_of(one: Trained, name: str, *, is_quick: bool) -> Iterator[tuple[str, np.ndarray]]:
     """Names of what is looked at, with the samples that were got right."""
+    is_large = name == "resnet20"
     yield "float32", one.hits(Plan())
-    for width in (4, 6, 8):
+    for width in (4, 8) if is_large else (4, 6, 8):
         for fraction in ("auto", "NA"):
             yield f"w{width}_{fraction.lower()}", one.hits(one.plan(fixed(width, 8, fraction)))
-    for width in (3, 4):
+    for width in (4,) if is_large else (3, 4):
         for per in ("channel", "tensor"):
-            yield f"w{width}_per_{per}", one.hits(one.plan(affine(width, per)))
-            yield f"w{width}_max_per_{per}", one.hits(one.plan(affine(width, per, "max")))
-    for name in WHOLE:
-        yield name, one.hits(one.plan(LayerChoices((name,))))
+            for of, ranges in RANGES.items():
+                if ranges != "cross_entropy" or name == "mobile":
+                    yield f"w{width}_{of}per_{per}", one.hits(one.plan(affine(width, per, ranges)))
+    for word in WHOLE:
+        yield word, one.hits(one.plan(LayerChoices((word,))))
     if is_quick:
         return
     plan = one.plan(affine(3, "channel"))
@@ -167,7 +178,7 @@ DIFFERENCES = (
     *(
         (f"w{w}_{of}per_channel", f"w{w}_{of}per_tensor", f"w{w}_{of}per_channel_minus_per_tensor")
         for w in (3, 4)
-        for of in ("", "max_")
+        for of in RANGES
     ),
     ("w3_adaround", "w3_per_channel", "w3_adaround_minus_nearest"),
 )
@@ -200,29 +211,7 @@ def mixed_rows(one: Trained) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 
 
 def searched_rows(one: Trained, seed: int, trials: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """The same of a space that is too large: of some plans that the guided sampler proposes."""
-    auto = ["auto"]
-    found = narrower.search(
-        one.model,
-        one.data,
-        {
-            ".*": {
-                "data": DATA,
-                "data_frac": auto,
-                "weight": WEIGHTS,
-                "weight_frac": auto,
-                "bias": [8],
-                "bias_frac": auto,
-            }
-        },
-        ["accuracy", "bitops"],
-        by="regex",
-        sampler="guided",
-        n_trials=trials,
-        uniform_first=True,
-        sign="auto",
-        seed=seed,
-    )
+    """The same of a space that is too large: of the plans that the guided sampler proposes under a budget."""
     cost, evaluator = NetworkCost(one.program.network), Evaluator(one.program, one.data.validation)
     uniform = [one.plan(fixed(weight, data, "auto")) for weight in WEIGHTS for data in DATA]
     bitops = [cost.totals(plan)["bitops"] for plan in uniform]
@@ -234,6 +223,19 @@ def searched_rows(one: Trained, seed: int, trials: int) -> Iterator[tuple[str, n
             for place, (score, own) in enumerate(zip(scores, bitops, strict=True))
             if own <= budget
         )[-1]
+        found = narrower.search(
+            one.model,
+            one.data,
+            {".*": {"data": DATA, "weight": WEIGHTS, "bias": [8], **{key: ["auto"] for key in FRACTIONS}}},
+            ["accuracy", "bitops"],
+            by="regex",
+            constraints={"bitops": (None, budget)},
+            sampler="guided",
+            n_trials=trials,
+            uniform_first=True,
+            sign="auto",
+            seed=seed,
+        )
         mixed = plan_from_dict(found.best(max={"bitops": budget}).plan)
         yield f"mixed_minus_uniform_at_w{weight}d{data}", one.hits(mixed), one.hits(uniform[rival])
 
@@ -257,21 +259,34 @@ def difference(own: Hits, other: Hits) -> tuple[float, float, float, int]:
     return round(100 * mean, 3), round(100 * low, 3), round(100 * high, 3), sum(won)
 
 
+BOTH = ("own ", "other ")  # how rows of two plans begin where they are kept
+
+
+def of_training(name: str, data: DataSet, seed: int, trials: int, *, is_quick: bool) -> dict[str, np.ndarray]:
+    """What one training got right in every row; of a difference, what each of both did."""
+    one = trained(name, data, seed)
+    found = dict(rows_of(one, name, is_quick=is_quick))
+    if name == "jsc-toy" or (trials and name == "mobile"):
+        mixed = mixed_rows(one) if name == "jsc-toy" else searched_rows(one, seed, trials)
+        found |= {start + row: each for row, *both in mixed for start, each in zip(BOTH, both, strict=True)}
+    return found
+
+
 def measured(
-    name: str, data: DataSet, seeds: int, trials: int, *, is_quick: bool, say: Callable[[str], None]
+    name: str, seeds: int, keep: Path | None, train: Callable[[int], dict[str, np.ndarray]]
 ) -> dict[str, Sequence[float]]:
     hits: dict[str, list[np.ndarray]] = {}
-    pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for seed in range(seeds):
-        one = trained(name, data, seed)
-        for row, found in rows_of(one, is_quick=is_quick):
-            hits.setdefault(row, []).append(found)
-        if name == "jsc-toy" or trials:
-            mixed = mixed_rows(one) if name == "jsc-toy" else searched_rows(one, seed, trials)
-            for row, *both in mixed:
-                pairs.setdefault(row, []).append((both[0], both[1]))
-        say(f"{name}: training {seed + 1} of {seeds} is looked at")
-    metric = leading(data.task)
+        file = None if keep is None else keep / f"{name}-{seed}.npz"
+        found = train(seed) if file is None or not file.exists() else dict(np.load(file))
+        if file is not None and not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(file, **found)
+        for row, each in found.items():
+            hits.setdefault(row, []).append(each)
+    pairs = {row.removeprefix(BOTH[0]): hits.pop(row) for row in list(hits) if row.startswith(BOTH[0])}
+    others = {row.removeprefix(BOTH[1]): hits.pop(row) for row in list(hits) if row.startswith(BOTH[1])}
+    metric = leading(Classification())
     rows: dict[str, Sequence[float]] = {}
     for row, found_in in hits.items():
         together = np.stack(found_in)
@@ -280,9 +295,8 @@ def measured(
     for own, other, row in DIFFERENCES:
         if own in hits and other in hits:
             rows[row] = difference(np.stack(hits[own]), np.stack(hits[other]))
-    for row, both_in in pairs.items():
-        own_hits, other_hits = (np.stack(each) for each in zip(*both_in, strict=True))
-        rows[row] = difference(own_hits, other_hits)
+    for row, own_hits in pairs.items():
+        rows[row] = difference(np.stack(own_hits), np.stack(others[row]))
     return rows
 
 
@@ -295,20 +309,21 @@ def main() -> None:
     )
     parser.add_argument("--model", action="append", choices=list(DATA_SETS))
     parser.add_argument(
-        "--data", choices=("digits", "digits32"), default="digits", help="of resnet20 and mobile"
+        "--data", choices=("digits", "digits32"), help="of resnet20 and mobile; else 32x32 and 8x8"
     )
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=0, help="of searches of resnet20 and mobile")
+    parser.add_argument("--trials", type=int, default=0, help="of a search of mobile")
+    parser.add_argument("--keep", type=Path, help="a folder for what trainings gave")
     parser.add_argument("--quick", action="store_true", help="without learned rounding")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found = {}
     for name in arguments.model or DATA_SETS:
-        data = load_data_set(DATA_SETS[name] if name == "jsc-toy" else arguments.data)
-        say = (lambda _text: None) if arguments.json else (lambda text: print(text, flush=True))
-        found[name] = measured(
-            name, data, arguments.seeds, arguments.trials, is_quick=arguments.quick, say=say
+        chosen = DATA_SETS[name] if name == "jsc-toy" else arguments.data or DATA_SETS[name]
+        train = partial(
+            of_training, name, load_data_set(chosen), trials=arguments.trials, is_quick=arguments.quick
         )
+        found[name] = measured(name, arguments.seeds, arguments.keep, train)
     if arguments.json:
         print(json.dumps(found))
         return

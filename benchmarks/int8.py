@@ -58,7 +58,7 @@ CALIBRATED = 64  # samples
 SUFFIX = 5  # layers in which plans differ
 SCORED = 64  # samples
 NAIVE_PLANS = 3  # on which one by one is timed
-INTEGER = ("QLinear", "QGemm", "MaxPool")
+INTEGER = ("QLinear", "QGemm", "MaxPool", "NhwcMaxPool")
 MOVING = frozenset({"Transpose", "Reshape", "Flatten"})  # they compute nothing
 MOBILE = (
     (16, 1, 1),

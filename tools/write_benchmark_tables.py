@@ -70,15 +70,26 @@ def _section(path: Path) -> str:
 
 
 def _rows(found: Any, before: str = "") -> list[tuple[str, str]]:
-    """Nested rows by their path; lists stay in the JSON file."""
+    """Nested rows by their path; lists that are no interval stay in the JSON file."""
     rows: list[tuple[str, str]] = []
     for name, value in found.items():
         path = f"{before}.{name}" if before else name
         if isinstance(value, dict):
             rows += _rows(value, path)
-        elif not isinstance(value, list):
+        elif isinstance(value, list):
+            rows += [(path, text)] if (text := _interval(value)) else []
+        else:
             rows.append((path, f"{value:.4g}" if isinstance(value, float) else str(value)))
     return rows
+
+
+def _interval(numbers: list[Any]) -> str:
+    """A value, the ends of its interval, and where that is counted in how many trainings it is sure."""
+    if len(numbers) not in (3, 4) or not numbers[1] <= numbers[0] <= numbers[2]:
+        return ""
+    value, low, high, *trainings = numbers
+    sure = f"; {trainings[0]} trainings" if trainings else ""
+    return f"{value:.4g} ({low:.4g} to {high:.4g}{sure})"
 
 
 def _commit() -> str:
