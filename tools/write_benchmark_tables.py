@@ -88,7 +88,7 @@ def _interval(numbers: list[Any]) -> str:
     if len(numbers) not in (3, 4) or not numbers[1] <= numbers[0] <= numbers[2]:
         return ""
     value, low, high, *trainings = numbers
-    sure = f"; {trainings[0]} trainings" if trainings else ""
+    sure = f"; {trainings[0]} of the trainings" if trainings else ""
     return f"{value:.4g} ({low:.4g} to {high:.4g}{sure})"
 
 
