@@ -1,32 +1,28 @@
 """Score plans of any program: each value is computed once for all plans that agree upstream of it."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from narrower.data.parts import Part
+from narrower.evaluate.batch import Batch
 from narrower.evaluate.heap import keep_heap, trim_heap
 from narrower.evaluate.integer_products import IntegerProducts
 from narrower.evaluate.provenance import Provenance
 from narrower.evaluate.rounded_only import Formats, RoundedOnly
 from narrower.evaluate.sample_engine import SampleEngine, Sink, is_finite
+from narrower.evaluate.stacked_plans import StackedPlans
 from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
 from narrower.own_code.failures import described
-from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize_owned
 
 LIVE_VALUES = 12  # of the largest value: what one plan needs at a time, with its operators' working memory
 HOLES_MATTER = 2**29  # bytes of memory below which the holes in the heap are a large part of it
 FREE_BYTES = 2**28  # that stay with the process where holes do not matter
-NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
 WEIGHTS_SHARE = 8  # one part in so many of the memory at least is for rounded weights
 MOST_WEIGHTS = 2  # and one in so many at most
 OF_WEIGHTS = 3  # times what the weights take, for two formats of each, also as integers
@@ -46,8 +42,13 @@ class GraphEngine(SampleEngine):
         cache_bytes: int,
         value_bytes: int = 0,
         device: str = "cpu",
+        plans_at_once: int = 1,
     ) -> None:
-        """``value_bytes`` are those of the largest value of one sample."""
+        """``value_bytes`` are those of the largest value of one sample.
+
+        With several ``plans_at_once`` their values are stacked, as many as fit into ``cache_bytes``; nothing
+        but weights is held then.
+        """
         super().__init__(part, batch_size, device)
         self.steps = steps = steps if device == "cpu" else steps.on(device)
         self._provenance = Provenance(steps)
@@ -59,6 +60,9 @@ class GraphEngine(SampleEngine):
         share = (capacity - of_weights) // batches
         self._held = [ValueCache(share) for _ in range(batches)]
         self._rounding = RoundedOnly(steps)
+        of_plan = LIVE_VALUES * value_bytes * min(batch_size, len(part)) + 2 * _largest_weight(steps)
+        self._plans_at_once = min(plans_at_once, max(1, cache_bytes // max(1, of_plan)))
+        self._stacked = StackedPlans(steps, self._weights)
         self._evicted = 0  # bytes, since free memory was given back
         self._is_roomy = cache_bytes >= HOLES_MATTER
         self._trim_after = cache_bytes if self._is_roomy else cache_bytes // 8
@@ -87,7 +91,7 @@ class GraphEngine(SampleEngine):
         with torch.inference_mode():
             return torch.cat(
                 [
-                    _Batch(
+                    Batch(
                         self.steps,
                         batch,
                         ValueCache(0),
@@ -129,16 +133,56 @@ class GraphEngine(SampleEngine):
         keys = [tuple(ranks.setdefault(f, len(ranks)) for f in row) for row in formats]
         order = sorted(range(len(plans)), key=keys.__getitem__)
         self._forget_when_full()
+        if self._plans_at_once > 1 and len(plans) > 1:
+            return self._visit_together(order, formats, sink)
+        return self._visit_each(order, formats, sink)
+
+    def _visit_together(
+        self, order: Sequence[int], formats: Sequence[Formats], sink: Sink
+    ) -> list[str | None]:
+        """The same for several plans at a time; one by one where anything goes wrong with some of them."""
+        failures: list[str | None] = [None] * len(formats)
+        for start in range(0, len(order), self._plans_at_once):
+            some = order[start : start + self._plans_at_once]
+            given: list[tuple[int, int, Tensor, Tensor]] = []
+            try:
+                with torch.inference_mode():
+                    for first in range(0, len(self._part), self._batch_size):
+                        stop = first + self._batch_size
+                        arguments = [argument[first:stop] for argument in self._arguments]
+                        found = self._stacked.outputs(arguments, [formats[position] for position in some])
+                        targets = self._part.targets[first:stop]
+                        for position, outputs in zip(some, found, strict=True):
+                            given.append((position, first, outputs.cpu(), targets))
+            except torch.OutOfMemoryError:
+                raise
+            except Exception:
+                alone = self._visit_each(some, formats, sink)
+                for position in some:
+                    failures[position] = alone[position]
+                continue
+            for position, first, outputs, targets in given:
+                if failures[position] is None and not is_finite(outputs):
+                    failures[position] = "the outputs hold NaN or infinity"
+                if failures[position] is None:
+                    try:
+                        sink(position, first, outputs, targets)
+                    except Exception as error:
+                        failures[position] = described(error)
+        return failures
+
+    def _visit_each(self, order: Sequence[int], formats: Sequence[Formats], sink: Sink) -> list[str | None]:
+        """The same for one plan after the other; what they share is held."""
         names = {position: self._provenance.names(formats[position]) for position in order}
         passed = self._rounding.passed(formats)
-        failures: list[str | None] = [None] * len(plans)
+        failures: list[str | None] = [None] * len(formats)
         with torch.inference_mode():
             for number, held in enumerate(self._held):
                 first = number * self._batch_size
                 stop = first + self._batch_size
                 targets = self._part.targets[first:stop]
                 arguments = tuple(argument[first:stop] for argument in self._arguments)
-                batch = _Batch(
+                batch = Batch(
                     self.steps,
                     arguments,
                     held,
@@ -174,109 +218,13 @@ class GraphEngine(SampleEngine):
             self._evicted = 0
 
 
+def _largest_weight(steps: Steps) -> int:
+    """Bytes."""
+    return max((tensor.nbytes for tensor in steps.constants.values()), default=0)
+
+
 def _weights_share(steps: Steps, capacity: int) -> int:
     """Bytes for rounded weights: large networks take longer to round than their values take to form again."""
     rounded = {step.inputs[0] for step in steps.steps if step.slot is not None}
     weights = sum(steps.constants[index].nbytes for index in rounded if index in steps.constants)
     return min(max(capacity // WEIGHTS_SHARE, OF_WEIGHTS * weights), capacity // MOST_WEIGHTS)
-
-
-class _Batch:
-    """One batch of samples on its way through the program, for one plan after the other."""
-
-    def __init__(
-        self,
-        steps: Steps,
-        arguments: tuple[Tensor, ...],
-        held: ValueCache,
-        weights: ValueCache,
-        products: IntegerProducts,
-        passed: frozenset[int] = frozenset(),
-        cut_off: Mapping[int, int] = NOTHING_CUT,
-    ) -> None:
-        self._passed, self._cut_off = passed, cut_off
-        self._steps, self._held, self._weights, self._products = steps, held, weights, products
-        self._given: dict[int, Any] = {
-            **steps.constants,
-            **dict(zip(steps.batch_inputs, arguments, strict=True)),
-        }
-
-    def value(self, wanted: int, names: Sequence[int], formats: Formats) -> Tensor:
-        """The value of a step; only what is not held from other plans is computed."""
-        steps, values = self._steps, self._given.copy()
-        missing, weights = self._missing(wanted, values, names)
-        pinned = frozenset(names)
-        readers = Counter(source for index in missing for source in set(steps.steps[index].inputs))
-        for index in sorted(missing):
-            step = steps.steps[index]
-            for source in weights.intersection(step.inputs).difference(values):
-                values[source] = self._weight(source, formats)
-            value = self._products.run(index, values, formats, names, self._held)
-            if value is None and index in steps.owned and step.inputs[0] in self._passed:
-                assert step.slot is not None  # nobody holds what is written over
-                value = quantize_owned(values[step.inputs[0]], formats[step.slot])
-            if value is None and self._is_cut_off(index, formats):
-                value = values[step.inputs[0]]
-            if value is None:
-                value = steps.run(index, values, formats)
-            values[index] = value
-            if step.slot is not None and formats[step.slot] == FLOAT32:
-                pass  # the very tensor that it reads
-            elif index in self._passed:
-                pass  # what it is rounded to comes next
-            elif index in steps.kept:
-                self._held.put(names[index], value, pinned)
-            for source in set(step.inputs):
-                readers[source] -= 1
-                if not readers[source]:
-                    del values[source]
-        found: Tensor = values[wanted]
-        return found
-
-    def _weight(self, index: int, formats: Formats) -> Tensor:
-        """A rounded constant; only here, so that what is held of others can go while one is read."""
-        slot = self._steps.steps[index].slot
-        assert slot is not None
-        found: Tensor | None = self._weights.get((index, formats[slot]))
-        if found is None:
-            found = self._steps.run(index, self._given, formats)
-            if formats[slot] != FLOAT32:  # that is the constant itself
-                self._weights.put((index, formats[slot]), found)
-        return found
-
-    def _is_cut_off(self, index: int, formats: Formats) -> bool:
-        """Whether a step is a ReLU whose only reader rounds to a format without numbers below zero."""
-        if index not in self._cut_off or index not in self._passed:
-            return False
-        number_format = formats[self._cut_off[index]]
-        return (
-            isinstance(number_format, FixedPoint)
-            and not number_format.signed
-            and number_format.overflow != "wrap"
-        )
-
-    def _missing(
-        self, wanted: int, values: dict[int, Any], names: Sequence[int]
-    ) -> tuple[list[int], set[int]]:
-        """Steps that must run, and rounded constants that they read.
-
-        The held values that they read are added to ``values``.
-        """
-        steps, missing, weights, seen = self._steps, list[int](), set[int](), set[int]()
-        waiting = [wanted]
-        while waiting:
-            index = waiting.pop()
-            if index in seen or index in values:
-                continue
-            seen.add(index)
-            step = steps.steps[index]
-            if step.slot is not None and step.inputs[0] in steps.constants and index != wanted:
-                weights.add(index)
-                continue
-            held = self._held.get(names[index]) if index in steps.kept else None
-            if held is not None:
-                values[index] = held
-            else:
-                missing.append(index)
-                waiting.extend(step.inputs)
-        return missing, weights

@@ -26,6 +26,8 @@ from narrower.tasks.quality import Quality, quality_of
 from narrower.tasks.task import SampleMetric, wanted_metrics
 
 PLANS_IN_A_TREE = 8192
+HALVINGS_OF_PLANS = 6  # before a batch has fewer samples
+PLANS_AT_ONCE = 2**HALVINGS_OF_PLANS  # on a device
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class _State:
     cache_bytes: int
     largest_value: int
     device: str = "cpu"
+    plans_at_once: int = 1
 
 
 class ProgramEngine:
@@ -70,10 +73,16 @@ class ProgramEngine:
         )
 
     def on(self, device: str, halvings: int) -> "ProgramEngine":
-        """The same with weights and samples on a device; metrics are worked out here."""
-        batch_size = max(1, self._state.batch_size >> halvings)
+        """The same with weights and samples on a device, for many plans at once; metrics are worked out here.
+
+        Halvings are of the plans first, then of the samples.
+        """
+        plans_at_once = max(1, PLANS_AT_ONCE >> halvings)
+        batch_size = max(1, self._state.batch_size >> max(0, halvings - HALVINGS_OF_PLANS))
         moved = object.__new__(ProgramEngine)
-        moved.__setstate__(replace(self._state, device=device, batch_size=batch_size))
+        moved.__setstate__(
+            replace(self._state, device=device, batch_size=batch_size, plans_at_once=plans_at_once)
+        )
         return moved
 
     def __getstate__(self) -> "_State":
@@ -205,5 +214,13 @@ class ProgramEngine:
 def _engine(state: _State, source: Steps | tuple[Network, Untraced]) -> SampleEngine:
     if isinstance(source, Steps):
         value_bytes = 4 * state.largest_value
-        return GraphEngine(source, state.part, state.batch_size, state.cache_bytes, value_bytes, state.device)
+        return GraphEngine(
+            source,
+            state.part,
+            state.batch_size,
+            state.cache_bytes,
+            value_bytes,
+            state.device,
+            state.plans_at_once,
+        )
     return ModuleEngine(*source, state.part, state.batch_size, state.cache_bytes, state.device)

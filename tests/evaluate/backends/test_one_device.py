@@ -52,7 +52,7 @@ def test_short_memory_halves_the_batch_and_is_said() -> None:
     device = OneDevice(BackendSettings("device"), said.append)
     device.start(Small())
     assert [quality.metrics["accuracy"] for quality in device.score(PLANS, False)] == [0.7] * len(PLANS)
-    halved = "cpu: out of memory; going on with half as many samples at a time"
+    halved = "cpu: out of memory; going on with half as much at a time"
     assert said == [halved, halved, "cpu and cpu differ on 4 plans in accuracy by at most 0.2"]
     device.score(PLANS, False)
     assert len(said) == 3

@@ -25,7 +25,7 @@ class Engine(Protocol):
         """The quality of each plan; one that goes wrong has a ``failure``."""
 
     def on(self, device: str, halvings: int) -> "Engine":
-        """The same with weights and samples on a device, with half as many samples at a time, and so on."""
+        """The same with weights and samples on a device, with half as much at a time, and so on."""
 
 
 @runtime_checkable

@@ -14,13 +14,14 @@ from narrower.tasks.quality import Quality
 
 T = TypeVar("T")
 PROBED_PLANS = 4
-MOST_HALVINGS = 16  # a batch has fewer samples than 2**16
+MOST_HALVINGS = 22  # of up to 2**6 plans and then of a batch, which has fewer samples than 2**16
 
 
 class OneDevice:
     """One engine on the device; the driver's own, on the CPU, says how far results lie apart.
 
-    Products are formed in float32: TF32 stays off. Where memory is short the batch is halved, which is said.
+    Products are formed in float32: TF32 stays off. Where memory is short, half as many plans and
+    then half as many samples are taken at a time, which is said.
     """
 
     lost = 0
@@ -59,7 +60,7 @@ class OneDevice:
         return self._engine
 
     def _fitting(self, work: Callable[[], T]) -> T:
-        """Do what needs memory of the device, with half as many samples at a time where it is short."""
+        """Do what needs memory of the device, with half as much at a time where it is short."""
         while True:
             try:
                 return work()
@@ -70,7 +71,7 @@ class OneDevice:
             self._halvings += 1
             if self._device.startswith("cuda"):
                 torch.cuda.empty_cache()
-            self._say(f"{self._device}: out of memory; going on with half as many samples at a time")
+            self._say(f"{self._device}: out of memory; going on with half as much at a time")
 
     def _probe(self, plans: Sequence[Plan], found: Sequence[Quality], loss: bool) -> None:
         """Say how far the first results are from those of the CPU."""
