@@ -18,6 +18,7 @@ from narrower.preparation.retrained import Retrained
 from narrower.preparation.settings import (
     AdjustedSettings,
     CandidateSettings,
+    CrossValidatedSettings,
     PreparationSettings,
     RetrainedSettings,
 )
@@ -72,9 +73,10 @@ def left(
     with TrialStore.open(directory / "trials.db") as store:
         kept = [(trial.number, trial.plan_index, trial.metrics, trial.state) for trial in store.trials()]
     files = {
-        path.name: path.read_bytes()
+        str(path.relative_to(directory)): path.read_bytes()
         for part in ("curves", "candidates")
-        for path in directory.glob(f"{part}/*")
+        for path in directory.glob(f"{part}/**/*")
+        if path.is_file()
     }
     members = [(member.number, member.metrics, member.alone_value) for member in found.record.members]
     return {"trials": kept, "files": files, "members": members}
@@ -86,6 +88,13 @@ def left(
         pytest.param(TOGETHER, "random", 40, id="two groups at a time, of convolutions"),
         pytest.param(ONE_BY_ONE, "nsgaii", 6, id="one by one"),
         pytest.param(RetrainedSettings(ONCE, "nearest"), "random", 18, id="from the nearest"),
+        pytest.param(CrossValidatedSettings(ONCE, folds=2, float_recipe=ONCE), "random", 20, id="folds"),
+        pytest.param(
+            CrossValidatedSettings(ONCE, "nearest", folds=2, float_recipe=ONCE),
+            "random",
+            18,
+            id="folds, from the nearest",
+        ),
         pytest.param(CandidateSettings(training=ONCE, seeds=2), "random", 8, id="resized"),
         pytest.param(AdjustedSettings(("biases",), 50), "random", 2, id="adjusted", marks=pytest.mark.slow),
     ],
@@ -106,7 +115,9 @@ def test_two_processes_leave_what_one_leaves(
     )
     assert one == two
     assert len(one["trials"]) == trials
-    assert len(one["files"]) == (2 * trials if isinstance(settings, RetrainedSettings) else 0)
+    folds = settings.folds if isinstance(settings, CrossValidatedSettings) else 0
+    weights = folds * (trials + 1) or trials  # with the float models
+    assert len(one["files"]) == (trials + weights if isinstance(settings, RetrainedSettings) else 0)
 
 
 class Lossy:

@@ -19,17 +19,23 @@ class Group:
     """Plans that get their weights at once.
 
     Where they start from the weights of plans before them, ``starts`` are the places of these, and
-    ``begun`` the weights; None for the model's own.
+    ``begun`` the weights; None for the model's own. In folds ``parts`` are the group in each.
     """
 
     plans: tuple[Plan, ...]
     starts: tuple[int | None, ...] = ()
     begun: tuple[Weights | None, ...] = ()
+    parts: tuple["Group", ...] = ()
+
+    @property
+    def from_the_start(self) -> "Group":
+        """The same plans from the model's own weights."""
+        return Group(self.plans, parts=tuple(part.from_the_start for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a group came to, one entry for each set of weights: the model of each seed, or why there is none.
+    """What a group came to, one entry for each plan: the model of each seed or fold, or why there is none.
 
     ``curves`` are how each did in training, where that is kept.
     """

@@ -16,6 +16,7 @@ from narrower.graph.own_copy import own_copy
 from narrower.graph.program import with_parameters
 from narrower.plan.plan import Plan
 from narrower.preparation.curves import Curves
+from narrower.preparation.groups import Group, Made, MadeWeights, Weights
 from narrower.preparation.preparation import Candidate, Prepared, Refitted, Subject
 from narrower.preparation.retrained import Retrained
 from narrower.preparation.settings import CrossValidatedSettings
@@ -47,10 +48,13 @@ class InFolds:
     would not be known.
     """
 
+    keeps = True
+
     def __init__(self, subject: Subject, settings: CrossValidatedSettings) -> None:
         self._subject, self._settings = subject, settings
         self._delivered = Retrained(subject, settings)
         self._directory: Path | None = None
+        self._given: tuple[Weights, ...] = ()
         self._recorded: tuple[Sequence[Plan], Sequence[Plan]] = ((), ())
         self.curves: Curves | None = None  # those of the first fold
 
@@ -58,6 +62,20 @@ class InFolds:
     def words(self) -> str:
         """How plans are trained, and scored."""
         return f"{self._delivered.words}; scored by cross-validation in {self._settings.folds} folds"
+
+    @property
+    def at_once(self) -> int:
+        """Candidates that are trained at once in a fold."""
+        return self._delivered.at_once
+
+    @property
+    def float_weights(self) -> tuple[Weights, ...]:
+        """Those of the float models of the folds."""
+        return tuple(fold.subject.model.state_dict() for fold in self._folds)
+
+    def begin_from(self, float_weights: Sequence[Weights]) -> None:
+        """Take the float models of another process, which are not trained again."""
+        self._given = tuple(float_weights)
 
     @property
     def together(self) -> int | None:
@@ -70,14 +88,58 @@ class InFolds:
 
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself, with the weights of each fold; one that goes wrong in any has a failure."""
-        every = list(dict.fromkeys(plans))
-        in_folds = [fold.way.prepare([fold.plan_of(plan) for plan in every]) for fold in self._folds]
-        for plan, *of_folds in zip(every, *in_folds, strict=True):
-            joined = self._joined(plan, of_folds)
-            if joined.failure is not None:
-                for fold in self._folds:
-                    fold.way.fail(fold.plan_of(plan))
-            yield joined
+        for wave in self.waves([plans]):
+            for group in wave:
+                made = self.make(group)
+                self.keep(group, made.weights)
+                yield from self.prepared(group, made)
+
+    def waves(self, lists: Sequence[Sequence[Plan]]) -> Iterator[list[Group]]:
+        """All groups at once; where plans start from the nearest one, one after the other."""
+        if self._settings.start != "nearest":
+            for wave in self._delivered.waves(lists):
+                yield [replace(group, parts=self._parts(group.plans)) for group in wave]
+            return
+        every = list(dict.fromkeys(plan for plans in lists for plan in plans))
+        in_folds = [fold.way.waves([[fold.plan_of(plan) for plan in every]]) for fold in self._folds]
+        for of_folds in zip(*in_folds, strict=True):
+            parts = tuple(groups[0] for groups in of_folds)
+            count = len(parts[0].plans)
+            some, every = every[:count], every[count:]
+            yield [Group(tuple(some), parts=parts)]
+
+    def make(self, group: Group) -> Made:
+        """Train a group in each fold."""
+        made = [fold.way.make(part) for fold, part in zip(self._folds, group.parts, strict=True)]
+        models: list[tuple[nn.Module, ...] | str] = []
+        for of_folds in zip(*(each.models for each in made), strict=True):
+            failure = next((each for each in of_folds if isinstance(each, str)), None)
+            models.append(failure or tuple(each[0] for each in of_folds if not isinstance(each, str)))
+        return Made(tuple(models), made[0].curves)
+
+    def prepared(self, group: Group, made: Made) -> Iterator[Prepared]:
+        """Each plan by itself, with the weights of each fold."""
+        for place, (plan, models) in enumerate(zip(group.plans, made.models, strict=True)):
+            if isinstance(models, str):
+                yield Prepared((plan,), (), models)
+                continue
+            of_folds = list[Prepared]()
+            for fold, part, model in zip(self._folds, group.parts, models, strict=True):
+                alone = Group(part.plans[place : place + 1], part.starts[place : place + 1])
+                of_folds += fold.way.prepared(alone, Made(((model,),)))
+            yield self._joined(plan, of_folds)
+
+    def keep(self, group: Group, weights: MadeWeights) -> None:
+        """Remember the weights of each fold, and the curves of the first; a failure in any counts in all."""
+        for number, (fold, part) in enumerate(zip(self._folds, group.parts, strict=True)):
+            states = tuple(each if isinstance(each, str) else (each[number],) for each in weights.states)
+            curves = weights.curves if number == 0 else (None,) * len(group.plans)
+            fold.way.keep(part, MadeWeights(states, curves))
+
+    def lose(self, group: Group, reason: str) -> None:
+        """Remember which plans were not trained."""
+        for fold, part in zip(self._folds, group.parts, strict=True):
+            fold.way.lose(part, reason)
 
     def alone(self, plan: Plan) -> Prepared:
         """A plan trained in each fold apart from all others.
@@ -128,7 +190,7 @@ class InFolds:
         cut = folds_of(samples, settings.folds, settings.training.seed)
         for number, (teaches, scores) in enumerate(cut, start=1):
             directory = None if self._directory is None else self._directory / f"fold-{number}"
-            model = self._float_model(teaches, directory)
+            model = self._given_model(number) or self._float_model(teaches, directory)
             program = with_parameters(subject.program, model, subject.program.network)
             data = replace(subject.data, train=teaches, validation=scores)
             own = replace(subject, model=model, program=program or subject.traced(model), data=data)
@@ -140,6 +202,16 @@ class InFolds:
                 way.curves = Curves(scores, self.curves.directory)
             found.append(Fold(way, own, scores, plan_of))
         return found
+
+    def _parts(self, plans: Sequence[Plan]) -> tuple[Group, ...]:
+        return tuple(Group(tuple(fold.plan_of(plan) for plan in plans)) for fold in self._folds)
+
+    def _given_model(self, number: int) -> nn.Module | None:
+        if not self._given:
+            return None
+        model = own_copy(self._subject.model)
+        model.load_state_dict(self._given[number - 1])
+        return model.eval()
 
     def _float_model(self, teaches: Part, directory: Path | None) -> nn.Module:
         """The float model of a fold; it is trained once."""

@@ -10,6 +10,7 @@ from narrower.plan.plan import Plan
 from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.curves import Curves
 from narrower.preparation.groups import Group, InGroups, unpacked
+from narrower.preparation.in_folds import InFolds
 from narrower.preparation.preparation import KeepsTraining, Subject
 from narrower.preparation.settings import PreparationSettings
 from narrower.study.scoring import Scoring
@@ -36,6 +37,7 @@ class CandidateWork:
     subject: Subject
     scoring: Scoring
     curves: Curves | None
+    floats: bytes | None = None  # of the float models of folds
     layers: tuple[str, ...] = ()
 
     def warm_up(self) -> None:
@@ -51,8 +53,7 @@ class CandidateWork:
 
     def probe(self, tasks: Sequence[Group]) -> list[Any]:
         """The first group on a few batches."""
-        first = tasks[0]
-        return [_Probe(Group(first.plans))]
+        return [_Probe(tasks[0].from_the_start)]
 
     def _answer(self, group: Group) -> GroupAnswer:
         preparation = self._preparation
@@ -66,7 +67,7 @@ class CandidateWork:
 
     @cached_property
     def _preparation(self) -> InGroups:
-        return _in_groups(self.settings, self.subject, self.curves)
+        return self._in_groups(self.settings, self.subject, self.curves)
 
     @cached_property
     def _probed(self) -> InGroups:
@@ -77,7 +78,18 @@ class CandidateWork:
         data = self.subject.data
         few = replace(data, train=data.train.first(PROBE_BATCHES * recipe.batch_size))
         short = replace(self.settings, training=replace(recipe, max_epochs=1))  # type: ignore[type-var]
-        return _in_groups(short, replace(self.subject, data=few), None)
+        return self._in_groups(short, replace(self.subject, data=few), None)
+
+    def _in_groups(self, settings: PreparationSettings, subject: Subject, curves: Curves | None) -> InGroups:
+        preparation = build_preparation(settings, subject)
+        assert isinstance(preparation, InGroups)
+        if isinstance(preparation, KeepsTraining):
+            preparation.curves = curves
+        if isinstance(preparation, InFolds) and self.floats is not None:
+            (floats,) = unpacked(self.floats).states
+            assert not isinstance(floats, str)
+            preparation.begin_from(floats)
+        return preparation
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +127,6 @@ class CandidatesElsewhere:
                 if answer.weights is not None:
                     self._preparation.keep(group, unpacked(answer.weights))
         return found
-
-
-def _in_groups(settings: PreparationSettings, subject: Subject, curves: Curves | None) -> InGroups:
-    preparation = build_preparation(settings, subject)
-    assert isinstance(preparation, InGroups)
-    if isinstance(preparation, KeepsTraining):
-        preparation.curves = curves
-    return preparation
 
 
 def _digest(preparation: InGroups, group: Group) -> str:

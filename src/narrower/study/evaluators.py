@@ -13,7 +13,8 @@ from narrower.evaluate.early import EarlyEvaluator, pieces
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.heap import drop_copies
 from narrower.preparation.catalogue import build_preparation
-from narrower.preparation.groups import InGroups
+from narrower.preparation.groups import InGroups, MadeWeights
+from narrower.preparation.in_folds import InFolds
 from narrower.preparation.preparation import KeepsTraining, Preparation
 from narrower.searching.loop import EvaluateEarly
 from narrower.searching.objective import ARTEFACT_METRICS, PROXIES
@@ -109,7 +110,10 @@ class Evaluators(ExitStack):
         curves = preparation.curves if isinstance(preparation, KeepsTraining) else None
         scoring = Scoring(problem.part, self.whole.batch_size, problem.own_metrics)
         self.callback(workers.close)
-        workers.start(CandidateWork(problem.preparation, problem.subject, scoring, curves))
+        floats = None
+        if isinstance(preparation, InFolds):  # they are trained here, once
+            floats = MadeWeights((preparation.float_weights,)).packed()
+        workers.start(CandidateWork(problem.preparation, problem.subject, scoring, curves, floats))
         return CandidatesElsewhere(preparation, workers, len(problem.part))
 
 
