@@ -78,7 +78,10 @@ def left(
         for path in directory.glob(f"{part}/**/*")
         if path.is_file()
     }
-    members = [(member.number, member.metrics, member.alone_value) for member in found.record.members]
+    members = [
+        (member.number, member.metrics, member.alone_value, member.seed_values, member.certain)
+        for member in found.record.members
+    ]
     return {"trials": kept, "files": files, "members": members}
 
 
@@ -88,6 +91,7 @@ def left(
         pytest.param(TOGETHER, "random", 40, id="two groups at a time, of convolutions"),
         pytest.param(ONE_BY_ONE, "nsgaii", 6, id="one by one"),
         pytest.param(RetrainedSettings(ONCE, "nearest"), "random", 18, id="from the nearest"),
+        pytest.param(RetrainedSettings(ONCE, front_seeds=3), "random", 18, id="seeds of the front"),
         pytest.param(CrossValidatedSettings(ONCE, folds=2, float_recipe=ONCE), "random", 20, id="folds"),
         pytest.param(
             CrossValidatedSettings(ONCE, "nearest", folds=2, float_recipe=ONCE),

@@ -96,7 +96,7 @@ class Retrained:
             curves[place] = curve
 
         begun = group.begun or (None,) * len(group.plans)
-        models = [self._with(weights) for weights in begun]
+        models = [self.with_weights(weights) for weights in begun]
         trained = self._trained(models, group.plans, self._recipe, None if self.curves is None else told)
         return Made(tuple(each if isinstance(each, str) else (each,) for each in trained), tuple(curves))
 
@@ -138,20 +138,29 @@ class Retrained:
         weights = self._before.of(plan)
         if weights is None:
             return None
-        return self._prepared(plan, self._with(weights).eval(), None)
+        return self._prepared(plan, self.with_weights(weights).eval(), None)
 
     def fail(self, plan: Plan) -> None:
         """Let no plan start from this one, though it could be trained here."""
         self._before.fail(plan)
 
-    def again(self, plans: Sequence[Plan], seed: int) -> list[nn.Module | str]:
-        """Each plan trained with another seed, from where it started before; or why it cannot be."""
-        found: list[nn.Module | str] = []
+    def again(self, plans: Sequence[Plan]) -> list[Group]:
+        """Plans that were trained before, in groups, from where each started then."""
+        found = []
         for first in range(0, len(plans), self.at_once):
             some = plans[first : first + self.at_once]
-            models = [self._begun(self._start(plan, self._place(plan))) for plan in some]
-            found += self._trained(models, some, replace(self._recipe, seed=seed))
+            starts = [self._start(plan, self._place(plan)) for plan in some]
+            begun = [None if start is None else self._before.weights(start) for start in starts]
+            found.append(Group(tuple(some), begun=tuple(begun)))
         return found
+
+    def with_seed(self, group: Group, seed: int) -> Made:
+        """Train a group with another seed."""
+        models = [self.with_weights(weights) for weights in group.begun]
+        trained = self._trained(models, group.plans, replace(self._recipe, seed=seed))
+        return Made(
+            tuple(each if isinstance(each, str) else (each,) for each in trained), (None,) * len(trained)
+        )
 
     def _place(self, plan: Plan) -> int:
         place = self._before.place(plan)
@@ -166,9 +175,10 @@ class Retrained:
 
     def _begun(self, start: int | None) -> nn.Module:
         """The model that a plan starts from."""
-        return self._with(None if start is None else self._before.weights(start))
+        return self.with_weights(None if start is None else self._before.weights(start))
 
-    def _with(self, weights: Mapping[str, Tensor] | None) -> nn.Module:
+    def with_weights(self, weights: Mapping[str, Tensor] | None) -> nn.Module:
+        """The model with some weights; None: as it is."""
         if weights is None:
             return self._subject.model
         model = own_copy(self._subject.model)

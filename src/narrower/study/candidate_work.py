@@ -9,9 +9,10 @@ from narrower.evaluate.backends.backend import Workers
 from narrower.plan.plan import Plan
 from narrower.preparation.catalogue import build_preparation
 from narrower.preparation.curves import Curves
-from narrower.preparation.groups import Group, InGroups, unpacked
+from narrower.preparation.groups import Group, InGroups, Made, unpacked
 from narrower.preparation.in_folds import InFolds
 from narrower.preparation.preparation import KeepsTraining, Subject
+from narrower.preparation.retrained import Retrained
 from narrower.preparation.settings import PreparationSettings
 from narrower.study.scoring import Scoring
 from narrower.tasks.quality import Quality, failed
@@ -46,14 +47,19 @@ class CandidateWork:
 
     def score(self, tasks: Sequence[Any], loss: bool) -> list[Any]:  # noqa: ARG002 - it is always computed
         """An answer for each group; for a probe, what its bits are."""
-        return [
-            _digest(self._probed, task.group) if isinstance(task, _Probe) else self._answer(task)
-            for task in tasks
-        ]
+        return [self._done(task) for task in tasks]
 
     def probe(self, tasks: Sequence[Group]) -> list[Any]:
         """The first group on a few batches."""
         return [_Probe(tasks[0].from_the_start)]
+
+    def _done(self, task: Any) -> Any:
+        if isinstance(task, _Probe):
+            return _digest(self._probed, task.group)
+        if isinstance(task, _Again):
+            assert isinstance(self._preparation, Retrained)
+            return self._preparation.with_seed(task.group, task.seed).weights.packed()
+        return self._answer(task)
 
     def _answer(self, group: Group) -> GroupAnswer:
         preparation = self._preparation
@@ -97,6 +103,14 @@ class _Probe:
     group: Group
 
 
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """A group that is trained with another seed, and not scored."""
+
+    group: Group
+    seed: int
+
+
 class CandidatesElsewhere:
     """Has the plans of lists prepared and scored by workers; what comes of it is that of this process."""
 
@@ -126,6 +140,21 @@ class CandidatesElsewhere:
                 found |= answer.qualities
                 if answer.weights is not None:
                     self._preparation.keep(group, unpacked(answer.weights))
+        return found
+
+    def with_seeds(self, way: Retrained, groups: Sequence[Group], seeds: Sequence[int]) -> list[Made]:
+        """All groups trained with the first seed, then with the next one."""
+        tasks = [_Again(group, seed) for seed in seeds for group in groups]
+        found = []
+        for task, answer in zip(tasks, self._workers.score(tasks, True), strict=True):
+            if isinstance(answer, Quality):  # its workers were lost
+                states: Sequence[Any] = [str(answer.failure)] * len(task.group.plans)
+            else:
+                states = unpacked(answer).states
+            models = (
+                each if isinstance(each, str) else (way.with_weights(each[0]).eval(),) for each in states
+            )
+            found.append(Made(tuple(models)))
         return found
 
 

@@ -68,7 +68,7 @@ def members_alone(problem: Problem, plan_evaluator: PlanEvaluator, evaluator: Ev
         return None
     from narrower.study.members import Members  # Lightning takes seconds to import
 
-    return Members(problem, plan_evaluator.preparation, evaluator.batch_size)
+    return Members(problem, plan_evaluator.preparation, evaluator.batch_size, plan_evaluator.elsewhere)
 
 
 def front_members(

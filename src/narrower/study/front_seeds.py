@@ -1,6 +1,6 @@
 """How far apart trainings of the front's members end, and which members lead with that known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,12 @@ from narrower.errors import NarrowerError
 from narrower.evaluate.evaluator import Evaluator
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
+from narrower.preparation.groups import Made
 from narrower.preparation.retrained import Retrained
 from narrower.preparation.settings import RetrainedSettings
 from narrower.searching.front import dominates
 from narrower.searching.objective import Objectives
+from narrower.study.candidate_work import CandidatesElsewhere
 from narrower.study.problem import Problem
 from narrower.study.trained_program import program_of
 from narrower.tasks.spread import Contributions, leads
@@ -28,23 +30,41 @@ def of_seeds(
     settings: RetrainedSettings,
     plans: Sequence[Plan],
     programs: Sequence[Program],
+    elsewhere: CandidatesElsewhere | None = None,
 ) -> list[Contributions]:
     """What each sample contributes to the leading metric, for each plan and training [S, N].
 
-    ``programs`` are those of the first seed.
+    ``programs`` are those of the first seed; workers ``elsewhere`` train the others, where there are some.
 
     Raises:
         NarrowerError: a member cannot be trained with another seed.
     """
     found = [[_contributions(problem, program, plan)] for program, plan in zip(programs, plans, strict=True)]
-    for seed in seeds_from(settings.training.seed, settings.front_seeds)[1:]:
-        for own, plan, model in zip(found, plans, way.again(plans, seed), strict=True):
-            if not isinstance(model, nn.Module):
+    for seed, trained in _with_seeds(way, settings, plans, elsewhere):
+        for own, plan, models in zip(found, plans, trained, strict=True):
+            if isinstance(models, str):
                 raise NarrowerError(
-                    f"seeds: with seed {seed} a member of the front cannot be trained: {model}"
+                    f"seeds: with seed {seed} a member of the front cannot be trained: {models}"
                 )
-            own.append(_contributions(problem, program_of(problem, model), plan))
+            own.append(_contributions(problem, program_of(problem, models[0]), plan))
     return [np.stack(own) for own in found]
+
+
+def _with_seeds(
+    way: Retrained,
+    settings: RetrainedSettings,
+    plans: Sequence[Plan],
+    elsewhere: CandidatesElsewhere | None,
+) -> Iterator[tuple[int, list[tuple[nn.Module, ...] | str]]]:
+    """Each further seed, and the model of each plan with it, or why there is none."""
+    groups, seeds = way.again(plans), seeds_from(settings.training.seed, settings.front_seeds)[1:]
+    made: Iterator[Made]
+    if elsewhere is None:
+        made = (way.with_seed(group, seed) for seed in seeds for group in groups)
+    else:
+        made = iter(elsewhere.with_seeds(way, groups, seeds))
+    for seed in seeds:
+        yield seed, [models for _ in groups for models in next(made).models]
 
 
 def leaders(

@@ -16,6 +16,7 @@ from narrower.preparation.preparation import Preparation
 from narrower.preparation.resized import Resized
 from narrower.preparation.retrained import Retrained
 from narrower.preparation.settings import RetrainedSettings
+from narrower.study.candidate_work import CandidatesElsewhere
 from narrower.study.front_seeds import of_seeds
 from narrower.study.problem import Problem
 from narrower.study.scoring import combined, held_out_of
@@ -43,8 +44,15 @@ class Kept:
 class Members:
     """Takes the weights that plans were scored with, or prepares them again one at a time."""
 
-    def __init__(self, problem: Problem, preparation: Preparation, batch_size: int) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        preparation: Preparation,
+        batch_size: int,
+        elsewhere: CandidatesElsewhere | None = None,
+    ) -> None:
         self._problem, self._preparation, self._batch_size = problem, preparation, batch_size
+        self._elsewhere = elsewhere
 
     def keep(self, plan: Plan, path: Path | None) -> Kept:
         """Score a plan, and write its weights (those of its best seed) where a path is given.
@@ -77,7 +85,7 @@ class Members:
         if settings.front_seeds == 1:
             return None
         programs = [each.program for each in kept]
-        return of_seeds(self._problem, made, settings, plans, programs)
+        return of_seeds(self._problem, made, settings, plans, programs, self._elsewhere)
 
     def _in_folds(self, made: InFolds, plan: Plan, path: Path | None) -> Kept:
         """Delivered is what the training part teaches; the interval is that of all samples of the folds."""

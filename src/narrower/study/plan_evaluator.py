@@ -18,7 +18,8 @@ class PlanEvaluator:
     """Scores plans, many at once.
 
     ``evaluator`` is that of the model as it is. ``artefacts`` and ``measured`` name what is measured on the
-    artefact of each plan as well, and ``untrained`` computes proxies; a plan that has none fails.
+    artefact of each plan as well, and ``untrained`` computes proxies; a plan that has none fails. Workers
+    ``elsewhere`` prepare and score, where there are some.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class PlanEvaluator:
     ) -> None:
         self.preparation, self._evaluator, self._loss = preparation, evaluator, loss
         self._scoring = Scoring(evaluator.part, evaluator.batch_size, own_metrics)
-        self._elsewhere: CandidatesElsewhere | None = None
+        self.elsewhere: CandidatesElsewhere | None = None
         self._artefacts, self._measured, self._untrained = artefacts, tuple(measured), untrained
         self._earlier: Mapping[Plan, Quality] = {}
         self._adopted = 0
@@ -53,7 +54,7 @@ class PlanEvaluator:
 
     def work_elsewhere(self, elsewhere: CandidatesElsewhere) -> None:
         """Have plans prepared and scored by workers."""
-        self._elsewhere = elsewhere
+        self.elsewhere = elsewhere
 
     def evaluate(self, plans: Sequence[Plan]) -> list[Quality]:
         """The quality of each plan; one that goes wrong has a ``failure``."""
@@ -66,8 +67,8 @@ class PlanEvaluator:
             if plan in self._earlier:
                 found[plan] = self._earlier[plan]
                 self._adopted += 1
-        if self._elsewhere is not None:
-            found |= self._elsewhere.evaluate([[p for p in plans if p not in found] for plans in lists])
+        if self.elsewhere is not None:
+            found |= self.elsewhere.evaluate([[p for p in plans if p not in found] for plans in lists])
         for plans in lists:
             missing = [plan for plan in dict.fromkeys(plans) if plan not in found]
             for prepared in self.preparation.prepare(missing) if missing else ():
