@@ -1,5 +1,7 @@
 """Networks in whole numbers equal their evaluation in float32."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.models.build import build_model
 from narrower.plan.formats.fixed import FixedPoint
+from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.plan import LayerPlan, Plan
 from tests.export.plans import uniform
 
@@ -46,6 +49,22 @@ def test_whole_numbers_equal_the_float_evaluation(
     np.testing.assert_array_equal(found, wanted)
     pytest.importorskip("da4ml")
     np.testing.assert_array_equal(run_logic(build_logic(network), fed), wanted)
+
+
+def test_a_fraction_for_each_channel_is_met_in_the_finest_of_the_steps() -> None:
+    program, inputs = _program("jsc-tiny", 16)
+    whole = uniform(program, 6, 3, 4)
+
+    def in_channels(layer: LayerPlan, name: str) -> LayerPlan:
+        shape = program.network.weights_of(program.network.product_layers[name][0])[0].shape
+        fracs = tuple(3 + number % 3 for number in range(shape[0]))
+        return replace(layer, weight=FixedChannels(5, fracs, rounding="half_up"))
+
+    plan = Plan.of((name, in_channels(layer, name)) for name, layer in whole.layers)
+    network = integer_network(program, plan, output_fraction=6)
+    wanted = np.floor(defined_outputs(program, plan, inputs).double().numpy() * 64 + 0.5)
+    found = run_integer_network(network, Chain(program, plan).host_inputs(inputs))
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_signed_data_without_a_relu_is_met_too() -> None:

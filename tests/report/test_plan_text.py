@@ -1,6 +1,6 @@
 """Plans in few words."""
 
-from narrower.report.plan_text import short_plan
+from narrower.report.plan_text import short_layer, short_plan
 
 
 def test_widths_stand_for_fixed_point_and_texts_for_everything_else() -> None:
@@ -26,3 +26,13 @@ def test_of_many_layers_those_with_the_same_formats_are_counted() -> None:
     }
     plan = {**same, "head": {"data": "fixed(2,frac=1)"}, "stem": {"data": "fixed(2,frac=1)"}}
     assert short_plan(plan) == "20 layers 8/4/8; head, stem 2/32/32"
+
+
+def test_numbers_of_channels_are_not_listed_where_plans_are_shown() -> None:
+    fracs = "_".join(str(number % 7) for number in range(512))
+    layer = {
+        "data": "fixed(8,frac=4)",
+        "weight": f"fixed_channels(3,fracs={fracs},rounding=half_up)",
+        "bias": "affine(4,saturating=12)",
+    }
+    assert short_layer(layer) == "8/fixed_channels(3,rounding=half_up)/affine(4)"

@@ -91,7 +91,7 @@ def _inner(known: Tensor, number_format: Affine) -> Tensor:
         )
     if not known.numel():
         return known
-    beyond = torch.tensor(counts).clamp_(max=size - 1).expand(parts).unsqueeze(1)
+    beyond = torch.tensor(counts, device=known.device).clamp_(max=size - 1).expand(parts).unsqueeze(1)
     if number_format.symmetric:
         reach = known.abs().sort(1, descending=True).values.gather(1, beyond)
         return known.clamp(-reach, reach).where(reach > 0, known)

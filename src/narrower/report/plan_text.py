@@ -13,7 +13,7 @@ from narrower.tasks.catalogue import task_metrics
 
 LAYERS_IN_A_CELL = 16  # that are named one by one
 NAMES_IN_A_CELL = 3  # of layers with the same formats
-LONG_NUMBERS = re.compile(r"((?<=\()|,)(scale|zero|threshold|axis)=[^,)]+")
+LONG_NUMBERS = re.compile(r"((?<=\()|,)(scale|zero|threshold|axis|fracs|saturating)=[^,)]+")
 
 
 def is_share(metric: str) -> bool:
