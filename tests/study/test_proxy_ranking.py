@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from narrower.study.proxy_ranking import _rank
+from narrower.study.proxy_ranking import ProxyRank, _rank, best_first
 
 
 def rows(proxy: np.ndarray, metric: np.ndarray) -> list[dict[str, Any]]:
@@ -39,3 +39,9 @@ def test_what_has_no_order_has_no_correlation() -> None:
     assert (least.correlation, least.interval) == (pytest.approx(1.0), pytest.approx((1.0, 1.0)))
     failed = _rank("flow", "no gradient", rows(some, some), "mse", 1)
     assert (failed.correlation, failed.failure) == (None, "no gradient")
+
+
+def test_the_best_proxy_comes_first_and_those_without_a_rank_last() -> None:
+    correlations = [0.2, None, -0.7, 0.9, None, 0.0]
+    ranks = [ProxyRank(str(number), each, None) for number, each in enumerate(correlations)]
+    assert [rank.proxy for rank in best_first(ranks)] == ["3", "0", "5", "2", "1", "4"]

@@ -48,6 +48,10 @@ def test_labels() -> None:
     assert value_of("multi-label", "loss", outputs, targets) == pytest.approx(float(loss))
 
 
+def test_classes_without_names_are_their_numbers() -> None:
+    assert TASKS["classification"].check(np.array([2, 0, 1])) == ("0", "1", "2")
+
+
 def test_a_single_logit_is_two_scores() -> None:
     logits = torch.randn(500, 1, generator=CHANCE).round(decimals=1)
     targets = (torch.rand(500, generator=CHANCE) < 0.4).long()

@@ -1,8 +1,9 @@
 """How well each zero-cost proxy ranks candidates: its rank correlation with what training gives."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,12 @@ def rank_proxies(problem: Problem, count: int, report: Report) -> ProxyRanking:
                 failures.setdefault(name, str(error))
                 break
     ranks = [_rank(name, failures.get(name), rows, metric.name, metric.sign) for name in PROXIES]
-    ranks.sort(key=lambda rank: -np.inf if rank.correlation is None else rank.correlation, reverse=True)
-    return ProxyRanking(metric.name, tuple(ranks), tuple(rows))
+    return ProxyRanking(metric.name, best_first(ranks), tuple(rows))
+
+
+def best_first(ranks: Iterable[ProxyRank]) -> tuple[ProxyRank, ...]:
+    """From the highest correlation to the lowest; those without one come last, as they came."""
+    return tuple(sorted(ranks, key=lambda rank: inf if rank.correlation is None else -rank.correlation))
 
 
 def _drawn(problem: Problem, count: int) -> list[Plan]:
