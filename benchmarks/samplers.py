@@ -23,11 +23,11 @@ from pathlib import Path
 
 import torch
 
-from narrower.compare.record import Estimate
 from narrower.settings.from_options import settings_from_options
 from narrower.settings.load import load_settings
 from narrower.settings.schema import RunSettings
 from narrower.study.compare import compare_samplers
+from narrower.study.comparison.record import Estimate
 from narrower.study.pose import pose
 from narrower.study.problem import Problem, given_weights
 from narrower.training.one_model import train

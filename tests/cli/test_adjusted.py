@@ -8,8 +8,8 @@ import torch
 from narrower.data.datasets import DataSet
 from narrower.export.compressed import load_compressed, load_parts
 from narrower.plan.formats.text import parse_format
-from narrower.quantizers.quantize import quantize
 from narrower.store.run_directory import RunDirectory
+from narrower.transform.quantizers.quantize import quantize
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
 

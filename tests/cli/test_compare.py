@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from narrower.compare.record import read_comparison
+from narrower.study.comparison.record import read_comparison
 from tests.cli.settings_file import settings_file
 from tests.conftest import RunNarrower
 from tests.report.axe import audit, needs_axe

@@ -12,8 +12,8 @@ from narrower.data.datasets import load_data_set
 from narrower.models.build import build_model
 from narrower.models.checkpoints import load_weights
 from narrower.plan.formats.text import parse_format
-from narrower.quantizers.quantize import quantize
 from narrower.report.layer_sensitivity import Measured, losing_order
+from narrower.transform.quantizers.quantize import quantize
 from tests.conftest import RunNarrower
 
 TOY = ("sensitivity", "jsc-toy", "jets", "--samples", "500")

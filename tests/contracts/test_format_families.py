@@ -34,9 +34,9 @@ from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sign_only import BINARY
 from narrower.plan.formats.text import parse_format
 from narrower.plan.plan import LayerPlan, Plan, plan_from_dict, plan_to_dict
-from narrower.quantizers.catalogue import QUANTIZERS
-from narrower.quantizers.quantize import quantize, quantize_straight_through, quantize_to_steps
-from narrower.quantizers.quantizer import Quantizer
+from narrower.transform.quantizers.catalogue import QUANTIZERS
+from narrower.transform.quantizers.quantize import quantize, quantize_straight_through, quantize_to_steps
+from narrower.transform.quantizers.quantizer import Quantizer
 
 FAMILY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 GRIDDED = [family for family in FAMILIES if parse_format(next(iter(family.examples))).grid is not None]

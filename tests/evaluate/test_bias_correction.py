@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from narrower.evaluate.bias_correction import with_corrected_biases
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 from tests.edge_zoo import Residual
 
 DATA, WEIGHT = FixedPoint(4, 1, rounding="floor"), FixedPoint(3, 2)

@@ -16,9 +16,9 @@ from narrower.plan.formats.calibration import CalibrationSettings
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
 from narrower.tasks.classification.task import Classification
 from narrower.tasks.task import Ending
+from narrower.transform.quantizers.quantize import quantize
 
 
 @pytest.mark.parametrize("scale", [1e-3, 0.7, 40.0])

@@ -17,8 +17,8 @@ from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
 from narrower.transform.quantized import quantized
+from narrower.transform.quantizers.quantize import quantize
 from tests.edge_zoo import Joined, Mobile, Residual, chain
 
 WEIGHT, BIAS = FixedPoint(6, 5), FixedPoint(8, 6)

@@ -22,8 +22,8 @@ from narrower.plan.formats.fixed import OVERFLOWS, ROUNDINGS, FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
 from narrower.tasks.quality import Quality
+from narrower.transform.quantizers.quantize import quantize
 from tests import zoo
 
 PLAIN: tuple[NumberFormat, ...] = (

@@ -17,7 +17,7 @@ from narrower.evaluate.value_cache import ValueCache
 from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import ROUNDINGS, FixedPoint
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 needs_bytes = pytest.mark.skipif(
     not multiplies_bytes(), reason="this processor does not multiply matrices of bytes exactly"

@@ -15,7 +15,7 @@ from narrower.graph.trace import trace
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 
 def seen(x: Tensor, wanted: Tensor) -> Correlations:

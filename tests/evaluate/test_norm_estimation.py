@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from narrower.evaluate.norm_estimation import with_estimated_norms
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 DATA, WEIGHT = FixedPoint(4, 1, rounding="floor"), FixedPoint(3, 2)
 

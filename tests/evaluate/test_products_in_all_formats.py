@@ -15,7 +15,7 @@ from narrower.graph.trace import trace
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.text import parse_format
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 WEIGHTS = (
     *("fixed(5,frac=3)", "ufixed(4,frac=3)", "fixed(6,frac=3,rounding=floor)", "affine(4,per=channel)"),

@@ -22,7 +22,6 @@ from narrower.graph.program import Program
 from narrower.graph.trace import trace
 from narrower.plan.formats.text import parse_format
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize, quantize_straight_through
 from narrower.searching.build_space import build_space
 from narrower.searching.space_settings import LayerChoices, OperandChoices, SpaceSettings
 from narrower.training.in_rounds import InRounds
@@ -30,6 +29,7 @@ from narrower.training.many import train_all, train_in_formats
 from narrower.training.recipe import Recipe
 from narrower.training.rounding import rounded
 from narrower.transform.quantized import quantized
+from narrower.transform.quantizers.quantize import quantize, quantize_straight_through
 from narrower.transform.recurrent import RoundedStates
 
 WORDS, STEPS, INPUTS, UNITS = 20, 5, 6, 4

@@ -27,9 +27,9 @@ from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import LayerPlan, Plan, plan_from_dict, plan_to_dict
-from narrower.quantizers.quantize import quantize
 from narrower.transform.pruned import without_pruned
 from narrower.transform.quantized import quantized
+from narrower.transform.quantizers.quantize import quantize
 
 
 def _model() -> tuple[nn.Module, Program, Tensor]:

@@ -23,7 +23,7 @@ from narrower.plan.formats.fixed_each import FixedEach
 from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.freeze import fit_widths
 from narrower.preparation.learning.plan_form import as_model, plan_of
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 from tests.preparation.learning.test_deployed import random_chain, samples
 
 CHAIN_SIZES = (6, 7, 5, 3)

@@ -21,7 +21,7 @@ from narrower.models.build import build_model
 from narrower.models.catalogue import MODELS
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 from narrower.transform.resized import resize
 from tests import computed_zoo, zoo
 from tests.conftest import with_statistics

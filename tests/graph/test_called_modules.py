@@ -19,7 +19,7 @@ from narrower.graph.lower import lower
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 
 class Fickle(nn.Module):

@@ -15,7 +15,7 @@ from narrower.graph.resized_network import deployed_network
 from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 from narrower.transform.resized import wanted_counts, with_counts
 from narrower.transform.tried_channels import tried_channels
 from tests import computed_zoo

@@ -17,7 +17,7 @@ from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 from tests import products_zoo
 from tests.flop_counter import counted_by_torch
 

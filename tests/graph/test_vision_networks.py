@@ -20,7 +20,7 @@ from narrower.graph.trace import trace
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 from narrower.transform.tried_channels import groups
 from tests import convolution_zoo as c
 from tests import transformer_zoo as t

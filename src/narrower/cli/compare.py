@@ -19,8 +19,8 @@ from narrower.study.read import read_settings
 from narrower.training.recipe import seeds_from
 
 if TYPE_CHECKING:
-    from narrower.compare.record import Comparison
     from narrower.store.run_directory import RunDirectory
+    from narrower.study.comparison.record import Comparison
     from narrower.study.problem import Problem
 
 PROXY_TRIALS, PROXIES_RECORD = 30, "proxies.json"
@@ -82,9 +82,9 @@ def compare(
     if data_path is not None:
         loaded = replace(loaded, settings=with_options(loaded.settings, top={"data_path": data_path}))
     from narrower.cli.progress import calibration_progress, step_progress
-    from narrower.compare.record import PAGE, RECORD
     from narrower.store.run_directory import RunDirectory, claimed
     from narrower.study.compare import compare_samplers
+    from narrower.study.comparison.record import PAGE, RECORD
     from narrower.study.study import pose_study, settled, with_weights
 
     loaded = settled(loaded)
@@ -136,20 +136,20 @@ def _sampler_names(listed: str) -> list[str]:
 
 
 def _write(comparison: "Comparison", directory: Path, *, png: bool) -> None:
-    from narrower.compare.page import write_comparison_page
-    from narrower.compare.record import PAGE, RECORD
     from narrower.store.files import write_json
+    from narrower.study.comparison.page import write_comparison_page
+    from narrower.study.comparison.record import PAGE, RECORD
 
     write_json(directory / RECORD, comparison.to_dict())
     write_comparison_page(comparison, directory / PAGE)
     if png:
-        from narrower.compare.plots import write_comparison_plots
+        from narrower.study.comparison.plots import write_comparison_plots
 
         write_comparison_plots(comparison, directory / "comparison-plots")
 
 
 def _print(comparison: "Comparison") -> None:
-    from narrower.compare.page import estimate_text
+    from narrower.study.comparison.page import estimate_text
 
     rows = [
         [

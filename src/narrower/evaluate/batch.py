@@ -13,7 +13,7 @@ from narrower.evaluate.steps import Steps
 from narrower.evaluate.value_cache import ValueCache
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
-from narrower.quantizers.quantize import quantize_owned
+from narrower.transform.quantizers.quantize import quantize_owned
 
 NOTHING_CUT: Mapping[int, int] = MappingProxyType({})
 

@@ -33,8 +33,8 @@ from narrower.plan.formats.known_data import InChannels, KnownData
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sign_only import TERNARY_SHARE
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
 from narrower.tasks.task import OfSamplesBy
+from narrower.transform.quantizers.quantize import quantize
 
 SHARES = tuple(share / 40 for share in range(40, 11, -1))  # of the range of data, of which the rest saturates
 COARSE_SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # where each is tried in the network

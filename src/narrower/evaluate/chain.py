@@ -11,7 +11,7 @@ from narrower.evaluate.steps import Steps
 from narrower.plan.formats.grid import LARGEST_WHOLE, Grid
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import UNCHANGED, LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 aten = torch.ops.aten
 

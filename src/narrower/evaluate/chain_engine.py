@@ -11,8 +11,8 @@ from torch import Tensor
 
 from narrower.evaluate.chain import Chain, Option
 from narrower.evaluate.chain_tree import Branch, Group, grow
-from narrower.quantizers.quantize import quantize_to_steps
 from narrower.tasks.columns import Arrangement, Columns
+from narrower.transform.quantizers.quantize import quantize_to_steps
 
 BLOCK_BYTES = 2**20  # values that a product's siblings give for samples visited together: a core's own cache
 FEW_VALUES = 2**16  # outputs of a visit that are better looked at all together than kind by kind

@@ -12,7 +12,7 @@ from narrower.graph.nodes import is_recurrent, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import OUTPUT
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 aten = torch.ops.aten
 

@@ -11,7 +11,7 @@ from narrower.graph.network import TABLE_KINDS
 from narrower.graph.nodes import base_name, is_recurrent, is_weight, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 
 class Definition:

@@ -12,7 +12,7 @@ from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 ROUNDINGS = "roundings"
 

@@ -18,7 +18,7 @@ from narrower.plan.formats.fixed import FRACTIONS, WIDTHS, FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.affine import integers_and_scales
+from narrower.transform.quantizers.affine import integers_and_scales
 
 BYTE = 8
 TRACED = 2  # samples

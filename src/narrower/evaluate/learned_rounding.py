@@ -21,9 +21,9 @@ from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
-from narrower.quantizers.affine import each_in_steps
-from narrower.quantizers.fixed_channels import factors_of
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.affine import each_in_steps
+from narrower.transform.quantizers.fixed_channels import factors_of
+from narrower.transform.quantizers.quantize import quantize
 
 Learnt = FixedPoint | FixedChannels | Affine
 PRODUCTS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})

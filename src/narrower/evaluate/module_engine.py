@@ -16,7 +16,7 @@ from narrower.graph.program import Program, Untraced
 from narrower.own_code.failures import described
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 OPERANDS = ("weight", "bias")
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from narrower.errors import ModelError
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
-from narrower.quantizers.quantize import quantize
-from narrower.quantizers.recurrent import Rounding, stepwise
+from narrower.transform.quantizers.quantize import quantize
+from narrower.transform.quantizers.recurrent import Rounding, stepwise
 
 
 def run_recurrent(target: Any, arguments: Sequence[Any], keywords: Any, data: NumberFormat) -> Any:

@@ -18,7 +18,7 @@ from narrower.evaluate.value_cache import ValueCache
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 ANY_SHAPE = (FixedPoint, type(FLOAT32))  # formats that round each number by itself, whatever its place
 CLOSE = 1e-3

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from narrower.evaluate.recurrent import run_recurrent
 from narrower.plan.formats.number_format import NumberFormat
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 Slot = tuple[str, str]  # a layer and one of its operands ("data", "weight", "bias"), or an edge and "output"
 

@@ -13,8 +13,8 @@ from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.calibration import CalibrationSettings
 from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.parts import rows_of
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.parts import rows_of
+from narrower.transform.quantizers.quantize import quantize
 
 MOST_CHANNELS = 4096  # whose numbers are written into a plan
 MOVED = 32  # channels of a layer that are tried in the network

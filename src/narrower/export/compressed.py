@@ -35,10 +35,10 @@ from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.sparse import Sparse
 from narrower.plan.formats.text import parse_format
 from narrower.plan.plan import OPERANDS, Plan, plan_from_dict, plan_to_dict
-from narrower.quantizers.quantize import quantize_to_steps
 from narrower.store.files import replacing
 from narrower.transform.new_sizes import with_tensors
 from narrower.transform.quantized import quantized
+from narrower.transform.quantizers.quantize import quantize_to_steps
 
 MODEL, PLAN, PACKED = "narrower.model", "narrower.plan", "narrower.packed"
 

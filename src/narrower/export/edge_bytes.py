@@ -12,8 +12,8 @@ from narrower.export.integers import BYTE, BYTE_LIMITS, whole_numbers
 from narrower.plan.formats.affine import Affine
 from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.number_format import NumberFormat
-from narrower.quantizers.affine import integers_and_scales
-from narrower.quantizers.quantize import quantize_to_steps
+from narrower.transform.quantizers.affine import integers_and_scales
+from narrower.transform.quantizers.quantize import quantize_to_steps
 
 SIGNED_ZERO = 128  # the byte that stands for zero where values have a sign
 

@@ -28,7 +28,7 @@ from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.grid import LARGEST_WHOLE, Grid
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 # One correctly rounded operation for each element (IEEE 754), or none at all.
 ELEMENTWISE = frozenset(

@@ -32,7 +32,7 @@ from narrower.graph.nodes import base_name
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 aten = torch.ops.aten
 CONVOLUTIONS = frozenset({"conv1d", "conv2d"})

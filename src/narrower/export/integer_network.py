@@ -19,8 +19,8 @@ from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.grid import Grid
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize
 from narrower.tasks.classification.decided import decided
+from narrower.transform.quantizers.quantize import quantize
 
 FLATTENING = frozenset({"reshape", "view", "flatten", "_unsafe_view"})
 LARGEST_TABLE = 2**26  # accumulators looked at, over all channels of a layer

@@ -9,7 +9,7 @@ from torch import Tensor
 from narrower.plan.formats.grid import Grid
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 # Container by whether it is signed: (bits it has, ONNX type), the narrowest first.
 CONTAINERS: dict[bool, tuple[tuple[int, int], ...]] = {

@@ -24,7 +24,7 @@ from narrower.graph.nodes import base_name, rounded_operand
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize, quantize_to_steps
+from narrower.transform.quantizers.quantize import quantize, quantize_to_steps
 
 
 class ProgramLogic:

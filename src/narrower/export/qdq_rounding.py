@@ -21,7 +21,7 @@ from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.grid import Grid
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 
 class QdqRounding:

@@ -11,7 +11,7 @@ from narrower.export.rounding import Form, Kernel
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 

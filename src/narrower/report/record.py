@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
-from narrower.cost.plan_edges import PlanEdge
 from narrower.report.task_keys import with_task_keys
+from narrower.searching.plan_edges import PlanEdge
 from narrower.tasks.described import DescribedTask, MetricNote, described_task
 from narrower.tasks.intervals import WILSON
 from narrower.tasks.task import SampleMetric

@@ -8,14 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from narrower.compare.conclusion import conclude
-from narrower.compare.contest import Contest, Trace
-from narrower.compare.progress import steps
-from narrower.compare.quality_book import QualityBook, admitted, losses
-from narrower.compare.record import Comparison, Conclusion, SamplerRun, Setup
-from narrower.compare.summary import pair_tests, summaries
-from narrower.compare.workers import run_entries
-from narrower.compare.yardstick import Yardstick, objective_names, objective_signs, yardstick
 from narrower.errors import SettingsError
 from narrower.evaluate.batch_size import fitting_batch_size
 from narrower.evaluate.evaluator import Evaluator
@@ -23,6 +15,14 @@ from narrower.evaluate.sample_engine import all_failed
 from narrower.searching.costs import broken
 from narrower.searching.samplers.sampler import Losses
 from narrower.store.provenance import environment
+from narrower.study.comparison.conclusion import conclude
+from narrower.study.comparison.contest import Contest, Trace
+from narrower.study.comparison.progress import steps
+from narrower.study.comparison.quality_book import QualityBook, admitted, losses
+from narrower.study.comparison.record import Comparison, Conclusion, SamplerRun, Setup
+from narrower.study.comparison.summary import pair_tests, summaries
+from narrower.study.comparison.workers import run_entries
+from narrower.study.comparison.yardstick import Yardstick, objective_names, objective_signs, yardstick
 from narrower.study.evaluators import build_plan_evaluator
 from narrower.study.problem import Problem
 from narrower.study.record import worst_costs

@@ -6,7 +6,6 @@ from math import isclose
 from typing import TYPE_CHECKING, Protocol
 
 from narrower.cost.network_cost import FLOAT_BITS
-from narrower.cost.plan_edges import plan_edges
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.intervals import with_intervals
@@ -16,6 +15,7 @@ from narrower.plan.plan import Plan, plan_to_dict
 from narrower.report.record import Member
 from narrower.searching.front import Front
 from narrower.searching.objective import ARTEFACT_METRICS
+from narrower.searching.plan_edges import plan_edges
 from narrower.searching.tally import Tally
 from narrower.store.run_directory import RunDirectory
 from narrower.store.trial import Trial

@@ -17,12 +17,12 @@ from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sparse import Sparse
 from narrower.plan.plan import Plan
-from narrower.quantizers.catalogue import QUANTIZERS
-from narrower.quantizers.quantize import quantize, quantize_straight_through
-from narrower.quantizers.sparse import mask
-from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_fixed
 from narrower.training.flat import FlatWeights, Leaf
 from narrower.transform.quantized import product_module
+from narrower.transform.quantizers.catalogue import QUANTIZERS
+from narrower.transform.quantizers.quantize import quantize, quantize_straight_through
+from narrower.transform.quantizers.sparse import mask
+from narrower.transform.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_fixed
 from narrower.transform.recurrent import RoundedStates, operands_of
 
 

@@ -17,10 +17,10 @@ from narrower.graph.own_copy import own_copy
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sparse import Sparse
-from narrower.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_straight_through
 from narrower.training.flat import FlatWeights, Leaf
 from narrower.training.rounding import Formats, VectorRounding, Zeros
 from narrower.training.stacked_chain import chain_steps
+from narrower.transform.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_straight_through
 
 
 class Stack(nn.Module):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrower.quantizers.stacked_fixed import FixedTensors, round_stacked
 from narrower.training.chain_of_layers import CONVOLUTIONS, names_of_chain
+from narrower.transform.quantizers.stacked_fixed import FixedTensors, round_stacked
 
 Stacked = Callable[[str], Tensor]  # from the name of a parameter or buffer to that of all candidates
 Step = Callable[[Tensor], Tensor]

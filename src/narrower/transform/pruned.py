@@ -18,9 +18,9 @@ from narrower.plan.formats.fixed_channels import FixedChannels
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sparse import PERCENT, Sparse
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize
 from narrower.transform.new_sizes import changed_copy
 from narrower.transform.quantized import PRODUCTS, product_module, quantized
+from narrower.transform.quantizers.quantize import quantize
 from narrower.transform.recurrent import operands_of
 from narrower.transform.tried_channels import tried_channels
 from narrower.transform.tries import outputs_of

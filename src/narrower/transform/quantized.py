@@ -11,7 +11,7 @@ from narrower.graph.own_copy import own_copy
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
-from narrower.quantizers.quantize import quantize_straight_through
+from narrower.transform.quantizers.quantize import quantize_straight_through
 from narrower.transform.recurrent import RoundedStates, operands_of
 
 PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

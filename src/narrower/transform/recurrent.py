@@ -8,8 +8,8 @@ from torch.overrides import TorchFunctionMode
 
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
-from narrower.quantizers.quantize import quantize_straight_through
-from narrower.quantizers.recurrent import stepwise
+from narrower.transform.quantizers.quantize import quantize_straight_through
+from narrower.transform.quantizers.recurrent import stepwise
 
 KINDS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 

@@ -17,8 +17,8 @@ from narrower.plan.plan import plan_from_dict, plan_to_dict
 from narrower.preparation.learning.deployed import LearnedChain
 from narrower.preparation.learning.freeze import fit_widths, without_idle
 from narrower.preparation.learning.plan_form import as_model, chain_of, plan_of
-from narrower.quantizers.quantize import quantize
 from narrower.report.plan_text import short_layer
+from narrower.transform.quantizers.quantize import quantize
 from tests.preparation.learning.test_deployed import random_chain, samples
 
 

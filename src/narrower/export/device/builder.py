@@ -32,7 +32,7 @@ from narrower.graph.nodes import base_name, kind_of
 from narrower.graph.program import Program
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 Floats = NDArray[np.float64]
 OUTPUT = FixedPoint(24, 8, rounding="half_up")  # of a function that only a table can give

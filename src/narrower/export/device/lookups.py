@@ -11,7 +11,7 @@ from narrower.graph.arguments import argument
 from narrower.graph.nodes import base_name
 from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.number_format import NumberFormat
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 NOT_MONOTONE = frozenset({"abs", "maximum"})
 TURNING = frozenset({"silu", "hardswish", "mish", "gelu"})

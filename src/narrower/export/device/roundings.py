@@ -14,7 +14,7 @@ from narrower.plan.formats.fixed import FixedPoint
 from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.float32 import Float32
 from narrower.plan.formats.number_format import NumberFormat
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 Integers = NDArray[np.int64]
 MODES = {"half_even": 0, "half_up": 1, "floor": 2}

@@ -14,7 +14,7 @@ from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sign_only import Binary, Ternary
 from narrower.preparation.learning.deployed import bit_lengths
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -101,6 +101,6 @@ def _scaled(weight: Tensor, rounded: Floats, number_format: NumberFormat, layer:
 
 
 def _steps(weight: Tensor, number_format: Affine, out: Tensor) -> None:
-    from narrower.quantizers.catalogue import QUANTIZERS
+    from narrower.transform.quantizers.catalogue import QUANTIZERS
 
     QUANTIZERS[Affine].round_to_steps(weight, number_format, out)

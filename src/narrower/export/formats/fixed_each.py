@@ -16,7 +16,7 @@ from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.formats.sparse import Sparse
 from narrower.plan.plan import LayerPlan
 from narrower.preparation.learning.deployed import bit_lengths
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 if TYPE_CHECKING:
     from narrower.export.onnx_builder import OnnxBuilder

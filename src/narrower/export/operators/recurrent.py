@@ -14,7 +14,7 @@ from narrower.graph.network import MATRIX
 from narrower.graph.nodes import base_name
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.plan import LayerPlan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 # Of each kind: ONNX's operator, and the order in which it wants PyTorch's gates.
 KINDS: dict[str, tuple[str, tuple[int, ...]]] = {

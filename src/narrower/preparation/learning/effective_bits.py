@@ -13,7 +13,7 @@ from narrower.plan.formats.fixed_each import FixedEach
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
 from narrower.preparation.learning.deployed import Integers, bit_lengths, odd_part
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 FLOAT32_STEPS = 24  # bits of a float32's mantissa
 

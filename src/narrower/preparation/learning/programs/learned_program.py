@@ -14,7 +14,7 @@ from narrower.graph.program import Program
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.preparation.learning.programs.operands import Coefficients, Data, Operands
 from narrower.preparation.learning.programs.rounding import rounded_coefficients, rounded_data, whole
-from narrower.quantizers.quantize import quantize_straight_through
+from narrower.transform.quantizers.quantize import quantize_straight_through
 
 See = Callable[[int, Tensor], None]
 NO_BITS = -64.0  # integer bits of data that were never other than zero

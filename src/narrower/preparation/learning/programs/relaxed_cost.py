@@ -17,7 +17,7 @@ from narrower.cost.macs import macs
 from narrower.preparation.learning.effective_bits import needed_bits
 from narrower.preparation.learning.price import OfActivations, OfPairs, Price, with_sign
 from narrower.preparation.learning.programs.learned_program import LearnedProgram
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 
 @dataclass(frozen=True)
