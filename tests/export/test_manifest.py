@@ -3,8 +3,8 @@
 import numpy as np
 
 from narrower.data.datasets import DataSet
+from narrower.export.check import compare
 from narrower.export.gate_samples import gate_samples
-from narrower.export.manifest import compare
 
 
 def test_a_comparison_counts_elements_classes_and_the_largest_gap() -> None:

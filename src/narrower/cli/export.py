@@ -13,7 +13,8 @@ from narrower.store.files import check_output_directory
 from narrower.store.run_directory import RunDirectory
 
 if TYPE_CHECKING:
-    from narrower.export.manifest import Check, Manifest
+    from narrower.export.check import Check
+    from narrower.export.manifest import Manifest
 
 LEARNED = "learned.json"
 

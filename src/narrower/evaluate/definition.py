@@ -10,6 +10,7 @@ from narrower.evaluate.recurrent import run_recurrent
 from narrower.graph.network import TABLE_KINDS
 from narrower.graph.nodes import base_name, is_recurrent, is_weight, rounded_operand
 from narrower.graph.program import Program
+from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
 from narrower.transform.quantizers.quantize import quantize
 
@@ -70,6 +71,11 @@ class RoundingInterpreter(fx.Interpreter):
         """What everything that reads an edge sees."""
         return quantize(value, self._plan.layer(edge).output)
 
+    def read(self, source: fx.Node, value: Any, number_format: NumberFormat) -> Any:
+        """What an operator sees of the value of a node."""
+        del source
+        return quantize(value, number_format)
+
     def _run(self, n: fx.Node) -> Any:
         """Round the operands of a product or of the addition of its bias, then run the node."""
         layer: str | None = n.meta.get("layer")
@@ -88,7 +94,7 @@ class RoundingInterpreter(fx.Interpreter):
                 if not isinstance(source, fx.Node):
                     continue
                 own = chosen.weight if is_weight(n, source, self._held) else chosen.data
-                rounded[position] = quantize(rounded[position], own)
+                rounded[position] = self.read(source, rounded[position], own)
         return self.call_function(n.target, tuple(rounded), keywords)
 
     def _run_by_operand(self, n: fx.Node) -> Any:
@@ -97,7 +103,9 @@ class RoundingInterpreter(fx.Interpreter):
         def read(source: fx.Node) -> Any:
             slot = rounded_operand(n, source, self._held)
             value = self.env[source]
-            return value if slot is None else quantize(value, getattr(self._plan.layer(slot[0]), slot[1]))
+            if slot is None:
+                return value
+            return self.read(source, value, getattr(self._plan.layer(slot[0]), slot[1]))
 
         arguments, keywords = fx.map_arg(n.args, read), fx.map_arg(n.kwargs, read)
         if is_recurrent(n):

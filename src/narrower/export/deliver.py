@@ -9,12 +9,13 @@ from narrower.cost.network_cost import NetworkCost
 from narrower.data.datasets import DataSet
 from narrower.errors import ExportError, unknown_name
 from narrower.evaluate.batch_size import fitting_batch_size
+from narrower.export.check import compare
 from narrower.export.compressed import load_compressed, save_packed
 from narrower.export.deliver_logic import deliver_logic
 from narrower.export.deliver_onnx import deliver_onnx, deliver_qonnx
 from narrower.export.exactness import inexact_operators
 from narrower.export.gate_samples import LEAST, affordable_count, gate_samples
-from narrower.export.manifest import Manifest, compare
+from narrower.export.manifest import Manifest
 from narrower.export.own_outputs import own_outputs
 from narrower.export.subject import Case, Delivery, Subject, Wishes
 from narrower.graph.lower import lower
@@ -56,16 +57,21 @@ def export_plan(subject: Subject, kind: str, directory: Path, wishes: Wishes | N
         trial=subject.trial,
         plan=plan_to_dict(written),
         batch_size=delivery.batch_size,
-        mode="exact" if is_exact else "class" if is_classification else "close",
+        mode="exact" if is_exact else case.mode,
         inexact=() if is_exact else inexact,
         checks=delivery.checks,
         samples_of_data_set=min(case.own_samples, delivery.checks[0].samples),
         bytes_on_disk=_bytes_on_disk(delivery.path),
         computed_bytes=NetworkCost(case.program.network).of(written.formats)["model_size"],
-        notes=(*_said_of_outputs(subject.data), *delivery.notes),
+        notes=(
+            *_said_of_outputs(subject.data),
+            *delivery.notes,
+            *(() if delivery.ties is None else (delivery.ties.note,)),
+        ),
         output_names=subject.data.output_names,
         words=subject.data.task.words,
         prepared=subject.data.prepared,
+        ties=delivery.ties,
     )
     write_json(directory / f"{delivery.path.name}.manifest.json", manifest.to_dict())
     if not wishes.allow_mismatch:

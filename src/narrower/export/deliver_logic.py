@@ -7,7 +7,7 @@ from torch import Tensor
 
 from narrower.errors import ExportError
 from narrower.export.chain_of_program import has_learned_widths, learned_chain
-from narrower.export.manifest import compare
+from narrower.export.check import compare
 from narrower.export.pipelined import NO_CLOCK
 from narrower.export.subject import Case, Delivery
 from narrower.preparation.learning.deployed import LearnedChain

@@ -1,20 +1,27 @@
 """Write a plan as ONNX or QONNX, run it, and compare it with our own outputs."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from narrower.export.check import compare
 from narrower.export.edge_gate import edge_differences
 from narrower.export.execute import run_onnx, run_qonnx
 from narrower.export.guard import slowdown
 from narrower.export.hls4ml_form import hls4ml_form
-from narrower.export.manifest import compare
 from narrower.export.onnx_metadata import add_metadata
-from narrower.export.onnx_model import build_onnx, to_onnx
+from narrower.export.onnx_model import OnnxFile, build_onnx, to_onnx
 from narrower.export.own_outputs import own_outputs
 from narrower.export.pair_sums import note
 from narrower.export.readers import check_reader
 from narrower.export.subject import Case, Delivery
+from narrower.export.ties import Ties, find_ties
 from narrower.plan.plan import Plan
 from narrower.store.files import write_bytes
+from narrower.tasks.task import leading
 
 HLS4ML_FILE = "model.hls4ml.onnx"
 
@@ -30,12 +37,10 @@ def deliver_onnx(case: Case, directory: Path) -> Delivery:
             return _float32_onnx(case, directory, times)
     add_metadata(built.model, case.subject.data)
     write_bytes(path, built.model.SerializeToString())
-    checks = tuple(
-        compare(run_onnx(path, case.arguments, optimised=optimised), case.outputs, "ONNX Runtime", conditions)
-        for optimised, conditions in (
-            (True, "default session options, one thread"),
-            (False, "graph optimisations off, one thread"),
-        )
+    outputs, plain = (run_onnx(path, case.arguments, optimised=optimised) for optimised in (True, False))
+    checks = (
+        compare(outputs, case.outputs, "ONNX Runtime", "default session options, one thread"),
+        compare(plain, case.outputs, "ONNX Runtime", "graph optimisations off, one thread"),
     )
     notes = note(built.saturating_matrices, built.saturating_convolutions)
     found = edge_differences(case.program, plan, case.arguments)
@@ -47,7 +52,23 @@ def deliver_onnx(case: Case, directory: Path) -> Delivery:
             "in float32, because their biases have more fraction bits than data and weight together: "
             + ", ".join(built.fine_biases),
         )
-    return Delivery(path, checks, size, notes, inexact=built.inexact)
+    ties = None if checks[0].passed(case.mode) else _ties(case, built, outputs)
+    return Delivery(path, checks, size, notes, inexact=built.inexact, ties=ties)
+
+
+def _ties(case: Case, built: OnnxFile, outputs: NDArray[np.float32]) -> Ties | None:
+    """Where outputs differ, whether ties do that, and what it does to the data set's metric."""
+    found = find_ties(case.program, case.subject.plan.formats, built, case.arguments, outputs)
+    if found is None:
+        return None
+    data, count = case.subject.data, case.own_samples
+    targets = torch.cat([part.targets for part in (data.test, data.validation, data.train)])[:count]
+    metric = leading(data.task)
+    own, theirs = (
+        metric.value(metric.sums(torch.from_numpy(each[:count]), targets), count)
+        for each in (case.outputs, outputs)
+    )
+    return replace(found, metric=metric.name, own_value=own, value=theirs)
 
 
 def _float32_onnx(case: Case, directory: Path, times: float) -> Delivery:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrower.errors import ExportError, MissingExtraError
+from narrower.export.check import Check, compare
 from narrower.export.logic import run_logic
-from narrower.export.manifest import Check, compare
 from narrower.export.verilator import run_verilator
 from narrower.export.verilog import MODULE, write_verilog
 from narrower.preparation.learning.deployed import LearnedChain, LearnedLayer

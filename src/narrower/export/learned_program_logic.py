@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from narrower.errors import ExportError, MissingExtraError
+from narrower.export.check import Check, compare
 from narrower.export.check_learned_program import MOVING, check_program, only_input
 from narrower.export.logic import run_logic
 from narrower.export.logic_arithmetic import Array, LogicArithmetic, added_or_scaled, on_each
-from narrower.export.manifest import Check, compare
 from narrower.export.verilator import run_verilator
 from narrower.export.verilog import MODULE, write_verilog
 from narrower.graph.nodes import base_name, rounded_operand

@@ -2,44 +2,16 @@
 
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from narrower.data.prepared import Prepared, prepared_dict
 from narrower.errors import ExportError
-from narrower.tasks.classification.decided import decided
+from narrower.export.check import Check, Mode
+from narrower.export.ties import Ties
 from narrower.tasks.classification.task import CLASSIFICATION
 from narrower.tasks.task import Words
 
-Mode = Literal["exact", "class", "close"]
-CLOSE = 1e-5  # of the largest output: what sums in another order may come to
 VERSIONED = ("narrower", "torch", "numpy", "onnx", "onnxruntime", "qonnx", "da4ml", "safetensors")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One run of the artefact against our own evaluation of the plan.
-
-    ``largest_difference`` is in units of the outputs. ``differing_classes`` counts samples whose highest
-    output is another one.
-    """
-
-    runtime: str
-    conditions: str
-    samples: int
-    elements: int
-    differing_elements: int
-    differing_classes: int
-    largest_difference: float
-    largest_output: float = 0.0
-
-    def passed(self, mode: Mode) -> bool:
-        """Whether what must be equal is equal, or where outputs are numbers, close."""
-        if mode == "close":
-            return self.largest_difference <= CLOSE * self.largest_output
-        return (self.differing_elements if mode == "exact" else self.differing_classes) == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +23,8 @@ class Manifest:
     rounding ("close"). The first of ``checks`` is the gate: the artefact as it runs unless told otherwise.
     ``samples_of_data_set`` of the samples are the data set's own; the others are these with noise.
     ``computed_bytes`` is the metric model_size, ``bytes_on_disk`` what lies there. ``prepared`` says how
-    inputs were made of raw numbers, and what outputs are to be multiplied by; None: it is not known.
+    inputs were made of raw numbers, and what outputs are to be multiplied by; None: it is not known. Where
+    outputs differ, ``ties`` says how many roundings of the artefact went to the other of two nearest steps.
     """
 
     artefact: str
@@ -70,16 +43,19 @@ class Manifest:
     output_names: tuple[str, ...] = ()  # what the outputs stand for, in their order
     words: Words = CLASSIFICATION.words  # of the task
     prepared: Prepared | None = None
+    ties: Ties | None = None  # where the gate is passed because of them, or is not in spite of them
 
     @property
     def passed(self) -> bool:
         """Whether the gate is passed."""
-        return self.checks[0].passed(self.mode)
+        return self.checks[0].passed(self.mode) or (self.ties is not None and self.ties.explain)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, with the gate's numbers at the top."""
         gate, held = self.checks[0], asdict(self)
         del held["words"], held["prepared"]
+        if self.ties is None:
+            del held["ties"]
         held[self.words.names_key] = held.pop("output_names")
         return {
             "passed": self.passed,
@@ -107,26 +83,12 @@ class Manifest:
                 if self.mode in ("exact", "close")
                 else f"{gate.differing_classes:,} of {gate.samples:,} samples get another class"
             )
+            if self.ties is not None:
+                what += f"; {self.ties.note}"
             raise ExportError(
                 f"{self.artefact}: {gate.runtime} computes something else than the search did: {what}; "
                 "--allow-mismatch keeps it and records this"
             )
-
-
-def compare(theirs: NDArray[np.float32], ours: NDArray[np.float32], runtime: str, conditions: str) -> Check:
-    """Compare outputs [N, classes] element by element; NaN equals nothing."""
-    differs = theirs != ours
-    gaps = np.abs(theirs.astype(np.float64) - ours.astype(np.float64))
-    return Check(
-        runtime=runtime,
-        conditions=conditions,
-        samples=len(ours),
-        elements=ours.size,
-        differing_elements=int(differs.sum()),
-        differing_classes=int((decided(theirs) != decided(ours)).reshape(len(ours), -1).any(axis=1).sum()),
-        largest_difference=float(np.nan_to_num(gaps, nan=np.finfo(np.float64).max).max(initial=0.0)),
-        largest_output=float(np.abs(ours).max(initial=0.0)),
-    )
 
 
 def versions() -> dict[str, str]:

@@ -17,14 +17,23 @@ from narrower.export.edge_bytes import ByteScale
 from narrower.export.integer_form import IntegerForm, to_integer_form
 from narrower.export.onnx_builder import OnnxBuilder, Size
 from narrower.export.operators.rules import translate
-from narrower.export.operators.translation import Target, Translation, Value, onnx_type, type_of
+from narrower.export.operators.translation import (
+    Target,
+    Translation,
+    Value,
+    onnx_type,
+    sizes_of,
+    type_of,
+)
 from narrower.export.qdq_rounding import QdqRounding
 from narrower.export.quant_rounding import QONNX_DOMAIN, QuantRounding
 from narrower.export.rounding import Packing
+from narrower.export.same_for_each import same_for_each
 from narrower.export.shapes import with_shapes
 from narrower.graph.nodes import is_size
 from narrower.graph.program import Program
 from narrower.plan.formats.float32 import FLOAT32
+from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
 
 Dialect = Literal["onnx", "qonnx"]
@@ -40,8 +49,9 @@ OPSETS: dict[Dialect, tuple[tuple[tuple[str, int], ...], int]] = {
 class OnnxFile:
     """An ONNX model, and the layers whose pairs of 8-bit products can pass 16 bits (pair_sums.py).
 
-    ``edges`` holds the bytes on edges, by the name of the edge: their name in the graph, and how they are
-    stored. ``inexact`` says what integer kernels round otherwise than our evaluation, and why;
+    ``roundings`` holds what values of the program are rounded to, by their name and format: the name in the
+    graph. ``edges`` holds the bytes on edges, by the name of the edge: their name in the graph, and how they
+    are stored. ``inexact`` says what integer kernels round otherwise than our evaluation, and why;
     ``fine_biases`` names layers in float32 whose biases are finer than steps of their products.
     """
 
@@ -51,6 +61,7 @@ class OnnxFile:
     edges: Mapping[str, tuple[str, ByteScale]] = field(default_factory=dict)
     inexact: tuple[str, ...] = ()
     fine_biases: tuple[str, ...] = ()
+    roundings: Mapping[tuple[str, NumberFormat], str] = field(default_factory=dict)
 
 
 def to_onnx(
@@ -99,8 +110,13 @@ def build_onnx(
         form,
         Target(opsets[0][1], adds_pairs=dialect == "onnx" and saturates_pairs(), batch=batch_size),
     )
+    rows, inner = same_for_each(program)
     for node in program.graph.nodes:
-        add_node(translation, program, node)
+        if node in rows:
+            row = builder.constant(rows[node].numpy(), node.name)
+            translation.values[node] = translation.emit("Expand", row, translation.sizes(sizes_of(node)))
+        elif node not in inner:
+            add_node(translation, program, node)
     size: Size = BATCH if batch_size is None else batch_size
     output = _output(program.graph)
     model = builder.finish(
@@ -114,7 +130,27 @@ def build_onnx(
         onnx.checker.check_model(model, full_check=True)
     convolutions = sorted({node.meta["layer"] for node in found.saturating})
     matrices = (*translation.saturating, *form.saturating)
-    return OnnxFile(model, matrices, tuple(convolutions), translation.edges, form.inexact, form.fine_biases)
+    return OnnxFile(
+        model,
+        matrices,
+        tuple(convolutions),
+        translation.edges,
+        form.inexact,
+        form.fine_biases,
+        _roundings(translation, rounding),
+    )
+
+
+def _roundings(
+    translation: Translation, rounding: QdqRounding | QuantRounding
+) -> dict[tuple[str, NumberFormat], str]:
+    if not isinstance(rounding, QdqRounding):
+        return {}
+    found = dict(translation.rounded_edges)
+    for node, value in translation.values.items():
+        for number_format, rounded in rounding.of_value(value) if isinstance(value, str) else ():
+            found.setdefault((node.name, number_format), rounded)
+    return found
 
 
 def _check(program: Program, plan: Plan, dialect: Dialect, batch_size: int | None) -> None:
@@ -168,6 +204,7 @@ def _write(translation: Translation, node: fx.Node) -> None:
         translation.edges[node.meta["edge"]] = held, stored
     elif number_format != FLOAT32:
         translation.values[node] = translation.rounding.data(value, number_format)
+        translation.rounded_edges[node.name, number_format] = str(translation.values[node])
 
 
 def _computed(translation: Translation, node: fx.Node) -> Value:

@@ -44,6 +44,14 @@ class QdqRounding:
             self._rounded[key] = self._round(value, number_format, form)
         return self._rounded[key]
 
+    def of_value(self, value: str) -> list[tuple[NumberFormat, str]]:
+        """The formats that a value is rounded into as data, and what each gives; where that is only one."""
+        found: dict[NumberFormat, list[str]] = {}
+        for (source, number_format, _), rounded in self._rounded.items():
+            if source == value:
+                found.setdefault(number_format, []).append(rounded)
+        return [(number_format, names[0]) for number_format, names in found.items() if len(names) == 1]
+
     def _round(self, value: str, number_format: NumberFormat, form: Form) -> str:
         emit, constant = self._builder.emit, self._builder.constant
         expression = expression_of(number_format, "onnx")

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from narrower.data.datasets import DataSet
 from narrower.errors import ExportError
-from narrower.export.manifest import Check
+from narrower.export.check import Check, Mode
 from narrower.export.pipelined import NO_CLOCK, Clock
 from narrower.export.rounding import Packing
+from narrower.export.ties import Ties
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
+from narrower.tasks.classification.task import CLASSIFICATION
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Case:
     own_samples: int
     outputs: NDArray[np.float32]
 
+    @property
+    def mode(self) -> Mode:
+        """What must be equal where operators remain that runtimes round differently."""
+        return "class" if self.subject.data.task == CLASSIFICATION else "close"
+
     def only_input(self, what: str) -> Tensor:
         """The one input of what is written as ``what``.
 
@@ -85,4 +92,5 @@ class Delivery:
     notes: tuple[str, ...] = ()
     is_exact: bool | None = None  # None: as the plan's operators are
     inexact: tuple[str, ...] = ()  # what this artefact rounds otherwise
+    ties: Ties | None = None  # looked for where outputs are not as they must be
     written: Plan | None = None  # None: the plan of the subject

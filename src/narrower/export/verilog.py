@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from narrower.errors import MissingExtraError
+from narrower.export.check import Check, compare
 from narrower.export.integer_network import (
     Chain,
     IntegerNetwork,
@@ -17,7 +18,6 @@ from narrower.export.integer_network import (
     rounded_outputs,
 )
 from narrower.export.logic import build_logic, run_logic
-from narrower.export.manifest import Check, compare
 from narrower.export.pipelined import ADDER_NS, NO_CLOCK, Clock
 from narrower.export.verilator import run_verilator
 from narrower.graph.program import Program

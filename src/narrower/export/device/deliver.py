@@ -8,6 +8,7 @@ from torch import Tensor
 
 from narrower.cost.network_cost import NetworkCost
 from narrower.errors import ExportError
+from narrower.export.check import Check, compare
 from narrower.export.device.compiled import Build, builds, run_compiled, write_files
 from narrower.export.device.network import CNetwork, c_name, c_network
 from narrower.export.device.packing import Pack
@@ -15,7 +16,6 @@ from narrower.export.device.prepared_lines import Described
 from narrower.export.device.softmax import last_softmax, softmax_outputs
 from narrower.export.exactness import inexact_operators
 from narrower.export.integer_network import rounded_outputs
-from narrower.export.manifest import Check, compare
 from narrower.graph.program import Program
 from narrower.plan.plan import Plan
 

@@ -16,6 +16,7 @@ from narrower.export.integer_form import IntegerForm
 from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.rounding import Rounding
 from narrower.graph.nodes import batch_multiple
+from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan
 
 # The name of a value in the ONNX graph; the tensor where no input reaches it; several, of an operator that
@@ -51,7 +52,8 @@ class Translation:
 
     ``tensors`` are those of the program, ``source`` is the network's first input, whose first dimension is
     the batch. ``form`` says what is in bytes. ``saturating`` collects the layers whose pairs of products of
-    bytes can pass 16 bits, ``edges`` the names of the bytes on edges and how these are stored.
+    bytes can pass 16 bits, ``edges`` the names of the bytes on edges and how these are stored,
+    ``rounded_edges`` the names of other values that are rounded where they are written.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Translation:
         self.opset = target.opset
         self.saturating: list[str] = []
         self.edges: dict[str, tuple[str, ByteScale]] = {}
+        self.rounded_edges: dict[tuple[str, NumberFormat], str] = {}
         self._adds_pairs = target.adds_pairs
         self._layers = layers
         self._batch = target.batch
