@@ -94,7 +94,7 @@ def test_a_function_of_the_users_has_the_interval_of_its_draws(
         error = np.sqrt(((centred**2).var()) / len(scores)) / (2 * scores.std())  # by the delta method
         assert low < member.metrics[name] < high
         assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.3)
-    assert record.interval_notes[name] == "bootstrap: 200 draws of 300 samples, seed 300"
+    assert record.interval_notes[name] == "bootstrap (normal): 50 draws of 300 samples, seed 300"
 
 
 def test_the_original_has_them_too(found: tuple[SearchResult, RunRecord]) -> None:

@@ -8,10 +8,10 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from narrower.tasks.classification.task import CLASSIFICATION
-from narrower.tasks.intervals import wilson_interval
+from narrower.tasks.intervals import value_of, wilson_interval
 from narrower.tasks.reconstruction.anomalies import ANOMALIES
 from narrower.tasks.regression.task import REGRESSION
-from narrower.tasks.spread import interval_of_trainings, leads, spread, value_of
+from narrower.tasks.spread import interval_of_trainings, leads, spread
 from narrower.tasks.task import leading
 
 ACCURACY = leading(CLASSIFICATION)

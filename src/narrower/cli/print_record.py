@@ -203,18 +203,21 @@ def _stacked_row(record: RunRecord, member: Member) -> tuple[str, ...]:
     if member.test_value is not None and member.test_interval is not None:
         software += [f"test {member.test_value:.4f}", f" {_interval(member.test_interval)}"]
     for name in record.with_intervals:
-        on_search, on_test = _others(member, name)
-        software += [f"{name} {on_search}", f"test {name}", f" {on_test}"]
+        software += [*_lines(member.metrics, [name]), f" {_interval(member.intervals.get(name))}"]
+        if name in member.on_test:
+            software.append(f"test {member.on_test[name]:.4f}")
+            software.append(f" {_interval(member.on_test_intervals.get(name))}")
     if (alone := _alone(member)) is not None:
         software.append(f"alone {alone}")
     if (seeds := _of_seeds(member)) is not None:
         software.append(f"seeds {seeds}")
+    shown = (record.metric.name, *record.with_intervals)
     layers = short_plan(member.plan).replace("; ", "\n" if len(member.plan) <= MOST_STACKED else "; ")
     certainty = CERTAINTY[member.certain]
     return (
         f"{member.number:,}",
         "\n".join(
-            [*software, *_lines(member.metrics, [n for n in _software(record) if n != record.metric.name])]
+            [*software, *_lines(member.metrics, [name for name in _software(record) if name not in shown])]
         ),
         "\n".join(_lines(member.metrics, _hardware(record))),
         "\n".join(_lines(member.scaled, member.scaled)),

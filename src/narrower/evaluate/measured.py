@@ -7,8 +7,7 @@ from math import isfinite
 from narrower.errors import NarrowerError
 from narrower.evaluate.evaluator import Evaluator
 from narrower.plan.plan import Plan
-from narrower.tasks.intervals import intervals
-from narrower.tasks.spread import value_of
+from narrower.tasks.intervals import intervals, value_of
 from narrower.tasks.task import SampleMetric
 
 

@@ -20,7 +20,8 @@ from narrower.study.front_seeds import leaders
 from narrower.study.problem import Problem
 from narrower.study.staged_training import InTraining
 from narrower.study.trained_program import program_of
-from narrower.tasks.spread import interval_of_trainings, value_of
+from narrower.tasks.intervals import value_of
+from narrower.tasks.spread import interval_of_trainings
 from narrower.tasks.task import leading
 from narrower.training.continued import CURVE
 from narrower.training.finetuning import Finetuning

@@ -26,9 +26,9 @@ from narrower.study.front_seeds import leaders
 from narrower.study.measured_metrics import measured_metrics
 from narrower.study.plan_evaluator import PlanEvaluator
 from narrower.study.problem import Problem
-from narrower.tasks.intervals import share_interval
+from narrower.tasks.intervals import share_interval, value_of
 from narrower.tasks.quality import Quality
-from narrower.tasks.spread import Contributions, interval_of_trainings, value_of
+from narrower.tasks.spread import Contributions, interval_of_trainings
 from narrower.tasks.task import LOSS, SampleMetric, leading, spread_name
 
 if TYPE_CHECKING:

@@ -5,6 +5,8 @@ from narrower.tasks.catalogue import more_metric
 from narrower.tasks.own.all_samples import metric_of_all
 from narrower.tasks.task import LOSS, SampleMetric, leading
 
+DRAWS = 50  # each calls a function of the user's
+
 
 def measured_metrics(problem: Problem) -> tuple[SampleMetric, ...]:
     """The task's metrics but the leading one, then those that were asked for by name or are functions.
@@ -17,12 +19,17 @@ def measured_metrics(problem: Problem) -> tuple[SampleMetric, ...]:
     for name, function in problem.own_metrics.items():
         named = more_metric(task, name)
         direction = directions.get(name, "maximize")
-        found.append(named or metric_of_all(name, name, "a function of yours", direction, function))
+        found.append(
+            named or metric_of_all(name, name, "a function of yours", direction, function, draws=DRAWS)
+        )
     return tuple(found)
 
 
 def telling_metric(problem: Problem) -> SampleMetric | None:
-    """The metric of samples that plans are compared by: the leading one, or the first that is searched."""
+    """The metric of samples that plans are compared by: the leading one, or the first that is searched.
+
+    A function of the user's would be called too often.
+    """
     searched = {o.metric for o in problem.objectives.each}
     every = (leading(problem.data.task), *measured_metrics(problem))
-    return next((metric for metric in every if metric.name in searched), None)
+    return next((metric for metric in every if metric.name in searched and metric.draws > DRAWS), None)

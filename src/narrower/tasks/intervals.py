@@ -32,14 +32,22 @@ def intervals(measured: Sequence[tuple[SampleMetric, NDArray[Any]]]) -> list[tup
     others = [each for each in measured if not each[0].is_share]
     draws = iter(resampled_each(others) if others else ())
     return [
-        wilson_interval(int(own.sum()), len(own)) if metric.is_share else _middle(next(draws))
+        wilson_interval(int(own.sum()), len(own)) if metric.is_share else _middle(metric, own, next(draws))
         for metric, own in measured
     ]
 
 
-def _middle(draws: NDArray[np.float64]) -> tuple[float, float] | None:
-    if not np.isfinite(draws).any():
+def _middle(
+    metric: SampleMetric, contributions: NDArray[Any], draws: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """Percentiles of the draws; where they are too few for these, those of a normal distribution."""
+    finite = draws[np.isfinite(draws)]
+    if not len(finite):
         return None
+    if metric.draws < FEWEST_DRAWS:
+        half = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * float(finite.std())
+        value = value_of(metric, contributions)
+        return value - half, value + half
     tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(draws, (tail, 1 - tail)).tolist()
     return low, high
@@ -49,13 +57,22 @@ def interval_words(metric: SampleMetric, samples: int) -> str:
     """How the interval of a metric of so many samples is found."""
     if metric.is_share:
         return WILSON
-    return f"bootstrap: {draws_of(metric, samples):,} draws of {samples:,} samples, seed {samples}"
+    form = " (normal)" if metric.draws < FEWEST_DRAWS else ""
+    return f"bootstrap{form}: {draws_of(metric, samples):,} draws of {samples:,} samples, seed {samples}"
 
 
 def draws_of(metric: SampleMetric, samples: int) -> int:
     """How often so many samples are drawn anew."""
     most = DRAWN_SAMPLES if metric.of_all is None else DRAWN_OF_WHOLE
     return min(metric.draws, max(FEWEST_DRAWS, most // samples))
+
+
+def value_of(metric: SampleMetric, contributions: NDArray[Any]) -> float:
+    """The metric of one training, from what each sample contributes."""
+    columns = np.asarray(contributions, dtype=np.float64).reshape(len(contributions), -1)
+    if metric.of_all is not None:
+        return float(metric.of_all(columns, np.ones((1, len(columns))))[0])
+    return metric.value(tuple(columns.sum(axis=0).tolist()), len(columns))
 
 
 def share_interval(share: float, samples: int) -> tuple[float, float]:

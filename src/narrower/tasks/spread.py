@@ -6,19 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.tasks.intervals import CONFIDENCE, interval, resampled_each, wilson_interval
+from narrower.tasks.intervals import CONFIDENCE, interval, resampled_each, value_of, wilson_interval
 from narrower.tasks.paired import is_better
 from narrower.tasks.task import SampleMetric
 
 Contributions = NDArray[Any]  # of each training and sample: [S, N] or [S, N, K]
-
-
-def value_of(metric: SampleMetric, contributions: NDArray[Any]) -> float:
-    """The metric of one training, from what each sample contributes."""
-    columns = np.asarray(contributions, dtype=np.float64).reshape(len(contributions), -1)
-    if metric.of_all is not None:
-        return float(metric.of_all(columns, np.ones((1, len(columns))))[0])
-    return metric.value(tuple(columns.sum(axis=0).tolist()), len(columns))
 
 
 def spread(metric: SampleMetric, contributions: Contributions) -> float:

@@ -19,15 +19,19 @@ from narrower.tasks.whole_metrics import Floats, whole_metric
 if TYPE_CHECKING:
     from torch import Tensor
 
-DRAWS = 200  # each calls the user's function
-
 
 def metric_of_all(
-    where: str, name: str, description: str, direction: Direction, function: Function
+    where: str,
+    name: str,
+    description: str,
+    direction: Direction,
+    function: Function,
+    *,
+    draws: int = 1000,
 ) -> SampleMetric:
     """The metric that a function of the outputs and targets of all samples gives."""
     values = partial(_values, where, function)
-    return whole_metric(name, description, rows_of, values, direction=direction, draws=DRAWS)
+    return whole_metric(name, description, rows_of, values, direction=direction, draws=draws)
 
 
 def rows_of(outputs: "Tensor", targets: "Tensor") -> "Tensor":
