@@ -23,7 +23,7 @@ from narrower.export.onnx_model import OnnxFile
 from narrower.graph.program import Program
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import Plan
-from narrower.quantizers.quantize import quantize
+from narrower.transform.quantizers.quantize import quantize
 
 MOST_TIES = 1e-3  # of the rounded numbers: more is no chance of last bits
 Given = dict[tuple[str, NumberFormat], Tensor]
