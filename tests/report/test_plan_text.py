@@ -1,6 +1,6 @@
 """Plans in few words."""
 
-from narrower.report.plan_text import short_layer, short_plan
+from narrower.report.plan_text import interval_text, short_layer, short_plan, with_interval
 
 
 def test_widths_stand_for_fixed_point_and_texts_for_everything_else() -> None:
@@ -36,3 +36,9 @@ def test_numbers_of_channels_are_not_listed_where_plans_are_shown() -> None:
         "bias": "affine(4,saturating=12)",
     }
     assert short_layer(layer) == "8/fixed_channels(3,rounding=half_up)/affine(4)"
+
+
+def test_an_interval_of_numbers_below_zero_can_be_read() -> None:
+    assert with_interval("r2", -3.8, (-5.17, -2.93)) == "-3.8 (-5.17 to -2.93)"
+    assert interval_text("r2", (-0.1, 0.2)) == "-0.1 to 0.2"
+    assert interval_text("r2", (0.1, 0.2)) == "0.1–0.2"

@@ -8,6 +8,7 @@ from narrower.report.edges import edge_table
 from narrower.report.figures import width_figures
 from narrower.report.findings import Findings
 from narrower.report.front_figure import front_figure
+from narrower.report.further_metrics import further_table
 from narrower.report.page import Fold, Section, Table
 from narrower.report.plan_text import metric_name, objective_text, short_plan, with_interval
 from narrower.report.record import Member
@@ -77,17 +78,19 @@ def front_section(findings: Findings) -> Section:
         "The front",
         (" ".join(_front_notes(findings)), *_constraint_note(findings)),
         tuple(front_figure(findings, cost) for cost in findings.costs),
-        (_front_table(findings),),
+        tuple(
+            t for t in (_front_table(findings), further_table(findings.record, findings.members[::-1])) if t
+        ),
         () if _plans_fit(findings) else (_plans_fold(findings),),
     )
 
 
 def _front_notes(findings: Findings) -> Iterator[str]:
     yield "Each blue point is a plan that no other plan beats."
-    leading = findings.record.metric.name
-    if findings.quality == leading:
+    record, quality = findings.record, findings.quality
+    if quality == record.metric.name or any(record.interval_of(m, quality) for m in findings.members):
         yield (
-            f"Bars are 95 % intervals of the {metric_name(leading)} on the "
+            f"Bars are 95 % intervals of the {metric_name(quality)} on the "
             f"{findings.record.samples:,} samples that the search scored on."
         )
     if findings.uniform:

@@ -110,12 +110,14 @@ def _uniform_trials(findings: Findings, cost: str) -> dict[str, Any] | None:
 def _front(findings: Findings, cost: str, members: Sequence[Member]) -> dict[str, Any] | None:
     if not members:
         return None
-    quality, leading = findings.quality, findings.record.metric.name
+    quality = findings.quality
     ordered = sorted(members, key=lambda member: member.metrics[cost])
+    bars = [(findings.record.interval_of(member, quality), member.metrics[quality]) for member in ordered]
+    has_bars = any(interval is not None for interval, _ in bars)
     trace: dict[str, Any] = {
         "type": "scatter",
         "mode": "markers",
-        "name": "front (95 % interval)" if quality == leading else "front",
+        "name": "front (95 % interval)" if has_bars else "front",
         "x": [member.metrics[cost] for member in ordered],
         "y": [member.metrics[quality] for member in ordered],
         "text": [_member_text(findings, member) for member in ordered],
@@ -126,19 +128,19 @@ def _front(findings: Findings, cost: str, members: Sequence[Member]) -> dict[str
         shape = "vh" if findings.is_larger_better(cost) else "hv"
         trace["mode"] = "lines+markers"
         trace["line"] = {"shape": shape, "color": "var(--accent)", "width": 1.5}
-    if quality == leading:
-        bars = [(member.interval, findings.record.value(member)) for member in ordered]
+    if has_bars:
         trace["error_y"] = _interval_bars(bars, "var(--accent)")
     return trace
 
 
 def _front_on_test(findings: Findings, cost: str) -> dict[str, Any] | None:
     tested = [
-        (member, member.test_value, member.test_interval)
+        (member, value, interval)
         for member in findings.members
-        if member.test_value is not None and member.test_interval is not None
+        for value, interval in (findings.record.test_of(member, findings.quality),)
+        if value is not None and interval is not None
     ]
-    if findings.quality != findings.record.metric.name or not tested:
+    if not tested:
         return None
     return {
         "type": "scatter",
@@ -244,11 +246,12 @@ def _member_text(findings: Findings, member: Member) -> str:
     lines.append(f"{plot_text(metric_name(leading))} {metric_value(leading, value)}{reach}")
     if member.test_value is not None:
         lines.append(f"on the test part {metric_value(leading, member.test_value)}")
-    lines += [
-        f"{plot_text(metric_name(o['metric']))} {metric_value(o['metric'], member.metrics[o['metric']])}"
-        for o in findings.record.objectives
-        if o["metric"] != leading
-    ]
+    for name in (o["metric"] for o in findings.record.objectives if o["metric"] != leading):
+        interval = member.intervals.get(name)
+        reach = f" ({interval_text(name, interval)} with 95 %)" if interval else ""
+        lines.append(f"{plot_text(metric_name(name))} {metric_value(name, member.metrics[name])}{reach}")
+        if name in member.on_test:
+            lines.append(f"on the test part {metric_value(name, member.on_test[name])}")
     layers = [f"{plot_text(layer)} {short_layer(table)}" for layer, table in findings.plan(member).items()]
     per_line = max(1, -(-len(layers) // 14))  # the float model has no layer to tell of
     lines += [", ".join(layers[start : start + per_line]) for start in range(0, len(layers), per_line)]

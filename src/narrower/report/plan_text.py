@@ -103,7 +103,7 @@ def with_interval(metric: str, value: float | None, interval: tuple[float, float
     low, high = interval
     if is_share(metric):
         return f"{percent(value)} ({100 * low:.1f}–{100 * high:.1f})"
-    return f"{metric_value(metric, value)} ({low:.3g}–{high:.3g})"
+    return f"{metric_value(metric, value)} ({_span(low, high)})"
 
 
 def objective_text(metric: str, value: float, interval: tuple[float, float] | None) -> str:
@@ -116,7 +116,12 @@ def interval_text(metric: str, interval: tuple[float, float] | None) -> str:
     if interval is None:
         return "not known"
     low, high = interval
-    return f"{100 * low:.1f}–{percent(high)}" if is_share(metric) else f"{low:.3g}–{high:.3g}"
+    return f"{100 * low:.1f}–{percent(high)}" if is_share(metric) else _span(low, high)
+
+
+def _span(low: float, high: float) -> str:
+    """From one number to another; a dash before a minus cannot be told from two."""
+    return f"{low:.3g}{' to ' if min(low, high) < 0 else '–'}{high:.3g}"
 
 
 def effect_scale(metric: str) -> tuple[float, str]:

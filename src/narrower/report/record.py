@@ -181,6 +181,22 @@ class RunRecord:
         return tuple(name for name in names if name in known and name != self.metric.name)
 
     @property
+    def further(self) -> tuple[str, ...]:
+        """Metrics but the leading one that any member has an interval of, or a value on the test part."""
+        named = [name for m in self.members for name in (*m.intervals, *m.on_test, *m.on_test_intervals)]
+        return tuple(dict.fromkeys(named))
+
+    def interval_of(self, member: Member, metric: str) -> tuple[float, float] | None:
+        """The 95 % interval of a member's metric; None where it is not known."""
+        return member.interval if metric == self.metric.name else member.intervals.get(metric)
+
+    def test_of(self, member: Member, metric: str) -> tuple[float | None, tuple[float, float] | None]:
+        """A member's metric on the test part, and its interval."""
+        if metric == self.metric.name:
+            return member.test_value, member.test_interval
+        return member.on_test.get(metric), member.on_test_intervals.get(metric)
+
+    @property
     def told_by_shares(self) -> bool:
         """Whether the metric by which plans are told apart is a share: members are then compared by it."""
         searched = [objective["metric"] for objective in self.objectives]

@@ -69,6 +69,8 @@ def _one_against_all(of_two: Any, columns: Floats, times: Floats) -> Floats:
     scores, targets = columns[:, :-1], columns[:, -1]
     classes = [1] if scores.shape[1] == TWO else range(scores.shape[1])
     there = [number for number in classes if (targets == number).any()]
+    if not there:
+        return np.full(len(times), np.nan)
     found: Floats = np.mean(
         [of_two(scores[:, k], (targets == k).astype(float), times) for k in there], axis=0
     )
