@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from narrower.data.column_kinds import column_of
 from narrower.data.duplicates import repeated_note, without_repeated
+from narrower.data.held_targets import held_targets
 from narrower.data.parting import parted
 from narrower.data.parts import DataSet, Part
 from narrower.data.prepared import Prepared, PreparedInput
@@ -112,9 +113,10 @@ def _targets(where: str, arrays: list[tuple[str, NDArray[Any]]], task: str | Non
                 "task = one "
                 f"of: {', '.join(TASKS)}"
             )
-        values = array.astype(np.float32 if np.issubdtype(array.dtype, np.floating) else np.int64)
         found = task_named(task)
-        return Targets(values, check_targets(where, values, found), found)
+        array, said = held_targets(array, found)
+        values = array.astype(np.float32 if np.issubdtype(array.dtype, np.floating) else np.int64)
+        return Targets(values, check_targets(where, values, found), found, said)
     columns = [column_of(where, n, a.reshape(len(a)) if a.shape[1:] == (1,) else a) for n, a in arrays]
     refuse_row_counts(where, columns, task)
     return targets_of(where, columns, task)

@@ -10,10 +10,18 @@ from numpy.typing import NDArray
 
 from narrower.data.derived_targets import WITHOUT_TARGET, has_derived_targets
 from narrower.data.given_inputs import GivenInputs, given_inputs, given_targets
+from narrower.data.held_targets import held_targets
 from narrower.data.parts import DataSet, Part
 from narrower.data.prepared import of_arguments
 from narrower.data.request import DataRequest
-from narrower.data.samples import check_data_set, check_targets, check_taught, checked_inputs, checked_pair
+from narrower.data.samples import (
+    as_array,
+    check_data_set,
+    check_targets,
+    check_taught,
+    checked_inputs,
+    checked_pair,
+)
 from narrower.data.sources import Table
 from narrower.data.splitting import standardised
 from narrower.data.torch_sets import inputs_and_targets, is_torch_set, target_among
@@ -143,9 +151,10 @@ class _Reading:
         first, *more = found.arrays
         if self.is_without_target:
             targets = np.zeros(len(first), dtype=np.int64)
-        held, wanted = checked_pair(where, first, given_targets(where, targets), self.named_task)
+        numbers, said = held_targets(as_array(where, given_targets(where, targets)), self.named_task)
+        held, wanted = checked_pair(where, first, numbers, self.named_task)
         arrays = (held, *(checked_inputs(where, other) for other in more))
-        return GivenInputs(arrays, found.names, found.notes), wanted
+        return GivenInputs(arrays, found.names, (*found.notes, *said)), wanted
 
     def _apart(self, where: str, pair: Any) -> tuple[Any, Any]:
         if isinstance(pair, Part):

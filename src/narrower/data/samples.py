@@ -11,7 +11,6 @@ from torch import Tensor
 from narrower.data.parts import DataSet, Part
 from narrower.errors import DataError, starting
 from narrower.tasks.catalogue import task_of
-from narrower.tasks.multi_label.task import MULTI_LABEL
 from narrower.tasks.task import Task
 
 
@@ -24,8 +23,6 @@ def checked_pair(
         DataError: they are no samples with targets.
     """
     samples, wanted = as_array(where, inputs), as_array(where, targets)
-    if task == MULTI_LABEL and wanted.dtype.kind in "iub":
-        wanted = wanted.astype(np.float32)
     task = task or task_of(are_real=np.issubdtype(wanted.dtype, np.floating))
     _check_shape(where, samples.shape)
     if wanted.shape[:1] == (0,):
