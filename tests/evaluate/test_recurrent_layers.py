@@ -30,7 +30,7 @@ from narrower.training.recipe import Recipe
 from narrower.training.rounding import rounded
 from narrower.transform.quantized import quantized
 from narrower.transform.quantizers.quantize import quantize, quantize_straight_through
-from narrower.transform.recurrent import RoundedStates
+from narrower.transform.recurrent import RoundedStates, rounding_to
 
 WORDS, STEPS, INPUTS, UNITS = 20, 5, 6, 4
 KINDS = {
@@ -307,17 +307,24 @@ def test_many_plans_with_recurrent_layers_are_trained_one_at_a_time_as_each_alon
         alone = train_in_formats(model, chosen, part, recipe)
         for one, other in zip(copied.parameters(), alone.parameters(), strict=True):
             assert torch.equal(one, other)
-    assert "one at a time" in str(InRounds(model, part, recipe).why_not(plans[0]))
+    rounds = InRounds(model, part, recipe)
+    assert all(rounds.why_not(chosen) is None for chosen in plans)
+    states = rounds.train(plans, [None] * 3, 2, unfinished=None, seen=lambda *_: None)
+    states = rounds.train(plans, states, rounds.steps, unfinished=None, seen=lambda *_: None)
+    for together, chosen in zip(rounds.weights(plans, states), plans, strict=True):
+        alone = train_in_formats(model, chosen, part, recipe)
+        for one, other in zip(together.parameters(), alone.parameters(), strict=True):
+            assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_dropout_between_layers_is_that_of_the_operator_and_packed_sequences_are_refused() -> None:
     layer, x = nn.LSTM(INPUTS, UNITS, 2, dropout=1.0), torch.randn(STEPS, 3, INPUTS)
-    fine = RoundedStates(layer, parse_format("fixed(24,frac=18)"))
+    fine = RoundedStates(layer, rounding_to(parse_format("fixed(24,frac=18)")))
     outputs = layer(x)[0]
     fine.remove()
     assert torch.allclose(outputs, layer(x)[0], atol=1e-4)  # all of it is dropped: nothing is drawn
     assert not torch.allclose(outputs, layer.eval()(x)[0], atol=1e-2)
-    RoundedStates(layer, parse_format("fixed(8,frac=4)"))
+    RoundedStates(layer, rounding_to(parse_format("fixed(8,frac=4)")))
     assert torch.allclose(layer(x)[0][:, 0], layer(x[:, 0])[0])  # one sequence without a batch
     with pytest.raises(ModelError, match="packed sequences"):
         layer(nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 4, 2])))

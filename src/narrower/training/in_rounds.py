@@ -20,7 +20,7 @@ from narrower.training.core import Core
 from narrower.training.losses import Losses
 from narrower.training.recipe import Recipe
 from narrower.training.rounding import Formats, formats_of
-from narrower.training.stack import Stack, can_stack, has_steps
+from narrower.training.stack import Stack, can_stack
 
 State = CandidateState | str  # or why a plan cannot be trained
 EpochSeen = Callable[[Core], None]
@@ -48,8 +48,6 @@ class InRounds:
             formats = formats_of(self.model, plan)
         except NarrowerError as error:
             return str(error)
-        if has_steps(self.model):
-            return "it has recurrent layers, with which plans are trained one at a time; allowed: rounds = 1"
         if formats is None or not can_stack([self.model], [formats]):
             return "its weights are computed or shared, or its formats are not fixed point that saturates"
         return None

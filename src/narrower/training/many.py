@@ -17,7 +17,7 @@ from narrower.training.losses import Losses
 from narrower.training.one_model import check_accelerator, check_teacher, train_weights
 from narrower.training.recipe import Recipe
 from narrower.training.rounding import Formats, formats_of
-from narrower.training.stack import Stack, can_stack
+from narrower.training.stack import Stack, can_stack, has_steps
 from narrower.transform.quantized import original_weights, quantized
 
 CurveSeen = Callable[[int, Tensor], None]  # the place of a candidate, and its curve [E, 4] (``Core.curve``)
@@ -72,6 +72,7 @@ def train_all(
         len(known) < len(formats)
         or len(models) == 1
         or not is_together(recipe)
+        or has_steps(models[0])
         or not can_stack(models, known)
     ):
         return [

@@ -23,7 +23,7 @@ from narrower.transform.quantizers.catalogue import QUANTIZERS
 from narrower.transform.quantizers.quantize import quantize, quantize_straight_through
 from narrower.transform.quantizers.sparse import mask
 from narrower.transform.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_fixed
-from narrower.transform.recurrent import RoundedStates, operands_of
+from narrower.transform.recurrent import RoundedStates, operands_of, rounding_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def round_data(model: nn.Module, formats: Mapping[str, NumberFormat]) -> list[Re
 
 def _round_one(module: nn.Module, number_format: NumberFormat) -> Removable:
     if isinstance(module, nn.RNNBase):
-        return RoundedStates(module, number_format)
+        return RoundedStates(module, rounding_to(number_format))
     return module.register_forward_pre_hook(_rounds(number_format))
 
 

@@ -6,7 +6,7 @@ are tensors [C, ...], so that a vector of them is trained as that of one model i
 neighbours are, its sums are its own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -21,6 +21,7 @@ from narrower.training.flat import FlatWeights, Leaf
 from narrower.training.rounding import Formats, VectorRounding, Zeros
 from narrower.training.stacked_chain import chain_steps
 from narrower.transform.quantizers.stacked_fixed import FixedTensors, fixed_tensors, round_straight_through
+from narrower.transform.recurrent import RoundedStates
 
 
 class Stack(nn.Module):
@@ -47,8 +48,12 @@ class Stack(nn.Module):
         self._data = {name: _tensors(formats, name) for name in sorted({n for f in formats for n in f.data})}
         self._steps = chain_steps(template, each_argument(example), self._stacked, self._data, len(models))
         self._now: dict[str, FixedTensors] = {}
-        for name in self._data:
-            template.get_submodule(name).register_forward_pre_hook(self._rounds(name))
+        self._one_by_one = has_steps(template)
+        for name, module in template.named_modules():
+            if isinstance(module, nn.RNNBase):
+                RoundedStates(module, self._rounding(name) if name in self._data else None)
+            elif name in self._data:
+                module.register_forward_pre_hook(self._rounds(name))
 
     def __len__(self) -> int:
         return len(self.models)
@@ -72,9 +77,28 @@ class Stack(nn.Module):
             return every
         parameters = {name: getattr(self, held) for name, held in self._names.items()}
         buffers = {name: getattr(self, held) for name, held in self._buffer_names.items()}
+        if self._one_by_one:
+            return torch.stack(
+                [self._alone(number, parameters, buffers, arguments) for number in range(len(self))]
+            )
         call = torch.vmap(self._one, in_dims=(0, 0, 0, None), randomness="different")
         formats = {name: each.tensors for name, each in self._data.items()}
         outputs: Tensor = call(parameters, buffers, formats, arguments)
+        return outputs
+
+    def _alone(
+        self,
+        number: int,
+        parameters: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        arguments: tuple[Tensor, ...],
+    ) -> Tensor:
+        """The outputs of one candidate, where no batched product computes those of all."""
+        own, held = ({name: t[number] for name, t in some.items()} for some in (parameters, buffers))
+        formats = {
+            name: tuple(t[number : number + 1] for t in each.tensors) for name, each in self._data.items()
+        }
+        outputs: Tensor = self._one(own, held, formats, arguments)
         return outputs
 
     def _stacked(self, name: str) -> Tensor:
@@ -91,6 +115,9 @@ class Stack(nn.Module):
         """One candidate, or all of them where ``vmap`` calls."""
         self._now = {name: self._data[name].with_tensors(held) for name, held in formats.items()}
         return torch.func.functional_call(self._template, {**parameters, **buffers}, arguments)
+
+    def _rounding(self, name: str) -> Callable[[Tensor], Tensor]:
+        return lambda value: round_straight_through(value, self._now[name])
 
     def _rounds(self, name: str) -> Any:
         def hook(_module: nn.Module, inputs: Any) -> Any:
@@ -135,12 +162,7 @@ class Stack(nn.Module):
 
 
 def can_stack(models: Sequence[nn.Module], formats: Sequence[Formats]) -> bool:
-    """Whether the formats can be told apart by tensors alone; otherwise train one candidate at a time.
-
-    So are models with recurrent layers, which no batched product computes for all candidates.
-    """
-    if has_steps(models[0]):
-        return False
+    """Whether the formats can be told apart by tensors alone; otherwise train one candidate at a time."""
     data = {name for each in formats for name in each.data}
     parameters = {name for each in formats for name in each.parameters}
     found = [fixed_tensors([each.data.get(name, FLOAT32) for each in formats]) for name in data]
@@ -155,7 +177,10 @@ def can_stack(models: Sequence[nn.Module], formats: Sequence[Formats]) -> bool:
 
 
 def has_steps(model: nn.Module) -> bool:
-    """Whether a model has a recurrent layer, which computes one step after the other."""
+    """Whether a model has a recurrent layer, whose steps no batched product computes for all candidates.
+
+    A stack of such models computes one after the other.
+    """
     return any(isinstance(module, nn.RNNBase) for module in model.modules())
 
 

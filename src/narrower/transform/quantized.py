@@ -12,7 +12,7 @@ from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.plan.plan import LayerPlan, Plan
 from narrower.transform.quantizers.quantize import quantize_straight_through
-from narrower.transform.recurrent import RoundedStates, operands_of
+from narrower.transform.recurrent import RoundedStates, operands_of, rounding_to
 
 PRODUCTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 ROUNDED = (*PRODUCTS, nn.Embedding, nn.RNNBase)
@@ -103,7 +103,7 @@ def _round_operands(module: nn.Module, layer: LayerPlan) -> None:
             if getattr(module, name, None) is not None:
                 parametrize.register_parametrization(module, name, Rounded(number_format))
     if isinstance(module, nn.RNNBase):
-        RoundedStates(module, layer.data)
+        RoundedStates(module, rounding_to(layer.data))
     elif layer.data != FLOAT32:
         module.register_forward_pre_hook(_round_data(layer.data))
 

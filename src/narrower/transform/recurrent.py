@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 from narrower.plan.formats.float32 import FLOAT32
 from narrower.plan.formats.number_format import NumberFormat
 from narrower.transform.quantizers.quantize import quantize_straight_through
-from narrower.transform.quantizers.recurrent import stepwise
+from narrower.transform.quantizers.recurrent import Rounding, stepwise
 
 KINDS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
@@ -21,12 +21,13 @@ class RoundedStates:
     are taken, with the parameters that the module has by name, which may be rounded themselves.
     """
 
-    def __init__(self, module: nn.RNNBase, number_format: NumberFormat) -> None:
+    def __init__(self, module: nn.RNNBase, rounding: Rounding | None) -> None:
+        """``rounding`` is of what the matrices read; None: nothing is rounded."""
         self._module = module
 
         def forward(own: nn.RNNBase, *arguments: Any, **keywords: Any) -> Any:
             try:
-                with _Steps(own, number_format):
+                with _Steps(own, rounding):
                     return type(own).forward(own, *arguments, **keywords)
             finally:
                 _forget_computed(own)
@@ -37,6 +38,13 @@ class RoundedStates:
     def remove(self) -> None:
         """Give the module its own way back."""
         del self._module.forward
+
+
+def rounding_to(number_format: NumberFormat) -> Rounding | None:
+    """The rounding into a format; None for float32."""
+    if number_format == FLOAT32:
+        return None
+    return lambda value: quantize_straight_through(value, number_format)
 
 
 def operands_of(module: nn.Module) -> dict[str, tuple[str, ...]]:
@@ -55,9 +63,9 @@ def _forget_computed(module: nn.RNNBase) -> None:
 
 
 class _Steps(TorchFunctionMode):
-    def __init__(self, module: nn.RNNBase, number_format: NumberFormat) -> None:
+    def __init__(self, module: nn.RNNBase, rounding: Rounding | None) -> None:
         super().__init__()
-        self._module, self._format = module, number_format
+        self._module, self._rounding = module, rounding
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kind = getattr(func, "__name__", "")
@@ -67,11 +75,8 @@ class _Steps(TorchFunctionMode):
         place = 3 if is_packed else 2
         parameters = [getattr(self._module, name) for name in self._module._flat_weights_names]
         arguments = (*args[:place], parameters, *args[place + 1 :])
-        if self._format == FLOAT32:
+        if self._rounding is None:
             return func(*arguments)
         if is_packed:
             arguments = (args[0], args[1], parameters, *args[4:], False)  # refused by name
-        x = quantize_straight_through(arguments[0], self._format)
-        return stepwise(
-            kind, (x, *arguments[1:]), lambda value: quantize_straight_through(value, self._format)
-        )
+        return stepwise(kind, (self._rounding(arguments[0]), *arguments[1:]), self._rounding)
