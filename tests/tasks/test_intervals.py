@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, bootstrap, norm
 
+from narrower.tasks.catalogue import TASKS, metrics_of
 from narrower.tasks.classification.task import CLASSIFICATION
-from narrower.tasks.intervals import interval, resampled, share_interval, wilson_interval
+from narrower.tasks.intervals import (
+    draws_of,
+    interval,
+    interval_words,
+    resampled,
+    share_interval,
+    wilson_interval,
+)
+from narrower.tasks.paired import is_better
 from narrower.tasks.task import SampleMetric, leading
 
 ERROR = SampleMetric("error", "", "minimize", lambda outputs, _targets: outputs)
@@ -60,3 +69,24 @@ def test_draws_are_a_thousand_and_the_same_for_as_many_samples() -> None:
 def test_columns_are_drawn_together() -> None:
     values = errors(50)
     assert resampled(RATIO, np.stack([values, 2 * values], axis=1)) == pytest.approx(0.5)
+
+
+def test_curves_of_many_samples_are_drawn_few_times_and_still_tell_how_sure_they_are() -> None:
+    """Against DeLong et al. (1988), by ranks; a rival whose scores are noisier is worse."""
+    (metric,) = (m for m in metrics_of(TASKS["classification"]) if m.name == "auc")
+    chance, count = np.random.default_rng(2), 90_000
+    labels = np.arange(count) % 2
+    scores = labels + chance.normal(size=count)
+    columns = np.stack([-scores, scores, labels], axis=1)
+    assert draws_of(metric, count) == 50
+    assert draws_of(metric, 300) == 1000
+    assert interval_words(metric, count) == "bootstrap (normal): 50 draws of 90,000 samples, seed 90000"
+    low, high = interval(metric, columns)
+    odd, usual = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
+    above, below = (np.searchsorted(usual, odd) / len(usual), np.searchsorted(odd, usual) / len(odd))
+    error = np.sqrt(above.var() / len(odd) + below.var() / len(usual))
+    assert (low + high) / 2 == pytest.approx(above.mean(), abs=0.3 * error)
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.3)  # three standard errors of 50 draws
+    noisy = scores + 0.2 * chance.normal(size=count)
+    rival = np.stack([-noisy, noisy, labels], axis=1)
+    assert is_better(metric, columns, rival)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from narrower.tasks.task import SampleMetric
 
-FEWEST_DRAWS = 200
+FEWEST_DRAWS = 200  # whose percentiles are told
+FEWEST_OF_WHOLE = 50  # of metrics that are no function of sums: seconds, where there are many samples
 DRAWS_TOGETHER = 50  # so that memory stays small where there are many samples
 DRAWN_SAMPLES = 2**28  # in all draws together, where they need not be the fewest
 DRAWN_OF_WHOLE = 2**22  # the same of metrics that are no function of sums, which take longer
@@ -44,27 +45,38 @@ def _middle(
     finite = draws[np.isfinite(draws)]
     if not len(finite):
         return None
-    if metric.draws < FEWEST_DRAWS:
+    if len(draws) < FEWEST_DRAWS:
         half = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * float(finite.std())
         value = value_of(metric, contributions)
         return value - half, value + half
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(draws, (tail, 1 - tail)).tolist()
+    low, high = quantiles(draws, (tail, 1 - tail))
     return low, high
+
+
+def quantiles(draws: NDArray[np.float64], shares: Sequence[float]) -> list[float]:
+    """What so many of the draws lie below; of few draws, of a normal distribution with their spread."""
+    if len(draws) < FEWEST_DRAWS:
+        middle, deviation = float(np.nanmean(draws)), float(np.nanstd(draws, ddof=1))
+        return [middle + NormalDist().inv_cdf(share) * deviation for share in shares]
+    found: list[float] = np.nanquantile(draws, tuple(shares)).tolist()
+    return found
 
 
 def interval_words(metric: SampleMetric, samples: int) -> str:
     """How the interval of a metric of so many samples is found."""
     if metric.is_share:
         return WILSON
-    form = " (normal)" if metric.draws < FEWEST_DRAWS else ""
-    return f"bootstrap{form}: {draws_of(metric, samples):,} draws of {samples:,} samples, seed {samples}"
+    draws = draws_of(metric, samples)
+    form = " (normal)" if draws < FEWEST_DRAWS else ""
+    return f"bootstrap{form}: {draws:,} draws of {samples:,} samples, seed {samples}"
 
 
 def draws_of(metric: SampleMetric, samples: int) -> int:
     """How often so many samples are drawn anew."""
-    most = DRAWN_SAMPLES if metric.of_all is None else DRAWN_OF_WHOLE
-    return min(metric.draws, max(FEWEST_DRAWS, most // samples))
+    if metric.of_all is None:
+        return min(metric.draws, max(FEWEST_DRAWS, DRAWN_SAMPLES // samples))
+    return min(metric.draws, max(FEWEST_OF_WHOLE, DRAWN_OF_WHOLE // samples))
 
 
 def value_of(metric: SampleMetric, contributions: NDArray[Any]) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.tasks.intervals import resampled_each
+from narrower.tasks.intervals import quantiles, resampled_each
 from narrower.tasks.task import SampleMetric
 
 SIGNIFICANCE = 0.05
@@ -20,7 +20,7 @@ def is_better(metric: SampleMetric, own: NDArray[Any], rival: NDArray[Any]) -> b
         return _has_more_hits(own, rival)
     first, second = resampled_each([(metric, own), (metric, rival)])
     gains = metric.sign * (first - second)
-    return bool(np.nanquantile(gains, SIGNIFICANCE / 2) > 0)
+    return quantiles(gains, (SIGNIFICANCE / 2,))[0] > 0
 
 
 def _has_more_hits(hits: NDArray[np.bool_], rival_hits: NDArray[np.bool_]) -> bool:

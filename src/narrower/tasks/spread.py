@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrower.tasks.intervals import CONFIDENCE, interval, resampled_each, value_of, wilson_interval
+from narrower.tasks.intervals import (
+    CONFIDENCE,
+    interval,
+    quantiles,
+    resampled_each,
+    value_of,
+    wilson_interval,
+)
 from narrower.tasks.paired import is_better
 from narrower.tasks.task import SampleMetric
 
@@ -33,7 +40,7 @@ def interval_of_trainings(metric: SampleMetric, contributions: Contributions) ->
         low, high = wilson_interval(together.sum(), len(together))
     else:
         tail = (1 - CONFIDENCE) / 2
-        low, high = np.nanquantile(_resampled_mean(metric, contributions), (tail, 1 - tail)).tolist()
+        low, high = quantiles(_resampled_mean(metric, contributions), (tail, 1 - tail))
     chance = _t(len(values) - 1) * spread(metric, contributions) / sqrt(len(values))
     low, high = mean - hypot(mean - low, chance), mean + hypot(high - mean, chance)
     return (max(0.0, low), min(1.0, high)) if metric.is_share else (low, high)
