@@ -4,12 +4,17 @@ import torch
 from torch import Tensor, nn
 
 from narrower.data.arguments import copies
-from narrower.data.parts import DataSet, Part
+from narrower.data.parts import EXAMPLES, DataSet, Part
 from narrower.data.samples import check_data_set
-from narrower.errors import DataError, starting
+from narrower.errors import DataError, ModelError, starting
+from narrower.graph.called_modules import trace_or_call
+from narrower.graph.network import PRODUCT_KINDS
 from narrower.models.evaluation_mode import evaluation_mode
 from narrower.models.one_output import described_outputs
 from narrower.own_code.failures import described
+from narrower.tasks.probabilities import ProbabilitiesError
+
+TRIED_SAMPLES = 64
 
 
 def check_fit(model: nn.Module, data: DataSet) -> None:
@@ -36,7 +41,25 @@ def check_fit(model: nn.Module, data: DataSet) -> None:
                 f"{described_outputs(outputs)}, expected one tensor; '?output=...' behind the model's name, "
                 "as in 'mine:net?output=logits', takes one of several"
             )
-        data.task.check(sample.targets.numpy(), data.output_names, outputs=outputs)
+        try:
+            data.task.check(sample.targets.numpy(), data.output_names, outputs=outputs)
+        except ProbabilitiesError:
+            if not _gives_logits(model, data.validation.first(TRIED_SAMPLES)):
+                raise
+
+
+def _gives_logits(model: nn.Module, samples: Part) -> bool:
+    """Whether outputs of more samples leave 0 to 1, or come from a product: two may lie there by chance."""
+    with evaluation_mode(model), torch.inference_mode():
+        outputs = model(*copies(samples.arguments))
+    if bool(((outputs < 0) | (outputs > 1)).any()):
+        return True
+    try:
+        network = trace_or_call(model, samples.first(EXAMPLES).arguments).network
+    except ModelError:
+        return False
+    last = network.operator_by_name.get(network.outputs[0]) if network.outputs else None
+    return last is not None and last.kind in PRODUCT_KINDS
 
 
 def _kind_of_inputs(sample: Part, error: BaseException) -> str:
