@@ -34,6 +34,20 @@ def test_everything_that_has_no_rule_is_named_at_once() -> None:
     assert all(name in reason for name, reason in zip(named, reasons, strict=True))
 
 
+class Masked(nn.Module):
+    """Counts places with an operator that has no rule; they are the same for each sample."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = torch.arange(x.shape[1])[None].expand(x.shape[0], -1)
+        return x * (torch.diff(places, dim=1, prepend=places[:, :1] - 1).cumsum(1) > 2)
+
+
+def test_what_is_written_as_a_constant_needs_no_rule() -> None:
+    program = _program(Masked(), torch.randn(3, 5))
+    assert unexported(program) == ()
+    assert "CumSum" not in {node.op_type for node in to_onnx(program, Plan()).graph.node}
+
+
 @pytest.mark.parametrize("name", [*zoo.MODELS, *products_zoo.MODELS, "strange"])
 def test_it_is_what_an_export_says(name: str) -> None:
     if name == "strange":

@@ -11,6 +11,7 @@ from narrower.export.onnx_builder import OnnxBuilder
 from narrower.export.onnx_model import OPSETS, add_node, input_nodes
 from narrower.export.operators.translation import Target, Translation, Value
 from narrower.export.qdq_rounding import QdqRounding
+from narrower.export.same_for_each import same_for_each
 from narrower.export.shapes import with_shapes
 from narrower.graph.program import Program
 
@@ -48,7 +49,13 @@ def unexported(program: Program) -> tuple[str, ...]:
         builder, QdqRounding(builder), {}, program.tensors, source, Convolutions(), IntegerForm(), target
     )
     reasons: dict[str, None] = {}
+    rows, inner = same_for_each(program)
     for node in program.graph.nodes:
+        if node in inner:
+            continue
+        if node in rows:  # a constant
+            translation.values[node] = _stand_in(node)
+            continue
         try:
             add_node(translation, program, node)
         except ExportError as error:
