@@ -149,7 +149,7 @@ def million_trials() -> tuple[float, float]:
         yield progress
 
     with tempfile.TemporaryDirectory() as folder:
-        run = RunDirectory(Path(folder))
+        run = RunDirectory(Path(folder) / "runs" / "million")  # no other run lies beside it
         with begin_run(problem, run, "") as store:
             started = time.process_time()
             search(problem, run, store, show_progress=show_progress)
