@@ -35,6 +35,14 @@ def test_metrics_are_those_of_scikit_learn(shape: tuple[int, ...]) -> None:
         assert value == pytest.approx(float(expected), rel=1e-9)
 
 
+def test_r2_leaves_out_a_target_that_never_varies() -> None:
+    targets = torch.tensor([[1.0, 7.0], [2.0, 7.0], [4.0, 7.0]])
+    outputs = torch.tensor([[1.5, 6.0], [2.0, 8.0], [3.0, 7.0]])
+    (metric,) = [metric for metric in REGRESSION.metrics if metric.name == "r2"]
+    value = metric.value(metric.sums(outputs, targets), 3)
+    assert value == pytest.approx(r2_score(targets[:, 0].numpy(), outputs[:, 0].numpy()), rel=1e-6)
+
+
 def test_a_column_of_outputs_fits_a_row_of_targets() -> None:
     """[N, 1] less [N] would be [N, N], and its mean a number as good as any."""
     targets = torch.arange(5.0)

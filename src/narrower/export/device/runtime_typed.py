@@ -2,6 +2,7 @@
 
 from narrower.export.device.runtime import LOADED, STORED, WEIGHTS, WHOLE, WINDOW, Snippet
 from narrower.export.device.runtime_real import REAL
+from narrower.export.device.runtime_real_arrays import REAL_ARRAYS
 
 SHORT = {"uint8_t": "u8", "int8_t": "s8", "uint16_t": "u16", "int16_t": "s16", "int32_t": "s32",
          "uint32_t": "real", "float": "float", "int64_t": "s64"}  # fmt: skip
@@ -91,7 +92,7 @@ def product_name(kind: str, sums: str, data: str, held: str) -> str:
 
 def library() -> dict[str, Snippet]:
     """Every function by its name, each after those that it needs."""
-    found = {"window": Snippet(WINDOW), "weights": Snippet(WEIGHTS), **WHOLE, **REAL}
+    found = {"window": Snippet(WINDOW), "weights": Snippet(WEIGHTS), **WHOLE, **REAL, **REAL_ARRAYS}
     for kind, short in SHORT.items():
         if kind == "int64_t":
             continue
