@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from narrower.cli.console import plain, print_lines, print_table, results
+from narrower.cli.console import shown as number_text
 from tests.conftest import RunNarrower
 from tests.report.made_up_run import write_run
 
@@ -86,3 +87,11 @@ def test_lines_are_never_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", written)
     print_lines(["# " + "a comment of TOML " * 20])
     assert written.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.66061, "0.6606"), (-2.5, "-2.5000"), (9999.5, "9999.5000"), (1437986644.8302, "1,437,986,645")],
+)
+def test_large_measured_numbers_have_no_digits_behind_the_point(value: float, text: str) -> None:
+    assert number_text(value) == text

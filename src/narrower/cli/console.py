@@ -14,6 +14,7 @@ from rich.box import HORIZONTALS
 from rich.console import Console
 from rich.table import Table
 
+LARGE = 1e4  # from here on digits behind the point say nothing
 WIDE = 1000  # columns where there is no terminal: as wide as it takes
 NARROWEST, USUAL, WIDEST, LINES = 20, 80, 10_000, 25
 # What stands for characters that the encoding of a terminal or a pipe does not have.
@@ -109,9 +110,14 @@ def print_lines(lines: Iterable[str]) -> None:
         typer.echo(plain(line))
 
 
+def shown(value: float) -> str:
+    """A measured number as tables show it: four digits behind the point, none where there are many before it."""
+    return f"{value:,.0f}" if abs(value) >= LARGE else f"{value:.4f}"
+
+
 def interval_text(bounds: tuple[float, float] | None) -> str:
     """An interval as tables show it; nothing where it is not known."""
-    return "" if bounds is None else f"{bounds[0]:.4f} to {bounds[1]:.4f}"
+    return "" if bounds is None else f"{shown(bounds[0])} to {shown(bounds[1])}"
 
 
 def print_table(
