@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from narrower.cli.console import plain, print_lines, print_table, results
-from narrower.cli.console import shown as number_text
+from narrower.cli.console import number_text, plain, print_lines, print_table, results
 from tests.conftest import RunNarrower
 from tests.report.made_up_run import write_run
 

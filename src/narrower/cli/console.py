@@ -110,14 +110,14 @@ def print_lines(lines: Iterable[str]) -> None:
         typer.echo(plain(line))
 
 
-def shown(value: float) -> str:
-    """A measured number as tables show it: four digits behind the point, none where there are many before it."""
+def number_text(value: float) -> str:
+    """A measured number in tables: four digits behind the point, none where there are many before."""
     return f"{value:,.0f}" if abs(value) >= LARGE else f"{value:.4f}"
 
 
 def interval_text(bounds: tuple[float, float] | None) -> str:
     """An interval as tables show it; nothing where it is not known."""
-    return "" if bounds is None else f"{shown(bounds[0])} to {shown(bounds[1])}"
+    return "" if bounds is None else f"{number_text(bounds[0])} to {number_text(bounds[1])}"
 
 
 def print_table(

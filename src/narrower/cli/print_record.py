@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from narrower.cli.console import print_table, shown, tell
+from narrower.cli.console import number_text, print_table, tell
 from narrower.errors import RunError
 from narrower.report import finetuned as finetuned_report
 from narrower.report.edges import COLUMNS, edge_rows
@@ -95,7 +95,7 @@ def summary_lines(record: RunRecord, run: RunDirectory) -> list[str]:
     lines = [
         f"{record.sampler}: {summary.completeness} plans in {summary.seconds:.1f} s, "
         f"scored on {record.samples:,} samples of the {record.part} part",
-        f"float32: {metric} {shown(record.float32_value)}, test {metric} {shown(record.float32_test_value)}, "
+        f"float32: {metric} {number_text(record.float32_value)}, test {metric} {number_text(record.float32_test_value)}, "
         f"bitops {floats['bitops']:,.0f}, {floats['model_size']:,.0f} bytes",
     ]
     if record.loss not in (None, record.described_task.loss_name):
@@ -185,7 +185,7 @@ def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
         _interval(member.interval),
         None
         if member.test_value is None or member.test_interval is None
-        else f"{shown(member.test_value)} ({_interval(member.test_interval)})",
+        else f"{number_text(member.test_value)} ({_interval(member.test_interval)})",
         *(cell for name in record.with_intervals for cell in _others(member, name)),
         *((_alone(member),) if _was_made_again(record) else ()),
         *((_of_seeds(member),) if _has_seeds(record) else ()),
@@ -197,15 +197,15 @@ def _row(record: RunRecord, member: Member) -> tuple[object, ...]:
 def _stacked_row(record: RunRecord, member: Member) -> tuple[str, ...]:
     """The same in fewer columns: one metric, or one layer, in a line."""
     software = [
-        f"{record.metric.name} {shown(record.value(member))}",
+        f"{record.metric.name} {number_text(record.value(member))}",
         f" {_interval(member.interval)}",
     ]
     if member.test_value is not None and member.test_interval is not None:
-        software += [f"test {shown(member.test_value)}", f" {_interval(member.test_interval)}"]
+        software += [f"test {number_text(member.test_value)}", f" {_interval(member.test_interval)}"]
     for name in record.with_intervals:
         software += [*_lines(member.metrics, [name]), f" {_interval(member.intervals.get(name))}"]
         if name in member.on_test:
-            software.append(f"test {shown(member.on_test[name])}")
+            software.append(f"test {number_text(member.on_test[name])}")
             software.append(f" {_interval(member.on_test_intervals.get(name))}")
     if (alone := _alone(member)) is not None:
         software.append(f"alone {alone}")
@@ -228,7 +228,9 @@ def _stacked_row(record: RunRecord, member: Member) -> tuple[str, ...]:
 def _others(member: Member, name: str) -> tuple[str, str]:
     """A searched metric of the samples with its interval, and the same on the test part."""
     value = member.on_test.get(name)
-    on_test = "–" if value is None else f"{shown(value)} ({_interval(member.on_test_intervals.get(name))})"
+    on_test = (
+        "–" if value is None else f"{number_text(value)} ({_interval(member.on_test_intervals.get(name))})"
+    )
     return _interval(member.intervals.get(name)), on_test
 
 
@@ -263,14 +265,14 @@ def _has_seeds(record: RunRecord) -> bool:
 
 def _of_seeds(member: Member) -> str | None:
     values = member.seed_values
-    return f"{shown(mean(values))} ± {shown(stdev(values))}" if len(values) > 1 else None
+    return f"{number_text(mean(values))} ± {number_text(stdev(values))}" if len(values) > 1 else None
 
 
 def _alone(member: Member) -> str | None:
     if member.alone_value is None:
         return None
-    spread = "" if member.alone_spread is None else f" ± {shown(member.alone_spread)}"
-    return f"{shown(member.alone_value)}{spread}"
+    spread = "" if member.alone_spread is None else f" ± {number_text(member.alone_spread)}"
+    return f"{number_text(member.alone_value)}{spread}"
 
 
 def _rounded(values: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
@@ -286,4 +288,4 @@ def _lines(values: Mapping[str, float], names: Iterable[str]) -> list[str]:
 def _interval(bounds: tuple[float, float] | None) -> str:
     if bounds is None:
         return "–"
-    return f"{shown(bounds[0])}{' to ' if bounds[0] < 0 else '–'}{shown(bounds[1])}"
+    return f"{number_text(bounds[0])}{' to ' if bounds[0] < 0 else '–'}{number_text(bounds[1])}"
