@@ -95,7 +95,8 @@ def summary_lines(record: RunRecord, run: RunDirectory) -> list[str]:
     lines = [
         f"{record.sampler}: {summary.completeness} plans in {summary.seconds:.1f} s, "
         f"scored on {record.samples:,} samples of the {record.part} part",
-        f"float32: {metric} {number_text(record.float32_value)}, test {metric} {number_text(record.float32_test_value)}, "
+        f"float32: {metric} {number_text(record.float32_value)}, "
+        f"test {metric} {number_text(record.float32_test_value)}, "
         f"bitops {floats['bitops']:,.0f}, {floats['model_size']:,.0f} bytes",
     ]
     if record.loss not in (None, record.described_task.loss_name):
