@@ -141,7 +141,8 @@ def test_what_is_no_run_and_a_port_that_is_taken_are_said(run_narrower: RunNarro
     code, _, err = run_narrower("watch", "nowhere")
     assert code == 2
     assert "nowhere: no such run" in err
-    run, _store = begun(tmp_path / "run")
+    run, store = begun(tmp_path / "run")
+    store.close()
     with served(run.path) as address:
         port = urlsplit(address).port
         code, _, err = run_narrower("watch", str(run.path), "--port", str(port))
