@@ -15,8 +15,8 @@ from tests.flop_counter import counted_by_torch
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_macs_equal_those_of_the_flop_counter_on_every_shipped_model(name: str) -> None:
-    model = build_model(name).eval()
-    inputs = load_data_set(MODELS[name].data_set).validation.inputs
+    data = load_data_set(MODELS[name].data_set)
+    model, inputs = build_model(name, sizes=data.sizes).eval(), data.validation.inputs
     cost = NetworkCost(trace(model, inputs[:3], name).network)
     assert cost.macs == counted_by_torch(model, inputs[:1])
     assert missing(cost) == ()
