@@ -198,4 +198,5 @@ def _keep(answer: ShapeAnswer, shape: Shape, directory: Path, book: LearnedTrial
 
 def _files(directory: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(directory.glob("*.safetensors")):
-        yield path.name, path.read_bytes()
+        if not path.name.startswith("."):  # a kill left it half written
+            yield path.name, path.read_bytes()
