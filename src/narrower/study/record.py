@@ -11,6 +11,7 @@ from narrower.cost.network_cost import FLOAT_BITS
 from narrower.cost.profile import profile
 from narrower.evaluate.evaluator import Evaluator
 from narrower.evaluate.held_out import held_out
+from narrower.evaluate.intervals import with_intervals
 from narrower.evaluate.measured import measured
 from narrower.plan.plan import Plan
 from narrower.preparation.groups import InGroups
@@ -177,11 +178,13 @@ def _with_others(
     problem: Problem, values: dict[str, float], evaluator: Evaluator, test: Evaluator
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """With the other metrics of the samples, and the intervals of all of them."""
-    metric = leading(problem.data.task)
-    wanted = (metric, *measured_metrics(problem))
+    metric, others = leading(problem.data.task), measured_metrics(problem)
     bounds: dict[str, tuple[float, float]] = {}
     for prefix, one in (("", evaluator), ("test_", test)):
-        for name, found in measured(one, Plan(), wanted).items():
+        (quality,) = with_intervals(one, [Plan()])
+        if quality.interval is not None:
+            bounds[f"{prefix}{metric.name}"] = quality.interval
+        for name, found in measured(one, Plan(), others).items():
             values.setdefault(f"{prefix}{name}", found.value)
             if found.interval is not None:
                 bounds[f"{prefix}{name}"] = found.interval
