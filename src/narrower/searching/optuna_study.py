@@ -15,6 +15,7 @@ from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from narrower.errors import OutputError, RunError
 from narrower.searching.objective import Constraint, Objectives
@@ -98,7 +99,10 @@ def _create(path: Path, name: str, objectives: Objectives, space: RecordedSpace)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}")
+        # No connection stays open where the storage cannot be made.
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{path.resolve()}", engine_kwargs={"poolclass": NullPool}
+        )
         try:
             study = optuna.create_study(storage=storage, study_name=name, directions=_directions(objectives))
             with warnings.catch_warnings():
