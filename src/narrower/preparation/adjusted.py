@@ -8,7 +8,7 @@ from narrower.evaluate.adjustments import adjusted
 from narrower.graph.lower import lower
 from narrower.own_code.failures import described
 from narrower.plan.plan import Plan
-from narrower.preparation.groups import Group, Made, MadeWeights
+from narrower.preparation.groups import Group, Made, MadeWeights, in_turn
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import AdjustedSettings
 
@@ -31,9 +31,7 @@ class Adjusted:
 
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself; one that goes wrong has a failure."""
-        for wave in self.waves([plans]):
-            for group in wave:
-                yield from self.prepared(group, self.make(group))
+        return in_turn(self, plans)
 
     def waves(self, lists: Sequence[Sequence[Plan]]) -> Iterator[list[Group]]:
         """Each plan by itself, all at once."""

@@ -103,3 +103,13 @@ class InGroups(Protocol):
 
     def lose(self, group: Group, reason: str) -> None:
         """Remember that a group came to nothing."""
+
+
+def in_turn(way: InGroups, plans: Sequence[Plan]) -> Iterator[Prepared]:
+    """Make the groups of plans one after the other, and keep them: ``prepare`` of a preparation in groups."""
+    for wave in way.waves([plans]):
+        for group in wave:
+            made = way.make(group)
+            if way.keeps:
+                way.keep(group, made.weights)
+            yield from way.prepared(group, made)

@@ -16,7 +16,7 @@ from narrower.graph.own_copy import own_copy
 from narrower.graph.program import with_parameters
 from narrower.plan.plan import Plan
 from narrower.preparation.curves import Curves
-from narrower.preparation.groups import Group, Made, MadeWeights, Weights
+from narrower.preparation.groups import Group, Made, MadeWeights, Weights, in_turn
 from narrower.preparation.preparation import Candidate, Prepared, Refitted, Subject
 from narrower.preparation.retrained import Retrained
 from narrower.preparation.settings import CrossValidatedSettings
@@ -88,11 +88,7 @@ class InFolds:
 
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself, with the weights of each fold; one that goes wrong in any has a failure."""
-        for wave in self.waves([plans]):
-            for group in wave:
-                made = self.make(group)
-                self.keep(group, made.weights)
-                yield from self.prepared(group, made)
+        return in_turn(self, plans)
 
     def waves(self, lists: Sequence[Sequence[Plan]]) -> Iterator[list[Group]]:
         """All groups at once; where plans start from the nearest one, one after the other."""

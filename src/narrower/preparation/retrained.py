@@ -14,7 +14,7 @@ from narrower.graph.program import with_parameters
 from narrower.own_code.failures import described
 from narrower.plan.plan import Plan
 from narrower.preparation.curves import Curves
-from narrower.preparation.groups import Group, Made, MadeWeights
+from narrower.preparation.groups import Group, Made, MadeWeights, in_turn
 from narrower.preparation.nearest import TrainedBefore
 from narrower.preparation.preparation import Candidate, Prepared, Subject
 from narrower.preparation.settings import STARTED_FROM, RetrainedSettings
@@ -62,11 +62,7 @@ class Retrained:
 
     def prepare(self, plans: Sequence[Plan]) -> Iterator[Prepared]:
         """Each plan by itself; one that goes wrong has a failure."""
-        for wave in self.waves([plans]):
-            for group in wave:
-                made = self.make(group)
-                self.keep(group, made.weights)
-                yield from self.prepared(group, made)
+        return in_turn(self, plans)
 
     def waves(self, lists: Sequence[Sequence[Plan]]) -> Iterator[list[Group]]:
         """One group after the other where plans start from the nearest one; otherwise all at once."""
